@@ -1,16 +1,36 @@
 //! The sans-IO core of `twg`: every OAuth flow, every decision about a credential, and no I/O.
 //!
-//! Start with [`flow`], the boundary between this crate and the shells that use it. The core reads
-//! no clock, no randomness, no environment and no file; it starts no thread and never panics on
-//! input. `clippy.toml` beside this crate bans the ways to do so.
+//! Start with [`flow`], the boundary between this crate and the shells that use it. Then [`login`],
+//! which puts the parts together. The core reads no clock, no randomness, no environment and no file;
+//! it starts no thread and never panics on input. `clippy.toml` beside this crate bans the ways to do so.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod atlassian;
+pub mod authorization_code;
+pub mod authorization_server;
+pub mod client;
 pub mod credential;
+mod device_authorization;
+pub mod endpoint_url;
+pub mod error;
 pub mod flow;
 pub mod http;
+pub mod identity;
+pub mod login;
+pub mod logout;
+pub mod metadata;
+pub mod oauth_error;
+pub mod pkce;
+pub mod plan;
+pub mod provider;
+pub mod resource;
+pub mod revocation;
+pub mod schedule;
 pub mod secret;
+pub mod text;
 pub mod time;
+pub mod token_endpoint;

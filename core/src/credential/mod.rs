@@ -1,5 +1,11 @@
-//! What is kept of a login.
+//! What is kept of a login, and how it is written down.
 
 mod key;
+mod stored;
+mod update;
 
 pub use key::{ConnectionKey, Generation, InvalidName, is_plain_name};
+pub use stored::{
+    EndReason, Ended, IssuedBy, Login, RecordError, SCHEMA_VERSION, StoredCredential, Tokens,
+};
+pub(crate) use update::{RecordUpdate, Updated};

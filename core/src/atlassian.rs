@@ -1,0 +1,120 @@
+//! What only Atlassian has: sites, and the addresses of their APIs.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Endpoint, Error};
+use crate::flow::{Effect, Machine, Next, Outcome, Running};
+use crate::provider::ProviderProfile;
+use crate::resource::{TokenAudience, host_of, resource_answer, shown_member};
+use crate::secret::Secret;
+use crate::text::displayable;
+use crate::time::UnixTime;
+
+/// One container that a token reaches, every text of it escaped for display.
+///
+/// "Note, the id is not unique across containers (that is, two entries in the results can have the same id), so
+/// you may need to infer the type of container from its scopes." (Atlassian, OAuth 2.0 (3LO) apps)
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// The cloud id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Where people find it.
+    pub url: String,
+    /// What the token may do there.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+}
+
+impl Site {
+    /// Whether a person who writes `text` may mean this site: its id, name, address, host or the first
+    /// part of its host.
+    #[must_use]
+    pub fn is_called(&self, text: &str) -> bool {
+        let host = host_of(&self.url);
+        let prefix = host.as_deref().and_then(|host| host.split('.').next());
+        [Some(self.id.as_str()), Some(&self.name), Some(&self.url), host.as_deref(), prefix]
+            .into_iter()
+            .flatten()
+            .any(|name| name.trim_end_matches('/').eq_ignore_ascii_case(text.trim_end_matches('/')))
+    }
+}
+
+/// Reads the list of accessible resources, in the server's order, which has no meaning.
+///
+/// # Errors
+/// [`Error::PeerMisbehaved`] if it is not a list of objects with an `id`.
+pub fn parse_sites(answer: &Value) -> Result<Vec<Site>, Error> {
+    let misbehaved =
+        |what: &str| Error::PeerMisbehaved { endpoint: Endpoint::Sites, what: what.to_owned() };
+    let entries = answer.as_array().ok_or_else(|| misbehaved("it is not a list"))?;
+    entries
+        .iter()
+        .map(|entry| {
+            let id =
+                shown_member(entry, "id").ok_or_else(|| misbehaved("an entry in it has no id"))?;
+            let scopes = entry.get("scopes").and_then(Value::as_array).into_iter().flatten();
+            Ok(Site {
+                name: shown_member(entry, "name").unwrap_or_else(|| id.clone()),
+                url: shown_member(entry, "url").unwrap_or_default(),
+                scopes: scopes.filter_map(Value::as_str).map(displayable).collect(),
+                id,
+            })
+        })
+        .collect()
+}
+
+/// Asks which sites an access token reaches.
+pub type SitesFlow = Running<SitesRequest>;
+
+/// The transitions of [`SitesFlow`].
+#[derive(Debug)]
+pub struct SitesRequest {
+    profile: ProviderProfile,
+    access_token: Secret,
+}
+
+impl SitesFlow {
+    /// A flow for a token of `profile`.
+    #[must_use]
+    pub fn for_token(profile: ProviderProfile, access_token: Secret) -> Self {
+        Self::new(SitesRequest::new(profile, access_token))
+    }
+}
+
+impl SitesRequest {
+    pub(crate) const fn new(profile: ProviderProfile, access_token: Secret) -> Self {
+        Self { profile, access_token }
+    }
+}
+
+impl Machine for SitesRequest {
+    type Output = Result<Vec<Site>, Error>;
+
+    fn start(&mut self, _now: UnixTime) -> Next<Self::Output> {
+        let Some(url) = &self.profile.sites else {
+            return Next::Done(Err(Error::Configuration(alloc::format!(
+                "{} has no sites",
+                self.profile.display_name
+            ))));
+        };
+        match TokenAudience::new(&self.profile, None).get(url, &self.access_token) {
+            Ok(request) => Next::Perform(Effect::SendHttp(request)),
+            Err(error) => Next::Done(Err(error)),
+        }
+    }
+
+    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
+        let Outcome::Http(answer) = outcome else {
+            return Next::Done(Err(Error::OutOfOrder));
+        };
+        let answer = resource_answer(answer, Endpoint::Sites);
+        Next::Done(answer.and_then(|answer| parse_sites(&answer)))
+    }
+}

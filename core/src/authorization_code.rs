@@ -1,0 +1,341 @@
+//! The authorization code grant with PKCE, for a browser on this machine.
+//! RFC 6749 section 4.1, RFC 7636, RFC 8252, RFC 9207, RFC 9700.
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::format;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::authorization_server::AuthorizationServer;
+use crate::client::authenticated_request;
+use crate::endpoint_url::EndpointUrl;
+use crate::error::{Endpoint, Error};
+use crate::flow::{
+    AuthorizationPrompt, Effect, Machine, Next, Outcome, RedirectTarget, UserAgentError,
+};
+use crate::login::LoginRequest;
+use crate::oauth_error::OAuthError;
+use crate::pkce::{CodeVerifier, Entropy};
+use crate::provider::IssParameter;
+use crate::secret::{Secret, serialize_exposed};
+use crate::text::printable;
+use crate::time::UnixTime;
+use crate::token_endpoint::TokenResponse;
+
+/// One authorization request that waits for its redirect. It can be written down and read again:
+/// a service worker is stopped after 30 s, a window is closed, a terminal dies.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PendingAuthorization {
+    redirect_uri: String,
+    #[serde(serialize_with = "serialize_exposed")]
+    state: Secret,
+    verifier: CodeVerifier,
+    url: String,
+    deadline: UnixTime,
+}
+
+/// The parameters of a redirect, before anybody believes them.
+#[derive(Debug, Default)]
+pub struct AuthorizationResponse {
+    /// The redirect URI that the response came to: the URL without its query.
+    pub redirect_uri: String,
+    state: Option<Secret>,
+    iss: Option<String>,
+    code: Option<Secret>,
+    error: Option<OAuthError>,
+    repeated: Option<&'static str>,
+}
+
+impl AuthorizationResponse {
+    /// Splits a redirect URL. Never fails: what is not there is absent.
+    ///
+    /// RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted from the
+    /// request. The authorization server MUST ignore unrecognized request parameters. Request and response
+    /// parameters MUST NOT be included more than once."
+    #[must_use]
+    pub fn parse(url: &str) -> Self {
+        let Ok(url) = Url::parse(url) else {
+            return Self::default();
+        };
+        let mut redirect_uri = url.clone();
+        redirect_uri.set_query(None);
+        redirect_uri.set_fragment(None);
+        let mut response = Self { redirect_uri: redirect_uri.into(), ..Self::default() };
+
+        let mut once = |name: &'static str| -> Option<Cow<'_, str>> {
+            let mut values = url.query_pairs().filter(|(n, _)| n == name).map(|(_, value)| value);
+            let first = values.next();
+            if values.next().is_some() {
+                response.repeated = Some(name);
+            }
+            first.filter(|value| !value.is_empty())
+        };
+        let state = once("state").map(|value| Secret::new(value.into_owned()));
+        let iss = once("iss").map(Cow::into_owned);
+        let code = once("code").map(|value| Secret::new(value.into_owned()));
+        let description = once("error_description");
+        let error = once("error").map(|code| OAuthError::new(&code, description.as_deref()));
+        Self { state, iss, code, error, ..response }
+    }
+}
+
+/// What a redirect means for the login that waits.
+enum Verdict {
+    /// It is not an answer to this request: somebody else's page, an old tab, an attacker. Keep waiting.
+    NotOurs,
+    /// It is an answer, and the login is over.
+    Failed(Error),
+    /// It is the answer.
+    Code(Secret),
+}
+
+impl PendingAuthorization {
+    /// Judges a redirect: `state` before anything else, then `iss`, then `error` and `code`.
+    fn judge(&self, url: &Secret, server: &AuthorizationServer) -> Verdict {
+        let response = AuthorizationResponse::parse(url.expose());
+        let failed = |what: String| {
+            Verdict::Failed(Error::PeerMisbehaved { endpoint: Endpoint::Authorization, what })
+        };
+        // RFC 9700 section 4.4.2.1 and OAuth 2.1 section 8.4.2: exactly the redirect URI of the request.
+        if !same_address(&response.redirect_uri, &self.redirect_uri) {
+            return Verdict::NotOurs;
+        }
+        // A missing state is a wrong state (CVE-2026-81888), and a forged error must not end the login
+        // (CVE-2026-42073): whoever cannot show the state is not talking to us.
+        if !response.state.as_ref().is_some_and(|state| self.state.matches(state.expose()))
+            || response.repeated == Some("state")
+        {
+            return Verdict::NotOurs;
+        }
+        if let Some(name) = response.repeated {
+            return failed(format!("the parameter '{name}' is in it more than once"));
+        }
+        if let Some(what) = issuer_problem(response.iss.as_deref(), server) {
+            return failed(what);
+        }
+        match (response.error, response.code) {
+            (Some(error), _) => Verdict::Failed(Error::Refused(error)),
+            (None, Some(code)) => Verdict::Code(code),
+            (None, None) => failed("there is neither a code nor an error in it".to_owned()),
+        }
+    }
+}
+
+/// RFC 9207 section 2.4: "Clients that support this specification MUST extract the value of the iss parameter
+/// from authorization responses they receive if the parameter is present. Clients MUST then decode the value
+/// [...] and compare the result to the issuer identifier of the authorization server where the authorization
+/// request was sent to. This comparison MUST use simple string comparison [...]. If the value does not match
+/// the expected issuer identifier, clients MUST reject the authorization response."
+fn issuer_problem(iss: Option<&str>, server: &AuthorizationServer) -> Option<String> {
+    match (iss, server.iss_parameter) {
+        (None, IssParameter::Required) => {
+            Some("the issuer (iss) that this server promises is missing".to_owned())
+        }
+        (None, IssParameter::Optional | IssParameter::Unsupported) => None,
+        (Some(iss), IssParameter::Required | IssParameter::Optional) => {
+            let expected = server.issuer.as_ref().map(EndpointUrl::as_str).unwrap_or_default();
+            (iss != expected).then(|| {
+                format!("it comes from the issuer '{}', not from '{expected}'", printable(iss))
+            })
+        }
+        // "Clients SHOULD discard authorization responses with the iss parameter from authorization servers
+        // that do not indicate their support for the parameter."
+        (Some(iss), IssParameter::Unsupported) => Some(format!(
+            "it names the issuer '{}', but this server does not say that it does so",
+            printable(iss)
+        )),
+    }
+}
+
+/// Whether two redirect URIs name the same scheme, host, port and path.
+fn same_address(a: &str, b: &str) -> bool {
+    matches!((Url::parse(a), Url::parse(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Runs the grant up to the token answer. A part of the login.
+#[derive(Debug)]
+pub(crate) struct AuthorizationCodeGrant {
+    server: AuthorizationServer,
+    request: LoginRequest,
+    entropy: Option<(Entropy, Entropy)>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    ObtainingRedirectUri,
+    AwaitingRedirect(PendingAuthorization),
+    /// The code is spent; a later redirect finds nobody waiting.
+    ExchangingCode,
+}
+
+impl AuthorizationCodeGrant {
+    pub(crate) fn new(
+        server: AuthorizationServer,
+        request: &LoginRequest,
+        entropy: (Entropy, Entropy),
+    ) -> Self {
+        Self::in_phase(server, request, Some(entropy), Phase::ObtainingRedirectUri)
+    }
+
+    /// The grant with a request that was made earlier, perhaps in another process.
+    pub(crate) fn restored(
+        server: AuthorizationServer,
+        request: &LoginRequest,
+        pending: PendingAuthorization,
+    ) -> Self {
+        Self::in_phase(server, request, None, Phase::AwaitingRedirect(pending))
+    }
+
+    fn in_phase(
+        server: AuthorizationServer,
+        request: &LoginRequest,
+        entropy: Option<(Entropy, Entropy)>,
+        phase: Phase,
+    ) -> Self {
+        Self { server, request: request.clone(), entropy, phase }
+    }
+
+    /// The request that waits, if one does.
+    pub(crate) const fn pending(&self) -> Option<&PendingAuthorization> {
+        match &self.phase {
+            Phase::AwaitingRedirect(pending) => Some(pending),
+            Phase::ObtainingRedirectUri | Phase::ExchangingCode => None,
+        }
+    }
+
+    fn prompt(&self, pending: &PendingAuthorization) -> Effect {
+        Effect::OpenUserAgent(AuthorizationPrompt {
+            url: pending.url.clone(),
+            redirect_uri: pending.redirect_uri.clone(),
+            deadline: pending.deadline,
+            open: self.request.open,
+        })
+    }
+
+    fn redirect_uri_obtained(
+        &mut self,
+        redirect_uri: String,
+        now: UnixTime,
+    ) -> Result<Effect, Error> {
+        let entropy = self.entropy.take().ok_or(Error::OutOfOrder)?;
+        let endpoint = self.server.endpoints.authorization.as_ref().ok_or_else(|| {
+            Error::Configuration(format!(
+                "{} has no authorization endpoint, so it cannot sign in with a browser on this machine",
+                self.request.profile.display_name
+            ))
+        })?;
+        let deadline = now.plus(self.request.timeout);
+        let pending = self.authorization_request(endpoint, redirect_uri, entropy, deadline)?;
+        let effect = self.prompt(&pending);
+        self.phase = Phase::AwaitingRedirect(pending);
+        Ok(effect)
+    }
+
+    fn authorization_request(
+        &self,
+        endpoint: &EndpointUrl,
+        redirect_uri: String,
+        (verifier, state): (Entropy, Entropy),
+        deadline: UnixTime,
+    ) -> Result<PendingAuthorization, Error> {
+        let mut url = endpoint.url().ok_or(Error::OutOfOrder)?;
+        let verifier = CodeVerifier::new(verifier);
+        let state = state.into_text();
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.request.client.id)
+            .append_pair("redirect_uri", &redirect_uri)
+            .append_pair("state", state.expose())
+            .append_pair("code_challenge", verifier.challenge().as_str())
+            .append_pair("code_challenge_method", "S256");
+        if !self.request.scopes.is_empty() {
+            let scope = self.request.profile.scope_separator.join(&self.request.scopes);
+            url.query_pairs_mut().append_pair("scope", &scope);
+        }
+        if let Some(audience) = &self.request.profile.audience {
+            url.query_pairs_mut().append_pair("audience", audience);
+        }
+        url.query_pairs_mut().extend_pairs(&self.request.profile.authorize_parameters);
+        Ok(PendingAuthorization { redirect_uri, state, verifier, url: url.into(), deadline })
+    }
+
+    fn token_request(&self, pending: &PendingAuthorization, code: Secret) -> Result<Effect, Error> {
+        let token = self.server.endpoints.token.as_ref().ok_or(Error::OutOfOrder)?;
+        let mut parameters = alloc::vec![
+            ("grant_type", Secret::new("authorization_code")),
+            ("code", code),
+            ("code_verifier", pending.verifier.secret().clone()),
+        ];
+        if self.request.profile.token_request_has_redirect_uri {
+            parameters.push(("redirect_uri", Secret::new(pending.redirect_uri.as_str())));
+        }
+        Ok(Effect::SendHttp(authenticated_request(
+            token,
+            &self.request.client,
+            self.server.style,
+            &parameters,
+        )))
+    }
+
+    fn redirected(&mut self, url: &Secret) -> Next<Result<TokenResponse, Error>> {
+        let Phase::AwaitingRedirect(pending) = &self.phase else {
+            return Next::Done(Err(Error::OutOfOrder));
+        };
+        match pending.judge(url, &self.server) {
+            Verdict::NotOurs => Next::Perform(Effect::AwaitRedirect { deadline: pending.deadline }),
+            Verdict::Failed(error) => Next::Done(Err(error)),
+            Verdict::Code(code) => match self.token_request(pending, code) {
+                Ok(request) => {
+                    self.phase = Phase::ExchangingCode;
+                    Next::Perform(request)
+                }
+                Err(error) => Next::Done(Err(error)),
+            },
+        }
+    }
+}
+
+impl Machine for AuthorizationCodeGrant {
+    type Output = Result<TokenResponse, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+        match &self.phase {
+            Phase::AwaitingRedirect(pending) if now >= pending.deadline => {
+                Next::Done(Err(Error::UserAgent(UserAgentError::TimedOut)))
+            }
+            Phase::AwaitingRedirect(pending) => Next::Perform(self.prompt(pending)),
+            Phase::ObtainingRedirectUri | Phase::ExchangingCode => {
+                Next::Perform(Effect::ObtainRedirectUri(RedirectTarget {
+                    port: self.request.profile.redirect.port,
+                    path: self.request.profile.redirect.path.clone(),
+                }))
+            }
+        }
+    }
+
+    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Next<Self::Output> {
+        match outcome {
+            Outcome::RedirectUri(Ok(redirect_uri)) => {
+                match self.redirect_uri_obtained(redirect_uri, now) {
+                    Ok(effect) => Next::Perform(effect),
+                    Err(error) => Next::Done(Err(error)),
+                }
+            }
+            Outcome::Redirected(Ok(url)) => self.redirected(&url),
+            Outcome::RedirectUri(Err(error)) | Outcome::Redirected(Err(error)) => {
+                Next::Done(Err(Error::UserAgent(error)))
+            }
+            // A code is exchanged at most once: whatever came of it, it is not sent again.
+            Outcome::Http(Ok(response)) => {
+                Next::Done(TokenResponse::parse(&response, self.request.profile.scope_separator))
+            }
+            Outcome::Http(Err(error)) => {
+                Next::Done(Err(Error::Transport { endpoint: Endpoint::Token, error }))
+            }
+            _ => Next::Done(Err(Error::OutOfOrder)),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The client registration: who we are to an authorization server.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
+
+use crate::endpoint_url::EndpointUrl;
+use crate::http::{HttpRequest, Method};
+use crate::provider::{ClientAuthentication, TokenRequestFormat};
+use crate::secret::{Secret, serialize_exposed_option};
+
+/// A client id and, for a confidential client, its secret.
+///
+/// A secret that ships with a program is no secret (RFC 8252 section 8.5); one that a developer keeps in
+/// a 0600 file is as safe as that file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Client {
+    /// `client_id`
+    pub id: String,
+    /// `client_secret`
+    #[serde(
+        default,
+        serialize_with = "serialize_exposed_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub secret: Option<Secret>,
+}
+
+impl Client {
+    /// Whether `text` can be a client id or secret: printable ASCII, RFC 6749 Appendix A.1 and A.2.
+    #[must_use]
+    pub fn is_plausible(text: &str) -> bool {
+        !text.is_empty() && text.len() <= 1024 && text.bytes().all(|b| matches!(b, b'!'..=b'~'))
+    }
+}
+
+/// How a client talks to the token, device authorization and revocation endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RequestStyle {
+    pub(crate) authentication: ClientAuthentication,
+    pub(crate) format: TokenRequestFormat,
+}
+
+/// A `POST` to an endpoint of the authorization server, authenticated as `client`.
+///
+/// RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each request."
+pub(crate) fn authenticated_request(
+    endpoint: &EndpointUrl,
+    client: &Client,
+    style: RequestStyle,
+    parameters: &[(&'static str, Secret)],
+) -> HttpRequest {
+    let mut headers = alloc::vec![("accept", Secret::new("application/json"))];
+    let mut all: Vec<(&str, &str)> =
+        parameters.iter().map(|(name, value)| (*name, value.expose())).collect();
+    match (&client.secret, style.authentication) {
+        (Some(secret), ClientAuthentication::ClientSecretBasic) => {
+            headers.push(("authorization", basic(&client.id, secret)));
+        }
+        (Some(secret), ClientAuthentication::ClientSecretPost) => {
+            all.push(("client_id", &client.id));
+            all.push(("client_secret", secret.expose()));
+        }
+        // RFC 6749 section 3.2.1: a public client "MUST send its "client_id" to prevent itself from
+        // inadvertently accepting a code intended for a client with a different "client_id"".
+        (None, _) => all.push(("client_id", &client.id)),
+    }
+    let (media_type, body) = match style.format {
+        TokenRequestFormat::Form => (
+            "application/x-www-form-urlencoded",
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(all).finish(),
+        ),
+        TokenRequestFormat::Json => ("application/json", json_object(&all)),
+    };
+    headers.push(("content-type", Secret::new(media_type)));
+    HttpRequest {
+        method: Method::Post,
+        url: endpoint.as_str().into(),
+        headers,
+        body: Secret::new(body),
+    }
+}
+
+/// RFC 6749 section 2.3.1: client id and secret are form-encoded, then joined as user and password.
+fn basic(id: &str, secret: &Secret) -> Secret {
+    let mut pair = String::new();
+    pair.extend(form_urlencoded::byte_serialize(id.as_bytes()));
+    pair.push(':');
+    pair.extend(form_urlencoded::byte_serialize(secret.expose().as_bytes()));
+    let mut value = String::from("Basic ");
+    STANDARD.encode_string(Secret::new(pair).expose(), &mut value);
+    Secret::new(value)
+}
+
+fn json_object(members: &[(&str, &str)]) -> String {
+    let map: serde_json::Map<_, _> =
+        members.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    serde_json::Value::Object(map).to_string()
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)
+    }
+}

@@ -1,0 +1,133 @@
+//! The one way in which a flow changes a stored record: under its lock, from what is there now.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+
+use super::key::{ConnectionKey, Generation};
+use super::stored::{RecordError, StoredCredential};
+use crate::error::Error;
+use crate::flow::{Effect, Machine, Next, Notice, Outcome};
+use crate::secret::Secret;
+use crate::time::{Span, UnixTime};
+
+/// How long a save waits for another process that holds the lock.
+const LOCK_PATIENCE: Span = Span::from_secs(30);
+
+/// Computes the new record from the old one; `None` to leave it as it is. The generation is set by
+/// [`RecordUpdate`].
+type Change = dyn FnOnce(Option<&StoredCredential>) -> Option<StoredCredential>;
+
+/// Lock, load, change, replace, release. A part of a flow.
+pub(crate) struct RecordUpdate {
+    key: ConnectionKey,
+    change: Option<Box<Change>>,
+    phase: Phase,
+}
+
+/// What there was, and what is there now.
+#[derive(Debug)]
+pub(crate) struct Updated {
+    pub(crate) old: Option<StoredCredential>,
+    pub(crate) new: Option<StoredCredential>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Locking,
+    Loading,
+    SettingAside { reason: RecordError },
+    Notifying,
+    Replacing(Updated),
+    Releasing(Result<Updated, Error>),
+    Over,
+}
+
+impl core::fmt::Debug for RecordUpdate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RecordUpdate")
+            .field("key", &self.key)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RecordUpdate {
+    pub(crate) fn new(
+        key: ConnectionKey,
+        change: impl FnOnce(Option<&StoredCredential>) -> Option<StoredCredential> + 'static,
+    ) -> Self {
+        Self { key, change: Some(Box::new(change)), phase: Phase::Locking }
+    }
+
+    fn perform(&mut self, phase: Phase, effect: Effect) -> Next<Result<Updated, Error>> {
+        self.phase = phase;
+        Next::Perform(effect)
+    }
+
+    /// The lock is given back before anything else happens, whatever came before.
+    fn release(&mut self, result: Result<Updated, Error>) -> Next<Result<Updated, Error>> {
+        let effect = Effect::ReleaseLock(self.key.clone());
+        self.perform(Phase::Releasing(result), effect)
+    }
+
+    fn loaded(&mut self, record: Option<&Secret>) -> Next<Result<Updated, Error>> {
+        match record.map(|record| StoredCredential::parse(record.expose())) {
+            None => self.replace(None),
+            Some(Ok(old)) => self.replace(Some(old)),
+            Some(Err(reason @ RecordError::Damaged(_))) => {
+                let effect = Effect::SetAsideRecord(self.key.clone());
+                self.perform(Phase::SettingAside { reason }, effect)
+            }
+            Some(Err(newer @ RecordError::Newer { .. })) => self.release(Err(Error::Record(newer))),
+        }
+    }
+
+    fn replace(&mut self, old: Option<StoredCredential>) -> Next<Result<Updated, Error>> {
+        let Some(change) = self.change.take() else {
+            return self.release(Err(Error::OutOfOrder));
+        };
+        let Some(mut new) = change(old.as_ref()) else {
+            return self.release(Ok(Updated { old, new: None }));
+        };
+        let expected = old.as_ref().map(|old| old.generation);
+        new.generation = expected.map_or(Generation::FIRST, Generation::next);
+        let bytes = new.to_json();
+        let effect = Effect::ReplaceRecord { key: self.key.clone(), expected, bytes };
+        self.perform(Phase::Replacing(Updated { old, new: Some(new) }), effect)
+    }
+}
+
+impl Machine for RecordUpdate {
+    type Output = Result<Updated, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+        let effect =
+            Effect::AcquireLock { key: self.key.clone(), deadline: now.plus(LOCK_PATIENCE) };
+        self.perform(Phase::Locking, effect)
+    }
+
+    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
+        match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
+            (Phase::Locking, Outcome::Locked(Ok(()))) => {
+                let effect = Effect::LoadRecord(self.key.clone());
+                self.perform(Phase::Loading, effect)
+            }
+            (Phase::Locking, Outcome::Locked(Err(error))) => Next::Done(Err(Error::Lock(error))),
+            (Phase::Loading, Outcome::Loaded(Ok(record))) => self.loaded(record.as_ref()),
+            (Phase::SettingAside { reason }, Outcome::SetAside(Ok(place))) => {
+                let notice = Notice::RecordSetAside { place, reason: reason.to_string() };
+                self.perform(Phase::Notifying, Effect::Notify(notice))
+            }
+            (Phase::Notifying, Outcome::Notified) => self.replace(None),
+            (Phase::Replacing(updated), Outcome::Store(Ok(()))) => self.release(Ok(updated)),
+            (
+                Phase::Loading | Phase::SettingAside { .. } | Phase::Replacing(_),
+                Outcome::Loaded(Err(error))
+                | Outcome::SetAside(Err(error))
+                | Outcome::Store(Err(error)),
+            ) => self.release(Err(Error::Store(error))),
+            (Phase::Releasing(result), Outcome::Notified) => Next::Done(result),
+            _ => Next::Done(Err(Error::OutOfOrder)),
+        }
+    }
+}

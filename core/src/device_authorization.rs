@@ -1,0 +1,374 @@
+//! The device authorization grant, for a browser anywhere. RFC 8628.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::authorization_server::AuthorizationServer;
+use crate::client::{RequestStyle, authenticated_request};
+use crate::endpoint_url::EndpointUrl;
+use crate::error::{Endpoint, Error};
+use crate::flow::{DevicePrompt, Effect, Machine, Next, Outcome};
+use crate::http::{HttpRequest, HttpResponse, REQUEST_TIMEOUT, TransportError, TransportFailure};
+use crate::login::LoginRequest;
+use crate::provider::{ScopeSeparator, TokenRequestFormat};
+use crate::secret::{Secret, serialize_exposed};
+use crate::text::{displayable, printable};
+use crate::time::{Span, UnixTime};
+use crate::token_endpoint::{TokenResponse, json_answer, retry_after};
+
+/// RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
+const DEFAULT_INTERVAL: Span = Span::from_secs(5);
+/// RFC 8628 section 3.5, `slow_down`: "the interval MUST be increased by 5 seconds for this and all subsequent
+/// requests."
+const SLOW_DOWN: Span = Span::from_secs(5);
+/// No server's trouble makes us wait longer than this between two polls.
+const LONGEST_PAUSE: Span = Span::from_mins(2);
+/// For a server that forgets `expires_in`, which is REQUIRED.
+const DEFAULT_LIFETIME: Span = Span::from_mins(15);
+/// A code that lives longer is not waited for any longer than this.
+const LONGEST_LIFETIME: Span = Span::from_mins(60);
+/// How much later than asked a shell may look at the clock again (see `Effect::WaitUntil`).
+const CLOCK_CHECK: Span = Span::from_secs(35);
+/// A server without the grant type says so, or rejects the client.
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// What the device authorization endpoint answered. RFC 8628 section 3.2.
+#[derive(Debug)]
+struct DeviceAuthorizationResponse {
+    device_code: Secret,
+    user_code: String,
+    verification_uri: EndpointUrl,
+    verification_uri_complete: Option<EndpointUrl>,
+    expires_in: Span,
+    interval: Span,
+}
+
+impl DeviceAuthorizationResponse {
+    fn parse(response: &HttpResponse) -> Result<Self, Error> {
+        let endpoint = Endpoint::DeviceAuthorization;
+        let members = json_answer(response, endpoint)?;
+        let text =
+            |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let misbehaved = |what: String| Error::PeerMisbehaved { endpoint, what };
+        let required =
+            |name: &str| text(name).ok_or_else(|| misbehaved(format!("there is no {name} in it")));
+        let address = |name: &str, text: &str| {
+            EndpointUrl::parse(text).map_err(|e| {
+                misbehaved(format!("its {name} '{}' cannot be used: {e}", printable(text)))
+            })
+        };
+        // Some servers still use the name of an early draft.
+        let verification_uri = text("verification_uri")
+            .or_else(|| text("verification_url"))
+            .ok_or_else(|| misbehaved("there is no verification_uri in it".to_owned()))?;
+        Ok(Self {
+            device_code: Secret::new(required("device_code")?),
+            user_code: displayable(required("user_code")?),
+            verification_uri: address("verification_uri", verification_uri)?,
+            // It is a convenience: a bad one is left out, and the user types the code.
+            verification_uri_complete: text("verification_uri_complete")
+                .and_then(|text| EndpointUrl::parse(text).ok()),
+            expires_in: seconds(&members, "expires_in")
+                .unwrap_or(DEFAULT_LIFETIME)
+                .min(LONGEST_LIFETIME),
+            interval: seconds(&members, "interval")
+                .unwrap_or(DEFAULT_INTERVAL)
+                .clamp(Span::from_secs(1), LONGEST_PAUSE),
+        })
+    }
+}
+
+fn seconds(members: &Map<String, Value>, name: &str) -> Option<Span> {
+    let value = members.get(name)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Some(Span::from_secs(number))
+}
+
+/// A code that waits for its user. It can be written down and read again, like `PendingAuthorization`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PendingDevice {
+    #[serde(serialize_with = "serialize_exposed")]
+    device_code: Secret,
+    user_code: String,
+    verification_uri: EndpointUrl,
+    verification_uri_complete: Option<EndpointUrl>,
+    /// Between polls; grows with each `slow_down` and never shrinks.
+    interval: Span,
+    /// Between polls while the server or the network is in trouble; doubles, and ends with an answer.
+    backoff: Span,
+    /// What is left of the code's life, counted by what was waited rather than by the wall clock: a
+    /// clock that is set, or a laptop that sleeps, must neither end a login nor keep it forever. How
+    /// long a sleep was is for the server to say: it answers `expired_token`.
+    remaining: Span,
+    last_seen: UnixTime,
+    /// The reply to the last poll was lost, so the code may be spent.
+    reply_lost: bool,
+}
+
+impl PendingDevice {
+    fn new(response: DeviceAuthorizationResponse, timeout: Span, now: UnixTime) -> Self {
+        Self {
+            device_code: response.device_code,
+            user_code: response.user_code,
+            verification_uri: response.verification_uri,
+            verification_uri_complete: response.verification_uri_complete,
+            interval: response.interval,
+            backoff: Span::ZERO,
+            remaining: response.expires_in.min(timeout),
+            last_seen: now,
+            reply_lost: false,
+        }
+    }
+
+    fn pause(&self) -> Span {
+        self.interval.max(self.backoff)
+    }
+
+    /// Counts the time since the last step: at least `planned`, at most `planned + slack`.
+    fn spend(&mut self, now: UnixTime, planned: Span, slack: Span) {
+        let spent = now.since(self.last_seen).clamp(planned, planned.plus(slack));
+        let left = self.remaining.as_millis().saturating_sub(spent.as_millis());
+        self.remaining = Span::from_millis(left);
+        self.last_seen = now;
+    }
+
+    /// RFC 8628 section 3.5: "On encountering a connection timeout, clients MUST unilaterally reduce their polling
+    /// frequency before retrying. The use of an exponential backoff algorithm to achieve this, such as doubling
+    /// the polling interval on each such connection timeout, is RECOMMENDED."
+    fn back_off(&mut self, at_least: Option<Span>) {
+        let doubled = Span::from_millis(self.pause().as_millis().saturating_mul(2));
+        self.backoff = doubled.max(at_least.unwrap_or_default()).min(LONGEST_PAUSE);
+    }
+}
+
+/// Runs the grant up to the token answer. A part of the login.
+#[derive(Debug)]
+pub(crate) struct DeviceCodeGrant {
+    server: AuthorizationServer,
+    request: LoginRequest,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    RequestingCode,
+    Waiting(PendingDevice),
+}
+
+impl DeviceCodeGrant {
+    pub(crate) fn new(server: AuthorizationServer, request: &LoginRequest) -> Self {
+        Self { server, request: request.clone(), phase: Phase::RequestingCode }
+    }
+
+    /// The grant with a code that was asked for earlier, perhaps in another process.
+    pub(crate) fn restored(mut self, pending: PendingDevice) -> Self {
+        self.phase = Phase::Waiting(pending);
+        self
+    }
+
+    /// The code that waits, if one does.
+    pub(crate) const fn pending(&self) -> Option<&PendingDevice> {
+        match &self.phase {
+            Phase::Waiting(pending) => Some(pending),
+            Phase::RequestingCode => None,
+        }
+    }
+
+    /// RFC 8628 sections 3.1 and 3.4 define these requests as forms, also where a server wants JSON elsewhere.
+    fn request(
+        &self,
+        endpoint: &EndpointUrl,
+        parameters: &[(&'static str, Secret)],
+    ) -> HttpRequest {
+        let style = RequestStyle { format: TokenRequestFormat::Form, ..self.server.style };
+        authenticated_request(endpoint, &self.request.client, style, parameters)
+    }
+
+    fn code_request(&self) -> Result<Effect, Error> {
+        let endpoint = self.server.endpoints.device_authorization.as_ref().ok_or_else(|| {
+            Error::Configuration(format!(
+                "{} has no device authorization endpoint",
+                self.request.profile.display_name
+            ))
+        })?;
+        let mut parameters = Vec::new();
+        if !self.request.scopes.is_empty() {
+            let scope = self.request.profile.scope_separator.join(&self.request.scopes);
+            parameters.push(("scope", Secret::new(scope)));
+        }
+        if let Some(audience) = &self.request.profile.audience {
+            parameters.push(("audience", Secret::new(audience.as_str())));
+        }
+        Ok(Effect::SendHttp(self.request(endpoint, &parameters)))
+    }
+
+    fn poll(&self, pending: &PendingDevice) -> Result<Effect, Error> {
+        let token = self.server.endpoints.token.as_ref().ok_or(Error::OutOfOrder)?;
+        let parameters =
+            [("grant_type", Secret::new(GRANT_TYPE)), ("device_code", pending.device_code.clone())];
+        Ok(Effect::SendHttp(self.request(token, &parameters)))
+    }
+
+    fn prompt(&self, pending: &PendingDevice, now: UnixTime) -> Effect {
+        Effect::ShowUserCode(DevicePrompt {
+            verification_uri: pending.verification_uri.as_str().to_owned(),
+            verification_uri_complete: pending
+                .verification_uri_complete
+                .as_ref()
+                .map(|url| url.as_str().to_owned()),
+            user_code: pending.user_code.clone(),
+            expires_at: now.plus(pending.remaining),
+            open: self.request.open,
+        })
+    }
+
+    fn code_answered(
+        &mut self,
+        answer: Result<HttpResponse, TransportError>,
+        now: UnixTime,
+    ) -> Result<Effect, Error> {
+        let response = answer
+            .map_err(|error| Error::Transport { endpoint: Endpoint::DeviceAuthorization, error })?;
+        let response = DeviceAuthorizationResponse::parse(&response)?;
+        let pending = PendingDevice::new(response, self.request.timeout, now);
+        let effect = self.prompt(&pending, now);
+        self.phase = Phase::Waiting(pending);
+        Ok(effect)
+    }
+}
+
+/// What a poll means.
+enum Poll {
+    Again,
+    Over(Result<TokenResponse, Error>),
+}
+
+impl PendingDevice {
+    /// RFC 8628 section 3.5: "The "authorization_pending" and "slow_down" error codes define particularly unique
+    /// behavior [...]. For all other error responses, the client MUST stop polling".
+    ///
+    /// A server or a network in trouble is no error response: the user's approval must survive it.
+    fn polled(
+        &mut self,
+        answer: Result<HttpResponse, TransportError>,
+        separator: ScopeSeparator,
+    ) -> Poll {
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => {
+                self.reply_lost |= matches!(error, TransportError::Unknown(_));
+                if *error.failure() == TransportFailure::TooLarge {
+                    return Poll::Over(Err(Error::Transport { endpoint: Endpoint::Token, error }));
+                }
+                self.back_off(None);
+                return Poll::Again;
+            }
+        };
+        match TokenResponse::parse(&response, separator) {
+            Ok(tokens) => Poll::Over(Ok(tokens)),
+            Err(Error::Refused(error)) => match error.code() {
+                "authorization_pending" => {
+                    self.backoff = Span::ZERO;
+                    Poll::Again
+                }
+                "slow_down" => {
+                    self.slow_down(&response);
+                    Poll::Again
+                }
+                "expired_token" if !self.reply_lost => Poll::Over(Err(Error::CodeExpired)),
+                "expired_token" | "invalid_grant" if self.reply_lost => {
+                    Poll::Over(Err(Error::PeerMisbehaved {
+                        endpoint: Endpoint::Token,
+                        what: "its reply was lost on the way, and it does not repeat it".to_owned(),
+                    }))
+                }
+                _ => Poll::Over(Err(Error::Refused(error))),
+            },
+            // A bare 429 says the same as slow_down.
+            Err(Error::Unavailable { status: 429, .. }) => {
+                self.slow_down(&response);
+                Poll::Again
+            }
+            Err(Error::Unavailable { retry_after, .. }) => {
+                self.back_off(retry_after);
+                Poll::Again
+            }
+            Err(error) => Poll::Over(Err(error)),
+        }
+    }
+
+    /// Five seconds more, or what the server asks for if that is longer, for the rest of the login.
+    fn slow_down(&mut self, response: &HttpResponse) {
+        let members: Option<Map<String, Value>> = serde_json::from_slice(&response.body).ok();
+        let asked = members.as_ref().and_then(|members| seconds(members, "interval"));
+        let asked = asked.max(retry_after(response)).unwrap_or_default();
+        self.interval = self.interval.plus(SLOW_DOWN).max(asked).min(LONGEST_PAUSE);
+        self.backoff = Span::ZERO;
+    }
+}
+
+impl Machine for DeviceCodeGrant {
+    type Output = Result<TokenResponse, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+        let effect = match &mut self.phase {
+            Phase::RequestingCode => self.code_request(),
+            // The user may have approved while nobody waited: show the code again, and go on.
+            Phase::Waiting(pending) => {
+                pending.last_seen = now;
+                self.pending().map(|pending| self.prompt(pending, now)).ok_or(Error::OutOfOrder)
+            }
+        };
+        next(effect)
+    }
+
+    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Next<Self::Output> {
+        let pending = match (&mut self.phase, outcome) {
+            (Phase::RequestingCode, Outcome::Http(answer)) => {
+                return next(self.code_answered(answer, now));
+            }
+            (Phase::Waiting(_), Outcome::Shown(Err(error))) => {
+                return Next::Done(Err(Error::UserAgent(error)));
+            }
+            (Phase::Waiting(pending), Outcome::Shown(Ok(()))) => {
+                pending.spend(now, Span::ZERO, REQUEST_TIMEOUT);
+                pending
+            }
+            (Phase::Waiting(pending), Outcome::Waited) => {
+                let planned = pending.pause();
+                pending.spend(now, planned, CLOCK_CHECK);
+                return match self.pending() {
+                    Some(pending) => next(self.poll(pending)),
+                    None => Next::Done(Err(Error::OutOfOrder)),
+                };
+            }
+            (Phase::Waiting(pending), Outcome::Http(answer)) => {
+                pending.spend(now, Span::ZERO, REQUEST_TIMEOUT);
+                match pending.polled(answer, self.request.profile.scope_separator) {
+                    Poll::Over(result) => return Next::Done(result),
+                    Poll::Again => pending,
+                }
+            }
+            _ => return Next::Done(Err(Error::OutOfOrder)),
+        };
+        // Section 3.5: wait the interval between polls; the first poll is no exception here, because
+        // nobody approves within it. A poll that would come after the end is not sent.
+        let pause = pending.pause();
+        if pause > pending.remaining {
+            return Next::Done(Err(Error::CodeExpired));
+        }
+        Next::Perform(Effect::WaitUntil(now.plus(pause)))
+    }
+}
+
+fn next<T>(effect: Result<Effect, Error>) -> Next<Result<T, Error>> {
+    match effect {
+        Ok(effect) => Next::Perform(effect),
+        Err(error) => Next::Done(Err(error)),
+    }
+}

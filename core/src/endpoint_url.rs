@@ -1,0 +1,175 @@
+//! Which addresses the core is willing to send anything to, or a user to.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use url::{Host, Url};
+
+/// An absolute address that may receive requests: `https`, or `http` to a loopback address only.
+///
+/// No user name, no password, no fragment, no control characters, no non-ASCII host. OAuth 2.1
+/// section 1.5: "OAuth URLs MUST use the https scheme except for loopback interface redirect URIs, which MAY use
+/// the http scheme"; a server on loopback is the local sandbox, or a developer's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct EndpointUrl(String);
+
+impl EndpointUrl {
+    /// Checks an address.
+    ///
+    /// # Errors
+    /// [`BadUrl`], which says what is wrong in words that fit behind the address.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
+        if let Some(c) =
+            text.chars().find(|c| !matches!(c, '!'..='~') || matches!(c, '\\' | '"' | '<' | '>'))
+        {
+            return Err(BadUrl(format!("it contains the character {:?}", c)));
+        }
+        let url =
+            Url::parse(text).map_err(|e| BadUrl(format!("it is not an absolute address ({e})")))?;
+        // The parser forgives `https:///host`; nobody writes that in good faith.
+        let Some(host) = url.host().filter(|_| !authority(text).is_empty()) else {
+            return Err(BadUrl("it has no host".to_owned()));
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&host) => {}
+            "http" => return Err(BadUrl("it is plain http; only https is safe".to_owned())),
+            other => return Err(BadUrl(format!("the scheme '{other}' is not https"))),
+        }
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || text.contains('@') && authority(text).contains('@')
+        {
+            return Err(BadUrl("it contains a user name or password".to_owned()));
+        }
+        if url.fragment().is_some() || text.contains('#') {
+            return Err(BadUrl("it contains a fragment (#)".to_owned()));
+        }
+        if authority(text).ends_with('.') || host_text(&url).ends_with('.') {
+            return Err(BadUrl("its host ends with a dot".to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The address exactly as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The parsed address. It was parsed before, so the fallback is never taken.
+    pub(crate) fn url(&self) -> Option<Url> {
+        Url::parse(&self.0).ok()
+    }
+
+    /// The host (and the port, if it is not the scheme's own), for messages and comparisons.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.url().map(|url| host_and_port(&url)).unwrap_or_default()
+    }
+
+    /// Whether the address is on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.url().as_ref().and_then(Url::host).is_some_and(|host| is_loopback(&host))
+    }
+}
+
+impl<'de> Deserialize<'de> for EndpointUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|e| {
+            serde::de::Error::custom(format!("'{}': {e}", crate::text::printable(&text)))
+        })
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `host` or `host:port`, the port only if it is not the scheme's own.
+pub(crate) fn host_and_port(url: &Url) -> String {
+    match url.port() {
+        Some(port) => format!("{}:{port}", host_text(url)),
+        None => host_text(url).to_owned(),
+    }
+}
+
+fn host_text(url: &Url) -> &str {
+    url.host_str().unwrap_or_default()
+}
+
+/// What stands between `//` and the path.
+fn authority(text: &str) -> &str {
+    let rest = text.split_once("//").map_or(text, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+        Host::Domain(name) => *name == "localhost",
+    }
+}
+
+/// What is wrong with an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadUrl(String);
+
+impl fmt::Display for BadUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A13: https except on loopback; a fragment is rejected. A43: control characters and other
+    /// schemes never reach a launcher.
+    #[test]
+    fn only_safe_addresses_pass() {
+        for good in [
+            "https://auth.atlassian.com/authorize",
+            "https://auth.atlassian.com/authorize?a=b@c",
+            "http://127.0.0.1:8080/x",
+            "http://[::1]:8080/x",
+            "http://localhost/x",
+        ] {
+            assert!(EndpointUrl::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-https://a.example/",
+            "http://auth.atlassian.com/authorize",
+            "http://127.0.0.1.evil.example/",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "\\\\server\\share",
+            "https://user@auth.atlassian.com/",
+            "https://user:pw@auth.atlassian.com/",
+            "https://@auth.atlassian.com/",
+            "https://auth.atlassian.com/#frag",
+            "https://auth.atlassian.com./",
+            "https://auth.atlassian.com.:443/",
+            "https://auth.atlassian.com/\r\nx",
+            "https://auth.atlassian.com/\0",
+            "https://auth.atlassian.com/ x",
+            "https://аtlassian.com/",
+            "https:///nohost",
+            "https://$(id).example/",
+            "//auth.atlassian.com/",
+        ] {
+            assert!(EndpointUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Why a flow ended without its result: typed by who failed, so that a shell knows what to advise.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use crate::credential::{ConnectionKey, RecordError};
+use crate::flow::{LockError, StoreError, StoreErrorKind, UserAgentError};
+use crate::http::TransportError;
+use crate::oauth_error::OAuthError;
+use crate::time::Span;
+
+/// Why a flow failed. `Display` says what happened, escaped for a terminal and without any secret;
+/// what to do about it is the shell's to say, because only it knows its own commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The server said no, in OAuth's words.
+    Refused(OAuthError),
+    /// The server cannot answer now: 5xx, 429, or an answer that is not OAuth at all (a proxy's page).
+    Unavailable {
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// The status of the answer.
+        status: u16,
+        /// How long to wait, if the server said so.
+        retry_after: Option<Span>,
+    },
+    /// The server broke the protocol.
+    PeerMisbehaved {
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// What is wrong with its answer, escaped.
+        what: String,
+    },
+    /// No complete answer came.
+    Transport {
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// How far the request got, and why.
+        error: TransportError,
+    },
+    /// The resource server does not accept the access token (401).
+    TokenRejected,
+    /// The access token does not allow this (403).
+    NotPermitted,
+    /// The user did not act in time, or said no by closing the window.
+    UserAgent(UserAgentError),
+    /// The device code expired before the user approved it.
+    CodeExpired,
+    /// The profile or the client registration does not allow it.
+    Configuration(String),
+    /// The store could not do it.
+    Store(StoreError),
+    /// The lock could not be had.
+    Lock(LockError),
+    /// The stored record cannot be used as it is.
+    Record(RecordError),
+    /// There is no login to work with.
+    NotSignedIn(ConnectionKey),
+    /// The user approved and the server issued tokens, but they could not be saved. What was stored
+    /// before is unchanged.
+    NotSaved(Box<Self>),
+    /// A defect of this library: a machine met an outcome that it cannot have asked for.
+    OutOfOrder,
+}
+
+/// The endpoints a flow talks to, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The metadata document of the issuer.
+    Metadata,
+    /// RFC 6749 section 3.1.
+    Authorization,
+    /// RFC 6749 section 3.2.
+    Token,
+    /// RFC 8628 section 3.1.
+    DeviceAuthorization,
+    /// RFC 7009.
+    Revocation,
+    /// Who the account is.
+    Identity,
+    /// Which sites the token reaches.
+    Sites,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Metadata => "metadata document",
+            Self::Authorization => "authorization endpoint",
+            Self::Token => "token endpoint",
+            Self::DeviceAuthorization => "device authorization endpoint",
+            Self::Revocation => "revocation endpoint",
+            Self::Identity => "identity endpoint",
+            Self::Sites => "list of sites",
+        })
+    }
+}
+
+/// Who failed. Each party has its own remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The person: declined, was late, closed the window.
+    User,
+    /// The authorization or resource server.
+    Server,
+    /// Something on the way there.
+    Network,
+    /// The disk, its permissions, or another process that holds the lock.
+    Store,
+    /// The provider profile or the client registration.
+    Configuration,
+    /// This program.
+    Defect,
+}
+
+impl Error {
+    /// Who failed.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        match self {
+            Self::Refused(error) if error.is_client_problem() => Party::Configuration,
+            Self::Refused(error) if error.code() == "access_denied" => Party::User,
+            Self::Refused(_)
+            | Self::Unavailable { .. }
+            | Self::PeerMisbehaved { .. }
+            | Self::TokenRejected
+            | Self::NotPermitted => Party::Server,
+            Self::Transport { .. } => Party::Network,
+            Self::UserAgent(UserAgentError::PortBusy(_) | UserAgentError::Unavailable(_))
+            | Self::Configuration(_) => Party::Configuration,
+            Self::UserAgent(_) | Self::CodeExpired | Self::NotSignedIn(_) => Party::User,
+            Self::Store(_) | Self::Lock(_) | Self::Record(_) => Party::Store,
+            Self::NotSaved(cause) => cause.party(),
+            Self::OutOfOrder => Party::Defect,
+        }
+    }
+
+    /// A stable name for programs, as in `{"error":{"code":...}}`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(error) if error.is_client_problem() => "CLIENT_REJECTED",
+            Self::Refused(error) if error.code() == "access_denied" => "ACCESS_DENIED",
+            Self::Refused(error) if error.is_invalid_grant() => "AUTH_REVOKED",
+            Self::Refused(_) => "SERVER_REFUSED",
+            Self::Unavailable { .. } => "SERVER_UNAVAILABLE",
+            Self::PeerMisbehaved { .. } => "SERVER_MISBEHAVED",
+            Self::Transport { .. } => "NETWORK",
+            Self::TokenRejected => "AUTH_EXPIRED",
+            Self::NotPermitted => "NOT_PERMITTED",
+            Self::UserAgent(UserAgentError::Closed) => "CANCELLED",
+            Self::UserAgent(UserAgentError::TimedOut) => "LOGIN_TIMED_OUT",
+            Self::UserAgent(UserAgentError::PortBusy(_)) => "PORT_BUSY",
+            Self::UserAgent(UserAgentError::Unavailable(_)) => "NO_USER_AGENT",
+            Self::CodeExpired => "LOGIN_TIMED_OUT",
+            Self::Configuration(_) => "CONFIGURATION",
+            Self::Store(error) | Self::Lock(LockError::Unusable(error)) => match error.kind {
+                StoreErrorKind::CannotCreate => "STORE_CANNOT_CREATE",
+                StoreErrorKind::CannotWrite => "STORE_CANNOT_WRITE",
+                StoreErrorKind::CannotRead => "STORE_CANNOT_READ",
+                StoreErrorKind::Changed => "STORE_CHANGED",
+            },
+            Self::Lock(LockError::TimedOut { .. }) => "LOCK_TIMED_OUT",
+            Self::Record(_) => "RECORD_UNUSABLE",
+            Self::NotSignedIn(_) => "AUTH_REQUIRED",
+            Self::NotSaved(cause) => cause.code(),
+            Self::OutOfOrder => "INTERNAL",
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::PeerMisbehaved { .. }
+                | Self::Transport { .. }
+                | Self::Lock(LockError::TimedOut { .. })
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "the server refused: {error}"),
+            Self::Unavailable { endpoint, status, retry_after } => {
+                write!(f, "the {endpoint} is not available now (HTTP {status})")?;
+                match retry_after {
+                    Some(span) => write!(f, "; it asks to wait {span}"),
+                    None => Ok(()),
+                }
+            }
+            Self::PeerMisbehaved { endpoint, what } => {
+                write!(f, "the {endpoint} gave an answer that cannot be used: {what}")
+            }
+            Self::Transport { endpoint, error } => {
+                write!(f, "the {endpoint} could not be reached: {}", error.failure())
+            }
+            Self::TokenRejected => f.write_str("the server no longer accepts the access token"),
+            Self::NotPermitted => f.write_str("the access token does not allow this"),
+            Self::UserAgent(UserAgentError::Closed) => f.write_str("the sign-in was cancelled"),
+            Self::UserAgent(UserAgentError::TimedOut) => {
+                f.write_str("nobody finished the sign-in in time")
+            }
+            Self::UserAgent(UserAgentError::PortBusy(port)) => write!(
+                f,
+                "port {port} on 127.0.0.1, where the answer must arrive, is used by another program"
+            ),
+            Self::UserAgent(UserAgentError::Unavailable(text)) => f.write_str(text),
+            Self::CodeExpired => f.write_str("the code expired before anybody approved it"),
+            Self::Configuration(text) => f.write_str(text),
+            Self::Store(error) | Self::Lock(LockError::Unusable(error)) => error.fmt(f),
+            Self::Lock(LockError::TimedOut { holder: Some(holder) }) => {
+                write!(f, "another process holds the lock: {holder}")
+            }
+            Self::Lock(LockError::TimedOut { holder: None }) => {
+                f.write_str("another process holds the lock")
+            }
+            Self::Record(error) => error.fmt(f),
+            Self::NotSignedIn(key) => write!(f, "not signed in ({key})"),
+            Self::NotSaved(cause) => {
+                write!(f, "the sign-in was approved but could not be saved: {cause}")
+            }
+            Self::OutOfOrder => f.write_str("a defect of twg: a step came out of order"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

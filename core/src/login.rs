@@ -1,0 +1,538 @@
+//! Signing in, from the first request to the saved record.
+//!
+//! ```text
+//! preflight -> discovery? -> device code | authorization code -> save -> revoke old? -> who am I -> note
+//!                                  |                 ^
+//!                                  +-- not enabled --+
+//! ```
+//!
+//! Until the new record is saved, an old one is untouched: a login that is cancelled, refused or cut off
+//! loses nothing. Before anything is sent, the store proves that it could take the record.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::atlassian::{Site, SitesRequest};
+use crate::authorization_code::{AuthorizationCodeGrant, PendingAuthorization};
+use crate::authorization_server::AuthorizationServer;
+use crate::client::Client;
+use crate::credential::{
+    self, ConnectionKey, Generation, IssuedBy, RecordUpdate, SCHEMA_VERSION, StoredCredential,
+    Tokens, Updated,
+};
+use crate::device_authorization::{DeviceCodeGrant, PendingDevice};
+use crate::error::Error;
+use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
+use crate::identity::{Account, IdentityRequest};
+use crate::metadata::Discovery;
+use crate::pkce::Entropy;
+use crate::provider::{Grant, ProviderProfile};
+use crate::resource::identity_url;
+use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
+use crate::time::{Span, UnixTime};
+use crate::token_endpoint::TokenResponse;
+
+/// What a login is asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoginRequest {
+    /// The connection's name; the provider's is in the profile.
+    pub connection: String,
+    /// The provider.
+    pub profile: ProviderProfile,
+    /// The client registration.
+    pub client: Client,
+    /// The scopes to ask for.
+    pub scopes: Vec<String>,
+    /// The grants to try, in order. A later one is tried only if the client may not use the earlier one.
+    pub grants: VecDeque<Grant>,
+    /// Whether to open a browser.
+    pub open: bool,
+    /// How long the user may take.
+    pub timeout: Span,
+}
+
+/// A login that succeeded. It is saved.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The record as it is stored.
+    pub credential: StoredCredential,
+    /// The account, or why its name could not be had: a login is a login without it.
+    pub account: Option<Result<Account, Error>>,
+    /// The sites, or why their list could not be had; `None` if the provider has none.
+    pub sites: Option<Result<Vec<Site>, Error>>,
+    /// Whether the client turned out not to have the device grant, which is worth remembering.
+    pub device_grant_not_enabled: bool,
+    /// What became of the refresh token of the login that this one replaced.
+    pub replaced: Option<Revocation>,
+    /// Asked for and not granted.
+    pub scopes_not_granted: Vec<String>,
+}
+
+/// Signs a user in.
+pub type LoginFlow = Running<LoginMachine>;
+
+/// The transitions of [`LoginFlow`].
+#[derive(Debug)]
+pub struct LoginMachine {
+    request: LoginRequest,
+    key: ConnectionKey,
+    entropy: Option<(Entropy, Entropy)>,
+    server: Option<AuthorizationServer>,
+    device_grant_not_enabled: bool,
+    /// When the last request was sent: lifetimes count from there.
+    sent_at: UnixTime,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Start,
+    Preflight,
+    Discovering(Discovery),
+    Asking(Grant, Asking),
+    FallingOver,
+    Saving(RecordUpdate),
+    RevokingOld(Box<SignedIn>),
+    Identifying(Box<SignedIn>, IdentityRequest),
+    ListingSites(Box<SignedIn>, SitesRequest),
+    Noting(Box<SignedIn>, RecordUpdate),
+    Over,
+}
+
+#[derive(Debug)]
+enum Asking {
+    Device(DeviceCodeGrant),
+    Browser(AuthorizationCodeGrant),
+}
+
+/// What is written down of a login that waits for its user.
+#[derive(Serialize, Deserialize)]
+struct Suspended<P> {
+    schema_version: u32,
+    next_step: u64,
+    request: LoginRequest,
+    server: AuthorizationServer,
+    device_grant_not_enabled: bool,
+    waiting: P,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Waiting<A, D> {
+    AuthorizationCode(A),
+    DeviceCode(D),
+}
+
+impl LoginFlow {
+    /// A login that has not begun. The two pieces of entropy become the PKCE verifier and the state.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if a name or a scope cannot be one.
+    pub fn sign_in(request: LoginRequest, entropy: (Entropy, Entropy)) -> Result<Self, Error> {
+        let mut machine = LoginMachine::new(request)?;
+        machine.entropy = Some(entropy);
+        Ok(Self::new(machine))
+    }
+
+    /// The login as text, if it waits for its user: `None` before and after that. The text holds
+    /// secrets (a PKCE verifier or a device code) and must be kept like a token.
+    #[must_use]
+    pub fn suspend(&self) -> Option<crate::secret::Secret> {
+        let machine = self.machine();
+        let Phase::Asking(_, asking) = &machine.phase else {
+            return None;
+        };
+        let waiting = match asking {
+            Asking::Browser(grant) => Waiting::AuthorizationCode(grant.pending()?),
+            Asking::Device(grant) => Waiting::DeviceCode(grant.pending()?),
+        };
+        let suspended = Suspended {
+            schema_version: 1,
+            next_step: self.next_id(),
+            request: machine.request.clone(),
+            server: machine.server.clone()?,
+            device_grant_not_enabled: machine.device_grant_not_enabled,
+            waiting,
+        };
+        serde_json::to_string(&suspended).ok().map(crate::secret::Secret::new)
+    }
+
+    /// A login that was suspended. It begins by asking the user again: the same address, the same code.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if the text is not a suspended login.
+    pub fn restore(text: &str) -> Result<Self, Error> {
+        let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
+        let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
+            serde_json::from_str(text).map_err(|_| invalid())?;
+        if suspended.schema_version != 1 {
+            return Err(invalid());
+        }
+        let mut machine = LoginMachine::new(suspended.request)?;
+        machine.device_grant_not_enabled = suspended.device_grant_not_enabled;
+        let (grant, asking) = match suspended.waiting {
+            Waiting::AuthorizationCode(pending) => {
+                let grant = AuthorizationCodeGrant::restored(
+                    suspended.server.clone(),
+                    &machine.request,
+                    pending,
+                );
+                (Grant::AuthorizationCode, Asking::Browser(grant))
+            }
+            Waiting::DeviceCode(pending) => {
+                let grant = DeviceCodeGrant::new(suspended.server.clone(), &machine.request);
+                (Grant::DeviceCode, Asking::Device(grant.restored(pending)))
+            }
+        };
+        machine.server = Some(suspended.server);
+        machine.phase = Phase::Asking(grant, asking);
+        Ok(Self::resuming_at(machine, suspended.next_step))
+    }
+}
+
+type Transition = Next<Result<SignedIn, Error>>;
+
+impl LoginMachine {
+    fn new(request: LoginRequest) -> Result<Self, Error> {
+        let key = ConnectionKey::new(&request.profile.name, &request.connection)
+            .map_err(|e| Error::Configuration(e.to_string()))?;
+        if let Some(scope) = request.scopes.iter().find(|s| !crate::provider::is_scope_token(s)) {
+            let scope = crate::text::printable(scope);
+            return Err(Error::Configuration(alloc::format!("'{scope}' is not a scope")));
+        }
+        Ok(Self {
+            request,
+            key,
+            entropy: None,
+            server: None,
+            device_grant_not_enabled: false,
+            sent_at: UnixTime::EPOCH,
+            phase: Phase::Start,
+        })
+    }
+
+    /// Runs the next grant of the plan.
+    fn ask(&mut self, now: UnixTime) -> Transition {
+        let (Some(grant), Some(server)) = (self.request.grants.pop_front(), self.server.clone())
+        else {
+            return failed(Error::Configuration(alloc::format!(
+                "{} offers no way to sign in here",
+                self.request.profile.display_name
+            )));
+        };
+        let asking = match grant {
+            Grant::DeviceCode => Asking::Device(DeviceCodeGrant::new(server, &self.request)),
+            Grant::AuthorizationCode => match self.entropy.take() {
+                Some(entropy) => {
+                    Asking::Browser(AuthorizationCodeGrant::new(server, &self.request, entropy))
+                }
+                None => return failed(Error::OutOfOrder),
+            },
+        };
+        self.run_grant(grant, asking, |grant| grant.start(now), now)
+    }
+
+    fn run_grant(
+        &mut self,
+        grant: Grant,
+        mut asking: Asking,
+        run: impl FnOnce(
+            &mut dyn Machine<Output = Result<TokenResponse, Error>>,
+        ) -> Next<Result<TokenResponse, Error>>,
+        now: UnixTime,
+    ) -> Transition {
+        let next = match &mut asking {
+            Asking::Device(device) => run(device),
+            Asking::Browser(browser) => run(browser),
+        };
+        self.phase = Phase::Asking(grant, asking);
+        next.and_then(|result| self.answered(grant, result, now))
+    }
+
+    fn answered(
+        &mut self,
+        grant: Grant,
+        result: Result<TokenResponse, Error>,
+        now: UnixTime,
+    ) -> Transition {
+        match result {
+            Ok(tokens) => self.save(grant, tokens, now),
+            Err(Error::Refused(error))
+                if grant == Grant::DeviceCode && error.is_grant_not_enabled() =>
+            {
+                self.device_grant_not_enabled = true;
+                if self.request.grants.is_empty() {
+                    return failed(Error::Refused(error));
+                }
+                self.phase = Phase::FallingOver;
+                Next::Perform(Effect::Notify(Notice::DeviceGrantNotEnabled))
+            }
+            Err(error) => failed(error),
+        }
+    }
+
+    fn save(&mut self, grant: Grant, tokens: TokenResponse, now: UnixTime) -> Transition {
+        let Some(server) = &self.server else { return failed(Error::OutOfOrder) };
+        let Some(token_endpoint) = server.endpoints.token.clone() else {
+            return failed(Error::OutOfOrder);
+        };
+        // A clock that was set back during the request must not make the token look older than it is.
+        let issued_at = self.sent_at.min(now);
+        let lifetime = tokens.expires_in;
+        let new = StoredCredential {
+            schema_version: SCHEMA_VERSION,
+            generation: Generation::FIRST,
+            provider: self.key.provider().to_string(),
+            connection: self.key.connection().to_string(),
+            server: IssuedBy {
+                issuer: server.issuer.clone(),
+                token_endpoint,
+                revocation_endpoint: server.endpoints.revocation.clone(),
+                userinfo_endpoint: server.userinfo.clone(),
+                client_authentication: server.style.authentication,
+            },
+            client_id: self.request.client.id.clone(),
+            login: credential::Login { at: now, grant },
+            tokens: Some(Tokens {
+                access_token: tokens.access_token,
+                refresh_token: tokens.refresh_token,
+                // RFC 6749 section 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
+                scopes: tokens.scopes.unwrap_or_else(|| self.request.scopes.clone()),
+                issued_at,
+                expires_at: issued_at
+                    .plus(lifetime.unwrap_or(self.request.profile.assumed_token_lifetime())),
+                lifetime_assumed: lifetime.is_none(),
+            }),
+            ended: None,
+            account: None,
+            sites: Vec::new(),
+            default_site: None,
+            unknown: serde_json::Map::new(),
+        };
+        let mut update = RecordUpdate::new(self.key.clone(), move |old| {
+            let unknown = old.map(|old| old.unknown.clone()).unwrap_or_default();
+            let default_site = old.and_then(|old| old.default_site.clone());
+            Some(StoredCredential { unknown, default_site, ..new })
+        });
+        let next = update.start(now);
+        self.phase = Phase::Saving(update);
+        next.and_then(|result| self.saved(result, now))
+    }
+
+    fn saved(&mut self, result: Result<Updated, Error>, now: UnixTime) -> Transition {
+        let updated = match result {
+            Ok(updated) => updated,
+            Err(error) => return failed(Error::NotSaved(Box::new(error))),
+        };
+        let Some(credential) = updated.new else { return failed(Error::OutOfOrder) };
+        let granted = credential.tokens.as_ref().map_or(&[][..], |tokens| &tokens.scopes);
+        let scopes_not_granted =
+            self.request.scopes.iter().filter(|s| !granted.contains(s)).cloned().collect();
+        let signed_in = Box::new(SignedIn {
+            credential,
+            account: None,
+            sites: None,
+            device_grant_not_enabled: self.device_grant_not_enabled,
+            replaced: None,
+            scopes_not_granted,
+        });
+        match updated.old.and_then(|old| self.revoke_replaced(&old)) {
+            Some(effect) => {
+                self.phase = Phase::RevokingOld(signed_in);
+                Next::Perform(effect)
+            }
+            None => self.identify(signed_in, now),
+        }
+    }
+
+    /// Revokes the refresh token of the login that was replaced, but only where that cannot end the new
+    /// login too, and only where it came from.
+    fn revoke_replaced(&self, old: &StoredCredential) -> Option<Effect> {
+        let same_client = old.client_id == self.request.client.id;
+        if self.request.profile.revocation_ends_grant || !same_client {
+            return None;
+        }
+        let token = old.tokens.as_ref()?.refresh_token.as_ref()?;
+        let endpoint = old.server.revocation_endpoint.as_ref()?;
+        let authentication = old.server.client_authentication;
+        Some(revocation_request(
+            endpoint,
+            &self.request.client,
+            authentication,
+            TokenKind::Refresh,
+            token,
+        ))
+    }
+
+    /// Also shows that the new token is alive.
+    fn identify(&mut self, signed_in: Box<SignedIn>, now: UnixTime) -> Transition {
+        let url = identity_url(&self.request.profile, self.server.as_ref());
+        let (Some(url), Some(tokens)) = (url, &signed_in.credential.tokens) else {
+            return self.list_sites(signed_in, now);
+        };
+        let profile = self.request.profile.clone();
+        let mut request = IdentityRequest::new(profile, url, tokens.access_token.clone());
+        let next = request.start(now);
+        self.phase = Phase::Identifying(signed_in, request);
+        next.and_then(|account| self.identified(account, now))
+    }
+
+    fn identified(&mut self, account: Result<Account, Error>, now: UnixTime) -> Transition {
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Identifying(mut signed_in, _) => {
+                signed_in.account = Some(account);
+                self.list_sites(signed_in, now)
+            }
+            _ => failed(Error::OutOfOrder),
+        }
+    }
+
+    fn list_sites(&mut self, signed_in: Box<SignedIn>, now: UnixTime) -> Transition {
+        let (true, Some(tokens)) =
+            (self.request.profile.sites.is_some(), &signed_in.credential.tokens)
+        else {
+            return self.note(signed_in, now);
+        };
+        let profile = self.request.profile.clone();
+        let mut request = SitesRequest::new(profile, tokens.access_token.clone());
+        let next = request.start(now);
+        self.phase = Phase::ListingSites(signed_in, request);
+        next.and_then(|sites| self.sites_listed(sites, now))
+    }
+
+    fn sites_listed(&mut self, sites: Result<Vec<Site>, Error>, now: UnixTime) -> Transition {
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::ListingSites(mut signed_in, _) => {
+                signed_in.sites = Some(sites);
+                self.note(signed_in, now)
+            }
+            _ => failed(Error::OutOfOrder),
+        }
+    }
+
+    /// Writes account and sites into the record, so that `auth status` can name them offline.
+    fn note(&mut self, signed_in: Box<SignedIn>, now: UnixTime) -> Transition {
+        let account = signed_in.account.as_ref().and_then(|account| account.as_ref().ok()).cloned();
+        let sites = signed_in.sites.as_ref().and_then(|sites| sites.as_ref().ok()).cloned();
+        if account.is_none() && sites.is_none() {
+            return Next::Done(Ok(*signed_in));
+        }
+        let ours = signed_in.credential.generation;
+        let mut update = RecordUpdate::new(self.key.clone(), move |old| {
+            // If somebody wrote in between, theirs is the newer login, and this is not its account.
+            let mut new = old.filter(|old| old.generation == ours)?.clone();
+            let sites = sites.unwrap_or_default();
+            // A site that was chosen once and is no longer reached is no default.
+            new.default_site = new.default_site.filter(|id| sites.iter().any(|s| s.id == *id));
+            new.account = account;
+            new.sites = sites;
+            Some(new)
+        });
+        let next = update.start(now);
+        self.phase = Phase::Noting(signed_in, update);
+        next.and_then(|result| self.noted(result))
+    }
+
+    /// The login is saved already: a note that could not be written is no failure.
+    fn noted(&mut self, result: Result<Updated, Error>) -> Transition {
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Noting(mut signed_in, _) => {
+                if let Ok(Updated { new: Some(credential), .. }) = result {
+                    signed_in.credential = credential;
+                }
+                Next::Done(Ok(*signed_in))
+            }
+            _ => failed(Error::OutOfOrder),
+        }
+    }
+}
+
+fn failed(error: Error) -> Transition {
+    Next::Done(Err(error))
+}
+
+impl Machine for LoginMachine {
+    type Output = Result<SignedIn, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Transition {
+        match core::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Asking(grant, asking) => {
+                self.run_grant(grant, asking, |grant| grant.start(now), now)
+            }
+            _ => {
+                self.phase = Phase::Preflight;
+                Next::Perform(Effect::PreflightStore(self.key.clone()))
+            }
+        }
+    }
+
+    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+        let next = match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
+            (Phase::Preflight, Outcome::Store(Ok(()))) => {
+                let mut discovery = Discovery::new(&self.request.profile);
+                let next = discovery.start(now);
+                self.phase = Phase::Discovering(discovery);
+                next.and_then(|server| self.discovered(server, now))
+            }
+            (Phase::Preflight, Outcome::Store(Err(error))) => failed(Error::Store(error)),
+            (Phase::Discovering(mut discovery), outcome) => {
+                let next = discovery.advance(outcome, now);
+                self.phase = Phase::Discovering(discovery);
+                next.and_then(|server| self.discovered(server, now))
+            }
+            (Phase::Asking(grant, asking), outcome) => {
+                self.run_grant(grant, asking, |grant| grant.advance(outcome, now), now)
+            }
+            (Phase::FallingOver, Outcome::Notified) => self.ask(now),
+            (Phase::Saving(mut update), outcome) => {
+                let next = update.advance(outcome, now);
+                self.phase = Phase::Saving(update);
+                next.and_then(|result| self.saved(result, now))
+            }
+            (Phase::RevokingOld(mut signed_in), Outcome::Http(answer)) => {
+                signed_in.replaced = Some(revocation_answered(answer));
+                self.identify(signed_in, now)
+            }
+            (Phase::Identifying(signed_in, mut request), outcome) => {
+                let next = request.advance(outcome, now);
+                self.phase = Phase::Identifying(signed_in, request);
+                next.and_then(|account| self.identified(account, now))
+            }
+            (Phase::ListingSites(signed_in, mut request), outcome) => {
+                let next = request.advance(outcome, now);
+                self.phase = Phase::ListingSites(signed_in, request);
+                next.and_then(|sites| self.sites_listed(sites, now))
+            }
+            (Phase::Noting(signed_in, mut update), outcome) => {
+                let next = update.advance(outcome, now);
+                self.phase = Phase::Noting(signed_in, update);
+                next.and_then(|result| self.noted(result))
+            }
+            _ => failed(Error::OutOfOrder),
+        };
+        if matches!(next, Next::Perform(Effect::SendHttp(_))) {
+            self.sent_at = now;
+        }
+        next
+    }
+}
+
+impl LoginMachine {
+    fn discovered(
+        &mut self,
+        server: Result<AuthorizationServer, Error>,
+        now: UnixTime,
+    ) -> Transition {
+        match server {
+            Ok(server) => {
+                self.server = Some(server);
+                self.ask(now)
+            }
+            Err(error) => failed(error),
+        }
+    }
+}

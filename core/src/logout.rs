@@ -1,0 +1,215 @@
+//! Signing out: revoke the refresh token, then the access token, then forget both.
+//!
+//! The lock is held from the first look to the removal, so that no refresh can bring the login back.
+//! What the server says does not decide whether the tokens are forgotten here; it is reported.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::client::Client;
+use crate::credential::{ConnectionKey, EndReason, Ended, RecordError, StoredCredential, Tokens};
+use crate::error::Error;
+use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
+use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
+use crate::secret::Secret;
+use crate::time::{Span, UnixTime};
+
+/// How long to wait for a refresh of another process.
+const LOCK_PATIENCE: Span = Span::from_secs(60);
+
+/// What a logout did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoggedOut {
+    /// There was nothing to sign out of.
+    WasNotSignedIn,
+    /// The tokens are gone from here.
+    Done {
+        /// What became of the refresh token at the server.
+        refresh_token: Revocation,
+        /// What became of the access token at the server.
+        access_token: Revocation,
+        /// When the access token stops working if it was not revoked.
+        expires_at: Option<UnixTime>,
+    },
+    /// The record could not be read. It was moved to this place with all that is in it.
+    SetAside {
+        /// Where it is now.
+        place: String,
+    },
+}
+
+/// Signs a user out.
+pub type LogoutFlow = Running<LogoutMachine>;
+
+/// The transitions of [`LogoutFlow`].
+#[derive(Debug)]
+pub struct LogoutMachine {
+    key: ConnectionKey,
+    client: Option<Client>,
+    revoked: Vec<Revocation>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Locking,
+    Loading,
+    SettingAside(RecordError),
+    Notifying(String),
+    Revoking(Box<StoredCredential>, TokenKind),
+    Removing(LoggedOut),
+    Releasing(Result<LoggedOut, Error>),
+    Over,
+}
+
+impl LogoutFlow {
+    /// A logout of `key`. The client authenticates the revocation; without one, or with another than
+    /// the tokens were issued to, it is tried as a public client.
+    #[must_use]
+    pub fn sign_out(key: ConnectionKey, client: Option<Client>) -> Self {
+        Self::new(LogoutMachine { key, client, revoked: Vec::new(), phase: Phase::Locking })
+    }
+}
+
+type Transition = Next<Result<LoggedOut, Error>>;
+
+impl LogoutMachine {
+    fn perform(&mut self, phase: Phase, effect: Effect) -> Transition {
+        self.phase = phase;
+        Next::Perform(effect)
+    }
+
+    fn release(&mut self, result: Result<LoggedOut, Error>) -> Transition {
+        let effect = Effect::ReleaseLock(self.key.clone());
+        self.perform(Phase::Releasing(result), effect)
+    }
+
+    fn loaded(&mut self, record: Option<Secret>, now: UnixTime) -> Transition {
+        match record.map(|record| StoredCredential::parse(record.expose())) {
+            None => self.release(Ok(LoggedOut::WasNotSignedIn)),
+            Some(Ok(credential)) => self.revoke(Box::new(credential), TokenKind::Refresh, now),
+            Some(Err(reason @ RecordError::Damaged(_))) => {
+                let effect = Effect::SetAsideRecord(self.key.clone());
+                self.perform(Phase::SettingAside(reason), effect)
+            }
+            Some(Err(newer @ RecordError::Newer { .. })) => self.release(Err(Error::Record(newer))),
+        }
+    }
+
+    /// RFC 7009 section 2.1: revoking the refresh token SHOULD also end the access tokens of the grant, but
+    /// need not, so both are revoked, the longer-lived one first.
+    fn revoke(
+        &mut self,
+        credential: Box<StoredCredential>,
+        kind: TokenKind,
+        now: UnixTime,
+    ) -> Transition {
+        let token = credential.tokens.as_ref().and_then(|tokens| match kind {
+            TokenKind::Refresh => tokens.refresh_token.as_ref(),
+            TokenKind::Access => Some(&tokens.access_token),
+        });
+        let server = &credential.server;
+        match (token, &server.revocation_endpoint) {
+            (Some(token), Some(endpoint)) => {
+                let own = self.client.clone().filter(|client| client.id == credential.client_id);
+                let client =
+                    own.unwrap_or(Client { id: credential.client_id.clone(), secret: None });
+                let authentication = server.client_authentication;
+                let effect = revocation_request(endpoint, &client, authentication, kind, token);
+                self.perform(Phase::Revoking(credential, kind), effect)
+            }
+            (None, _) => self.next_token(credential, kind, Revocation::NothingToRevoke, now),
+            (Some(_), None) => self.next_token(credential, kind, Revocation::NotSupported, now),
+        }
+    }
+
+    fn next_token(
+        &mut self,
+        credential: Box<StoredCredential>,
+        kind: TokenKind,
+        revocation: Revocation,
+        now: UnixTime,
+    ) -> Transition {
+        self.revoked.push(revocation);
+        match kind {
+            TokenKind::Refresh => self.revoke(credential, TokenKind::Access, now),
+            TokenKind::Access => self.forget(*credential, now),
+        }
+    }
+
+    /// Removes the record. Where the server did not confirm the end of the tokens, a tombstone without
+    /// any secret stays, so that `auth status` and `doctor` can say so.
+    fn forget(&mut self, credential: StoredCredential, now: UnixTime) -> Transition {
+        let mut revoked = core::mem::take(&mut self.revoked).into_iter();
+        let (Some(refresh_token), Some(access_token)) = (revoked.next(), revoked.next()) else {
+            return self.release(Err(Error::OutOfOrder));
+        };
+        let expires_at = credential.tokens.as_ref().map(expiry);
+        let unconfirmed = matches!(refresh_token, Revocation::Unconfirmed(_))
+            || matches!(access_token, Revocation::Unconfirmed(_));
+        let expected = credential.generation;
+        let done = LoggedOut::Done { refresh_token, access_token, expires_at };
+        if !unconfirmed {
+            let effect = Effect::RemoveRecord(self.key.clone());
+            return self.perform(Phase::Removing(done), effect);
+        }
+        let tombstone = StoredCredential {
+            generation: expected.next(),
+            tokens: None,
+            ended: Some(Ended { at: now, reason: EndReason::SignedOutUnconfirmed }),
+            ..credential
+        };
+        let effect = Effect::ReplaceRecord {
+            key: self.key.clone(),
+            expected: Some(expected),
+            bytes: tombstone.to_json(),
+        };
+        self.perform(Phase::Removing(done), effect)
+    }
+}
+
+const fn expiry(tokens: &Tokens) -> UnixTime {
+    tokens.expires_at
+}
+
+impl Machine for LogoutMachine {
+    type Output = Result<LoggedOut, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Transition {
+        let effect =
+            Effect::AcquireLock { key: self.key.clone(), deadline: now.plus(LOCK_PATIENCE) };
+        self.perform(Phase::Locking, effect)
+    }
+
+    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+        match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
+            (Phase::Locking, Outcome::Locked(Ok(()))) => {
+                let effect = Effect::LoadRecord(self.key.clone());
+                self.perform(Phase::Loading, effect)
+            }
+            (Phase::Locking, Outcome::Locked(Err(error))) => Next::Done(Err(Error::Lock(error))),
+            (Phase::Loading, Outcome::Loaded(Ok(record))) => self.loaded(record, now),
+            (Phase::SettingAside(reason), Outcome::SetAside(Ok(place))) => {
+                let reason = reason.to_string();
+                let notice = Notice::RecordSetAside { place: place.clone(), reason };
+                self.perform(Phase::Notifying(place), Effect::Notify(notice))
+            }
+            (Phase::Notifying(place), Outcome::Notified) => {
+                self.release(Ok(LoggedOut::SetAside { place }))
+            }
+            (Phase::Revoking(credential, kind), Outcome::Http(answer)) => {
+                self.next_token(credential, kind, revocation_answered(answer), now)
+            }
+            (Phase::Removing(done), Outcome::Store(Ok(()))) => self.release(Ok(done)),
+            (
+                Phase::Loading | Phase::SettingAside(_) | Phase::Removing(_),
+                Outcome::Loaded(Err(error))
+                | Outcome::SetAside(Err(error))
+                | Outcome::Store(Err(error)),
+            ) => self.release(Err(Error::Store(error))),
+            (Phase::Releasing(result), Outcome::Notified) => Next::Done(result),
+            _ => Next::Done(Err(Error::OutOfOrder)),
+        }
+    }
+}

@@ -1,0 +1,456 @@
+//! Provider profiles: what is particular about an authorization server, as data.
+//!
+//! The format is documented member by member on [`ProviderProfile`]; the bundled profiles in
+//! `providers/` are examples of it. A person's own file replaces a bundled profile as a whole.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::credential::is_plain_name;
+use crate::endpoint_url::EndpointUrl;
+use crate::text::printable;
+use crate::time::Span;
+
+/// The profiles that come with every shell: name and JSON text.
+pub const BUNDLED: [(&str, &str); 2] = [
+    ("atlassian", include_str!("providers/atlassian.json")),
+    ("bitbucket", include_str!("providers/bitbucket.json")),
+];
+
+/// One authorization server and what its clients need to know about it.
+///
+/// Unknown members are an error, because a misspelt one would silently change how a login works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderProfile {
+    /// Always 1.
+    pub schema_version: u32,
+    /// The name used on the command line and in file names.
+    pub name: String,
+    /// The name shown to people.
+    pub display_name: String,
+    /// The issuer identifier. With it, endpoints that are not given are discovered (RFC 8414,
+    /// OpenID Connect Discovery); without it, `endpoints` must name all that the grants need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<EndpointUrl>,
+    /// Endpoints that are given instead of discovered.
+    #[serde(default)]
+    pub endpoints: Endpoints,
+    /// What the server does about the `iss` parameter of RFC 9207; discovered metadata wins.
+    #[serde(default)]
+    pub iss_parameter: IssParameter,
+    /// The grants that clients of this server may use, best first.
+    pub grants: Vec<Grant>,
+    /// How the client identifies itself.
+    #[serde(default)]
+    pub client: ClientProfile,
+    /// How token requests are encoded.
+    #[serde(default)]
+    pub token_request_format: TokenRequestFormat,
+    /// `audience` parameter of authorization and device authorization requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Further parameters of the authorization request, such as `prompt`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub authorize_parameters: BTreeMap<String, String>,
+    /// Whether token requests repeat `redirect_uri`, as OAuth 2.0 wanted and OAuth 2.1 does not.
+    #[serde(default)]
+    pub token_request_has_redirect_uri: bool,
+    /// The scopes asked for when the user names none.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// What stands between scopes in requests and answers: a space (the standard) or a comma.
+    #[serde(default)]
+    pub scope_separator: ScopeSeparator,
+    /// Where redirects arrive.
+    #[serde(default)]
+    pub redirect: RedirectProfile,
+    /// How long after its rotation the server still accepts the old refresh token, in seconds.
+    /// 0 if it does not, or if it is unknown.
+    #[serde(default)]
+    pub reuse_leeway_seconds: u64,
+    /// How long a login lives. Only for warnings: the server decides.
+    #[serde(default)]
+    pub login_lifetime: LoginLifetime,
+    /// The lifetime to assume for an access token when the server does not say, in seconds.
+    #[serde(default = "default_token_lifetime")]
+    pub assumed_token_lifetime_seconds: u64,
+    /// Whether revoking one token may end every login of this account with this client. If so, an
+    /// old login that was replaced is forgotten rather than revoked.
+    #[serde(default = "yes")]
+    pub revocation_ends_grant: bool,
+    /// Where the account's name comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityProfile>,
+    /// Where the list of Atlassian sites comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sites: Option<EndpointUrl>,
+    /// The hosts (`host` or `host:port`) that access tokens may be sent to, beside those of
+    /// `identity` and `sites`.
+    #[serde(default)]
+    pub api_hosts: Vec<String>,
+}
+
+/// The endpoints of an authorization server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoints {
+    /// RFC 6749 section 3.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<EndpointUrl>,
+    /// RFC 6749 section 3.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<EndpointUrl>,
+    /// RFC 8628 section 3.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_authorization: Option<EndpointUrl>,
+    /// RFC 7009 section 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<EndpointUrl>,
+}
+
+/// The `iss` parameter of the authorization response. RFC 9207.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IssParameter {
+    /// The server always sends it: a response without it is rejected.
+    Required,
+    /// The server may send it; if it does, it must be exactly the issuer.
+    Optional,
+    /// The server does not send it: a response with it is not from this server.
+    #[default]
+    Unsupported,
+}
+
+/// How a user is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// RFC 8628: a code that the user enters in any browser.
+    DeviceCode,
+    /// RFC 6749 section 4.1 with PKCE: a browser on this machine.
+    AuthorizationCode,
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DeviceCode => "device code",
+            Self::AuthorizationCode => "browser on this machine (loopback redirect)",
+        })
+    }
+}
+
+/// How the client identifies itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientProfile {
+    /// RFC 6749 section 2.3. A client without a secret is always treated as public.
+    #[serde(default)]
+    pub authentication: ClientAuthentication,
+    /// Whether the user is asked for a secret.
+    #[serde(default)]
+    pub secret: SecretNeed,
+    /// A client id that everybody uses. Atlassian's are per developer, so the bundled profiles have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where a person registers a client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<EndpointUrl>,
+}
+
+/// How a client with a secret presents it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthentication {
+    /// In the request body.
+    #[default]
+    ClientSecretPost,
+    /// In the `Authorization` header.
+    ClientSecretBasic,
+}
+
+/// Whether clients of this server have a secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretNeed {
+    /// All have one.
+    Required,
+    /// Some have one.
+    Optional,
+    /// None has one.
+    #[default]
+    None,
+}
+
+/// How token requests are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenRequestFormat {
+    /// `application/x-www-form-urlencoded`, the standard.
+    #[default]
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+/// What stands between scopes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScopeSeparator {
+    /// The standard. RFC 6749 section 3.3.
+    #[default]
+    #[serde(rename = " ")]
+    Space,
+    /// A few servers.
+    #[serde(rename = ",")]
+    Comma,
+}
+
+impl ScopeSeparator {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Space => " ",
+            Self::Comma => ",",
+        }
+    }
+
+    /// The scopes as one parameter.
+    #[must_use]
+    pub fn join(self, scopes: &[String]) -> String {
+        scopes.join(self.as_str())
+    }
+
+    /// The scopes of one parameter. Empty ones are dropped.
+    #[must_use]
+    pub fn split(self, text: &str) -> Vec<String> {
+        text.split(|c: char| c == ' ' || self == Self::Comma && c == ',')
+            .filter(|scope| !scope.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+}
+
+/// Where redirects arrive: `http://127.0.0.1:{port}{path}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedirectProfile {
+    /// The registered port. Without one any free port is used, which RFC 8252 section 7.3 wants servers
+    /// to allow, and which many do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The registered path.
+    #[serde(default = "default_redirect_path")]
+    pub path: String,
+}
+
+impl Default for RedirectProfile {
+    fn default() -> Self {
+        Self { port: None, path: default_redirect_path() }
+    }
+}
+
+/// How long a login lives, as far as is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginLifetime {
+    /// It ends when it was not refreshed for this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_seconds: Option<u64>,
+    /// It ends this long after the sign-in, whatever happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absolute_seconds: Option<u64>,
+}
+
+/// Where the account's name comes from, and in which members of the JSON answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityProfile {
+    /// A `GET` with the access token. Without one, the discovered OpenID `userinfo_endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<EndpointUrl>,
+    /// The member with the account id.
+    #[serde(default = "default_id_member")]
+    pub id: String,
+    /// The member with the name.
+    #[serde(default = "default_name_member")]
+    pub name: String,
+    /// The member with the e-mail address.
+    #[serde(default = "default_email_member")]
+    pub email: String,
+    /// The member with the account's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+}
+
+impl Default for IdentityProfile {
+    /// OpenID Connect's members.
+    fn default() -> Self {
+        Self {
+            url: None,
+            id: default_id_member(),
+            name: default_name_member(),
+            email: default_email_member(),
+            status: None,
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn default_token_lifetime() -> u64 {
+    3600
+}
+
+fn default_redirect_path() -> String {
+    "/auth/callback/oauth".to_owned()
+}
+
+fn default_id_member() -> String {
+    "sub".to_owned()
+}
+
+fn default_name_member() -> String {
+    "name".to_owned()
+}
+
+fn default_email_member() -> String {
+    "email".to_owned()
+}
+
+/// What is wrong with a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadProfile(String);
+
+impl fmt::Display for BadProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for BadProfile {}
+
+/// Parameters of the authorization request that belong to the protocol, not to a profile.
+const RESERVED_PARAMETERS: [&str; 9] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "audience",
+    "response_mode",
+];
+
+impl ProviderProfile {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// [`BadProfile`] names the member, or the line and column, and what is wrong there.
+    pub fn parse(json: &str) -> Result<Self, BadProfile> {
+        let profile: Self =
+            serde_json::from_str(json).map_err(|e| BadProfile(printable(&e.to_string())))?;
+        profile.check()?;
+        Ok(profile)
+    }
+
+    /// The profile as JSON, indented for people.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// How long to believe in an access token of unsaid lifetime.
+    #[must_use]
+    pub const fn assumed_token_lifetime(&self) -> Span {
+        Span::from_secs(self.assumed_token_lifetime_seconds)
+    }
+
+    fn check(&self) -> Result<(), BadProfile> {
+        let bad = |member: &str, what: &str| Err(BadProfile(format!("{member}: {what}")));
+        if self.schema_version != 1 {
+            return bad("schema_version", "this version of twg reads 1 only");
+        }
+        if !is_plain_name(&self.name) {
+            return bad("name", "use 1 to 64 of a-z, 0-9, '-', '_' and '.'");
+        }
+        if self.grants.is_empty() {
+            return bad("grants", "name at least one of \"device_code\", \"authorization_code\"");
+        }
+        if self.issuer.is_none() {
+            for (member, missing) in self.missing_endpoints() {
+                if missing {
+                    return bad(
+                        member,
+                        "is needed, because there is no issuer to discover it from",
+                    );
+                }
+            }
+        }
+        if self.iss_parameter != IssParameter::Unsupported && self.issuer.is_none() {
+            return bad("iss_parameter", "needs an issuer to compare with");
+        }
+        if let Some(name) =
+            self.authorize_parameters.keys().find(|k| RESERVED_PARAMETERS.contains(&k.as_str()))
+        {
+            return bad("authorize_parameters", &format!("'{name}' is set by twg itself"));
+        }
+        if let Some(scope) = self.scopes.iter().find(|scope| !is_scope_token(scope)) {
+            return bad("scopes", &format!("'{}' is not a scope", printable(scope)));
+        }
+        if !self.redirect.path.starts_with('/')
+            || !self
+                .redirect
+                .path
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b))
+        {
+            return bad(
+                "redirect.path",
+                "must begin with '/' and use letters, digits and -._~/ only",
+            );
+        }
+        if let Some(host) = self.api_hosts.iter().find(|host| !is_host(host)) {
+            return bad("api_hosts", &format!("'{}' is not a host", printable(host)));
+        }
+        Ok(())
+    }
+
+    fn missing_endpoints(&self) -> [(&'static str, bool); 3] {
+        let code = self.grants.contains(&Grant::AuthorizationCode);
+        let device = self.grants.contains(&Grant::DeviceCode);
+        [
+            ("endpoints.token", self.endpoints.token.is_none()),
+            ("endpoints.authorization", code && self.endpoints.authorization.is_none()),
+            (
+                "endpoints.device_authorization",
+                device && self.endpoints.device_authorization.is_none(),
+            ),
+        ]
+    }
+
+    /// Whether an endpoint that the grants need must be discovered.
+    pub(crate) fn needs_discovery(&self) -> bool {
+        self.issuer.is_some() && self.missing_endpoints().iter().any(|(_, missing)| *missing)
+    }
+}
+
+/// RFC 6749 section 3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
+#[must_use]
+pub fn is_scope_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+}
+
+/// A lower-case ASCII host, with a port or without.
+fn is_host(text: &str) -> bool {
+    EndpointUrl::parse(&format!("https://{text}/"))
+        .is_ok_and(|url| url.host() == text && !text.contains('/'))
+}

@@ -1,0 +1,271 @@
+//! Answers of the token endpoint. RFC 6749 section 5.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Endpoint, Error};
+use crate::http::HttpResponse;
+use crate::oauth_error::OAuthError;
+use crate::provider::ScopeSeparator;
+use crate::secret::Secret;
+use crate::text::printable;
+use crate::time::Span;
+
+/// No token is believed for longer than this, whatever the server says.
+const LONGEST_LIFETIME: Span = Span::from_days(365);
+
+/// Tokens, as the server issued them.
+#[derive(Clone, Debug)]
+pub struct TokenResponse {
+    /// Opaque to a client. RFC 6749 section 1.4.
+    pub access_token: Secret,
+    /// The lifetime that the server gave, if it gave one that can be understood; at most a year.
+    pub expires_in: Option<Span>,
+    /// The next refresh token, if there is one.
+    pub refresh_token: Option<Secret>,
+    /// The granted scopes; `None` if the server did not say, which means "as requested".
+    pub scopes: Option<Vec<String>>,
+}
+
+impl TokenResponse {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is an OAuth error, [`Error::Unavailable`] for a server in trouble or
+    /// an answer that is not OAuth's, [`Error::PeerMisbehaved`] for a broken success.
+    pub fn parse(response: &HttpResponse, separator: ScopeSeparator) -> Result<Self, Error> {
+        let members = json_answer(response, Endpoint::Token)?;
+        let misbehaved =
+            |what: &str| Error::PeerMisbehaved { endpoint: Endpoint::Token, what: what.to_owned() };
+
+        let access_token = token(&members, "access_token")
+            .map_err(misbehaved)?
+            .ok_or_else(|| misbehaved("there is no access_token in it"))?;
+        // RFC 6749 section 7.1: "The client MUST NOT use an access token if it does not understand the token
+        // type." Section 5.1: "Value is case insensitive." Atlassian leaves it out.
+        match members.get("token_type") {
+            None | Some(Value::Null) => {}
+            Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
+            Some(Value::String(kind)) => {
+                return Err(misbehaved(&format!("unknown token_type '{}'", printable(kind))));
+            }
+            Some(_) => return Err(misbehaved("token_type is not a string")),
+        }
+        let refresh_token = token(&members, "refresh_token").map_err(misbehaved)?;
+        // Bitbucket says `scopes`.
+        let scopes = ["scope", "scopes"]
+            .iter()
+            .find_map(|name| members.get(*name)?.as_str())
+            .map(|text| separator.split(text));
+        Ok(Self {
+            access_token,
+            expires_in: members.get("expires_in").and_then(lifetime),
+            refresh_token,
+            scopes,
+        })
+    }
+}
+
+/// The JSON object of a successful answer from an endpoint of the authorization server.
+///
+/// What the answer means is decided by its OAuth error, not by its status alone: a proxy's 403 page is
+/// not a refusal, and Atlassian's `invalid_grant` comes with 403, its `slow_down` with 429.
+pub(crate) fn json_answer(
+    response: &HttpResponse,
+    endpoint: Endpoint,
+) -> Result<Map<String, Value>, Error> {
+    let unavailable = || Error::Unavailable {
+        endpoint,
+        status: response.status,
+        retry_after: retry_after(response),
+    };
+    if response.status >= 500 {
+        return Err(unavailable());
+    }
+    let body: Option<Map<String, Value>> = serde_json::from_slice(&response.body).ok();
+    if let Some(error) = body.as_ref().and_then(OAuthError::from_json) {
+        return Err(if error.is_transient() { unavailable() } else { Error::Refused(error) });
+    }
+    match (response.status, body) {
+        (200..=299, Some(members)) => Ok(members),
+        (200..=299, None) => Err(Error::PeerMisbehaved {
+            endpoint,
+            what: format!("HTTP {} without a JSON object", response.status),
+        }),
+        (300..=399, _) => Err(Error::PeerMisbehaved {
+            endpoint,
+            what: format!("HTTP {}, a redirect, which is never followed", response.status),
+        }),
+        _ => Err(unavailable()),
+    }
+}
+
+/// `Retry-After` in seconds. RFC 9110 section 10.2.3; the date form is rare and ignored.
+pub(crate) fn retry_after(response: &HttpResponse) -> Option<Span> {
+    let seconds: u64 = response.header("retry-after")?.trim().parse().ok()?;
+    Some(Span::from_secs(seconds))
+}
+
+/// A token member. RFC 6749 Appendix A.12: `access-token = 1*VSCHAR`, so it is safe in a header.
+fn token(members: &Map<String, Value>, name: &'static str) -> Result<Option<Secret>, &'static str> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) if text.bytes().all(|b| matches!(b, b' '..=b'~')) => {
+            Ok(Some(Secret::new(text.as_str())))
+        }
+        Some(Value::String(_)) => Err("a token in it contains characters that no token has"),
+        Some(_) => Err("a token in it is not a string"),
+    }
+}
+
+/// `expires_in`, which servers send as a number, a float or a string. Nonsense counts as absent; zero
+/// and less as already over; nothing as forever.
+fn lifetime(value: &Value) -> Option<Span> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    if !seconds.is_finite() {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates at both ends, and both ends are meant"
+    )]
+    Some(Span::from_secs(seconds as u64).min(LONGEST_LIFETIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+    use alloc::vec;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Result<TokenResponse, Error> {
+        let response = HttpResponse { status, headers: vec![], body: body.as_bytes().to_vec() };
+        TokenResponse::parse(&response, ScopeSeparator::Space)
+    }
+
+    fn lifetime_of(json: &str) -> Option<u64> {
+        let body = format!(r#"{{"access_token":"t","expires_in":{json}}}"#);
+        answer(200, &body).unwrap().expires_in.map(Span::as_secs)
+    }
+
+    /// A17: no `expires_in` panics or means forever.
+    #[test]
+    fn expires_in_of_every_shape() {
+        assert_eq!(lifetime_of("3600"), Some(3600));
+        assert_eq!(lifetime_of("3600.9"), Some(3600));
+        assert_eq!(lifetime_of("\"3600\""), Some(3600));
+        assert_eq!(lifetime_of("0"), Some(0));
+        assert_eq!(lifetime_of("-5"), Some(0));
+        assert_eq!(lifetime_of("1e300"), Some(365 * 86_400));
+        assert_eq!(lifetime_of("18446744073709551615"), Some(365 * 86_400));
+        for nonsense in ["null", "true", "\"soon\"", "\"inf\"", "\"NaN\"", "[]", "{}"] {
+            assert_eq!(lifetime_of(nonsense), None, "{nonsense}");
+        }
+    }
+
+    /// A16: token_type is case-insensitive; an unknown one makes the token unusable.
+    #[test]
+    fn token_types() {
+        for bearer in ["Bearer", "bearer", "BEARER"] {
+            let body = format!(r#"{{"access_token":"t","token_type":"{bearer}"}}"#);
+            assert!(answer(200, &body).is_ok());
+        }
+        assert!(answer(200, r#"{"access_token":"t"}"#).is_ok());
+        for other in [r#""mac""#, r#""DPoP""#, "7"] {
+            let body = format!(r#"{{"access_token":"t","token_type":{other}}}"#);
+            assert!(matches!(answer(200, &body), Err(Error::PeerMisbehaved { .. })));
+        }
+    }
+
+    /// A18: a token is opaque and may be 64 KiB long.
+    #[test]
+    fn long_tokens() {
+        let long = "x".repeat(65_536);
+        let body = format!(r#"{{"access_token":"{long}","refresh_token":"{long}"}}"#);
+        let tokens = answer(200, &body).unwrap();
+        assert_eq!(tokens.access_token.expose(), long);
+        assert_eq!(tokens.refresh_token.unwrap().expose(), long);
+    }
+
+    /// A19: unknown members are ignored. A20: granted scopes are taken from the answer.
+    #[test]
+    fn members() {
+        let tokens = answer(200, r#"{"access_token":"t","x":{"y":[1]},"scope":"a  b"}"#).unwrap();
+        assert_eq!(tokens.scopes.unwrap(), ["a", "b"]);
+        assert!(answer(200, r#"{"access_token":"t"}"#).unwrap().scopes.is_none());
+        let bitbucket = answer(200, r#"{"access_token":"t","scopes":"account"}"#).unwrap();
+        assert_eq!(bitbucket.scopes.unwrap(), ["account"]);
+    }
+
+    /// A22: the meaning of an answer comes from its OAuth error, and trouble is not a refusal.
+    #[test]
+    fn classification() {
+        let grant =
+            r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#;
+        for status in [400, 401, 403] {
+            let Err(Error::Refused(error)) = answer(status, grant) else { panic!("{status}") };
+            assert!(error.is_invalid_grant());
+        }
+        let odd =
+            r#"{"error":"unauthorized_client","error_description":"refresh_token is invalid"}"#;
+        let Err(Error::Refused(error)) = answer(403, odd) else { panic!() };
+        assert!(error.is_invalid_grant() && !error.is_client_problem());
+        let Err(Error::Refused(error)) = answer(401, r#"{"error":"invalid_client"}"#) else {
+            panic!()
+        };
+        assert!(error.is_client_problem());
+        for (status, body) in [
+            (500, grant),
+            (502, "<html>Bad gateway"),
+            (503, ""),
+            (429, ""),
+            (403, "<html>Blocked by your company"),
+            (400, r#"{"error":"temporarily_unavailable"}"#),
+            (400, r#"{"error":"invalid_gra"#),
+            (400, r#"{"error":""}"#),
+        ] {
+            assert!(matches!(answer(status, body), Err(Error::Unavailable { .. })), "{body}");
+        }
+        for (status, body) in [
+            (200, "<html>Welcome"),
+            (200, r#"{"access_token":"#),
+            (200, "[]"),
+            (200, "{}"),
+            (200, r#"{"access_token":""}"#),
+            (200, r#"{"access_token":"a\r\nb"}"#),
+            (302, ""),
+        ] {
+            assert!(matches!(answer(status, body), Err(Error::PeerMisbehaved { .. })), "{body}");
+        }
+    }
+
+    /// A21: what the server says is escaped before it is shown.
+    #[test]
+    fn error_text_is_inert() {
+        let error = answer(400, "{\"error\":\"x\\u001b[31m\",\"error_description\":\"\\u202e\"}");
+        let shown = error.unwrap_err().to_string();
+        assert!(shown.is_ascii() && !shown.contains('\u{1b}'), "{shown}");
+    }
+
+    /// A85: neither a token nor a raw answer is in any `Debug` or error.
+    #[test]
+    fn nothing_is_shown() {
+        let body = r#"{"access_token":"CANARY1","refresh_token":"CANARY2"}"#;
+        let shown = format!("{:?}", answer(200, body));
+        assert!(!shown.contains("CANARY"), "{shown}");
+        let broken = r#"{"access_token":"CANARY1","refresh_token":7}"#;
+        let shown = format!("{:?}", answer(200, broken));
+        assert!(!shown.contains("CANARY"), "{shown}");
+    }
+}
