@@ -34,6 +34,9 @@ impl EndpointUrl {
         let Some(host) = url.host().filter(|_| !authority(text).is_empty()) else {
             return Err(BadUrl("it has no host".to_owned()));
         };
+        if let Some(c) = host_text(&url).chars().find(|c| !is_host_character(*c)) {
+            return Err(BadUrl(format!("its host contains the character {c:?}")));
+        }
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&host) => {}
@@ -110,6 +113,11 @@ fn host_text(url: &Url) -> &str {
 fn authority(text: &str) -> &str {
     let rest = text.split_once("//").map_or(text, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// Letters, digits and what stands between them in names and numeric addresses. URLs allow more.
+const fn is_host_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']')
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {
