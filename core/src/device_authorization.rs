@@ -298,6 +298,10 @@ impl PendingDevice {
                 self.back_off(retry_after);
                 Poll::Again
             }
+            Err(Error::NotOAuth { .. }) => {
+                self.back_off(None);
+                Poll::Again
+            }
             Err(error) => Poll::Over(Err(error)),
         }
     }
