@@ -1,2 +1,5 @@
 //! x
+mod config_dir;
+mod effects;
+
 fn main() {}
