@@ -7,6 +7,7 @@ pub(crate) mod browser;
 pub(crate) mod client_form;
 pub(crate) mod clock;
 pub(crate) mod entropy;
+pub(crate) mod hardening;
 pub(crate) mod http;
 pub(crate) mod interrupt;
 mod local_server;
