@@ -269,6 +269,7 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
     escape(&cause).into_owned()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "http/tests.rs"]
 mod tests;
