@@ -146,15 +146,17 @@ impl LocalServer {
             }
             result => result,
         };
-        let (listener, address) = bound.map_err(|error| match (error.kind(), port) {
-            // Windows says that a port it has reserved is forbidden.
-            (io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied, Some(port)) => {
-                UserAgentError::PortBusy(port)
+        let (listener, address) = bound.map_err(|error| {
+            // Windows says that a port which it has reserved, or another program shares, is forbidden.
+            let busy = error.kind() == io::ErrorKind::AddrInUse
+                || cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
+            match port {
+                Some(port) if busy => UserAgentError::PortBusy(port),
+                _ => UserAgentError::Unavailable(format!(
+                    "cannot listen on 127.0.0.1: {}",
+                    super::store::words(&error)
+                )),
             }
-            _ => UserAgentError::Unavailable(format!(
-                "cannot listen on 127.0.0.1: {}",
-                super::store::words(&error)
-            )),
         })?;
         Ok(Self { listener, address, connections: JoinSet::new() })
     }
