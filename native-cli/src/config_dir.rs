@@ -157,7 +157,8 @@ impl fmt::Display for NoConfigDir {
 
 impl std::error::Error for NoConfigDir {}
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -237,7 +237,8 @@ fn is_secret(name: &OsStr) -> bool {
         && ["TOKEN", "SECRET", "PASSWORD", "KEY"].iter().any(|word| name.contains(word))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::time::Instant;
 

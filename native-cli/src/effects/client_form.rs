@@ -196,6 +196,7 @@ fn html(text: &str) -> String {
     escaped
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "client_form/tests.rs"]
 mod tests;

@@ -205,13 +205,15 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 fn headers(request: &HttpRequest) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::with_capacity(request.headers.len());
     for (name, value) in &request.headers {
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
-            // Not what is in it: it may be a secret.
-            let text = format!("the header field {name} contains control characters");
+        // Not what is in it: it may be a secret.
+        let refused = || {
+            let text = format!("the header field {name} contains what it must not");
             TransportError::NotSent(TransportFailure::Other(text))
-        })?;
+        };
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| refused())?;
         value.set_sensitive(true);
-        headers.append(HeaderName::from_static(name), value);
+        headers.append(name, value);
     }
     Ok(headers)
 }
@@ -269,6 +271,7 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
     escape(&cause).into_owned()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "http/tests.rs"]
 mod tests;

@@ -104,7 +104,8 @@ impl Interrupts {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use rustix::process::{Signal as Raw, getpid, kill_process};
 

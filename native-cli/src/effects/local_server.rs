@@ -146,15 +146,17 @@ impl LocalServer {
             }
             result => result,
         };
-        let (listener, address) = bound.map_err(|error| match (error.kind(), port) {
-            // Windows says that a port it has reserved is forbidden.
-            (io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied, Some(port)) => {
-                UserAgentError::PortBusy(port)
+        let (listener, address) = bound.map_err(|error| {
+            // Windows says that a port which it has reserved, or another program shares, is forbidden.
+            let busy = error.kind() == io::ErrorKind::AddrInUse
+                || cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
+            match port {
+                Some(port) if busy => UserAgentError::PortBusy(port),
+                _ => UserAgentError::Unavailable(format!(
+                    "cannot listen on 127.0.0.1: {}",
+                    super::store::words(&error)
+                )),
             }
-            _ => UserAgentError::Unavailable(format!(
-                "cannot listen on 127.0.0.1: {}",
-                super::store::words(&error)
-            )),
         })?;
         Ok(Self { listener, address, connections: JoinSet::new() })
     }
@@ -251,19 +253,23 @@ async fn answer<T>(
     if let Some(status) = refusal(&head, authority) {
         return refuse(status);
     }
-    let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE);
-    };
-    let mut body = body.to_bytes().to_vec();
+    let mut bytes = Vec::new();
+    // Nothing else that is answered here has a body, so nobody waits for one.
+    if head.method == Method::POST {
+        let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE);
+        };
+        bytes = body.to_bytes().to_vec();
+    }
     let reply = handle(&LocalRequest {
         method: &head.method,
         target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
         path: head.uri.path(),
         has_query: head.uri.query().is_some_and(|query| !query.is_empty()),
         has_origin: head.headers.contains_key(header::ORIGIN),
-        body: &body,
+        body: &bytes,
     });
-    body.zeroize();
+    bytes.zeroize();
     reply
 }
 

@@ -66,6 +66,7 @@ impl RedirectListener {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[path = "loopback/tests.rs"]
 mod tests;

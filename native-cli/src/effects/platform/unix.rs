@@ -76,8 +76,10 @@ pub(crate) fn claim_dir(path: &Path) -> io::Result<Result<(), Unfit>> {
     if let Err(unfit) = check_owner(&metadata) {
         return Ok(Err(unfit));
     }
-    if metadata.mode() & 0o077 != 0 || metadata.mode() & 0o700 != 0o700 {
-        dir.set_permissions(Permissions::from_mode(0o700))?;
+    let mode = metadata.mode() & 0o7777;
+    // Never wider: whoever took the right to write from themselves meant it.
+    if mode & 0o077 != 0 {
+        dir.set_permissions(Permissions::from_mode(mode & 0o7700))?;
     }
     Ok(Ok(()))
 }

@@ -95,9 +95,33 @@ pub(crate) fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// Binds a loopback address. std sets no `SO_REUSEADDR` here, so that two binds conflict.
+/// Binds a loopback address that no other program has bound, and none can bind too: elsewhere that is
+/// what binding means, while here any program could share the port by asking for `SO_REUSEADDR`.
 pub(crate) fn bind_exclusively(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
+    use std::os::windows::io::AsRawSocket;
+
+    use socket2::{Domain, Socket, Type};
+    use windows_sys::Win32::Networking::WinSock;
+
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    let yes = 1_i32.to_ne_bytes();
+    // SAFETY: the socket is open while this runs, and the option is an integer of four bytes that
+    // outlives the call, which only reads it.
+    let failed = unsafe {
+        WinSock::setsockopt(
+            socket.as_raw_socket() as WinSock::SOCKET,
+            WinSock::SOL_SOCKET,
+            WinSock::SO_EXCLUSIVEADDRUSE,
+            yes.as_ptr(),
+            4,
+        )
+    };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    Ok(socket.into())
 }
 
 /// Keeps the console's Ctrl-C from reaching the program, and gives it no console window.

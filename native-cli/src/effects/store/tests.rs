@@ -193,6 +193,78 @@ fn uses_everything() {
     }
 }
 
+/// The order that makes a record durable: the bytes, then the name, then the directory's knowledge of
+/// the name. And a preflight makes the same calls.
+#[test]
+fn bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer() {
+    let dir = scratch_dir();
+    let (trace, root) = (dir.path().join("trace"), dir.path().join("twg"));
+    let status = Command::new("strace")
+        .args(["-f", "-y", "-o"])
+        .arg(&trace)
+        .args(["-e", "trace=openat,write,fallocate,fsync,rename,unlink"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "effects::store::tests::checks_and_replaces"])
+        .env("TWG_TEST_ROOT", &root)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let root = root.to_str().unwrap();
+    let calls: Vec<_> = fs::read_to_string(trace)
+        .unwrap()
+        .lines()
+        .filter(|line| line.contains(root) && !line.contains(" = -1 "))
+        .filter(|line| !line.contains("openat") || line.contains("O_CREAT"))
+        .map(|line| {
+            let call = line.split_whitespace().nth(1).unwrap().split('(').next().unwrap();
+            // Which file, without what is random in its name.
+            let end = if call == "rename" {
+                "\", "
+            } else if call == "unlink" {
+                "\")"
+            } else {
+                ">"
+            };
+            let path = line.split(root).nth(1).unwrap().split(end).next().unwrap();
+            let name = match path.rsplit_once('.') {
+                _ if path.is_empty() => "directory",
+                Some((_, kind)) => kind,
+                None => path,
+            };
+            format!("{call} {}", name.split('"').next().unwrap())
+        })
+        // Those of the directory itself and of what is above it.
+        .skip_while(|call| !call.starts_with("openat"))
+        .collect();
+    assert_eq!(
+        calls,
+        [
+            "openat probe",
+            "fallocate probe",
+            "fsync probe",
+            "rename probe",
+            "fsync directory",
+            "unlink probe",
+            "openat tmp",
+            "write tmp",
+            "fsync tmp",
+            "rename tmp",
+            "fsync directory",
+        ]
+    );
+}
+
+/// What the test above watches.
+#[test]
+#[ignore = "started by the test above"]
+fn checks_and_replaces() {
+    let root = PathBuf::from(std::env::var_os("TWG_TEST_ROOT").unwrap());
+    let (store, path) = (store_in(&root), root.join("auth.conf"));
+    store.preflight(&path).unwrap();
+    store.replace(&path, NO_RECORD, &record(1)).unwrap();
+}
+
 #[test]
 fn a_directory_that_others_can_enter_is_closed_and_those_above_are_left_alone() {
     let dir = scratch_dir();
@@ -207,6 +279,10 @@ fn a_directory_that_others_can_enter_is_closed_and_those_above_are_left_alone() 
     assert_eq!(mode(&root), 0o700);
     assert_eq!(mode(&root.join("connections")), 0o700);
     assert_eq!(mode(dir.path()), 0o755);
+    // Closed to others is all: what its owner may not do stays so.
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o555)).unwrap();
+    let _ = store.preflight(&root.join("auth.conf"));
+    assert_eq!(mode(&root), 0o500);
 }
 
 #[test]

@@ -356,6 +356,7 @@ mod windows {
         let answer = tokio::task::spawn_blocking(ask).await;
         match answer.map_err(|_| PromptError::Closed)? {
             Ok(line) => plain(Zeroizing::new(line).as_bytes()),
+            #[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind is open-ended")]
             Err(error) => Err(match error.kind() {
                 io::ErrorKind::Interrupted => PromptError::Interrupted,
                 io::ErrorKind::UnexpectedEof => PromptError::Closed,
