@@ -1,11 +1,11 @@
 //! `oidc-provider`, a certified authorization server that nobody here wrote. See
 //! `tests/oidc-provider/server.mjs`.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::browser::{Browser, Page};
-use crate::repository;
+use crate::capture::Capture;
+use crate::{PATIENCE, repository};
 
 /// A running server with clients, no accounts (any name signs in) and no tokens yet. Stopped on drop.
 #[derive(Debug)]
@@ -48,14 +48,17 @@ impl OidcProvider {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start node: {error}"));
         let stdin = child.stdin.take();
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("standard output is a pipe");
-        // Blocks until it listens; if it cannot, it ends, and so does this line.
-        BufReader::new(stdout).read_line(&mut line).expect("standard output can be read");
+        let stdout = Capture::of(child.stdout.take().expect("standard output is a pipe"));
+        let line = stdout.wait_for(PATIENCE, |bytes| {
+            let end = bytes.iter().position(|byte| *byte == b'\n')?;
+            Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+        });
+        let line =
+            line.unwrap_or_else(|missing| panic!("oidc-provider did not start: {missing:?}"));
         let issuer = serde_json::from_str::<serde_json::Value>(&line)
             .ok()
             .and_then(|announced| Some(announced["issuer"].as_str()?.to_owned()))
-            .unwrap_or_else(|| panic!("oidc-provider did not start; it said {line:?}"));
+            .unwrap_or_else(|| panic!("oidc-provider said {line:?}"));
         Self { child, stdin, issuer }
     }
 

@@ -206,15 +206,6 @@ fn a_user_declines_a_device() {
 }
 
 #[test]
-fn the_authorization_server_ends_with_its_test() {
-    let server = OidcProvider::start();
-    let port = Url::parse(server.issuer()).unwrap().port().unwrap();
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
-    drop(server);
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
-}
-
-#[test]
 fn a_browser_fills_in_every_kind_of_field() {
     let form = r#"<form action="/done?x=1" method="POST">
         <input name=a value="old"> <input type=hidden name=b value="&lt;b&gt;">
@@ -334,10 +325,10 @@ fn a_home_is_removed_when_it_is_dropped() {
 
 #[cfg(unix)]
 mod processes {
-    use std::ffi::OsString;
+    use std::ffi::{OsStr, OsString};
     use std::path::Path;
 
-    use twg_tests::{Pty, TempHome};
+    use twg_tests::{Pty, TempHome, repository};
 
     #[test]
     fn a_command_has_a_clean_environment() {
@@ -356,6 +347,15 @@ mod processes {
         let home_line = format!("HOME={}", home.path().display());
         let config_line = format!("TWG_CONFIG_DIR={}", home.config_dir().display());
         assert_eq!(lines, [home_line.as_str(), &config_line, "X=2", "from stdin"]);
+    }
+
+    #[test]
+    fn the_authorization_server_ends_with_its_standard_input() {
+        let home = TempHome::new();
+        let server = repository().join("tests/oidc-provider/server.mjs");
+        let start =
+            [OsStr::new("sh"), OsStr::new("-c"), OsStr::new("exec node $0"), server.as_os_str()];
+        home.twg([""; 0]).behind(start).run().expect_success();
     }
 
     #[test]
