@@ -7,7 +7,7 @@ use super::people::{self, Organization};
 use super::world::World;
 
 /// The admin API key of every look-alike.
-pub(crate) const ADMIN_KEY: &str = "sandbox-admin-key";
+pub(super) const ADMIN_KEY: &str = "sandbox-admin-key";
 
 /// Members on one page.
 const PAGE: usize = 2;

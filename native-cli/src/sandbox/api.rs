@@ -11,7 +11,7 @@ use super::tokens;
 use super::world::World;
 
 /// Mia's API token, with scopes, for Basic authentication at `/ex/...`.
-pub(crate) const API_TOKEN: &str = "sandbox-api-token";
+pub(super) const API_TOKEN: &str = "sandbox-api-token";
 
 /// Whether other origins may read the answers: "CORS whitelisting is supported for
 /// api.atlassian.com".
@@ -90,8 +90,7 @@ fn gateway_error(world: &World, status: u16, message: &str) -> Reply {
     if status != 401 || !world.switches.www_authenticate {
         return reply;
     }
-    let error =
-        if message.contains("scope") { "insufficient_scope" } else { "invalid_token" };
+    let error = if message.contains("scope") { "insufficient_scope" } else { "invalid_token" };
     reply.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
 }
 
@@ -183,16 +182,14 @@ pub(super) fn product(world: &mut World, request: &Request) -> Answer {
     };
     let cloud_id = parts.next().unwrap_or_default();
     let rest = parts.next().unwrap_or_default();
-    let is_api_token = request
-        .basic()
-        .is_some_and(|(user, token)| user == MIA.email && token == API_TOKEN);
+    let is_api_token =
+        request.basic().is_some_and(|(user, token)| user == MIA.email && token == API_TOKEN);
     let caller = if is_api_token {
         None
     } else {
         Some(caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?)
     };
-    let site =
-        people::site(cloud_id).filter(|site| product.is_on(site)).ok_or_else(not_found)?;
+    let site = people::site(cloud_id).filter(|site| product.is_on(site)).ok_or_else(not_found)?;
     if let Some(caller) = &caller {
         let all = world.switches.sites == Sites::All;
         let granted = caller.grant.is_some_and(|grant| grant.sites.contains(cloud_id));
@@ -260,7 +257,8 @@ fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
         )),
         ("POST", "issue") => {
             let key = site.places.first().map_or("X", |(key, _)| key);
-            let made = json!({ "id": "10100", "key": format!("{key}-1"), "self": url("issue/10100") });
+            let made =
+                json!({ "id": "10100", "key": format!("{key}-1"), "self": url("issue/10100") });
             Some((&["write:jira-work", "write:issue:jira"], Reply::json(201, &made)))
         }
         ("GET", rest) => {
@@ -307,10 +305,9 @@ fn confluence(request: &Request, site: &Site, rest: &str) -> Resource {
                 }),
             ),
         )),
-        ("GET", "api/v2/spaces") => Some((
-            read_space,
-            Reply::json(200, &json!({ "results": spaces, "_links": links })),
-        )),
+        ("GET", "api/v2/spaces") => {
+            Some((read_space, Reply::json(200, &json!({ "results": spaces, "_links": links }))))
+        }
         ("GET", "rest/api/user/current") => Some((
             read_user,
             Reply::json(

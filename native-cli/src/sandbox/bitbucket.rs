@@ -15,7 +15,7 @@ use super::token::{self, Issued};
 use super::world::World;
 
 /// Mia's Bitbucket API token, for Basic authentication with her e-mail address.
-pub(crate) const BITBUCKET_API_TOKEN: &str = "sandbox-bitbucket-token";
+pub(super) const BITBUCKET_API_TOKEN: &str = "sandbox-bitbucket-token";
 
 /// The scopes of the consumer; requests cannot name others.
 const SCOPES: &[&str] = &["account", "repository"];
@@ -92,7 +92,8 @@ pub(super) fn exchange(world: &mut World, request: &Request) -> Answer {
             (Issued { access, lifetime, refresh: None, scopes }, "client_credentials")
         }
         other => {
-            let text = format!("Unsupported grant type: {}", other.unwrap_or("None").escape_debug());
+            let text =
+                format!("Unsupported grant type: {}", other.unwrap_or("None").escape_debug());
             return Err(Reply::error(400, "invalid_grant", &text));
         }
     };

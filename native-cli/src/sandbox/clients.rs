@@ -4,7 +4,7 @@ use super::http::{Reply, Request};
 use super::switches::{ClientError, RedirectPort, Switches};
 
 /// The path of every registered loopback redirect URI.
-pub(crate) const CALLBACK_PATH: &str = "/auth/callback/oauth";
+pub(super) const CALLBACK_PATH: &str = "/auth/callback/oauth";
 
 /// The public client: device grant, and authorization code with PKCE at any loopback port.
 pub(crate) const DEVICE_CLIENT: &str = "twg-sandbox-device";

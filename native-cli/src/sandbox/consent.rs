@@ -103,9 +103,8 @@ impl Consent {
     }
 
     fn organizations(&self) -> Vec<&'static Organization> {
-        let wanted = |organization: &&Organization| {
-            organization.sites.iter().any(|site| self.wants(site))
-        };
+        let wanted =
+            |organization: &&Organization| organization.sites.iter().any(|site| self.wants(site));
         people::ORGANIZATIONS.iter().filter(wanted).collect()
     }
 
@@ -239,9 +238,9 @@ fn agree(world: &mut World, consent: &Consent) -> Agreed {
     let site = consent.site.map(|site| site.cloud_id.to_owned());
     let state = world.change();
     if replaces {
-        state.families.end(Ending::Replaced, |family| {
-            family.client == client && family.account == account
-        });
+        state
+            .families
+            .end(Ending::Replaced, |family| family.client == client && family.account == account);
     }
     let existing =
         state.grants.iter_mut().find(|grant| grant.client == client && grant.account == account);
@@ -266,7 +265,11 @@ pub(super) fn finish(world: &mut World, consent: Consent, agreed: Option<Agreed>
         Purpose::Device(hash) => Ok(device::decide(world, &hash, agreed)),
         Purpose::Code { redirect, named_redirect, challenge } => {
             let Some(agreed) = agreed else {
-                return Ok(redirect.refuse(world, "access_denied", "User did not authorize the request"));
+                return Ok(redirect.refuse(
+                    world,
+                    "access_denied",
+                    "User did not authorize the request",
+                ));
             };
             authorize::send_code(world, consent.client, redirect, named_redirect, challenge, agreed)
         }

@@ -8,7 +8,7 @@ use super::http::{Answer, Reply, Request};
 use super::world::World;
 
 /// The header that control requests carry, in lower case, and its value.
-pub(crate) const HEADER: (&str, &str) = ("x-twg-sandbox", "control");
+pub(super) const HEADER: (&str, &str) = ("x-twg-sandbox", "control");
 
 /// Whether a client id from a request can stand in a log.
 pub(super) fn is_harmless(text: &str) -> bool {

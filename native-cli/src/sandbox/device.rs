@@ -85,8 +85,7 @@ pub(super) fn poll(
     let status = |auth0| if rfc { 400 } else { auth0 };
     let code = request.params.get("device_code").ok_or_else(|| Reply::missing("device_code"))?;
     let hash = tokens::hash(code);
-    let unknown =
-        || Reply::error(status(403), "invalid_grant", "Invalid or expired device code.");
+    let unknown = || Reply::error(status(403), "invalid_grant", "Invalid or expired device code.");
     let (switch, grows, deny) = (
         world.switches.slow_down,
         world.switches.slow_down_grows,
@@ -107,8 +106,7 @@ pub(super) fn poll(
             "The device code has expired. Please start again.",
         ));
     }
-    let too_fast =
-        device.polled.is_some_and(|polled| now < polled.saturating_add(device.interval));
+    let too_fast = device.polled.is_some_and(|polled| now < polled.saturating_add(device.interval));
     let slow_down = match switch {
         SlowDown::Fast => too_fast,
         SlowDown::Once => too_fast || device.slow_downs == 0,
@@ -199,9 +197,11 @@ fn waiting(
 pub(super) fn decide(world: &mut World, hash: &str, agreed: Option<Agreed>) -> Reply {
     let now = world.now();
     let accepted = agreed.is_some();
-    let device = world.change().devices.get_mut(hash).filter(|device| {
-        now < device.expires && matches!(device.decision, Decided::Waiting)
-    });
+    let device = world
+        .change()
+        .devices
+        .get_mut(hash)
+        .filter(|device| now < device.expires && matches!(device.decision, Decided::Waiting));
     let Some(device) = device else {
         let text = "The code was already used, or has expired. Start again on your device.";
         return pages::message(400, "Too late", text).outcome("expired_token");
@@ -211,7 +211,11 @@ pub(super) fn decide(world: &mut World, hash: &str, agreed: Option<Agreed>) -> R
         None => Decided::Denied,
     };
     if accepted {
-        pages::message(200, "You are connected", "You can close this page and go back to your device.")
+        pages::message(
+            200,
+            "You are connected",
+            "You can close this page and go back to your device.",
+        )
     } else {
         let text = "Your device gets no access. You can close this page.";
         pages::message(200, "Access denied", text).outcome("access_denied")

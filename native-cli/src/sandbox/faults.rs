@@ -109,9 +109,7 @@ impl Kind {
                 200,
                 "<!doctype html><title>Wi-Fi</title><h1>Welcome to the airport Wi-Fi</h1>",
             )),
-            Self::Redirect => {
-                Some(Reply::html(302, "Moved").header("Location", "/somewhere/else"))
-            }
+            Self::Redirect => Some(Reply::html(302, "Moved").header("Location", "/somewhere/else")),
             Self::Status(status) => Some(Reply::error(status, "server_error", "To order.")),
             Self::DropBefore
             | Self::DropAfter

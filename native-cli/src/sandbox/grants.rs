@@ -341,10 +341,7 @@ mod tests {
     fn after_the_leeway_the_family_is_revoked() {
         let mut families = login();
         spend(&mut families, "r0", "a", &ATLASSIAN, 0).unwrap();
-        assert_eq!(
-            spend(&mut families, "r0", "b", &ATLASSIAN, 10 * MINUTE),
-            Err(Refusal::Reused)
-        );
+        assert_eq!(spend(&mut families, "r0", "b", &ATLASSIAN, 10 * MINUTE), Err(Refusal::Reused));
         assert_eq!(ended(&families), Some(Ending::Reused));
         assert_eq!(spend(&mut families, "a", "c", &ATLASSIAN, 10 * MINUTE), Err(Refusal::Ended));
     }

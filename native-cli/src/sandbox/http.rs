@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::world::World;
-use super::{
-    admin, api, authorize, bitbucket, consent, control, device, discovery, revoke, token,
-};
+use super::{admin, api, authorize, bitbucket, consent, control, device, discovery, revoke, token};
 
 /// A request, read whole.
 #[derive(Debug)]
@@ -127,9 +125,10 @@ impl Params {
     /// A parameter that is there twice, which RFC 6749 section 3.1 forbids.
     pub(super) fn repeated(&self) -> Option<&str> {
         let names = || self.0.iter().map(|(name, _)| name.as_str());
-        names().enumerate().find(|(at, name)| names().skip(at + 1).any(|one| one == *name)).map(
-            |(_, name)| name,
-        )
+        names()
+            .enumerate()
+            .find(|(at, name)| names().skip(at + 1).any(|one| one == *name))
+            .map(|(_, name)| name)
     }
 }
 
@@ -211,36 +210,36 @@ pub(super) type Answer = Result<Reply, Reply>;
 
 /// Answers a request that has the right Host.
 pub(super) fn route(world: &mut World, request: &Request) -> Reply {
-    let handler: fn(&mut World, &Request) -> Answer = match (
-        request.method.as_str(),
-        request.path.as_str(),
-    ) {
-        ("GET", "/") => |world, _| Ok(discovery::front_page(world)),
-        ("GET", "/favicon.ico") => |_, _| Ok(Reply::empty(204)),
-        (
-            "GET",
-            "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server",
-        ) => |world, _| Ok(discovery::metadata(world)),
-        ("GET", "/.well-known/jwks.json") => |_, _| Ok(Reply::json(200, &json!({ "keys": [] }))),
-        ("GET", "/authorize") => authorize::page,
-        ("POST", "/consent") => consent::step,
-        ("GET", "/oauth/activate") => device::activation_page,
-        ("POST", "/oauth/activate") => device::activate,
-        ("POST", "/oauth/device/code") => device::authorize,
-        ("POST", "/oauth/token") => token::exchange,
-        ("POST", "/oauth/revoke") => revoke::revoke,
-        ("GET", "/userinfo") => api::userinfo,
-        ("GET", "/me") => api::me,
-        ("GET", "/oauth/token/accessible-resources") => api::accessible_resources,
-        ("GET", "/bitbucket/site/oauth2/authorize") => bitbucket::page,
-        ("POST", "/bitbucket/site/oauth2/access_token") => bitbucket::exchange,
-        ("OPTIONS", path) if api::is_api(path) => |_, _| Ok(api::preflight()),
-        ("GET", path) if path.starts_with("/bitbucket/2.0/") => bitbucket::api,
-        ("GET", path) if path.starts_with("/admin/v1/") => admin::answer,
-        (_, path) if path.starts_with("/ex/") => api::product,
-        (_, path) if path.starts_with("/_sandbox/") => control::answer,
-        _ => |_, request| Err(not_found(request)),
-    };
+    let handler: fn(&mut World, &Request) -> Answer =
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => |world, _| Ok(discovery::front_page(world)),
+            ("GET", "/favicon.ico") => |_, _| Ok(Reply::empty(204)),
+            (
+                "GET",
+                "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server",
+            ) => |world, _| Ok(discovery::metadata(world)),
+            ("GET", "/.well-known/jwks.json") => {
+                |_, _| Ok(Reply::json(200, &json!({ "keys": [] })))
+            }
+            ("GET", "/authorize") => authorize::page,
+            ("POST", "/consent") => consent::step,
+            ("GET", "/oauth/activate") => device::activation_page,
+            ("POST", "/oauth/activate") => device::activate,
+            ("POST", "/oauth/device/code") => device::authorize,
+            ("POST", "/oauth/token") => token::exchange,
+            ("POST", "/oauth/revoke") => revoke::revoke,
+            ("GET", "/userinfo") => api::userinfo,
+            ("GET", "/me") => api::me,
+            ("GET", "/oauth/token/accessible-resources") => api::accessible_resources,
+            ("GET", "/bitbucket/site/oauth2/authorize") => bitbucket::page,
+            ("POST", "/bitbucket/site/oauth2/access_token") => bitbucket::exchange,
+            ("OPTIONS", path) if api::is_api(path) => |_, _| Ok(api::preflight()),
+            ("GET", path) if path.starts_with("/bitbucket/2.0/") => bitbucket::api,
+            ("GET", path) if path.starts_with("/admin/v1/") => admin::answer,
+            (_, path) if path.starts_with("/ex/") => api::product,
+            (_, path) if path.starts_with("/_sandbox/") => control::answer,
+            _ => |_, request| Err(not_found(request)),
+        };
     let reply = handler(world, request).unwrap_or_else(|refused| refused);
     if api::is_api(&request.path) { api::allow_origins(reply) } else { reply }
 }

@@ -38,15 +38,10 @@ mod world;
 
 use std::fmt;
 
-pub(crate) use admin::ADMIN_KEY;
-pub(crate) use api::API_TOKEN;
 pub(crate) use approve::{Approval, approve};
-pub(crate) use bitbucket::BITBUCKET_API_TOKEN;
 pub(crate) use clients::{
-    BITBUCKET_CLIENT, BITBUCKET_SECRET, CALLBACK_PATH, DEVICE_CLIENT, THREE_LO_CLIENT,
-    THREE_LO_SECRET,
+    BITBUCKET_CLIENT, BITBUCKET_SECRET, DEVICE_CLIENT, THREE_LO_CLIENT, THREE_LO_SECRET,
 };
-pub(crate) use control::HEADER as CONTROL_HEADER;
 pub(crate) use server::{Options, Running, start};
 pub(crate) use switches::Switches;
 
@@ -61,3 +56,24 @@ impl fmt::Display for SandboxError {
 }
 
 impl std::error::Error for SandboxError {}
+
+/// The clients, keys and tokens that every look-alike knows, for help texts and the README.
+/// They open nothing but a look-alike.
+pub(crate) fn describe_clients() -> String {
+    format!(
+        "clients:\n  \
+         {DEVICE_CLIENT}\n    public; device grant, or authorization code with PKCE; any port of \
+         http://127.0.0.1:PORT{path}\n  \
+         {THREE_LO_CLIENT}, secret {THREE_LO_SECRET}\n    confidential; authorization code only\n  \
+         {BITBUCKET_CLIENT}, secret {BITBUCKET_SECRET}\n    Bitbucket consumer\n\
+         keys:\n  \
+         {admin}\n    admin API key, as bearer token of /admin/v1/...\n  \
+         {email}:{api}\n    Basic authentication of /ex/jira and /ex/confluence\n  \
+         {email}:{bitbucket}\n    Basic authentication of /bitbucket/2.0\n",
+        path = clients::CALLBACK_PATH,
+        admin = admin::ADMIN_KEY,
+        email = people::MIA.email,
+        api = api::API_TOKEN,
+        bitbucket = bitbucket::BITBUCKET_API_TOKEN,
+    )
+}

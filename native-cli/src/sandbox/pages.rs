@@ -117,7 +117,8 @@ pub(super) fn permissions(
 ) -> Reply {
     let title = "Review the permissions";
     let mut body = signed_in();
-    let _ = writeln!(body, "<h1>{title}</h1>\n<p><strong>{}</strong> would like to:</p>", Esc(client));
+    let _ =
+        writeln!(body, "<h1>{title}</h1>\n<p><strong>{}</strong> would like to:</p>", Esc(client));
     body.push_str("<ul class=\"scopes\">\n");
     for (scope, meaning) in scopes {
         let _ = writeln!(
@@ -152,7 +153,8 @@ pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) ->
     });
     let wrong_id = match wrong {
         Some(wrong) => {
-            let _ = writeln!(body, "<p class=\"wrong\" id=\"wrong\" role=\"alert\">{}</p>", Esc(wrong));
+            let _ =
+                writeln!(body, "<p class=\"wrong\" id=\"wrong\" role=\"alert\">{}</p>", Esc(wrong));
             " aria-describedby=\"wrong\" aria-invalid=\"true\""
         }
         None => "",

@@ -49,9 +49,10 @@ pub(super) fn send(
     headers: &[(&str, &str)],
     form: Option<&str>,
 ) -> Result<PlainReply, SandboxError> {
-    let address = loopback(url)
-        .ok_or_else(|| SandboxError("Only loopback addresses are visited.".into()))?;
-    let failed = |error: std::io::Error| SandboxError(format!("{address} does not answer: {error}"));
+    let address =
+        loopback(url).ok_or_else(|| SandboxError("Only loopback addresses are visited.".into()))?;
+    let failed =
+        |error: std::io::Error| SandboxError(format!("{address} does not answer: {error}"));
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(failed)?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
     stream.set_write_timeout(Some(TIMEOUT)).map_err(failed)?;

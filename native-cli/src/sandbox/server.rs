@@ -375,9 +375,11 @@ impl Body for Payload {
                 let length = (*left).min(CHUNK.len() as u64);
                 *left -= length;
                 let chunk = usize::try_from(length).ok().and_then(|length| CHUNK.get(..length));
-                Poll::Ready(chunk.filter(|chunk| !chunk.is_empty()).map(|chunk| {
-                    Ok(Frame::data(Bytes::from_static(chunk)))
-                }))
+                Poll::Ready(
+                    chunk
+                        .filter(|chunk| !chunk.is_empty())
+                        .map(|chunk| Ok(Frame::data(Bytes::from_static(chunk)))),
+                )
             }
         }
     }

@@ -49,9 +49,7 @@ pub(super) fn check(request: &Request) -> Result<(), Reply> {
         return Err(Reply::error(400, "invalid_request", "The body cannot be read."));
     }
     match request.params.repeated() {
-        Some(name) => {
-            Err(Reply::error(400, "invalid_request", &format!("{name} is there twice.")))
-        }
+        Some(name) => Err(Reply::error(400, "invalid_request", &format!("{name} is there twice."))),
         None => Ok(()),
     }
 }
@@ -108,9 +106,9 @@ pub(super) fn redeem(
         (Some(challenge), Some(verifier)) => {
             // RFC 7636 section 4.1: 43 to 128 unreserved characters.
             let formed = (43..=128).contains(&verifier.len())
-                && verifier.bytes().all(|byte| {
-                    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
-                });
+                && verifier
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
             if !formed || tokens::s256(verifier) != *challenge {
                 return Err(refused("Failed to verify code verifier").outcome("wrong_verifier"));
             }

@@ -107,8 +107,7 @@ pub(super) fn user_code() -> Result<String, Reply> {
 
 /// A user code as people type it: any case, any separators.
 pub(super) fn normal_user_code(typed: &str) -> String {
-    let mut letters: String =
-        typed.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+    let mut letters: String = typed.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
     letters.make_ascii_uppercase();
     if letters.len() == 8 {
         letters.insert(4, '-');

@@ -85,9 +85,9 @@ impl World {
             return (self.carry_out(request), None);
         }
         let fault = self.switches.faults.take(request);
-        let carried_out = !fault.as_ref().is_some_and(|(kind, _)| {
-            *kind == Kind::DropBefore || kind.instead().is_some()
-        });
+        let carried_out = !fault
+            .as_ref()
+            .is_some_and(|(kind, _)| *kind == Kind::DropBefore || kind.instead().is_some());
         let mut reply = match fault.as_ref().and_then(|(kind, _)| kind.instead()) {
             Some(instead) => instead,
             None if carried_out => self.carry_out(request),
