@@ -6,9 +6,8 @@ use std::io::Write as _;
 fn main() -> std::process::ExitCode {
     let mut args = std::env::args().skip(1);
     let state_dir = args.next().unwrap_or_default().into();
-    let switches = match sandbox::Switches::parse(&args.next().unwrap_or_default()) {
-        Ok(switches) => switches,
-        Err(_) => return 2.into(),
+    let Ok(switches) = sandbox::Switches::parse(&args.next().unwrap_or_default()) else {
+        return 2.into();
     };
     let mut out = std::io::stdout();
     let options = sandbox::Options { state_dir, port: None, switches };

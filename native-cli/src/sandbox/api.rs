@@ -6,8 +6,8 @@ use super::clients::Realm;
 use super::http::{Answer, Reply, Request};
 use super::people::{self, MIA, Product, Site};
 use super::state::Grant;
-use super::switches::Sites;
 use super::tokens;
+use super::values::Sites;
 use super::world::World;
 
 /// Mia's API token, with scopes, for Basic authentication at `/ex/...`.

@@ -7,8 +7,8 @@ use super::consent::{self, Consent, Purpose};
 use super::http::{Answer, Params, Reply, Request};
 use super::pages;
 use super::state::{Agreed, Code};
-use super::switches::{Decision, Iss, StateEcho};
 use super::tokens;
+use super::values::{Decision, Iss, StateEcho};
 use super::world::World;
 
 /// Where the browser goes with the answer.

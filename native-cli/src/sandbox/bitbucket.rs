@@ -10,8 +10,8 @@ use super::consent::{self, Consent, Purpose};
 use super::grants::{Millis, Rules};
 use super::http::{Answer, Reply, Request};
 use super::people::MIA;
-use super::switches::{Decision, RedirectPort};
 use super::token::{self, Issued};
+use super::values::{Decision, RedirectPort};
 use super::world::World;
 
 /// Mia's Bitbucket API token, for Basic authentication with her e-mail address.

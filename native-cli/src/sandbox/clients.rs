@@ -1,7 +1,8 @@
 //! The clients that every look-alike knows, and how they prove who they are.
 
 use super::http::{Reply, Request};
-use super::switches::{ClientError, RedirectPort, Switches};
+use super::switches::Switches;
+use super::values::{ClientError, RedirectPort};
 
 /// The path of every registered loopback redirect URI.
 pub(super) const CALLBACK_PATH: &str = "/auth/callback/oauth";

@@ -8,7 +8,7 @@ use super::grants::Millis;
 use super::http::{Answer, Reply, Request};
 use super::pages::{self, Form};
 use super::state::{Agreed, Decided, Device};
-use super::switches::{Decision, DeviceErrors, SlowDown};
+use super::values::{Decision, DeviceErrors, SlowDown};
 use super::world::World;
 use super::{authorize, tokens};
 
@@ -211,11 +211,8 @@ pub(super) fn decide(world: &mut World, hash: &str, agreed: Option<Agreed>) -> R
         None => Decided::Denied,
     };
     if accepted {
-        pages::message(
-            200,
-            "You are connected",
-            "You can close this page and go back to your device.",
-        )
+        let text = "You can close this page and go back to your device.";
+        pages::success("You are connected", text)
     } else {
         let text = "Your device gets no access. You can close this page.";
         pages::message(200, "Access denied", text).outcome("access_denied")

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::clients::{BITBUCKET_CLIENT, DEVICE_CLIENT, THREE_LO_CLIENT};
 use super::http::Reply;
 use super::pages;
-use super::switches::Iss;
+use super::values::Iss;
 use super::world::World;
 
 /// Both `.well-known` documents, as auth.atlassian.com publishes its own [observed].

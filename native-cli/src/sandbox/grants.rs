@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::switches::{Children, Replay};
+use super::values::{Children, Replay};
 
 /// A point in time or a span, in milliseconds.
 pub(super) type Millis = u64;
@@ -16,6 +16,9 @@ pub(super) type Millis = u64;
 /// Spent tokens that are remembered per family, so that a storm does not grow the state for ever.
 /// An older one is simply unknown.
 const REMEMBERED: usize = 500;
+
+/// Logins that are remembered. The oldest that is over is forgotten first.
+const LOGINS: usize = 2000;
 
 /// What the switches say about refresh tokens.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub(super) struct Rules {
     pub(super) replay: Replay,
     /// Which of its children then work.
     pub(super) children: Children,
+    /// Whether a spent token that comes too late ends the family.
+    pub(super) reuse_ends: bool,
     /// "A rotating refresh token expires if the user is inactive for this period."
     pub(super) idle: Millis,
     /// "The absolute expiry is associated with the whole token family."
@@ -63,7 +68,7 @@ pub(super) enum Refusal {
     Idle,
     /// Its family is too old.
     TooOld,
-    /// It was spent before, outside the leeway. The family is over from now on.
+    /// It was spent before, outside the leeway. The family is over from now on, if the rules say so.
     Reused,
 }
 
@@ -140,6 +145,10 @@ impl Families {
         first: String,
         now: Millis,
     ) {
+        if self.0.len() >= LOGINS {
+            let over = self.0.iter().position(|family| family.ended.is_some());
+            self.0.remove(over.unwrap_or_default());
+        }
         self.0.push(Family {
             id,
             client: client.into(),
@@ -208,7 +217,9 @@ impl Families {
             });
         } else {
             family.reuses += 1;
-            family.ended = Some(Ending::Reused);
+            if rules.reuse_ends {
+                family.ended = Some(Ending::Reused);
+            }
             return Err(Refusal::Reused);
         }
         Ok(Exchange {
@@ -289,6 +300,7 @@ mod tests {
         leeway: 10 * MINUTE,
         replay: Replay::Previous,
         children: Children::All,
+        reuse_ends: true,
         idle: 90 * DAY,
         absolute: 365 * DAY,
     };
@@ -352,6 +364,15 @@ mod tests {
         let mut families = login();
         spend(&mut families, "r0", "a", &strict, 5).unwrap();
         assert_eq!(spend(&mut families, "r0", "b", &strict, 5), Err(Refusal::Reused));
+    }
+
+    #[test]
+    fn a_lenient_server_only_refuses_the_spent_token() {
+        let lenient = Rules { leeway: 0, reuse_ends: false, ..ATLASSIAN };
+        let mut families = login();
+        spend(&mut families, "r0", "a", &lenient, 0).unwrap();
+        assert_eq!(spend(&mut families, "r0", "b", &lenient, 0), Err(Refusal::Reused));
+        spend(&mut families, "a", "c", &lenient, 0).unwrap();
     }
 
     #[test]

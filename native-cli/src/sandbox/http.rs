@@ -21,6 +21,8 @@ pub(super) struct Request {
     pub(super) query: Params,
     /// The parameters of a form or JSON body.
     pub(super) params: Params,
+    /// Whether the body says that it is JSON.
+    pub(super) is_json: bool,
     /// Whether the body is neither a form nor a JSON object of scalars, though it says so.
     pub(super) malformed: bool,
     headers: Vec<(String, String)>,
@@ -40,12 +42,14 @@ impl Request {
             path: path.into(),
             query: Params::from_form(query.as_bytes()),
             params: Params::default(),
+            is_json: false,
             malformed: false,
             headers,
         };
         let kind = request.header("content-type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if kind == "application/json" {
+        request.is_json = kind == "application/json";
+        if request.is_json {
             match Params::from_json(body) {
                 Some(params) => request.params = params,
                 None => request.malformed = true,

@@ -24,6 +24,7 @@ mod faults;
 mod grants;
 mod http;
 mod pages;
+mod payload;
 mod people;
 mod plain_http;
 mod revoke;
@@ -34,6 +35,7 @@ mod switches;
 mod tests;
 mod token;
 mod tokens;
+mod values;
 mod world;
 
 use std::fmt;

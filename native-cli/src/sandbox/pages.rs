@@ -146,7 +146,7 @@ pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) ->
     let title = "Connect a device";
     let mut body = signed_in();
     let _ = writeln!(body, "<h1>{title}</h1>");
-    body.push_str(if user_code.is_empty() {
+    body.push_str(if user_code.is_empty() || wrong.is_some() {
         "<p>Enter the code that your device or terminal shows.</p>\n"
     } else {
         "<p>Is this the code that your device or terminal shows?</p>\n"
@@ -177,10 +177,25 @@ pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) ->
     page(if wrong.is_some() { 400 } else { 200 }, title, &body, None)
 }
 
-/// The end of a device login, or any other message.
+/// A message, and nothing to do.
 pub(super) fn message(status: u16, title: &str, text: &str) -> Reply {
-    let sign = if status < 400 { "" } else { " class=\"wrong\" role=\"alert\"" };
-    let body = format!("<h1>{}</h1>\n<p{sign}>{}</p>\n", Esc(title), Esc(text));
+    end(status, false, title, text)
+}
+
+/// The end of something that went well.
+pub(super) fn success(title: &str, text: &str) -> Reply {
+    end(200, true, title, text)
+}
+
+fn end(status: u16, success: bool, title: &str, text: &str) -> Reply {
+    let (mark, sign) = if success {
+        ("<p class=\"mark\" aria-hidden=\"true\"></p>\n", "")
+    } else if status < 400 {
+        ("", "")
+    } else {
+        ("", " class=\"wrong\" role=\"alert\"")
+    };
+    let body = format!("{mark}<h1>{}</h1>\n<p{sign}>{}</p>\n", Esc(title), Esc(text));
     page(status, title, &body, None)
 }
 

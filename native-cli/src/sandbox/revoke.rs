@@ -10,6 +10,9 @@ use super::world::World;
 /// `POST /oauth/revoke`. An unknown token is no error: "invalid tokens do not cause an error response
 /// since the client cannot handle such an error in a reasonable way", section 2.2.
 pub(super) fn revoke(world: &mut World, request: &Request) -> Answer {
+    if !world.switches.revocation {
+        return Err(Reply::error(404, "not_found", "Not Found"));
+    }
     token::check(request)?;
     let client = clients::authenticate(request, Realm::Atlassian, &world.switches)?;
     let presented = request.params.get("token").ok_or_else(|| Reply::missing("token"))?;

@@ -5,14 +5,12 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,17 +21,16 @@ use tokio::sync::oneshot;
 use super::control::HEADER;
 use super::faults::Kind;
 use super::http::{Reply, Request};
+use super::payload::Payload;
 use super::plain_http;
 use super::state::{State, Store};
-use super::switches::{Skew, Switches};
+use super::switches::Switches;
+use super::values::Skew;
 use super::world::World;
 use super::{SandboxError, tokens};
 
 /// A request body may be this long: 64 KiB tokens fit, several times.
 const BODY_LIMIT: usize = 1024 * 1024;
-
-/// The body of the `huge` fault.
-const HUGE: u64 = 100 * 1024 * 1024;
 
 /// How long a second start waits for the first one to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -110,7 +107,15 @@ pub(crate) fn start(options: Options) -> Result<Running, SandboxError> {
     let lock = store.lock_file().map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return join(&store, &state_dir),
+        Err(TryLockError::WouldBlock) => {
+            let mut running = join(&store, &state_dir)?;
+            if switches != Switches::default() {
+                // They belong to whoever started it.
+                let notice = running.notice.get_or_insert_default();
+                notice.push_str(" Its switches stay as they are.");
+            }
+            return Ok(running);
+        }
         Err(TryLockError::Error(error)) => return Err(unusable(error)),
     }
     let mut state = store.load().map_err(unusable)?;
@@ -281,7 +286,7 @@ async fn serve(
             response(reply, Payload::whole, skew)
         }
         Some(Kind::Cut) => response(reply, Payload::cut, skew),
-        Some(Kind::Huge) => response(reply, |_| Payload::Huge { left: HUGE }, skew),
+        Some(Kind::Huge) => response(reply, Payload::huge, skew),
         Some(
             Kind::BadGateway
             | Kind::BadGatewayAfter
@@ -314,92 +319,4 @@ fn response(
         response.headers_mut().append(name, HeaderValue::from_str(value).map_err(invalid)?);
     }
     Ok(response)
-}
-
-/// A response body, whole or broken to order.
-enum Payload {
-    /// As it should be.
-    Whole(Option<Bytes>),
-    /// The first half, and then the connection breaks.
-    Cut {
-        /// The half, until it is sent.
-        half: Option<Bytes>,
-        /// The length that is announced.
-        announced: u64,
-        /// Whether the half had time to leave.
-        flushed: bool,
-    },
-    /// Far too much.
-    Huge {
-        /// What is not sent yet.
-        left: u64,
-    },
-}
-
-impl Payload {
-    fn whole(body: Vec<u8>) -> Self {
-        Self::Whole((!body.is_empty()).then(|| body.into()))
-    }
-
-    fn cut(mut body: Vec<u8>) -> Self {
-        let announced = body.len() as u64;
-        body.truncate(body.len() / 2);
-        Self::Cut { half: Some(body.into()), announced, flushed: false }
-    }
-}
-
-impl Body for Payload {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match &mut *self {
-            Self::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
-            Self::Cut { half, flushed, .. } => {
-                if let Some(half) = half.take() {
-                    return Poll::Ready(Some(Ok(Frame::data(half))));
-                }
-                if !*flushed {
-                    // hyper flushes when there is nothing to write for the moment.
-                    *flushed = true;
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
-            }
-            Self::Huge { left } => {
-                static CHUNK: [u8; 65_536] = [b'x'; 65_536];
-                let length = (*left).min(CHUNK.len() as u64);
-                *left -= length;
-                let chunk = usize::try_from(length).ok().and_then(|length| CHUNK.get(..length));
-                Poll::Ready(
-                    chunk
-                        .filter(|chunk| !chunk.is_empty())
-                        .map(|chunk| Ok(Frame::data(Bytes::from_static(chunk)))),
-                )
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(body) => body.is_none(),
-            Self::Cut { .. } => false,
-            Self::Huge { left } => *left == 0,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Whole(body) => body.as_ref().map_or(0, |body| body.len() as u64),
-            Self::Cut { announced, half, .. } => {
-                // Once the first half is gone, the rest is what is still announced.
-                if half.is_some() { *announced } else { announced.div_ceil(2) }
-            }
-            Self::Huge { left } => *left,
-        })
-    }
 }

@@ -7,13 +7,21 @@ use super::device;
 use super::grants::{Ending, Rules};
 use super::http::{Answer, Reply, Request};
 use super::state::{Access, Agreed};
-use super::switches::RefreshError;
 use super::tokens::{self, Claims};
+use super::values::{RefreshError, TokenBody};
 use super::world::World;
 
 /// `POST /oauth/token`. Form and JSON are accepted alike.
 pub(super) fn exchange(world: &mut World, request: &Request) -> Answer {
     check(request)?;
+    let readable = match world.switches.token_body {
+        TokenBody::Both => true,
+        TokenBody::Json => request.is_json,
+        TokenBody::Form => !request.is_json,
+    };
+    if !readable {
+        return Err(Reply::error(400, "invalid_request", "The body cannot be read."));
+    }
     let client = clients::authenticate(request, Realm::Atlassian, &world.switches)?;
     match request.params.get("grant_type") {
         None => Err(Reply::missing("grant_type")),
@@ -238,7 +246,8 @@ fn respond(world: &World, issued: &Issued, refreshed: bool) -> Reply {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         let switches = &world.switches;
-        if !switches.omit.has(name) && !(refreshed && switches.omit_on_refresh.has(name)) {
+        let omitted = switches.omit.has(name) || (refreshed && switches.omit_on_refresh.has(name));
+        if !omitted {
             body.insert(name.into(), value);
         }
     };

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::grants::Millis;
 use super::http::Reply;
-use super::switches::Shape;
+use super::values::Shape;
 
 /// The letters of user codes: "case-insensitive, no vowels, to avoid randomly spelling words",
 /// RFC 8628 section 6.1.

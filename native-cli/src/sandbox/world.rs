@@ -69,6 +69,7 @@ impl World {
             leeway: switches.leeway.millis(),
             replay: switches.leeway_replay,
             children: switches.leeway_children,
+            reuse_ends: switches.reuse_ends_family,
             idle: switches.idle_lifetime.millis(),
             absolute: switches.absolute_lifetime.millis(),
         }
@@ -84,7 +85,11 @@ impl World {
         if request.path.starts_with("/_sandbox/") {
             return (self.carry_out(request), None);
         }
-        let fault = self.switches.faults.take(request);
+        // A browser's preflight must not use up the fault that is meant for the request after it.
+        let fault = match request.method.as_str() {
+            "OPTIONS" => None,
+            _ => self.switches.faults.take(request),
+        };
         let carried_out = !fault
             .as_ref()
             .is_some_and(|(kind, _)| *kind == Kind::DropBefore || kind.instead().is_some());

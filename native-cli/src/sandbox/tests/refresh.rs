@@ -95,6 +95,9 @@ fn shapes_of_token_responses() {
     let renewed = look.refresh(refresh).json();
     assert!(renewed.get("scope").is_none());
     assert_eq!(look.get("/me", renewed["access_token"].as_str().unwrap()).status, 200);
+    look.switch("token-body", "json");
+    assert_eq!(look.refresh(refresh).outcome(), (400, "invalid_request".into()));
+    look.switch("token-body", "form");
     look.switch("rotation", "off");
     look.switch("token-type", "mac");
     look.switch("omit", "none");
@@ -143,6 +146,10 @@ fn revocation_of_the_grant_or_of_one_login() {
     assert_eq!(look.get("/me", &two.access).status, 401);
     let two = Tokens::of(&look.refresh(&two.refresh));
 
+    look.switch("revocation", "off");
+    let form = [("token", two.refresh.as_str()), ("client_id", DEVICE_CLIENT)];
+    assert_eq!(look.post("/oauth/revoke", &form).status, 404);
+    look.switch("revocation", "on");
     look.switch("revoke-ends-grant", "on");
     let three = look.log_in();
     revoke(&three.refresh);
