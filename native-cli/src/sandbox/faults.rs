@@ -27,8 +27,8 @@ pub(super) const ENDPOINTS: &[(&str, &str)] = &[
 
 /// The kinds of fault with their meaning, for the help.
 const KINDS: &[(&str, &str)] = &[
-    ("drop-before", "close the connection; the request is not carried out"),
-    ("drop-after", "carry the request out (a refresh token is spent), then close the connection"),
+    ("drop-before", "reset the connection; the request is not carried out"),
+    ("drop-after", "carry the request out (a refresh token is spent), then reset the connection"),
     ("cut", "carry it out, announce the whole body, send half of it"),
     ("delay:MS", "carry it out, answer after MS milliseconds"),
     ("502", "a gateway's HTML error page; not carried out"),

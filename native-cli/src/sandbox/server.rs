@@ -239,15 +239,41 @@ async fn accept(
         let world = Arc::clone(&world);
         tokio::spawn(async move {
             let service = service_fn(move |request| serve(Arc::clone(&world), request));
-            // A connection that breaks, to order or not, concerns nobody but its client.
-            let _ = http1::Builder::new()
+            let mut connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(30))
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+                .serve_connection(TokioIo::new(stream), service);
+            // A connection that breaks, to order or not, concerns nobody but its client.
+            if let Err(error) = (&mut connection).await
+                && is_to_be_reset(&error)
+            {
+                // Closed with zero linger, the peer gets a reset, not an orderly end.
+                let _ = connection.into_parts().io.inner().set_zero_linger();
+            }
         });
     }
 }
+
+/// Whether [`serve`] broke the connection to order.
+fn is_to_be_reset(error: &hyper::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|error| {
+            error.get_ref().is_some_and(|inner| inner.downcast_ref::<ToOrder>().is_some())
+        })
+}
+
+/// The error of a connection that is reset to order.
+#[derive(Debug)]
+struct ToOrder;
+
+impl std::fmt::Display for ToOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is reset to order")
+    }
+}
+
+impl std::error::Error for ToOrder {}
 
 /// One request. An error closes the connection without an answer.
 async fn serve(
@@ -279,7 +305,7 @@ async fn serve(
     };
     match fault {
         Some(Kind::DropBefore | Kind::DropAfter) => {
-            Err(io::Error::new(io::ErrorKind::ConnectionReset, "to order"))
+            Err(io::Error::new(io::ErrorKind::ConnectionReset, ToOrder))
         }
         Some(Kind::Delay(millis)) => {
             tokio::time::sleep(Duration::from_millis(millis)).await;

@@ -1,5 +1,7 @@
 //! Faults to order.
 
+use std::io::{Read as _, Write as _};
+
 use super::{Look, Tokens};
 
 #[test]
@@ -23,6 +25,12 @@ fn faults_before_the_request_is_carried_out() {
     let tokens = look.log_in();
     look.switch("fault.token", "drop-before*1");
     assert!(look.try_refresh(&tokens.refresh).is_none());
+    look.switch("fault.me", "drop-after*1");
+    let host = look.base().trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    write!(stream, "GET /me HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let error = stream.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     for (fault, status) in [
         ("502", 502),
         ("503", 503),
