@@ -111,7 +111,7 @@ pub(super) fn challenge(
 ) -> Result<Option<String>, Reply> {
     let Some(challenge) = query.get("code_challenge") else {
         if client.secret.is_none() || world.switches.pkce_required {
-            // "Clients MUST use PKCE" if public, RFC 9700 section 2.1.1.
+            // "Public clients MUST use PKCE", RFC 9700 section 2.1.1.
             return Err(redirect.refuse(world, "invalid_request", "code_challenge is missing"));
         }
         return Ok(None);

@@ -126,7 +126,7 @@ pub(super) fn accepts_redirect(client: &Client, uri: &str, switches: &Switches) 
     }
     let port = if client.secret.is_none() { RedirectPort::Any } else { switches.redirect_port };
     match port {
-        // Strings, not URLs: "simple string comparison", RFC 9700 section 4.1.3.
+        // Strings, not URLs: "exact string matching", RFC 9700 section 2.1.
         RedirectPort::Exactly(port) => uri == format!("http://127.0.0.1:{port}{CALLBACK_PATH}"),
         RedirectPort::Any => uri
             .strip_prefix("http://127.0.0.1:")

@@ -10,7 +10,7 @@ use super::world::World;
 /// The header that control requests carry, in lower case, and its value.
 pub(super) const HEADER: (&str, &str) = ("x-twg-sandbox", "control");
 
-/// Whether a client id from a request can stand in a log.
+/// Whether a name from a request can stand in a log.
 pub(super) fn is_harmless(text: &str) -> bool {
     text.len() <= 100 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -188,8 +188,8 @@ impl Reply {
         Self { status, headers: Vec::new(), body: Vec::new(), outcome: "ok".into() }
     }
 
-    /// A redirect. 303, because "HTTP status code 307 [...] the user agent [would send] the form
-    /// data [...] to the client", RFC 9700 section 4.12.
+    /// A redirect. 303, so that the browser does not send the form on to the client, as it would
+    /// with 307: RFC 9700 section 4.12.
     pub(super) fn redirect(location: &str) -> Self {
         Self::empty(303).header("Location", location)
     }

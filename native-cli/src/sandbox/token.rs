@@ -121,8 +121,8 @@ pub(super) fn redeem(
                 return Err(refused("Failed to verify code verifier").outcome("wrong_verifier"));
             }
         }
-        // "[The] token endpoint [must reject] a code_verifier [if] no code_challenge was present
-        // in the authorization request": the downgrade of RFC 9700 section 4.8.2.
+        // "A token request containing a code_verifier parameter is accepted only if a code_challenge
+        // parameter was present in the authorization request", RFC 9700 section 2.1.1.
         (None, Some(_)) => {
             return Err(refused("Failed to verify code verifier").outcome("pkce_downgrade"));
         }

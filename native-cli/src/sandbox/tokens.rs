@@ -9,8 +9,7 @@ use super::grants::Millis;
 use super::http::Reply;
 use super::values::Shape;
 
-/// The letters of user codes: "case-insensitive, no vowels, to avoid randomly spelling words",
-/// RFC 8628 section 6.1.
+/// The letters of user codes, which RFC 8628 section 6.1 recommends: no vowels, so no words.
 const USER_CODE_LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 /// What is kept of a token: SHA-256 in hexadecimal.
@@ -18,7 +17,7 @@ pub(super) fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 
-/// The S256 challenge of a verifier: `BASE64URL(SHA256(ASCII(code_verifier)))`, RFC 7636 section 4.6.
+/// The S256 challenge of a verifier: `BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))`, RFC 7636 section 4.6.
 pub(super) fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }

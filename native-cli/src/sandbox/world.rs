@@ -140,7 +140,7 @@ impl World {
             "at": self.now(),
             "method": request.method,
             "path": request.path,
-            "grant_type": request.params.get("grant_type"),
+            "grant_type": param("grant_type").filter(|text| control::is_harmless(text)),
             "client_id": client.filter(|id| control::is_harmless(id)),
             "status": reply.status,
             "outcome": reply.outcome,
