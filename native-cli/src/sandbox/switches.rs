@@ -96,7 +96,7 @@ switches! {
     refresh_bytes: usize = 0, "refresh-bytes", "least length of a refresh token";
     token_type: Text = Text(String::from("Bearer")), "token-type", "token_type of token responses, e.g. mac";
     omit: Words = Words(Vec::new()), "omit", "members left out of every token response: token_type+scope+expires_in+refresh_token";
-    omit_on_refresh: Words = Words(Vec::new()), "omit-on-refresh", "members left out of refresh responses only";
+    omit_on_refresh: Words = Words(Vec::new()), "omit-on-refresh", "members left out of refresh responses only; without refresh_token, the old one stays valid";
     narrow_scopes: Words = Words(Vec::new()), "narrow-scopes", "scopes that are never granted, though asked for";
     rotation: bool = true, "rotation", "refresh tokens rotate; off: they stay and are not sent again";
     leeway: Seconds = Seconds(600), "leeway", "how long a spent refresh token may be used again; 0 never";

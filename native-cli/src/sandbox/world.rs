@@ -62,10 +62,14 @@ impl World {
     }
 
     /// The rules for refresh tokens, as the switches are now.
-    pub(super) const fn rules(&self) -> Rules {
+    pub(super) fn rules(&self) -> Rules {
         let switches = &self.switches;
+        // A server that sends no new refresh token means that the old one stays.
+        let silent = [&switches.omit, &switches.omit_on_refresh]
+            .iter()
+            .any(|omit| omit.has("refresh_token"));
         Rules {
-            rotate: switches.rotation,
+            rotate: switches.rotation && !silent,
             leeway: switches.leeway.millis(),
             replay: switches.leeway_replay,
             children: switches.leeway_children,

@@ -98,10 +98,15 @@ fn shapes_of_token_responses() {
     look.switch("token-body", "json");
     assert_eq!(look.refresh(refresh).outcome(), (400, "invalid_request".into()));
     look.switch("token-body", "form");
+    look.switch("omit-on-refresh", "refresh_token");
+    let refresh = renewed["refresh_token"].as_str().unwrap();
+    for _ in 0..2 {
+        assert!(look.refresh(refresh).json().get("refresh_token").is_none());
+    }
+    look.switch("omit-on-refresh", "none");
     look.switch("rotation", "off");
     look.switch("token-type", "mac");
     look.switch("omit", "none");
-    let refresh = renewed["refresh_token"].as_str().unwrap();
     for _ in 0..2 {
         let kept = look.refresh(refresh).json();
         assert!(kept.get("refresh_token").is_none());
