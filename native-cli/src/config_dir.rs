@@ -117,7 +117,7 @@ impl ConfigDir {
             Some(rest) => format!("~{}{}", std::path::MAIN_SEPARATOR, rest.display()),
             None => path.display().to_string(),
         };
-        crate::effects::terminal::escape(&shown).into_owned()
+        twg_core::text::inert(&shown)
     }
 }
 
@@ -143,7 +143,7 @@ impl fmt::Display for NoConfigDir {
         match self {
             Self::Relative(dir) => {
                 let shown = dir.display().to_string();
-                let shown = crate::effects::terminal::escape(&shown);
+                let shown = twg_core::text::inert(&shown);
                 write!(f, "TWG_CONFIG_DIR must be an absolute path, not '{shown}'")
             }
             Self::NoHome => f.write_str(if cfg!(windows) {

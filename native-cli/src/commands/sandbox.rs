@@ -77,7 +77,7 @@ fn serve(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure>
     context.say(&format!(
         "The sandbox listens at {base_url} until Ctrl-C. Nothing here is Atlassian."
     ));
-    context.say(&format!("  Clients, and what they may do: {base_url}/"));
+    context.say(&sandbox::describe_clients());
     context.say(&format!("  twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
     running.wait();
     Ok(ExitCode::SUCCESS)

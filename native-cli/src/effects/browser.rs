@@ -60,7 +60,7 @@ pub(crate) async fn open(
             return Ok(());
         }
         let name = candidate.program.to_string_lossy();
-        tried.push(super::terminal::escape(&name).into_owned());
+        tried.push(twg_core::text::inert(&name));
     }
     Err(NoBrowser::Failed(tried))
 }

@@ -12,9 +12,8 @@ use twg_core::http::{
     HttpRequest, HttpResponse, MAX_RESPONSE_BYTES, Method, REQUEST_TIMEOUT, TransportError,
     TransportFailure,
 };
+use twg_core::text::inert;
 use url::{Host, Url};
-
-use super::terminal::escape;
 
 /// The first part of [`REQUEST_TIMEOUT`]: name, connection, proxy and TLS. Less than the whole, so
 /// that a timeout tells whether the request may have been sent.
@@ -268,7 +267,7 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
 /// The innermost words: those around them repeat what is said already.
 fn root_cause(error: &(dyn Error + 'static)) -> String {
     let cause = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    escape(&cause).into_owned()
+    inert(&cause)
 }
 
 #[cfg(test)]

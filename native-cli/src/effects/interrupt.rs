@@ -16,11 +16,6 @@ pub(crate) enum Signal {
     Hangup,
 }
 
-impl Signal {
-    /// The exit code of a process that a signal ended.
-    pub(crate) const EXIT_CODE: u8 = 130;
-}
-
 /// From its creation on, for the rest of the process, these signals are only reported here. Without
 /// it, a terminal that shows no typing would stay so. Signals that come while nobody waits are kept.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use twg_core::flow::{LockError, StoreErrorKind};
+use twg_core::text::inert;
 use twg_core::time::UnixTime;
 
 use super::store::{Store, describe};
-use super::terminal::escape;
 use super::{clock, platform};
 
 /// The first and the longest pause between two tries. The kernel's own queue would need a thread
@@ -104,7 +104,7 @@ fn holder(file: &mut File) -> Option<String> {
     let length = file.read(&mut text).ok()?;
     let text = String::from_utf8_lossy(text.get(..length)?);
     let line = text.lines().next()?.trim();
-    (!line.is_empty()).then(|| escape(line).into_owned())
+    (!line.is_empty()).then(|| inert(line))
 }
 
 /// Half of a pause up to the whole of it, so that those who wait do not all come back at once.

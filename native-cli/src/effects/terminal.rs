@@ -1,11 +1,10 @@
 //! The terminal: what people are told, and what they are asked.
 //!
 //! Everything for people goes to standard error through [`Terminal`]; standard output carries data
-//! only. What a server said is [`escape`]d by whoever puts it into a line.
+//! only. What a server said is made inert (`twg_core::text`) by whoever puts it into a line.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use twg_core::secret::Secret;
@@ -14,36 +13,6 @@ use twg_core::time::Span;
 mod prompt;
 
 pub(crate) use prompt::PromptError;
-
-/// Makes text inert: characters that move the cursor, change the colours, ring, hide or reorder
-/// what follows, or make a link (OSC 8), are shown as `\u{1b}` and the like.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_active) {
-        return Cow::Borrowed(text);
-    }
-    let mut inert = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\n' => inert.push_str("\\n"),
-            '\r' => inert.push_str("\\r"),
-            '\t' => inert.push_str("\\t"),
-            c if is_active(c) => {
-                let _ = write!(inert, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => inert.push(c),
-        }
-    }
-    Cow::Owned(inert)
-}
-
-/// Control characters (C0, DEL, C1), and those that are invisible or change the direction.
-fn is_active(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// Writes data to standard output, the only place of the program that does.
 ///
@@ -82,11 +51,6 @@ impl Terminal {
     #[cfg(test)]
     pub(crate) fn fake(out: impl Write + Send + 'static, is_tty: bool, color: bool) -> Self {
         Self { out: Box::new(out), is_tty, color, can_ask: false, waiting: false }
-    }
-
-    /// Whether a person reads this as it comes.
-    pub(crate) const fn is_tty(&self) -> bool {
-        self.is_tty
     }
 
     /// Whether there is a person to ask: standard input and standard error are terminals.
@@ -169,28 +133,6 @@ impl Terminal {
         let trimmed = line.expose().trim();
         Ok(if trimmed.len() == line.expose().len() { line } else { Secret::new(trimmed) })
     }
-
-    /// Asks whether to do something. An empty answer means `default`, and so does any that is
-    /// neither yes nor no, after the question was repeated twice.
-    ///
-    /// # Errors
-    /// [`PromptError`]. Dropping the future takes the question back.
-    pub(crate) async fn confirm(
-        &mut self,
-        question: &str,
-        default: bool,
-    ) -> Result<bool, PromptError> {
-        let question = format!("{question} {}", if default { "[Y/n]" } else { "[y/N]" });
-        for _ in 0..3 {
-            match self.ask(&question).await?.to_ascii_lowercase().as_str() {
-                "y" | "yes" => return Ok(true),
-                "n" | "no" => return Ok(false),
-                "" => return Ok(default),
-                _ => {}
-            }
-        }
-        Ok(default)
-    }
 }
 
 impl fmt::Debug for Terminal {
@@ -227,28 +169,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-
-    /// A21 and the incidents gitoxide CVE-2024-43785 and CVE-2026-47090 (OSC 8): whatever a server
-    /// says, it moves no cursor, hides no text and makes no link.
-    #[test]
-    fn what_a_server_says_is_inert() {
-        assert!(matches!(escape("Zürich ✔ 東京 (a\\b)"), Cow::Borrowed(_)));
-        let hostile = "a\x1b]8;;https://evil\x1b\\b\x07\u{9b}2J\r\n\t\0\x7f";
-        let shown = escape(hostile);
-        assert_eq!(
-            shown,
-            "a\\u{1b}]8;;https://evil\\u{1b}\\b\\u{7}\\u{9b}2J\\r\\n\\t\\u{0}\\u{7f}"
-        );
-        for code in (0..=0x10_FFFF).filter_map(char::from_u32) {
-            let text = code.to_string();
-            let shown = escape(&text);
-            assert!(!shown.contains(is_active), "{code:?}");
-        }
-        for c in "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{200b}\u{2028}\u{feff}".chars()
-        {
-            assert!(is_active(c), "{c:?}");
-        }
-    }
 
     #[test]
     fn colours_follow_the_conventions() {

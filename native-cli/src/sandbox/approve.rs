@@ -13,6 +13,7 @@ const ENTRANCES: &[&str] = &["/authorize", "/oauth/activate", "/bitbucket/site/o
 
 /// How it went.
 #[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests look at how it went"))]
 pub(crate) struct Approval {
     /// The headings of the pages, in order.
     pub(crate) pages: Vec<String>,

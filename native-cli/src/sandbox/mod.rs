@@ -40,7 +40,7 @@ mod world;
 
 use std::fmt;
 
-pub(crate) use approve::{Approval, approve};
+pub(crate) use approve::approve;
 pub(crate) use clients::{
     BITBUCKET_CLIENT, BITBUCKET_SECRET, DEVICE_CLIENT, THREE_LO_CLIENT, THREE_LO_SECRET,
 };

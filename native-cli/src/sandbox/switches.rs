@@ -125,6 +125,7 @@ impl Switches {
     ///
     /// # Errors
     /// A sentence for people.
+    #[cfg(test)]
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut switches = Self::default();
         switches.apply(text)?;
