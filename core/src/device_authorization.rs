@@ -23,6 +23,8 @@ use crate::token_endpoint::{TokenResponse, json_answer, retry_after};
 
 /// RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
 const DEFAULT_INTERVAL: Span = Span::from_secs(5);
+/// For a server that says 0. There is no longest one: section 3.5 lets nobody poll faster than told.
+const SHORTEST_INTERVAL: Span = Span::from_secs(1);
 /// RFC 8628 section 3.5, `slow_down`: "the interval MUST be increased by 5 seconds for this and all subsequent
 /// requests."
 const SLOW_DOWN: Span = Span::from_secs(5);
@@ -66,6 +68,16 @@ impl DeviceAuthorizationResponse {
         let verification_uri = text("verification_uri")
             .or_else(|| text("verification_url"))
             .ok_or_else(|| misbehaved("there is no verification_uri in it".to_owned()))?;
+        let expires_in =
+            seconds(&members, "expires_in").unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
+        let interval =
+            seconds(&members, "interval").unwrap_or(DEFAULT_INTERVAL).max(SHORTEST_INTERVAL);
+        // Zero is a code that is over already, which is what the user is told.
+        if interval > expires_in && expires_in >= SHORTEST_INTERVAL {
+            return Err(misbehaved(format!(
+                "the code lives for {expires_in}, and it allows one poll in {interval}"
+            )));
+        }
         Ok(Self {
             device_code: Secret::new(required("device_code")?),
             user_code: displayable(required("user_code")?),
@@ -73,20 +85,35 @@ impl DeviceAuthorizationResponse {
             // It is a convenience: a bad one is left out, and the user types the code.
             verification_uri_complete: text("verification_uri_complete")
                 .and_then(|text| EndpointUrl::parse(text).ok()),
-            expires_in: seconds(&members, "expires_in")
-                .unwrap_or(DEFAULT_LIFETIME)
-                .min(LONGEST_LIFETIME),
-            interval: seconds(&members, "interval")
-                .unwrap_or(DEFAULT_INTERVAL)
-                .clamp(Span::from_secs(1), LONGEST_PAUSE),
+            expires_in,
+            interval,
         })
     }
 }
 
 fn seconds(members: &Map<String, Value>, name: &str) -> Option<Span> {
     let value = members.get(name)?;
-    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    let number = match value.as_u64() {
+        Some(number) => number,
+        None => rounded_up(value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?)?,
+    };
     Some(Span::from_secs(number))
+}
+
+/// `None` for what is no length of time.
+fn rounded_up(number: f64) -> Option<u64> {
+    if !number.is_finite() || number < 0.0 {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative, and `as` saturates at the other end, which is meant"
+    )]
+    let whole = number as u64;
+    #[expect(clippy::cast_precision_loss, reason = "numbers without a fraction are above that")]
+    let has_fraction = (whole as f64) < number;
+    Some(whole.saturating_add(u64::from(has_fraction)))
 }
 
 /// A code that waits for its user. It can be written down and read again, like `PendingAuthorization`.
