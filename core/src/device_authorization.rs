@@ -28,7 +28,7 @@ const SHORTEST_INTERVAL: Span = Span::from_secs(1);
 /// RFC 8628 section 3.5, `slow_down`: "the interval MUST be increased by 5 seconds for this and all subsequent
 /// requests."
 const SLOW_DOWN: Span = Span::from_secs(5);
-/// No server's trouble makes us wait longer than this between two polls.
+/// No trouble of a server or a network makes us wait longer than this between two polls.
 const LONGEST_PAUSE: Span = Span::from_mins(2);
 /// For a server that forgets `expires_in`, which is REQUIRED.
 const DEFAULT_LIFETIME: Span = Span::from_mins(15);
@@ -330,11 +330,13 @@ impl PendingDevice {
     }
 
     /// Five seconds more, or what the server asks for if that is longer, for the rest of the login.
+    /// `Retry-After` often comes from something in front of the server, so it is heeded within reason.
     fn slow_down(&mut self, response: &HttpResponse) {
         let members: Option<Map<String, Value>> = serde_json::from_slice(&response.body).ok();
         let asked = members.as_ref().and_then(|members| seconds(members, "interval"));
-        let asked = asked.max(retry_after(response)).unwrap_or_default();
-        self.interval = self.interval.plus(SLOW_DOWN).max(asked).min(LONGEST_PAUSE);
+        let retry_after = retry_after(response).map(|span| span.min(LONGEST_PAUSE));
+        let asked = asked.max(retry_after).unwrap_or_default();
+        self.interval = self.interval.plus(SLOW_DOWN).max(asked);
         self.backoff = Span::ZERO;
     }
 }
