@@ -299,11 +299,14 @@ impl PendingDevice {
         match TokenResponse::parse(&response, separator) {
             Ok(tokens) => Poll::Over(Ok(tokens)),
             Err(Error::Refused(error)) => match error.code() {
+                // Whatever reply was lost before, it did not hold the tokens.
                 "authorization_pending" => {
+                    self.reply_lost = false;
                     self.backoff = Span::ZERO;
                     Poll::Again
                 }
                 "slow_down" => {
+                    self.reply_lost = false;
                     self.slow_down(&response);
                     Poll::Again
                 }
