@@ -269,6 +269,12 @@ impl DeviceCodeGrant {
     }
 }
 
+/// Whether an answer claims success and is no JSON at all.
+fn is_unreadable_success(response: &HttpResponse) -> bool {
+    matches!(response.status, 200..=299)
+        && serde_json::from_slice::<Value>(&response.body).is_err()
+}
+
 /// What a poll means.
 enum Poll {
     Again,
@@ -326,6 +332,12 @@ impl PendingDevice {
             }
             Err(Error::Unavailable { retry_after, .. }) => {
                 self.back_off(retry_after);
+                Poll::Again
+            }
+            // A proxy's page, or the torn half of an answer: the reply, if there was one, is lost.
+            Err(Error::PeerMisbehaved { .. }) if is_unreadable_success(&response) => {
+                self.reply_lost = true;
+                self.back_off(None);
                 Poll::Again
             }
             Err(error) => Poll::Over(Err(error)),
