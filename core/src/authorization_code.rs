@@ -4,6 +4,7 @@
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -26,7 +27,7 @@ use crate::token_endpoint::TokenResponse;
 
 /// One authorization request that waits for its redirect. It can be written down and read again:
 /// a service worker is stopped after 30 s, a window is closed, a terminal dies.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct PendingAuthorization {
     redirect_uri: String,
     #[serde(serialize_with = "serialize_exposed")]
@@ -34,6 +35,16 @@ pub(crate) struct PendingAuthorization {
     verifier: CodeVerifier,
     url: String,
     deadline: UnixTime,
+}
+
+impl fmt::Debug for PendingAuthorization {
+    /// Without the URL, which holds the state.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingAuthorization")
+            .field("redirect_uri", &self.redirect_uri)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The parameters of a redirect, before anybody believes them.
