@@ -79,7 +79,7 @@ impl AuthorizationResponse {
             let mut values = url.query_pairs().filter(|(n, _)| n == name).map(|(_, value)| value);
             let first = values.next();
             if values.next().is_some() {
-                response.repeated = Some(name);
+                response.repeated.get_or_insert(name);
             }
             first.filter(|value| !value.is_empty())
         };
