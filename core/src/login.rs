@@ -265,7 +265,8 @@ impl LoginMachine {
                 if grant == Grant::DeviceCode && error.is_grant_not_enabled() =>
             {
                 self.device_grant_not_enabled = true;
-                if self.request.grants.is_empty() {
+                // A restored login has no entropy left for a browser: the refusal is the whole story.
+                if self.request.grants.is_empty() || self.entropy.is_none() {
                     return failed(Error::Refused(error));
                 }
                 self.phase = Phase::FallingOver;
