@@ -249,8 +249,13 @@ impl LoginMachine {
             Asking::Device(device) => run(device),
             Asking::Browser(browser) => run(browser),
         };
-        self.phase = Phase::Asking(grant, asking);
-        next.and_then(|result| self.answered(grant, result, now))
+        match next {
+            Next::Perform(effect) => {
+                self.phase = Phase::Asking(grant, asking);
+                Next::Perform(effect)
+            }
+            Next::Done(result) => self.answered(grant, result, now),
+        }
     }
 
     fn answered(
