@@ -109,6 +109,10 @@ enum Asking {
     Browser(AuthorizationCodeGrant),
 }
 
+/// No login has this many steps: a text that says so is none, and ids must not run out. The largest
+/// integer that JavaScript can tell from the next one.
+const LAST_RESTORED_STEP: u64 = (1 << 53) - 1;
+
 /// What is written down of a login that waits for its user.
 #[derive(Serialize, Deserialize)]
 struct Suspended<P> {
@@ -169,7 +173,7 @@ impl LoginFlow {
         let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
         let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
             serde_json::from_str(text).map_err(|_| invalid())?;
-        if suspended.schema_version != 1 {
+        if suspended.schema_version != 1 || suspended.next_step > LAST_RESTORED_STEP {
             return Err(invalid());
         }
         let mut machine = LoginMachine::new(suspended.request)?;
