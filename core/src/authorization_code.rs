@@ -103,6 +103,12 @@ enum Verdict {
 }
 
 impl PendingAuthorization {
+    /// Whether the user may be sent there. It was checked when it was made, and may have been read from
+    /// a place that others write to since.
+    pub(crate) fn has_safe_address(&self) -> bool {
+        EndpointUrl::parse(&self.url).is_ok()
+    }
+
     /// Judges a redirect: `state` before anything else, then `iss`, then `error` and `code`.
     fn judge(&self, url: &Secret, server: &AuthorizationServer) -> Verdict {
         let response = AuthorizationResponse::parse(url.expose());

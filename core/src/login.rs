@@ -180,6 +180,9 @@ impl LoginFlow {
         machine.device_grant_not_enabled = suspended.device_grant_not_enabled;
         let (grant, asking) = match suspended.waiting {
             Waiting::AuthorizationCode(pending) => {
+                if !pending.has_safe_address() {
+                    return Err(invalid());
+                }
                 let grant = AuthorizationCodeGrant::restored(
                     suspended.server.clone(),
                     &machine.request,
