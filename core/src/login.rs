@@ -438,11 +438,12 @@ impl LoginMachine {
         let mut update = RecordUpdate::new(self.key.clone(), move |old| {
             // If somebody wrote in between, theirs is the newer login, and this is not its account.
             let mut new = old.filter(|old| old.generation == ours)?.clone();
-            let sites = sites.unwrap_or_default();
-            // A site that was chosen once and is no longer reached is no default.
-            new.default_site = new.default_site.filter(|id| sites.iter().any(|s| s.id == *id));
             new.account = account;
-            new.sites = sites;
+            if let Some(sites) = sites {
+                // A site that was chosen once and is no longer reached is no default.
+                new.default_site = new.default_site.filter(|id| sites.iter().any(|s| s.id == *id));
+                new.sites = sites;
+            }
             Some(new)
         });
         let next = update.start(now);
