@@ -353,7 +353,7 @@ impl LoginMachine {
             replaced: None,
             scopes_not_granted,
         });
-        match updated.old.and_then(|old| self.revoke_replaced(&old)) {
+        match updated.old.and_then(|old| self.revoke_replaced(&old, &signed_in.credential)) {
             Some(effect) => {
                 self.phase = Phase::RevokingOld(signed_in);
                 Next::Perform(effect)
@@ -364,12 +364,21 @@ impl LoginMachine {
 
     /// Revokes the refresh token of the login that was replaced, but only where that cannot end the new
     /// login too, and only where it came from.
-    fn revoke_replaced(&self, old: &StoredCredential) -> Option<Effect> {
+    fn revoke_replaced(
+        &self,
+        old: &StoredCredential,
+        new: &StoredCredential,
+    ) -> Option<Effect> {
         let same_client = old.client_id == self.request.client.id;
         if self.request.profile.revocation_ends_grant || !same_client {
             return None;
         }
         let token = old.tokens.as_ref()?.refresh_token.as_ref()?;
+        // A server that does not rotate may give the same token again: it is the new login's now.
+        let kept = new.tokens.as_ref().and_then(|tokens| tokens.refresh_token.as_ref());
+        if kept.is_some_and(|kept| kept.matches(token.expose())) {
+            return None;
+        }
         let endpoint = old.server.revocation_endpoint.as_ref()?;
         let authentication = old.server.client_authentication;
         Some(revocation_request(
