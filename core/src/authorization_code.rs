@@ -47,8 +47,9 @@ impl fmt::Debug for PendingAuthorization {
     }
 }
 
-/// The parameters of a redirect, before anybody believes them.
-#[derive(Debug, Default)]
+/// The parameters of a redirect, before anybody believes them. `Debug` shows none of what stands in it:
+/// whatever came there was written by anybody, and a code may stand in the wrong place.
+#[derive(Default)]
 pub struct AuthorizationResponse {
     /// The redirect URI that the response came to: the URL without its query.
     pub redirect_uri: String,
@@ -57,6 +58,18 @@ pub struct AuthorizationResponse {
     code: Option<Secret>,
     error: Option<OAuthError>,
     repeated: Option<&'static str>,
+}
+
+impl fmt::Debug for AuthorizationResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationResponse")
+            .field("state", &self.state.is_some())
+            .field("iss", &self.iss.is_some())
+            .field("code", &self.code.is_some())
+            .field("error", &self.error.is_some())
+            .field("repeated", &self.repeated)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AuthorizationResponse {
