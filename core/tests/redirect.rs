@@ -272,3 +272,18 @@ fn the_code_goes_to_its_own_server() {
     assert_eq!(saved.token_endpoint.as_str(), "https://as.example/token");
     play.done().unwrap();
 }
+
+/// A85: a redirect that was mangled on the way may hold the code where no code belongs.
+#[test]
+fn mangled_redirects_are_not_shown() {
+    for mangled in [
+        "http://127.0.0.1:50123/auth/callback/oauth&code=CANARY-code",
+        "http://127.0.0.1:50123/auth/callback/oauth?iss=xcode%3DCANARY-code",
+        "http://127.0.0.1:50123/auth/callback/oauth?error=xcode%3DCANARY-code",
+        "http://CANARY-code@127.0.0.1:50123/",
+    ] {
+        assert_ignored(mangled);
+        let parsed = twg_core::authorization_code::AuthorizationResponse::parse(mangled);
+        assert_shows_no_secret(&format!("{parsed:?}"));
+    }
+}

@@ -320,6 +320,10 @@ where
         replacement
     }
 
+    pub(crate) fn is_done(&self) -> bool {
+        self.output.is_some()
+    }
+
     /// The end of the script: the flow must be done.
     #[track_caller]
     pub(crate) fn done(mut self) -> F::Output {
