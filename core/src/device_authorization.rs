@@ -271,8 +271,7 @@ impl DeviceCodeGrant {
 
 /// Whether an answer claims success and is no JSON at all.
 fn is_unreadable_success(response: &HttpResponse) -> bool {
-    matches!(response.status, 200..=299)
-        && serde_json::from_slice::<Value>(&response.body).is_err()
+    matches!(response.status, 200..=299) && serde_json::from_slice::<Value>(&response.body).is_err()
 }
 
 /// What a poll means.

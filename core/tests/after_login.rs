@@ -128,7 +128,11 @@ fn a_newer_generation_is_left_alone() {
         play.release();
         let signed_in = play.done().unwrap();
         assert_eq!(signed_in.credential.generation, Generation::FIRST);
-        assert_eq!(signed_in.account.unwrap().unwrap().shown(), "Ada", "it is returned all the same");
+        assert_eq!(
+            signed_in.account.unwrap().unwrap().shown(),
+            "Ada",
+            "it is returned all the same"
+        );
     }
 }
 

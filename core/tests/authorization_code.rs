@@ -250,12 +250,7 @@ fn odd_token_answers() {
             false,
             &["read"],
         ),
-        (
-            r#"{"access_token":"CANARY","expires_in":-1,"scope":""}"#.to_owned(),
-            0,
-            false,
-            &[],
-        ),
+        (r#"{"access_token":"CANARY","expires_in":-1,"scope":""}"#.to_owned(), 0, false, &[]),
         (
             format!(r#"{{"access_token":"{long}","expires_in":1e99,"scope":"more"}}"#),
             365 * 86_400,

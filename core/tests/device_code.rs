@@ -160,10 +160,8 @@ fn pending_with_any_status() {
 /// A60: after `expired_token` nothing more is sent: a new code is for the user to ask for.
 #[test]
 fn no_new_code_without_the_user() {
-    let mut play = Play::begin(sign_in(request(
-        profile(),
-        &[Grant::DeviceCode, Grant::AuthorizationCode],
-    )));
+    let mut play =
+        Play::begin(sign_in(request(profile(), &[Grant::DeviceCode, Grant::AuthorizationCode])));
     play.preflight();
     play.http(device_answer(""));
     play.show_code();

@@ -145,10 +145,7 @@ fn unsafe_endpoints() {
         "/token",
     ] {
         let mut play = begin(to_discover());
-        play.http(json(
-            200,
-            &format!(r#"{{"issuer":"{ISSUER}","token_endpoint":"{address}"}}"#),
-        ));
+        play.http(json(200, &format!(r#"{{"issuer":"{ISSUER}","token_endpoint":"{address}"}}"#)));
         assert!(matches!(play.done(), Err(Error::PeerMisbehaved { .. })), "{address}");
     }
 }
@@ -184,9 +181,7 @@ fn iss_and_pkce_support() {
     play.redirect(&answer_to(&prompt, &[("code", "CANARY-code")]));
     assert!(matches!(play.done(), Err(Error::PeerMisbehaved { .. })));
 
-    for (pkce, said) in
-        [(r#","code_challenge_methods_supported":["S256"]"#, true), ("", false)]
-    {
+    for (pkce, said) in [(r#","code_challenge_methods_supported":["S256"]"#, true), ("", false)] {
         let parsed = twg_core::metadata::AuthorizationServerMetadata::parse(
             &url(ISSUER),
             &metadata(pkce).body,

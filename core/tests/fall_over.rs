@@ -92,7 +92,10 @@ fn no_fall_over() {
     for answer in [
         oauth_error(401, "invalid_client"),
         json(401, r#"{"error":"invalid_client","error_description":"Unknown client"}"#),
-        json(400, r#"{"error":"unauthorized_client","error_description":"refresh_token is invalid"}"#),
+        json(
+            400,
+            r#"{"error":"unauthorized_client","error_description":"refresh_token is invalid"}"#,
+        ),
         oauth_error(400, "access_denied"),
         oauth_error(400, "invalid_scope"),
         html(404),

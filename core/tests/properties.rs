@@ -73,7 +73,9 @@ fn valid() -> Vec<Vec<u8>> {
     all.push(suspended(polling("")));
     all.push(suspended(in_browser(profile())));
     all.push(redirect_with(&[("code", "CANARY-code"), ("state", &state())]).into_bytes());
-    all.push(br#"{"issuer":"https://as.example","token_endpoint":"https://as.example/t"}"#.to_vec());
+    all.push(
+        br#"{"issuer":"https://as.example","token_endpoint":"https://as.example/t"}"#.to_vec(),
+    );
     all.push(br#"[{"id":"1","name":"n","url":"https://s.example","scopes":["a"]}]"#.to_vec());
     all.push(br#"{"error":"invalid_grant","error_description":"no"}"#.to_vec());
     all
@@ -120,10 +122,30 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
 
 /// Members that some parser looks at and that hold no secret, and what may stand there.
 const PUBLIC: [&str; 24] = [
-    "schema_version", "generation", "expires_in", "interval", "token_type", "scope", "scopes",
-    "issuer", "token_endpoint", "authorization_endpoint", "verification_uri", "user_code", "id",
-    "name", "url", "server", "login", "tokens", "grants", "endpoints", "waiting", "request",
-    "next_step", "code_challenge_methods_supported",
+    "schema_version",
+    "generation",
+    "expires_in",
+    "interval",
+    "token_type",
+    "scope",
+    "scopes",
+    "issuer",
+    "token_endpoint",
+    "authorization_endpoint",
+    "verification_uri",
+    "user_code",
+    "id",
+    "name",
+    "url",
+    "server",
+    "login",
+    "tokens",
+    "grants",
+    "endpoints",
+    "waiting",
+    "request",
+    "next_step",
+    "code_challenge_methods_supported",
 ];
 const SECRET: [&str; 6] =
     ["access_token", "refresh_token", "device_code", "id_token", "verifier", "client_secret"];

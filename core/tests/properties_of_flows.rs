@@ -97,7 +97,7 @@ fn redirect(choice: u8) -> Outcome {
 
 /// An answer to `effect`, good or bad.
 fn answer(effect: &Effect, choice: u8, stored: &Option<String>) -> Outcome {
-    let good = choice % 8 != 0;
+    let good = !choice.is_multiple_of(8);
     let stored_now = || stored.as_deref().map(Secret::new);
     match effect {
         Effect::SendHttp(request) => http(request, choice),
@@ -188,7 +188,7 @@ where
                 codes_sent += usize::from(request.body.expose().contains("CANARY-code"));
                 assert!(codes_sent <= 1, "the code is sent twice\n{}", play.story());
             }
-            Effect::ReplaceRecord { bytes, .. } if choice % 8 != 0 => {
+            Effect::ReplaceRecord { bytes, .. } if !choice.is_multiple_of(8) => {
                 stored = Some(bytes.expose().to_owned());
             }
             _ => {}

@@ -144,9 +144,9 @@ fn what_people_call_a_site() {
         url: "https://my-team.atlassian.net".to_owned(),
         scopes: vec![],
     };
-    for name in [
-        "c-1", "my team", "MY-TEAM", "my-team.atlassian.net", "https://my-team.atlassian.net/",
-    ] {
+    for name in
+        ["c-1", "my team", "MY-TEAM", "my-team.atlassian.net", "https://my-team.atlassian.net/"]
+    {
         assert!(site.is_called(name), "{name}");
     }
     for name in ["", "my", "team", "atlassian", "my-team.atlassian.net.evil", "evilmy-team"] {

@@ -43,7 +43,10 @@ fn due_at_75_percent() {
     assert_eq!(state(at(2700)), TokenState::Due { expires_at: at(3600) });
     assert_eq!(state(at(3599).plus(ms(999))), TokenState::Due { expires_at: at(3600) });
     assert_eq!(state(at(3600)), TokenState::Expired { expired_at: at(3600) });
-    assert_eq!(state(UnixTime::from_millis(u64::MAX)), TokenState::Expired { expired_at: at(3600) });
+    assert_eq!(
+        state(UnixTime::from_millis(u64::MAX)),
+        TokenState::Expired { expired_at: at(3600) }
+    );
 }
 
 /// A17: a lifetime of nothing is over at once; a record that says otherwise than time goes is over too.
@@ -81,7 +84,8 @@ fn no_tokens() {
 /// The earlier of the two ends that the profile knows; without a refresh token, the access token's.
 #[test]
 fn horizon() {
-    let lifetime = |idle_seconds, absolute_seconds| LoginLifetime { idle_seconds, absolute_seconds };
+    let lifetime =
+        |idle_seconds, absolute_seconds| LoginLifetime { idle_seconds, absolute_seconds };
     let mut credential = issued(3600);
     credential.login.at = before(1000);
     let horizon = |idle, absolute| session_horizon(&credential, lifetime(idle, absolute));

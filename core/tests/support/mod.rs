@@ -79,7 +79,11 @@ where
     fn take(&mut self, step: Step<F::Output>) {
         match step {
             Step::Perform(id, effect) => {
-                assert!(self.last_id < Some(id), "step id {id:?} was used before\n{}", self.story());
+                assert!(
+                    self.last_id < Some(id),
+                    "step id {id:?} was used before\n{}",
+                    self.story()
+                );
                 let shown = format!("{effect:?}");
                 self.log.push(shown.clone());
                 assert_shows_no_secret(&shown);
