@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::credential::{ConnectionKey, RecordUpdate};
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome, Running};
 use crate::provider::ProviderProfile;
@@ -116,5 +117,43 @@ impl Machine for SitesRequest {
         };
         let answer = resource_answer(answer, Endpoint::Sites);
         Next::Done(answer.and_then(|answer| parse_sites(&answer)))
+    }
+}
+
+/// Chooses the site that commands use when none is named.
+pub type UseSiteFlow = Running<UseSite>;
+
+/// The transitions of [`UseSiteFlow`].
+#[derive(Debug)]
+pub struct UseSite {
+    update: RecordUpdate,
+}
+
+impl UseSiteFlow {
+    /// A flow that keeps `site` as the default of the connection, and `sites` as its list.
+    #[must_use]
+    pub fn choose(key: ConnectionKey, sites: Vec<Site>, site: String) -> Self {
+        let update = RecordUpdate::new(key, move |old| {
+            let mut new = old?.clone();
+            new.sites = sites;
+            new.default_site = Some(site);
+            Some(new)
+        });
+        Self::new(UseSite { update })
+    }
+}
+
+impl Machine for UseSite {
+    /// Whether there was a record to keep it in.
+    type Output = Result<bool, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+        let next = self.update.start(now);
+        next.and_then(|updated| Next::Done(updated.map(|updated| updated.new.is_some())))
+    }
+
+    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Next<Self::Output> {
+        let next = self.update.advance(outcome, now);
+        next.and_then(|updated| Next::Done(updated.map(|updated| updated.new.is_some())))
     }
 }

@@ -21,9 +21,11 @@ use crate::secret::{Secret, serialize_exposed_option};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Client {
     /// `client_id`
+    #[serde(rename = "client_id")]
     pub id: String,
     /// `client_secret`
     #[serde(
+        rename = "client_secret",
         default,
         serialize_with = "serialize_exposed_option",
         skip_serializing_if = "Option::is_none"

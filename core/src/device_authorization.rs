@@ -269,11 +269,6 @@ impl DeviceCodeGrant {
     }
 }
 
-/// Whether an answer claims success and is no JSON at all.
-fn is_unreadable_success(response: &HttpResponse) -> bool {
-    matches!(response.status, 200..=299) && serde_json::from_slice::<Value>(&response.body).is_err()
-}
-
 /// What a poll means.
 enum Poll {
     Again,
@@ -333,9 +328,9 @@ impl PendingDevice {
                 self.back_off(retry_after);
                 Poll::Again
             }
-            // A proxy's page, or the torn half of an answer: the reply, if there was one, is lost.
-            Err(Error::PeerMisbehaved { .. }) if is_unreadable_success(&response) => {
-                self.reply_lost = true;
+            // A proxy's page, or the torn half of an answer, which may have held the tokens.
+            Err(Error::NotOAuth { status, .. }) => {
+                self.reply_lost |= matches!(status, 200..=299);
                 self.back_off(None);
                 Poll::Again
             }

@@ -16,7 +16,7 @@ use crate::time::Span;
 pub enum Error {
     /// The server said no, in OAuth's words.
     Refused(OAuthError),
-    /// The server cannot answer now: 5xx, 429, or an answer that is not OAuth at all (a proxy's page).
+    /// The server cannot answer now: 5xx or 429.
     Unavailable {
         /// Which endpoint.
         endpoint: Endpoint,
@@ -24,6 +24,14 @@ pub enum Error {
         status: u16,
         /// How long to wait, if the server said so.
         retry_after: Option<Span>,
+    },
+    /// Something that is not OAuth: an HTML page, torn JSON. Mostly a proxy or a captive portal that
+    /// answered in the server's place, so nothing is concluded from it.
+    NotOAuth {
+        /// Which endpoint.
+        endpoint: Endpoint,
+        /// The status of the answer.
+        status: u16,
     },
     /// The server broke the protocol.
     PeerMisbehaved {
@@ -126,7 +134,7 @@ impl Error {
             | Self::PeerMisbehaved { .. }
             | Self::TokenRejected
             | Self::NotPermitted => Party::Server,
-            Self::Transport { .. } => Party::Network,
+            Self::Transport { .. } | Self::NotOAuth { .. } => Party::Network,
             Self::UserAgent(UserAgentError::PortBusy(_) | UserAgentError::Unavailable(_))
             | Self::Configuration(_) => Party::Configuration,
             Self::UserAgent(_) | Self::CodeExpired | Self::NotSignedIn(_) => Party::User,
@@ -145,6 +153,7 @@ impl Error {
             Self::Refused(error) if error.is_invalid_grant() => "AUTH_REVOKED",
             Self::Refused(_) => "SERVER_REFUSED",
             Self::Unavailable { .. } => "SERVER_UNAVAILABLE",
+            Self::NotOAuth { .. } => "NOT_OAUTH",
             Self::PeerMisbehaved { .. } => "SERVER_MISBEHAVED",
             Self::Transport { .. } => "NETWORK",
             Self::TokenRejected => "AUTH_EXPIRED",
@@ -172,10 +181,13 @@ impl Error {
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
+        if let Self::NotSaved(cause) = self {
+            return cause.is_retryable();
+        }
         matches!(
             self,
             Self::Unavailable { .. }
-                | Self::PeerMisbehaved { .. }
+                | Self::NotOAuth { .. }
                 | Self::Transport { .. }
                 | Self::Lock(LockError::TimedOut { .. })
         )
@@ -193,6 +205,11 @@ impl fmt::Display for Error {
                     None => Ok(()),
                 }
             }
+            Self::NotOAuth { endpoint, status } => write!(
+                f,
+                "the {endpoint} answered with something that is not OAuth (HTTP {status}); a proxy or a \
+                 sign-in page of the network may have answered in its place"
+            ),
             Self::PeerMisbehaved { endpoint, what } => {
                 write!(f, "the {endpoint} gave an answer that cannot be used: {what}")
             }

@@ -15,20 +15,30 @@ pub fn printable(text: &str) -> String {
     escape(text, |c| matches!(c, ' '..='~'))
 }
 
-/// `text`, such as a person's or a site's name, with everything escaped that could move the cursor,
-/// change colours, reorder or hide other text, and cut to a sensible length. Letters of all scripts stay.
+/// `text`, such as a person's or a site's name, [`inert`], and cut to a sensible length.
 #[must_use]
 pub fn displayable(text: &str) -> String {
-    escape(text, |c| !c.is_control() && !is_invisible(c))
+    escape(text, |c| !is_active(c))
+}
+
+/// `text` with every character escaped that could move the cursor, change colours, ring, make a link
+/// (OSC 8), or hide or reorder what is around it. Letters of all scripts stay.
+#[must_use]
+pub fn inert(text: &str) -> String {
+    escape_all(text.chars(), |c| !is_active(c))
 }
 
 fn escape(text: &str, harmless: impl Fn(char) -> bool) -> String {
-    let mut shown = String::with_capacity(text.len().min(MAX_SHOWN));
-    for (count, c) in text.chars().enumerate() {
-        if count == MAX_SHOWN {
-            shown.push('…');
-            break;
-        }
+    let mut shown = escape_all(text.chars().take(MAX_SHOWN), harmless);
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn escape_all(text: impl Iterator<Item = char>, harmless: impl Fn(char) -> bool) -> String {
+    let mut shown = String::new();
+    for c in text {
         if harmless(c) {
             shown.push(c);
         } else {
@@ -39,12 +49,13 @@ fn escape(text: &str, harmless: impl Fn(char) -> bool) -> String {
     shown
 }
 
-/// Characters that show nothing or reorder what is around them: bidirectional controls, zero-width
-/// characters, line and paragraph separators, tag characters.
-fn is_invisible(c: char) -> bool {
-    matches!(u32::from(c),
-        0xAD | 0x61C | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F
-        | 0xFEFF | 0xFFF9..=0xFFFB | 0xE0000..=0xE0FFF)
+/// Control characters (C0, DEL, C1), and those that are invisible or change the direction.
+fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -56,6 +67,23 @@ mod tests {
     fn terminal_escapes_are_inert() {
         assert_eq!(printable("a\u{1b}]8;;http://x\u{7}b"), "a\\u{1b}]8;;http://x\\u{7}b");
         assert_eq!(displayable("Zoë \u{202e}evil\u{9b}1m"), "Zoë \\u{202e}evil\\u{9b}1m");
+    }
+
+    /// A21 and the incidents gitoxide CVE-2024-43785 and CVE-2026-47090 (OSC 8): whatever a server
+    /// says, it moves no cursor, hides no text and makes no link.
+    #[test]
+    fn no_active_character_survives() {
+        assert_eq!(inert("Zürich ✔ 東京 (a\\b)"), "Zürich ✔ 東京 (a\\b)");
+        let hostile = "a\x1b]8;;https://evil\x1b\\b\x07\u{9b}2J\r\n\0\x7f";
+        let shown = "a\\u{1b}]8;;https://evil\\u{1b}\\b\\u{7}\\u{9b}2J\\u{d}\\u{a}\\u{0}\\u{7f}";
+        assert_eq!(inert(hostile), shown);
+        for c in (0..=0x10_FFFF).filter_map(char::from_u32) {
+            assert!(!inert(c.encode_utf8(&mut [0; 4])).contains(is_active), "{c:?}");
+        }
+        for c in "\u{202a}\u{202e}\u{2066}\u{2069}\u{200e}\u{200f}\u{200b}\u{2028}\u{feff}".chars()
+        {
+            assert!(is_active(c), "{c:?}");
+        }
     }
 
     #[test]

@@ -35,8 +35,9 @@ impl TokenResponse {
     /// Reads an answer.
     ///
     /// # Errors
-    /// [`Error::Refused`] if it is an OAuth error, [`Error::Unavailable`] for a server in trouble or
-    /// an answer that is not OAuth's, [`Error::PeerMisbehaved`] for a broken success.
+    /// [`Error::Refused`] if it is an OAuth error, [`Error::Unavailable`] for a server in trouble,
+    /// [`Error::NotOAuth`] for what nobody's token endpoint says, [`Error::PeerMisbehaved`] for a
+    /// broken success.
     pub fn parse(response: &HttpResponse, separator: ScopeSeparator) -> Result<Self, Error> {
         let members = json_answer(response, Endpoint::Token)?;
         let misbehaved =
@@ -92,15 +93,12 @@ pub(crate) fn json_answer(
     }
     match (response.status, body) {
         (200..=299, Some(members)) => Ok(members),
-        (200..=299, None) => Err(Error::PeerMisbehaved {
-            endpoint,
-            what: format!("HTTP {} without a JSON object", response.status),
-        }),
         (300..=399, _) => Err(Error::PeerMisbehaved {
             endpoint,
             what: format!("HTTP {}, a redirect, which is never followed", response.status),
         }),
-        _ => Err(unavailable()),
+        (429, _) => Err(unavailable()),
+        (status, _) => Err(Error::NotOAuth { endpoint, status }),
     }
 }
 
@@ -230,17 +228,21 @@ mod tests {
             (502, "<html>Bad gateway"),
             (503, ""),
             (429, ""),
-            (403, "<html>Blocked by your company"),
             (400, r#"{"error":"temporarily_unavailable"}"#),
-            (400, r#"{"error":"invalid_gra"#),
-            (400, r#"{"error":""}"#),
         ] {
             assert!(matches!(answer(status, body), Err(Error::Unavailable { .. })), "{body}");
         }
         for (status, body) in [
+            (403, "<html>Blocked by your company"),
+            (400, r#"{"error":"invalid_gra"#),
+            (400, r#"{"error":""}"#),
             (200, "<html>Welcome"),
             (200, r#"{"access_token":"#),
             (200, "[]"),
+        ] {
+            assert!(matches!(answer(status, body), Err(Error::NotOAuth { .. })), "{body}");
+        }
+        for (status, body) in [
             (200, "{}"),
             (200, r#"{"access_token":""}"#),
             (200, r#"{"access_token":"a\r\nb"}"#),

@@ -115,7 +115,7 @@ fn a_default_that_is_gone() {
     }
 }
 
-/// A31: somebody wrote in between: theirs is the newer login, and this is not its account.
+/// Somebody wrote in between: theirs is the newer login, and this is not its account.
 #[test]
 fn a_newer_generation_is_left_alone() {
     let newer = old_record();

@@ -191,7 +191,7 @@ fn no_second_attempt_with_the_same_secrets() {
 /// A7: whatever comes of the exchange, the code is not sent again.
 #[test]
 fn a_code_is_sent_once() {
-    let failures: [fn() -> Answer; 10] = [
+    let failures: [fn() -> Answer; 9] = [
         || timeout().into(),
         || connection_timeout().into(),
         || broken().into(),
@@ -201,7 +201,6 @@ fn a_code_is_sent_once() {
         || json(200, r#"{"access_token":"CANARY"#).into(),
         || with_headers(429, &[("retry-after", "1")], "").into(),
         || oauth_error(400, "temporarily_unavailable").into(),
-        || with_headers(307, &[("location", "https://as.example/token2")], "").into(),
     ];
     for (case, failure) in failures.into_iter().enumerate() {
         let mut play = in_browser(profile());
@@ -211,6 +210,18 @@ fn a_code_is_sent_once() {
         let result = play.done();
         assert_silent(&result);
         assert!(result.unwrap_err().is_retryable(), "case {case}");
+    }
+}
+
+/// A23: a redirect of the token endpoint is not followed with the code.
+#[test]
+fn a_code_follows_no_redirect() {
+    for status in [301, 302, 303, 307, 308] {
+        let mut play = in_browser(profile());
+        let prompt = play.authorization();
+        play.redirect(&answer_to(&prompt, &[("code", "CANARY-code")]));
+        play.http(with_headers(status, &[("location", "https://as.example/token2")], ""));
+        assert!(matches!(play.done(), Err(Error::PeerMisbehaved { .. })), "{status}");
     }
 }
 

@@ -12,7 +12,8 @@ use twg_core::login::LoginFlow;
 use twg_core::provider::{ClientAuthentication, Grant};
 
 /// A56: even the first poll waits for the interval. A61: address and code are both there to be
-/// printed. A12: the requests are forms.
+/// printed. A12: the requests are forms. A62: the device code is in none of what is shown (`Play`
+/// looks for it at every step).
 #[test]
 fn a_whole_login() {
     let mut play = Play::begin(device_login(profile()));
@@ -244,19 +245,20 @@ fn refused_code(answer: impl Into<Answer>) -> Error {
 /// A22: what the device authorization endpoint cannot give, and whose fault it is.
 #[test]
 fn no_code() {
-    let incomplete: [HttpResponse; 6] = [
+    let incomplete: [HttpResponse; 5] = [
         json(200, "{}"),
         json(200, r#"{"device_code":"CANARY","user_code":"A"}"#),
         json(200, r#"{"device_code":"CANARY","verification_uri":"https://a.example"}"#),
         json(200, r#"{"device_code":7,"user_code":"A","verification_uri":"https://a.example"}"#),
-        json(200, "[]"),
         html(302),
     ];
     for answer in incomplete {
         assert!(matches!(refused_code(answer), Error::PeerMisbehaved { .. }));
     }
     assert!(matches!(refused_code(html(503)), Error::Unavailable { status: 503, .. }));
-    assert!(matches!(refused_code(html(404)), Error::Unavailable { status: 404, .. }));
+    for page in [html(200), html(403), html(404), json(200, "[]"), json(200, "{\"torn")] {
+        assert!(matches!(refused_code(page), Error::NotOAuth { .. }));
+    }
     assert!(matches!(refused_code(timeout()), Error::Transport { .. }));
     assert_eq!(refused_code(oauth_error(400, "invalid_scope")).party(), Party::Configuration);
     assert!(matches!(

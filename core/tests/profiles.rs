@@ -34,7 +34,9 @@ fn atlassian() {
     let profile = bundled("atlassian");
     assert_eq!(profile.grants, [Grant::DeviceCode, Grant::AuthorizationCode]);
     assert!(profile.scopes.contains(&"offline_access".to_owned()));
-    assert!(!profile.scopes.iter().any(|scope| scope.contains("manage") || scope.contains("delete")));
+    assert!(
+        !profile.scopes.iter().any(|scope| scope.contains("manage") || scope.contains("delete"))
+    );
     assert!(profile.revocation_ends_grant && profile.token_request_has_redirect_uri);
     assert_eq!(profile.reuse_leeway_seconds, 600);
     assert_eq!(profile.audience.as_deref(), Some("api.atlassian.com"));

@@ -1,1 +1,36 @@
-//! x
+//! What tests need to treat `twg` as a person, a server or a terminal would: the built program in a
+//! home directory of its own, a user agent that fills in HTML forms, a pseudo-terminal, an
+//! authorization server that nobody here wrote, and a server that misbehaves to order.
+//!
+//! Nothing in here waits for time to pass. Whatever is waited for, is waited for as an event, and
+//! [`PATIENCE`] only bounds how long a hanging test takes to fail.
+
+pub mod browser;
+pub mod capture;
+pub mod home;
+pub mod oidc;
+#[cfg(unix)]
+pub mod pty;
+pub mod scripted;
+pub mod twg;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use browser::{Browser, Page};
+pub use home::TempHome;
+pub use oidc::OidcProvider;
+#[cfg(unix)]
+pub use pty::Pty;
+pub use scripted::{RefusingAddress, Reply, Request, ScriptedServer};
+pub use twg::{RunningTwg, TwgCommand, TwgOutput};
+
+/// How long something may take before a test gives up on it. Far more than anything needs on a busy
+/// machine, so that reaching it always means a hang.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The repository's root.
+#[must_use]
+pub fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}

@@ -1,0 +1,194 @@
+//! The command line: what can be typed, and which command it starts.
+
+use clap::{Args, Parser, Subcommand};
+use twg_core::credential::ConnectionKey;
+
+use crate::failure::Failure;
+use crate::providers;
+
+/// The credential stack that never loses a login.
+#[derive(Debug, Parser)]
+#[command(name = "twg", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Print JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say only what went wrong
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Never ask; fail instead
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign in
+    Login(Login),
+    /// Sign out: revoke the tokens, then forget them
+    Logout(Logout),
+    /// Show who is signed in
+    Whoami(Connection),
+    /// List the Atlassian sites that the login reaches, or choose the default one
+    Sites(Sites),
+    /// Show how things are, and prove that they work
+    Doctor(Connection),
+    /// Credentials for programs
+    #[command(subcommand)]
+    Auth(Auth),
+    /// Run the local look-alike of Atlassian, or a command against it
+    Sandbox(Sandbox),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// One connection.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Connection {
+    /// The provider
+    #[arg(default_value = providers::DEFAULT, hide_default_value = false)]
+    pub(crate) provider: String,
+    #[command(flatten)]
+    pub(crate) name: ConnectionName,
+}
+
+/// Which of several accounts at one provider.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConnectionName {
+    /// Which of several accounts at the provider
+    #[arg(long, value_name = "NAME", default_value = ConnectionKey::DEFAULT, hide_default_value = true)]
+    pub(crate) connection: String,
+}
+
+impl Connection {
+    pub(crate) fn key(&self) -> Result<ConnectionKey, Failure> {
+        key(&self.provider, &self.name.connection)
+    }
+}
+
+pub(crate) fn key(provider: &str, connection: &str) -> Result<ConnectionKey, Failure> {
+    ConnectionKey::new(provider, connection).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// `twg login`
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Sign in again; the old login is kept until the new one is saved
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// Print the address, open nothing
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Sign in with a code, in a browser on any device
+    #[arg(long, conflicts_with = "loopback")]
+    pub(crate) device: bool,
+    /// Sign in with a browser on this machine
+    #[arg(long)]
+    pub(crate) loopback: bool,
+    /// Ask for these scopes, separated by commas or spaces
+    #[arg(long, value_name = "A,B")]
+    pub(crate) scopes: Option<String>,
+    /// Use this site by default: its name, address or id
+    #[arg(long)]
+    pub(crate) site: Option<String>,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) timeout: u32,
+    /// Use this client id instead of the stored one
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+    /// Ask for the client id (and secret) again
+    #[arg(long, conflicts_with = "client_id")]
+    pub(crate) new_client: bool,
+    /// Only show which way of signing in would be chosen, and why
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// `twg logout`
+#[derive(Debug, Args)]
+pub(crate) struct Logout {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Sign out of every connection of every provider
+    #[arg(long, conflicts_with_all = ["provider", "connection"])]
+    pub(crate) all: bool,
+}
+
+/// `twg sites`
+#[derive(Debug, Args)]
+pub(crate) struct Sites {
+    #[command(subcommand)]
+    pub(crate) action: Option<SitesAction>,
+    #[command(flatten)]
+    pub(crate) name: ConnectionName,
+}
+
+/// `twg sites ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SitesAction {
+    /// Use this site when none is named
+    Use {
+        /// Its name, address or id
+        site: String,
+        #[command(flatten)]
+        name: ConnectionName,
+    },
+}
+
+/// `twg auth ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Auth {
+    /// Show the state of the login
+    Status(Connection),
+    /// Print a live access token
+    Token(Connection),
+}
+
+/// `twg sandbox`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg sandbox --approve login    sign in to the sandbox; nobody has to approve
+  twg sandbox login              sign in to the sandbox and play the user yourself
+  twg sandbox whoami             any command of twg, against the sandbox
+  twg sandbox serve              run the sandbox for other programs, until Ctrl-C")]
+pub(crate) struct Sandbox {
+    /// Play the user: approve every sign-in
+    #[arg(long)]
+    pub(crate) approve: bool,
+    /// Listen on this port instead of the usual one
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Behave differently; `twg sandbox switches` lists them
+    #[arg(long = "switch", value_name = "NAME=VALUE")]
+    pub(crate) switches: Vec<String>,
+    /// `serve`, `switches`, or a command of twg
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true,
+        value_name = "COMMAND"
+    )]
+    pub(crate) command: Vec<String>,
+}
+
+/// Whether `--json` stands on a command line that could not be parsed.
+pub(crate) fn wants_json(arguments: &[std::ffi::OsString]) -> bool {
+    arguments.iter().take_while(|a| *a != "--").any(|argument| argument == "--json")
+}

@@ -1,0 +1,218 @@
+//! The client registration: who this user's `twg` is to a provider. Asked for once, kept in a 0600 file.
+
+use serde::{Deserialize, Serialize};
+use twg_core::client::Client;
+use twg_core::error::Error;
+use twg_core::provider::{ProviderProfile, SecretNeed};
+use twg_core::secret::Secret;
+use twg_core::time::Span;
+
+use crate::context::Context;
+use crate::effects::client_form::{self, ClientForm, SecretField};
+use crate::effects::clock;
+use crate::effects::store::Expected;
+use crate::failure::{Exit, Failure};
+
+/// How long the form in the browser is offered.
+const PATIENCE: Span = Span::from_mins(15);
+
+/// The file `clients/<provider>.conf`.
+#[derive(Debug, Serialize, Deserialize)]
+struct ClientFile {
+    schema_version: u32,
+    #[serde(flatten)]
+    client: Client,
+    /// The server refused the device grant to this client.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    device_grant_not_enabled: bool,
+}
+
+/// The source of a client that is kept.
+pub(crate) const STORED: &str = "client file";
+
+/// A client, and what is known about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Registration {
+    pub(crate) client: Client,
+    pub(crate) device_grant_not_enabled: bool,
+    /// Where it came from, for `doctor`.
+    pub(crate) source: &'static str,
+}
+
+/// The client that `--client-id`, the environment, the file or the profile name, in this order.
+pub(crate) fn find(
+    context: &Context,
+    profile: &ProviderProfile,
+    flag: Option<&str>,
+) -> Result<Option<Registration>, Failure> {
+    let stored = load(context, profile)?;
+    let named = [
+        (flag.map(str::to_owned), "--client-id"),
+        (context.env_text("TWG_CLIENT_ID"), "TWG_CLIENT_ID"),
+    ];
+    let named = named.into_iter().find_map(|(id, source)| Some((id?, source)));
+    if let Some((id, source)) = named {
+        if !Client::is_plausible(&id) {
+            return Err(Failure::configuration(format!("{source} is not a client id")));
+        }
+        // The stored secret belongs to the stored id only.
+        let same = stored.filter(|stored| stored.client.id == id);
+        let secret = context.env_text("TWG_CLIENT_SECRET").map(Secret::new);
+        let device_grant_not_enabled = same.as_ref().is_some_and(|s| s.device_grant_not_enabled);
+        let secret = secret.or_else(|| same.and_then(|stored| stored.client.secret));
+        let client = Client { id, secret };
+        return Ok(Some(Registration { client, device_grant_not_enabled, source }));
+    }
+    if let Some(stored) = stored {
+        return Ok(Some(Registration {
+            client: stored.client,
+            device_grant_not_enabled: stored.device_grant_not_enabled,
+            source: STORED,
+        }));
+    }
+    Ok(profile.client.id.clone().map(|id| Registration {
+        client: Client { id, secret: None },
+        device_grant_not_enabled: false,
+        source: "provider profile",
+    }))
+}
+
+fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFile>, Failure> {
+    let Some(path) = context.config.client_path(&profile.name) else { return Ok(None) };
+    let shown = context.config.display(&path);
+    let text = context.store.load(&path).map_err(|error| {
+        Failure::configuration(format!("Cannot read the client file {shown}: {}", error.detail))
+    })?;
+    let Some(text) = text else { return Ok(None) };
+    // serde's message would quote what stands there, which may be the secret.
+    match serde_json::from_str::<ClientFile>(text.expose()) {
+        Ok(file) if file.schema_version == 1 && Client::is_plausible(&file.client.id) => {
+            Ok(Some(file))
+        }
+        Ok(_) | Err(_) => Err(Failure::configuration(format!(
+            "The client file {shown} cannot be read: it is damaged or of another version"
+        ))
+        .or_hint("Run `twg login --new-client` to enter the client id again.")),
+    }
+}
+
+/// Keeps a registration.
+pub(crate) fn save(
+    context: &Context,
+    profile: &ProviderProfile,
+    registration: &Registration,
+) -> Result<(), Failure> {
+    let Some(path) = context.config.client_path(&profile.name) else { return Ok(()) };
+    let file = ClientFile {
+        schema_version: 1,
+        client: registration.client.clone(),
+        device_grant_not_enabled: registration.device_grant_not_enabled,
+    };
+    let mut text = serde_json::to_string_pretty(&file)
+        .map_err(|error| Failure::internal(error.to_string()))?;
+    text.push('\n');
+    context
+        .store
+        .replace(&path, Expected::Anything, &Secret::new(text))
+        .map_err(|error| Failure::from_core("Could not keep the client id", &Error::Store(error)))
+}
+
+/// Asks the user, on the terminal or in a browser, and keeps the answer.
+pub(crate) async fn ask(
+    context: &mut Context,
+    profile: &ProviderProfile,
+) -> Result<Registration, Failure> {
+    let name = &profile.display_name;
+    let missing = Failure::new(
+        Exit::Configuration,
+        "CLIENT_REQUIRED",
+        format!("No client id for {name}"),
+    )
+    .or_hint(format!(
+        "Set TWG_CLIENT_ID (and TWG_CLIENT_SECRET), or run `twg login {}` in a terminal once.",
+        profile.name
+    ));
+    if !context.may_ask {
+        return Err(missing);
+    }
+    let client = if context.terminal.can_ask() {
+        ask_on_terminal(context, profile).await?
+    } else if context.can_open_browser() {
+        ask_in_browser(context, profile).await?
+    } else {
+        return Err(missing);
+    };
+    let registration = Registration { client, device_grant_not_enabled: false, source: STORED };
+    save(context, profile, &registration)?;
+    Ok(registration)
+}
+
+/// The redirect URI to register, as far as the profile fixes it.
+fn redirect_uri(profile: &ProviderProfile) -> String {
+    let path = &profile.redirect.path;
+    match profile.redirect.port {
+        Some(port) => format!("http://127.0.0.1:{port}{path}"),
+        None => format!("http://127.0.0.1{path} (any port)"),
+    }
+}
+
+async fn ask_on_terminal(
+    context: &mut Context,
+    profile: &ProviderProfile,
+) -> Result<Client, Failure> {
+    let name = &profile.display_name;
+    let terminal = &mut context.terminal;
+    terminal.line(&format!("{name} needs to know your app. This is asked once."));
+    if let Some(console) = &profile.client.console {
+        terminal.line(&format!("  Register one at  {console}"));
+    }
+    terminal.line(&format!("  with callback URL {}", redirect_uri(profile)));
+    let id = loop {
+        let id = terminal.ask("Client ID:").await?;
+        if Client::is_plausible(&id) {
+            break id;
+        }
+        terminal.warning("A client id is a single word of letters, digits and signs.");
+    };
+    let question = match profile.client.secret {
+        SecretNeed::None => return Ok(Client { id, secret: None }),
+        SecretNeed::Required => "Client secret (not shown):",
+        SecretNeed::Optional => "Client secret (not shown; press Enter if it has none):",
+    };
+    loop {
+        let secret = terminal.ask_secret(question).await?;
+        if secret.is_empty() && profile.client.secret == SecretNeed::Optional {
+            return Ok(Client { id, secret: None });
+        }
+        if Client::is_plausible(secret.expose()) {
+            return Ok(Client { id, secret: Some(secret) });
+        }
+        terminal.warning("A client secret is a single word of letters, digits and signs.");
+    }
+}
+
+async fn ask_in_browser(
+    context: &mut Context,
+    profile: &ProviderProfile,
+) -> Result<Client, Failure> {
+    let form = ClientForm {
+        provider: &profile.display_name,
+        console_url: profile.client.console.as_ref().map_or("", |url| url.as_str()),
+        redirect_uri: &redirect_uri(profile),
+        secret: match profile.client.secret {
+            SecretNeed::Required => SecretField::Required,
+            SecretNeed::Optional => SecretField::Optional,
+            SecretNeed::None => SecretField::None,
+        },
+    };
+    let deadline = clock::now().plus(PATIENCE);
+    let asked = client_form::collect(form, deadline, async |url: &str| {
+        context.say("Enter the client id of your app in this form:");
+        context.say(&format!("  {url}"));
+        context.open(url).await;
+    });
+    let (id, secret) = asked.await.map_err(|error| {
+        Failure::from_core("Nobody entered the client id", &Error::UserAgent(error))
+    })?;
+    Ok(Client { id, secret })
+}

@@ -1,0 +1,149 @@
+//! `twg auth status`: how a login is, without asking anybody.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use twg_core::credential::{ConnectionKey, EndReason, StoredCredential};
+use twg_core::provider::ProviderProfile;
+use twg_core::schedule::{TokenState, session_horizon, token_state};
+use twg_core::time::UnixTime;
+
+use crate::context::{Context, arguments};
+use crate::effects::clock;
+use crate::failure::{Exit, Failure};
+use crate::output::{print_json, print_lines, rfc3339};
+use crate::providers;
+
+/// Runs the command. Succeeds if the access token works now.
+pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+    let profile = providers::load(context, key.provider())?;
+    let credential = context.credential(key)?;
+    let now = clock::now();
+    let status = Status { key, profile: &profile, credential: credential.as_ref(), now };
+    if context.json {
+        print_json(&status.to_json());
+    } else {
+        print_lines(&status.lines(context));
+        if let Some(hint) = status.hint(context) {
+            context.terminal.line(&hint);
+        }
+    }
+    Ok(if status.works() { ExitCode::SUCCESS } else { ExitCode::from(Exit::AuthRequired as u8) })
+}
+
+/// What is known of a login.
+pub(crate) struct Status<'a> {
+    pub(crate) key: &'a ConnectionKey,
+    pub(crate) profile: &'a ProviderProfile,
+    pub(crate) credential: Option<&'a StoredCredential>,
+    pub(crate) now: UnixTime,
+}
+
+impl Status<'_> {
+    fn state(&self) -> TokenState {
+        self.credential.map_or(TokenState::None, |credential| token_state(credential, self.now))
+    }
+
+    /// Whether the access token works now, as far as its lifetime tells.
+    pub(crate) fn works(&self) -> bool {
+        matches!(self.state(), TokenState::Fresh { .. } | TokenState::Due { .. })
+    }
+
+    fn expires_at(&self) -> Option<UnixTime> {
+        Some(self.credential?.tokens.as_ref()?.expires_at)
+    }
+
+    fn login_ends_at(&self) -> Option<UnixTime> {
+        session_horizon(self.credential?, self.profile.login_lifetime)
+    }
+
+    /// For people.
+    pub(crate) fn lines(&self, context: &Context) -> Vec<String> {
+        self.rows(context).into_iter().map(|(name, value)| format!("{name:<12} {value}")).collect()
+    }
+
+    fn rows(&self, context: &Context) -> Vec<(&'static str, String)> {
+        let mut rows = vec![("Connection", self.key.to_string())];
+        let Some(credential) = self.credential else {
+            rows.push(("Signed in", "no".to_owned()));
+            return rows;
+        };
+        if let Some(account) = &credential.account {
+            rows.push(("Account", account.shown().to_owned()));
+        }
+        rows.push(("Method", format!("OAuth 2.1, {}", credential.login.grant)));
+        rows.push(("Token", self.token_line()));
+        if let Some(end) = self.login_ends_at() {
+            rows.push(("Login", format!("ends in {} unless it is used", end.since(self.now))));
+        }
+        if let Some(tokens) = &credential.tokens {
+            rows.push(("Scopes", twg_core::text::displayable(&tokens.scopes.join(" "))));
+        }
+        for site in &credential.sites {
+            let default = credential.default_site.as_ref() == Some(&site.id);
+            let mark = if default { " (default)" } else { "" };
+            rows.push(("Site", format!("{} {}{mark}", site.name, site.url)));
+        }
+        let place = context.config.record_path(self.key);
+        rows.push(("Source", context.config.display(&place)));
+        rows
+    }
+
+    fn token_line(&self) -> String {
+        match self.state() {
+            TokenState::Fresh { .. } => match self.expires_at() {
+                Some(end) => format!("works for {}", end.since(self.now)),
+                None => "works".to_owned(),
+            },
+            TokenState::Due { expires_at } => {
+                format!("works for {}; a refresh is due", expires_at.since(self.now))
+            }
+            TokenState::Expired { expired_at } => {
+                format!("expired {} ago", self.now.since(expired_at))
+            }
+            TokenState::None => match self.credential.and_then(|c| c.ended.as_ref()) {
+                Some(ended) => match ended.reason {
+                    EndReason::SignedOutUnconfirmed => format!(
+                        "signed out {} ago; the server did not confirm that the tokens are dead",
+                        self.now.since(ended.at)
+                    ),
+                },
+                None => "none".to_owned(),
+            },
+        }
+    }
+
+    pub(crate) fn hint(&self, context: &Context) -> Option<String> {
+        (!self.works())
+            .then(|| format!("Run `{} login{}` to sign in.", context.program, arguments(self.key)))
+    }
+
+    /// For programs. Holds no token.
+    pub(crate) fn to_json(&self) -> Value {
+        let credential = self.credential;
+        let state = match self.state() {
+            TokenState::Fresh { .. } => "fresh",
+            TokenState::Due { .. } => "due",
+            TokenState::Expired { .. } => "expired",
+            TokenState::None => "none",
+        };
+        json!({
+            "schemaVersion": 1,
+            "provider": self.key.provider(),
+            "connection": self.key.connection(),
+            "signedIn": self.works(),
+            "tokenState": state,
+            "accessTokenExpiresAt": self.expires_at().map(rfc3339),
+            "loginEndsAt": self.login_ends_at().map(rfc3339),
+            "hasRefreshToken": credential
+                .and_then(|c| c.tokens.as_ref())
+                .is_some_and(|tokens| tokens.refresh_token.is_some()),
+            "grant": credential.map(|c| c.login.grant),
+            "account": credential.and_then(|c| c.account.as_ref()),
+            "scopes": credential.and_then(|c| c.tokens.as_ref()).map(|tokens| &tokens.scopes),
+            "sites": credential.map(|c| &c.sites),
+            "defaultSite": credential.and_then(|c| c.default_site.as_ref()),
+            "source": credential.map(|_| "stored"),
+        })
+    }
+}

@@ -1,0 +1,272 @@
+//! `twg login`: sign in.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use twg_core::atlassian::Site;
+use twg_core::credential::{ConnectionKey, StoredCredential};
+use twg_core::error::Error;
+use twg_core::login::{LoginFlow, LoginRequest, SignedIn};
+use twg_core::pkce::Entropy;
+use twg_core::plan::{Plan, Wishes, plan_login};
+use twg_core::provider::{Grant, ProviderProfile};
+use twg_core::schedule::{TokenState, token_state};
+use twg_core::time::{Span, UnixTime};
+
+use super::sites;
+use crate::cli::Login;
+use crate::clients::{self, Registration};
+use crate::context::{Context, UserAgent, arguments as named};
+use crate::driver::drive;
+use crate::effects::http::HttpClient;
+use crate::effects::{clock, entropy};
+use crate::failure::Failure;
+use crate::output::{print_json, print_lines, rfc3339};
+use crate::providers;
+
+/// Runs the command.
+pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<ExitCode, Failure> {
+    let key = arguments.connection.key()?;
+    let profile = providers::load(context, key.provider())?;
+    let scopes = scopes(&profile, arguments.scopes.as_deref());
+    if arguments.explain {
+        let registration = clients::find(context, &profile, arguments.client_id.as_deref())?;
+        let plan = plan(context, &profile, registration.as_ref(), arguments)?;
+        explain(context, &key, &plan, registration.as_ref());
+        return Ok(ExitCode::SUCCESS);
+    }
+    // A record that cannot be read is no reason not to sign in: the flow sets it aside.
+    if let (false, Ok(Some(credential))) = (arguments.force, context.credential(&key))
+        && let Some(end) = still_good(&credential, &scopes, clock::now())
+    {
+        already_signed_in(context, &key, &credential, end);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let registration = match find_client(context, &profile, arguments)? {
+        Some(registration) => registration,
+        None => clients::ask(context, &profile).await?,
+    };
+    let plan = plan(context, &profile, Some(&registration), arguments)?;
+    let signed_in =
+        sign_in(context, &key, profile.clone(), &registration, scopes, plan, arguments).await?;
+    if signed_in.device_grant_not_enabled && !registration.device_grant_not_enabled {
+        let registration = Registration { device_grant_not_enabled: true, ..registration };
+        // Only a convenience for next time, and only for a client that is kept at all.
+        if registration.source == clients::STORED {
+            let _ = clients::save(context, &profile, &registration);
+        }
+    }
+    report(context, &key, &signed_in);
+    if let (Some(site), Some(Ok(sites))) = (&arguments.site, &signed_in.sites) {
+        let chosen = sites::find(sites, site)?.clone();
+        sites::choose(context, &key, sites.clone(), &chosen).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The scopes to ask for; both separators are understood on the command line.
+fn scopes(profile: &ProviderProfile, asked: Option<&str>) -> Vec<String> {
+    match asked {
+        None => profile.scopes.clone(),
+        Some(text) => {
+            text.split([',', ' ']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+        }
+    }
+}
+
+/// When the token ends, if it works now and has every scope that is asked for.
+fn still_good(credential: &StoredCredential, scopes: &[String], now: UnixTime) -> Option<UnixTime> {
+    let tokens = credential.tokens.as_ref()?;
+    let works =
+        matches!(token_state(credential, now), TokenState::Fresh { .. } | TokenState::Due { .. });
+    // `offline_access` asks for a refresh token; servers need not list it among the granted scopes.
+    let enough = scopes.iter().all(|scope| {
+        tokens.scopes.contains(scope) || scope == "offline_access" && tokens.refresh_token.is_some()
+    });
+    (works && enough).then_some(tokens.expires_at)
+}
+
+fn already_signed_in(
+    context: &mut Context,
+    key: &ConnectionKey,
+    credential: &StoredCredential,
+    end: UnixTime,
+) {
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1,
+            "ok": true,
+            "alreadySignedIn": true,
+            "provider": key.provider(),
+            "connection": key.connection(),
+            "account": credential.account,
+            "accessTokenExpiresAt": rfc3339(end),
+        }));
+        return;
+    }
+    let name = credential.account.as_ref().map_or("somebody", |account| account.shown()).to_owned();
+    let left = end.since(clock::now());
+    context.achieved(&format!("Already signed in as {name}; the access token works for {left}"));
+    let (program, arguments) = (context.program, named(key));
+    context.say(&format!("  To sign in again: `{program} login{arguments} --force`"));
+}
+
+fn find_client(
+    context: &Context,
+    profile: &ProviderProfile,
+    arguments: &Login,
+) -> Result<Option<Registration>, Failure> {
+    if arguments.new_client {
+        return Ok(None);
+    }
+    clients::find(context, profile, arguments.client_id.as_deref())
+}
+
+fn plan(
+    context: &Context,
+    profile: &ProviderProfile,
+    registration: Option<&Registration>,
+    arguments: &Login,
+) -> Result<Plan, Failure> {
+    let grant = match (arguments.device, arguments.loopback) {
+        (true, _) => Some(Grant::DeviceCode),
+        (_, true) => Some(Grant::AuthorizationCode),
+        (false, false) => None,
+    };
+    let wishes = Wishes { grant, no_browser: arguments.no_browser };
+    let not_enabled = registration.is_some_and(|known| known.device_grant_not_enabled);
+    let mut plan =
+        plan_login(profile, not_enabled, &context.here, wishes).map_err(Failure::usage)?;
+    // The sandbox's approver needs no display.
+    plan.open |= matches!(context.user_agent, UserAgent::SandboxApprover(_));
+    Ok(plan)
+}
+
+fn explain(
+    context: &mut Context,
+    key: &ConnectionKey,
+    plan: &Plan,
+    registration: Option<&Registration>,
+) {
+    let reasons: Vec<String> = plan.reasons.iter().map(ToString::to_string).collect();
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1,
+            "provider": key.provider(),
+            "connection": key.connection(),
+            "grants": plan.grants,
+            "opensBrowser": plan.open,
+            "reasons": reasons,
+            "clientId": registration.map(|known| &known.client.id),
+            "clientSource": registration.map(|known| known.source),
+        }));
+        return;
+    }
+    let grants: Vec<String> = plan.grants.iter().map(ToString::to_string).collect();
+    let mut lines = vec![format!("Would sign in to {key} with: {}", grants.join(", else "))];
+    lines.extend(reasons.iter().map(|reason| format!("  - {reason}")));
+    lines.push(match registration {
+        Some(known) => format!("  - client id {} from: {}", known.client.id, known.source),
+        None => "  - no client id is known: it will be asked for".to_owned(),
+    });
+    print_lines(&lines);
+}
+
+async fn sign_in(
+    context: &mut Context,
+    key: &ConnectionKey,
+    profile: ProviderProfile,
+    registration: &Registration,
+    scopes: Vec<String>,
+    plan: Plan,
+    arguments: &Login,
+) -> Result<SignedIn, Failure> {
+    let name = profile.display_name.clone();
+    let request = LoginRequest {
+        connection: key.connection().to_owned(),
+        profile,
+        client: registration.client.clone(),
+        scopes,
+        grants: plan.grants,
+        open: plan.open,
+        timeout: Span::from_secs(u64::from(arguments.timeout)),
+    };
+    let fresh = || {
+        entropy::fresh()
+            .map(Entropy::new)
+            .map_err(|error| Failure::internal(format!("no randomness to be had: {error}")))
+    };
+    let doing = format!("Could not sign in to {name}");
+    let kept = match context.credential(key) {
+        Ok(Some(credential)) if credential.tokens.is_some() => "Your earlier sign-in is unchanged.",
+        _ => "Nothing was stored.",
+    };
+    let failed = |error: &Error| {
+        Failure::from_core(&doing, error)
+            .keeping(kept)
+            .or_hint(format!("Run `twg login{}` to try again.", named(key)))
+    };
+    let flow = LoginFlow::sign_in(request, (fresh()?, fresh()?)).map_err(|error| failed(&error))?;
+    let result = drive(context, &HttpClient::new(), flow).await;
+    result.map_err(|failure| failure.keeping(kept))?.map_err(|error| failed(&error))
+}
+
+fn report(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
+    let place = context.config.display(&context.config.record_path(key));
+    if context.json {
+        let credential = &signed_in.credential;
+        print_json(&json!({
+            "schemaVersion": 1,
+            "ok": true,
+            "alreadySignedIn": false,
+            "provider": key.provider(),
+            "connection": key.connection(),
+            "account": credential.account,
+            "sites": credential.sites,
+            "scopesNotGranted": signed_in.scopes_not_granted,
+            "accessTokenExpiresAt": credential.tokens.as_ref().map(|t| rfc3339(t.expires_at)),
+        }));
+    }
+    context.achieved("Authentication successful!");
+    match &signed_in.account {
+        Some(Ok(account)) => context.achieved(&format!("Authenticated as {}", account.shown())),
+        Some(Err(error)) => context.terminal.warning(&format!("Your name is not known: {error}")),
+        None => {}
+    }
+    context.achieved(&format!("Credentials saved to {place}"));
+    remarks(context, signed_in);
+}
+
+/// What the user should know beside the good news.
+fn remarks(context: &mut Context, signed_in: &SignedIn) {
+    match &signed_in.sites {
+        Some(Err(error)) => context.terminal.warning(&format!("Your sites are not known: {error}")),
+        Some(Ok(sites)) if sites.is_empty() => {
+            context
+                .terminal
+                .warning("The login reaches no site. Sign in again and choose one in the browser.");
+        }
+        Some(Ok(sites)) => context.say(&format!("  Sites: {}", site_names(sites))),
+        None => {}
+    }
+    let missing: Vec<_> =
+        signed_in.scopes_not_granted.iter().filter(|scope| *scope != "offline_access").collect();
+    if !missing.is_empty() {
+        let missing = missing.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ");
+        context.terminal.warning(&format!("Not granted: {missing}"));
+    }
+    let tokens = signed_in.credential.tokens.as_ref();
+    if tokens.is_some_and(|tokens| tokens.refresh_token.is_none()) {
+        context.terminal.warning(
+            "The server gave no refresh token: this login ends with its access token. Ask for the scope \
+             offline_access.",
+        );
+    }
+}
+
+fn site_names(sites: &[Site]) -> String {
+    let mut names: Vec<_> = sites.iter().map(|site| site.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}

@@ -1,0 +1,121 @@
+//! `twg logout`: revoke the tokens at the server, forget them here, and say which of both happened.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use twg_core::credential::ConnectionKey;
+use twg_core::logout::{LoggedOut, LogoutFlow};
+use twg_core::revocation::Revocation;
+
+use crate::cli::Logout;
+use crate::clients;
+use crate::context::Context;
+use crate::driver::drive;
+use crate::effects::clock;
+use crate::effects::http::HttpClient;
+use crate::failure::{Exit, Failure};
+use crate::output::{print_json, rfc3339};
+use crate::providers;
+
+/// Runs the command. Fails if the server did not confirm a revocation that it offers, because then the
+/// tokens may still work somewhere; they are forgotten here all the same.
+pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<ExitCode, Failure> {
+    let keys = if arguments.all {
+        context.config.stored_connections()
+    } else {
+        vec![arguments.connection.key()?]
+    };
+    let mut reports = Vec::new();
+    let mut confirmed = true;
+    for key in keys {
+        let done = sign_out(context, &key).await?;
+        confirmed &= !is_unconfirmed(&done);
+        if context.json {
+            reports.push(to_json(&key, &done));
+        } else {
+            tell(context, &key, &done);
+        }
+    }
+    if context.json {
+        print_json(&json!({ "schemaVersion": 1, "ok": confirmed, "connections": reports }));
+    }
+    Ok(if confirmed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+}
+
+async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOut, Failure> {
+    // A profile or a client that cannot be read must not keep anybody signed in.
+    let client = providers::load(context, key.provider())
+        .and_then(|profile| clients::find(context, &profile, None))
+        .ok()
+        .flatten()
+        .map(|registration| registration.client);
+    let flow = LogoutFlow::sign_out(key.clone(), client);
+    let done = drive(context, &HttpClient::new(), flow).await?;
+    done.map_err(|error| {
+        Failure::from_core("Could not sign out", &error).keeping("You are still signed in.")
+    })
+}
+
+fn is_unconfirmed(done: &LoggedOut) -> bool {
+    match done {
+        LoggedOut::Done { refresh_token, access_token, .. } => {
+            matches!(refresh_token, Revocation::Unconfirmed(_))
+                || matches!(access_token, Revocation::Unconfirmed(_))
+        }
+        LoggedOut::WasNotSignedIn | LoggedOut::SetAside { .. } => false,
+    }
+}
+
+fn tell(context: &mut Context, key: &ConnectionKey, done: &LoggedOut) {
+    let LoggedOut::Done { refresh_token, access_token, expires_at } = done else {
+        match done {
+            LoggedOut::SetAside { place } => {
+                context.achieved(&format!("Signed out of {key}"));
+                context.terminal.warning(&format!(
+                    "The unreadable credential in {place} may still hold tokens: delete that file."
+                ));
+            }
+            _ => context.say(&format!("Not signed in to {key}: nothing to do")),
+        }
+        return;
+    };
+    for (name, revocation) in [("refresh token", refresh_token), ("access token", access_token)] {
+        match revocation {
+            Revocation::Revoked => {
+                context.achieved(&format!("The {name} was revoked at the server"))
+            }
+            Revocation::NothingToRevoke => {}
+            Revocation::NotSupported => {
+                context.say(&format!("  The provider does not let apps revoke the {name}"));
+            }
+            Revocation::Unconfirmed(why) => context
+                .terminal
+                .warning(&format!("The server did not confirm that the {name} is dead: {why}")),
+        }
+    }
+    let may_still_work = access_token.may_still_work();
+    if let (true, Some(end)) = (may_still_work, expires_at) {
+        let left = end.since(clock::now());
+        context.say(&format!("  The access token may work elsewhere for another {left}"));
+    }
+    context.achieved(&format!("Signed out of {key}: the credentials here are deleted"));
+}
+
+fn to_json(key: &ConnectionKey, done: &LoggedOut) -> Value {
+    let (state, place, tokens) = match done {
+        LoggedOut::WasNotSignedIn => ("not_signed_in", None, None),
+        LoggedOut::SetAside { place } => ("set_aside", Some(place), None),
+        LoggedOut::Done { refresh_token, access_token, expires_at } => {
+            ("signed_out", None, Some((refresh_token, access_token, expires_at)))
+        }
+    };
+    json!({
+        "provider": key.provider(),
+        "connection": key.connection(),
+        "state": state,
+        "setAside": place,
+        "refreshToken": tokens.map(|tokens| tokens.0),
+        "accessToken": tokens.map(|tokens| tokens.1),
+        "accessTokenExpiresAt": tokens.and_then(|tokens| tokens.2.map(rfc3339)),
+    })
+}

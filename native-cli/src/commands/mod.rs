@@ -1,0 +1,51 @@
+//! One file per command.
+
+pub(crate) mod auth_status;
+pub(crate) mod auth_token;
+mod doctor;
+mod login;
+mod logout;
+mod sandbox;
+mod sites;
+mod whoami;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::cli::{Auth, Cli, Command};
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Starts a command.
+pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Login(arguments) => block_on(login::run(context, &arguments))?,
+        Command::Logout(arguments) => block_on(logout::run(context, &arguments))?,
+        Command::Whoami(connection) => block_on(whoami::run(context, &connection.key()?))?,
+        Command::Sites(arguments) => block_on(sites::run(context, arguments))?,
+        Command::Doctor(connection) => block_on(doctor::run(context, &connection.key()?))?,
+        Command::Auth(Auth::Status(connection)) => auth_status::run(context, &connection.key()?),
+        Command::Auth(Auth::Token(connection)) => auth_token::run(context, &connection.key()?),
+        Command::Sandbox(arguments) => sandbox::run(context, arguments),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "twg", &mut script);
+            let _ = crate::effects::terminal::print_data(&script);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Runs a command that waits for the network or for a person, on this thread.
+fn block_on<T>(command: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(command);
+    // A prompt that was given up may still block its thread in a read; it ends with the process.
+    runtime.shutdown_background();
+    Ok(result)
+}

@@ -1,0 +1,182 @@
+//! `twg sandbox`: the look-alike of Atlassian for other programs, or for one command of this one.
+//!
+//! Commands run against it unchanged: the sandbox has a configuration directory of its own, with provider
+//! files that name its addresses and client files that name its apps.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use serde_json::{Value, json};
+use twg_core::provider::BUNDLED;
+use twg_core::secret::Secret;
+
+use super::run as run_command;
+use crate::cli::{Cli, Command, Sandbox};
+use crate::config_dir::ConfigDir;
+use crate::context::{Context, UserAgent};
+use crate::effects::store::{Expected, Store};
+use crate::effects::terminal::print_data;
+use crate::failure::{Exit, Failure};
+use crate::sandbox::{self, Options, Running, Switches};
+
+/// Runs the command.
+pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure> {
+    match arguments.command.first().map(String::as_str) {
+        Some("switches") => {
+            let _ = print_data(Switches::describe().as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("serve") => serve(context, arguments),
+        _ => {
+            let typed = std::iter::once("twg").chain(arguments.command.iter().map(String::as_str));
+            match Cli::try_parse_from(typed) {
+                Ok(cli) => run_one(context, &arguments, cli),
+                Err(error) => {
+                    let _ = error.print();
+                    let code = u8::try_from(error.exit_code());
+                    Ok(ExitCode::from(code.unwrap_or(Exit::Usage as u8)))
+                }
+            }
+        }
+    }
+}
+
+fn start(context: &mut Context, arguments: &Sandbox) -> Result<(Running, ConfigDir), Failure> {
+    let mut switches = Switches::default();
+    for switch in &arguments.switches {
+        switches
+            .apply(switch)
+            .map_err(|error| Failure::usage(error).or_hint("`twg sandbox switches` lists them."))?;
+    }
+    let config = context.config.sandbox();
+    let state_dir = config.path().to_owned();
+    let options = Options { state_dir, port: arguments.port, switches };
+    let running = sandbox::start(options)
+        .map_err(|error| Failure::new(Exit::CannotWrite, "SANDBOX", error.to_string()))?;
+    if let Some(notice) = running.notice() {
+        context.say(notice);
+    }
+    Ok((running, config))
+}
+
+/// Runs until Ctrl-C. The address is data, for whoever started it.
+fn serve(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure> {
+    let (running, config) = start(context, &arguments)?;
+    furnish(config.clone(), running.base_url())?;
+    let base_url = running.base_url();
+    if context.json {
+        crate::output::print_json(&json!({
+            "schemaVersion": 1,
+            "baseUrl": base_url,
+            "configDir": config.path(),
+        }));
+    } else {
+        let _ = print_data(format!("{base_url}\n").as_bytes());
+    }
+    let dir = context.config.display(config.path());
+    context.say(&format!(
+        "The sandbox listens at {base_url} until Ctrl-C. Nothing here is Atlassian."
+    ));
+    context.say(&sandbox::describe_clients());
+    context.say(&format!("  twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
+    running.wait();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs one command of `twg` against the sandbox.
+fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitCode, Failure> {
+    if matches!(cli.command, Command::Sandbox(_)) {
+        return Err(Failure::usage("A sandbox cannot run inside a sandbox"));
+    }
+    let (running, config) = start(context, arguments)?;
+    let quiet = context.quiet || cli.global.quiet;
+    let json = context.json || cli.global.json;
+    let mut inner = Context::new(config.clone(), json, quiet, cli.global.no_input);
+    inner.program = "twg sandbox";
+    if arguments.approve {
+        inner.user_agent = UserAgent::SandboxApprover(running.base_url().to_owned());
+    }
+    furnish(config, running.base_url())?;
+    run_command(&mut inner, cli.command).map_err(|failure| Failure {
+        hint: failure.hint.map(|hint| hint.replace("`twg ", "`twg sandbox ")),
+        ..failure
+    })
+}
+
+/// Makes the sandbox's directory a complete configuration directory.
+fn furnish(config: ConfigDir, base_url: &str) -> Result<(), Failure> {
+    let failed = |error| {
+        let error = twg_core::error::Error::Store(error);
+        Failure::from_core("Could not prepare the sandbox", &error)
+    };
+    let store = Store::new(config.clone());
+    for (name, profile) in BUNDLED {
+        let profile = look_alike(profile, base_url)
+            .map_err(|error| Failure::internal(format!("the bundled profile '{name}': {error}")))?;
+        let (Some(provider), Some(client)) = (config.provider_path(name), config.client_path(name))
+        else {
+            continue;
+        };
+        // Another port than last time, or another version of the bundled profile.
+        let current = store.load(&provider).map_err(failed)?;
+        if current.is_none_or(|current| current.expose() != profile) {
+            store.replace(&provider, Expected::Anything, &Secret::new(profile)).map_err(failed)?;
+        }
+        // A client that somebody chose stays.
+        if store.load(&client).map_err(failed)?.is_none() {
+            let file = Secret::new(format!("{:#}\n", client_file(name)));
+            store.replace(&client, Expected::Anything, &file).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn client_file(provider: &str) -> Value {
+    if provider == "bitbucket" {
+        json!({
+            "schema_version": 1,
+            "client_id": sandbox::BITBUCKET_CLIENT,
+            "client_secret": sandbox::BITBUCKET_SECRET,
+        })
+    } else {
+        json!({ "schema_version": 1, "client_id": sandbox::DEVICE_CLIENT })
+    }
+}
+
+/// A bundled profile with the sandbox's addresses in place of Atlassian's, and any free port for the
+/// redirect, so that two sandboxes never quarrel about one.
+fn look_alike(profile: &str, base_url: &str) -> Result<String, serde_json::Error> {
+    let host = base_url.trim_start_matches("http://");
+    let text = profile
+        .replace("https://auth.atlassian.com", base_url)
+        .replace("https://bitbucket.org", &format!("{base_url}/bitbucket"))
+        .replace("https://api.bitbucket.org", &format!("{base_url}/bitbucket"))
+        .replace("https://api.atlassian.com", base_url);
+    let mut profile: Value = serde_json::from_str(&text)?;
+    if let Some(name) = profile["display_name"].as_str() {
+        profile["display_name"] = format!("{name} (sandbox)").into();
+    }
+    profile["api_hosts"] = json!([host]);
+    if let Some(redirect) = profile["redirect"].as_object_mut() {
+        redirect.remove("port");
+    }
+    Ok(format!("{profile:#}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use twg_core::provider::ProviderProfile;
+
+    use super::*;
+
+    #[test]
+    fn look_alikes_name_nobody_but_the_sandbox() {
+        for (name, profile) in BUNDLED {
+            let profile = look_alike(profile, "http://127.0.0.1:4242").unwrap();
+            assert_eq!(ProviderProfile::parse(&profile).unwrap().name, name);
+            let addresses = profile.matches("https://").count();
+            // Only the page where people register real apps.
+            assert_eq!(addresses, profile.matches("\"console\"").count(), "{profile}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `twg sites`: which Atlassian sites the login reaches, asked from Atlassian.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use twg_core::atlassian::{Site, SitesFlow, UseSiteFlow};
+use twg_core::credential::ConnectionKey;
+
+use crate::cli::{self, Sites, SitesAction};
+use crate::context::Context;
+use crate::driver::drive;
+use crate::effects::http::HttpClient;
+use crate::effects::terminal::print_data;
+use crate::failure::Failure;
+use crate::output::print_json;
+use crate::providers;
+
+/// Runs the command.
+pub(crate) async fn run(context: &mut Context, arguments: Sites) -> Result<ExitCode, Failure> {
+    match arguments.action {
+        None => {
+            let key = cli::key(providers::DEFAULT, &arguments.name.connection)?;
+            let (sites, default) = ask(context, &key).await?;
+            show(context, &key, &sites, default.as_deref());
+        }
+        Some(SitesAction::Use { site, name }) => {
+            let key = cli::key(providers::DEFAULT, &name.connection)?;
+            let (sites, _) = ask(context, &key).await?;
+            let chosen = find(&sites, &site)?.clone();
+            choose(context, &key, sites, &chosen).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The sites, and the id of the default one.
+async fn ask(
+    context: &mut Context,
+    key: &ConnectionKey,
+) -> Result<(Vec<Site>, Option<String>), Failure> {
+    let profile = providers::load(context, key.provider())?;
+    let (credential, token) = context.live_token(key)?;
+    let flow = SitesFlow::for_token(profile, token);
+    let sites = drive(context, &HttpClient::new(), flow).await?;
+    let mut sites =
+        sites.map_err(|error| Failure::from_core("Could not list the sites", &error))?;
+    // The server's order has no meaning and changes.
+    sites.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    Ok((sites, credential.default_site))
+}
+
+/// The one site that `text` means.
+pub(crate) fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failure> {
+    let mut called: Vec<&Site> = sites.iter().filter(|site| site.is_called(text)).collect();
+    called.dedup_by(|a, b| a.id == b.id);
+    let list =
+        |sites: &[&Site]| sites.iter().map(|s| s.url.as_str()).collect::<Vec<_>>().join(", ");
+    let shown = twg_core::text::displayable(text);
+    match called.as_slice() {
+        [site] => Ok(site),
+        [] if sites.is_empty() => Err(Failure::usage("The login reaches no site")
+            .or_hint("Run `twg login --force` and choose a site in the browser.")),
+        [] => Err(Failure::usage(format!("The login reaches no site '{shown}'"))
+            .or_hint(format!("It reaches {}.", list(&sites.iter().collect::<Vec<_>>())))),
+        several => Err(Failure::usage(format!("'{shown}' may mean several sites"))
+            .or_hint(format!("Name one by its address or id: {}.", list(several)))),
+    }
+}
+
+/// Keeps a site as the default.
+pub(crate) async fn choose(
+    context: &mut Context,
+    key: &ConnectionKey,
+    sites: Vec<Site>,
+    chosen: &Site,
+) -> Result<(), Failure> {
+    let flow = UseSiteFlow::choose(key.clone(), sites, chosen.id.clone());
+    match drive(context, &HttpClient::new(), flow).await? {
+        Ok(true) => {
+            context.achieved(&format!("Using {} ({}) by default", chosen.name, chosen.url));
+            Ok(())
+        }
+        Ok(false) => Err(Failure::internal("the login is gone; somebody signed out just now")),
+        Err(error) => Err(Failure::from_core("Could not keep the default site", &error)),
+    }
+}
+
+fn show(context: &mut Context, key: &ConnectionKey, sites: &[Site], default: Option<&str>) {
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1,
+            "connection": key.connection(),
+            "sites": sites,
+            "defaultSite": default,
+        }));
+        return;
+    }
+    if sites.is_empty() {
+        context.terminal.line(
+            "The login reaches no site. Run `twg login --force` and choose one in the browser.",
+        );
+    }
+    let width = sites.iter().map(|site| site.name.chars().count()).max().unwrap_or_default();
+    let mut text = String::new();
+    for site in sites {
+        let mark = if Some(site.id.as_str()) == default { '*' } else { ' ' };
+        let scopes = site.scopes.join(" ");
+        text.push_str(&format!("{mark} {:<width$}  {}  {}\n", site.name, site.url, site.id));
+        text.push_str(&format!("  {:<width$}  {scopes}\n", ""));
+    }
+    let _ = print_data(text.as_bytes());
+}

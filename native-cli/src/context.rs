@@ -1,0 +1,179 @@
+//! What every command works with.
+
+use std::ffi::OsString;
+
+use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
+use twg_core::error::Error;
+use twg_core::plan::Surroundings;
+use twg_core::schedule::{TokenState, token_state};
+use twg_core::secret::Secret;
+
+use crate::config_dir::ConfigDir;
+use crate::effects::store::Store;
+use crate::effects::terminal::{PromptError, Terminal};
+use crate::effects::{browser, clock};
+use crate::failure::{Exit, Failure};
+use crate::surroundings;
+
+/// Reads one environment variable.
+pub(crate) fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Who opens addresses for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UserAgent {
+    /// The user's browser.
+    Browser,
+    /// `twg sandbox --approve`: fills in the sandbox's pages itself. Holds the sandbox's address.
+    SandboxApprover(String),
+}
+
+/// What every command works with.
+pub(crate) struct Context {
+    pub(crate) config: ConfigDir,
+    pub(crate) store: Store,
+    pub(crate) terminal: Terminal,
+    pub(crate) here: Surroundings,
+    pub(crate) user_agent: UserAgent,
+    /// `--json`
+    pub(crate) json: bool,
+    /// `--quiet`
+    pub(crate) quiet: bool,
+    /// Neither `--no-input` nor CI: somebody may be asked.
+    pub(crate) may_ask: bool,
+    /// The command that was typed, for remarks: `twg`, or `twg sandbox` inside the sandbox. (The hints of
+    /// failures say `twg`; `twg sandbox` adapts them all in one place.)
+    pub(crate) program: &'static str,
+}
+
+impl Context {
+    pub(crate) fn new(config: ConfigDir, json: bool, quiet: bool, no_input: bool) -> Self {
+        let here = surroundings::look(env);
+        Self {
+            store: Store::new(config.clone()),
+            config,
+            terminal: Terminal::new(&env),
+            may_ask: !no_input && !here.ci,
+            here,
+            user_agent: UserAgent::Browser,
+            json,
+            quiet,
+            program: "twg",
+        }
+    }
+
+    /// An environment variable that is set, not empty, and text.
+    pub(crate) fn env_text(&self, name: &str) -> Option<String> {
+        env(name)?.into_string().ok().filter(|text| !text.is_empty())
+    }
+
+    pub(crate) fn can_open_browser(&self) -> bool {
+        self.here.browser && !self.here.ci
+    }
+
+    /// Shows a line to the user, unless `--quiet`.
+    pub(crate) fn say(&mut self, line: &str) {
+        if !self.quiet {
+            self.terminal.line(line);
+        }
+    }
+
+    /// Shows a `✔` line to the user, unless `--quiet`.
+    pub(crate) fn achieved(&mut self, line: &str) {
+        if !self.quiet {
+            self.terminal.success(line);
+        }
+    }
+
+    /// Opens an address for the user. It stands on the screen already, so a failure is only a remark.
+    pub(crate) async fn open(&mut self, url: &str) {
+        match self.user_agent.clone() {
+            UserAgent::Browser => {
+                if let Err(reason) = browser::open(url, &env).await {
+                    self.say(&format!("  (No browser was opened: {reason})"));
+                }
+            }
+            UserAgent::SandboxApprover(base_url) => {
+                let url = url.to_owned();
+                // It ends with the login: either its last request is answered, or nobody listens.
+                std::thread::spawn(move || {
+                    // A login that is refused says so itself.
+                    let _ = crate::sandbox::approve(&url, &base_url);
+                });
+            }
+        }
+    }
+
+    /// The record of a connection, without its lock: reading needs none, because records are replaced
+    /// as a whole.
+    pub(crate) fn credential(
+        &self,
+        key: &ConnectionKey,
+    ) -> Result<Option<StoredCredential>, Failure> {
+        let path = self.config.record_path(key);
+        let failed = |error: &Error| {
+            let shown = self.config.display(&path);
+            let mut failure = Failure::from_core(&format!("Cannot use {shown}"), error);
+            if matches!(error, Error::Record(RecordError::Damaged(_))) {
+                failure.exit = Exit::AuthRequired;
+            }
+            failure.keeping("The file is unchanged.")
+        };
+        let record = self.store.load(&path).map_err(|error| failed(&Error::Store(error)))?;
+        let record = record.map(|record| StoredCredential::parse(record.expose()));
+        record.transpose().map_err(|error| failed(&Error::Record(error)))
+    }
+
+    /// The record and its access token, if the token still works.
+    pub(crate) fn live_token(
+        &self,
+        key: &ConnectionKey,
+    ) -> Result<(StoredCredential, Secret), Failure> {
+        let Some(credential) = self.credential(key)? else {
+            return Err(Failure::new(
+                Exit::AuthRequired,
+                "AUTH_REQUIRED",
+                format!("Not signed in to {}", key.provider()),
+            )
+            .or_hint(format!("Run `twg login{}` to sign in.", arguments(key))));
+        };
+        let expired = |what: String| {
+            Failure::new(Exit::AuthRequired, "AUTH_EXPIRED", what)
+                .or_hint(format!("Run `twg login{}` to sign in again.", arguments(key)))
+        };
+        let now = clock::now();
+        match (token_state(&credential, now), &credential.tokens) {
+            (TokenState::Fresh { .. } | TokenState::Due { .. }, Some(tokens)) => {
+                let token = tokens.access_token.clone();
+                Ok((credential, token))
+            }
+            (TokenState::Expired { expired_at }, _) => {
+                Err(expired(format!("The access token expired {} ago", now.since(expired_at)))
+                    .keeping("The login is kept as it is; this version cannot refresh it yet."))
+            }
+            _ => Err(expired(format!("Signed out of {}", key.provider()))),
+        }
+    }
+}
+
+/// How a connection is named behind a command: nothing for the usual one.
+pub(crate) fn arguments(key: &ConnectionKey) -> String {
+    let mut arguments = String::new();
+    if key.provider() != crate::providers::DEFAULT {
+        arguments = format!(" {}", key.provider());
+    }
+    if key.connection() != ConnectionKey::DEFAULT {
+        arguments = format!("{arguments} --connection {}", key.connection());
+    }
+    arguments
+}
+
+impl From<PromptError> for Failure {
+    fn from(error: PromptError) -> Self {
+        match error {
+            PromptError::Interrupted => Self::interrupted(),
+            other => Self::configuration(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Opening the user's browser. Never a web view: RFC 8252 section 8.12, "native apps MUST NOT use
+//! embedded user-agents".
+//!
+//! The address is one argument of one program, and no shell ever sees it. `TWG_BROWSER` and then
+//! `BROWSER` name the program; otherwise the operating system is asked. This does less than the crate
+//! `webbrowser` and more of what is needed here: it notices a launcher that fails, leaves no zombie,
+//! keeps secrets out of the browser's environment and Ctrl-C away from it.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use url::Url;
+
+use super::http::is_loopback;
+use super::platform;
+
+/// A launcher that fails does so at once. One that is still there is a browser in the foreground.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why no browser was opened. It is never a reason to stop: the address stands on the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoBrowser {
+    /// The address is not one to open.
+    Address,
+    /// There is no desktop here to open one on.
+    NoDisplay,
+    /// Each program that was tried is missing or failed.
+    Failed(Vec<String>),
+}
+
+impl fmt::Display for NoBrowser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => f.write_str("the address is not one to open"),
+            Self::NoDisplay => f.write_str("there is no desktop here"),
+            Self::Failed(tried) => write!(f, "these did not work: {}", tried.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for NoBrowser {}
+
+/// Opens the address in the user's browser, and returns once a launcher did it or still runs.
+///
+/// # Errors
+/// [`NoBrowser`].
+pub(crate) async fn open(
+    url: &str,
+    env: &impl Fn(&str) -> Option<OsString>,
+) -> Result<(), NoBrowser> {
+    if !may_be_opened(url) {
+        return Err(NoBrowser::Address);
+    }
+    let mut tried = Vec::new();
+    for candidate in candidates(url, env)? {
+        if launch(&candidate).await {
+            return Ok(());
+        }
+        let name = candidate.program.to_string_lossy();
+        tried.push(twg_core::text::inert(&name));
+    }
+    Err(NoBrowser::Failed(tried))
+}
+
+/// Only an address of the web, or of this very machine, and only of characters that mean nothing to
+/// any shell or launcher, should one be in between after all. Authorization requests have no others:
+/// what is put into them is percent-encoded.
+fn may_be_opened(url: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!&*+,=%".contains(&b);
+    if url.starts_with('-') || url.len() > 32 * 1024 || !url.bytes().all(plain) {
+        return false;
+    }
+    let Ok(parsed) = Url::parse(url) else { return false };
+    let is_web = parsed.scheme() == "https" && parsed.has_host();
+    (is_web || parsed.scheme() == "http" && is_loopback(&parsed))
+        // What was checked must be what is opened.
+        && url.starts_with(&format!("{}://", parsed.scheme()))
+        && parsed.username().is_empty()
+        && parsed.password().is_none()
+}
+
+/// A program and its arguments, the address among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Candidate {
+    program: OsString,
+    args: Vec<OsString>,
+}
+
+impl Candidate {
+    fn new(program: impl Into<OsString>, args: &[&str]) -> Self {
+        Self { program: program.into(), args: args.iter().map(OsString::from).collect() }
+    }
+}
+
+fn candidates(
+    url: &str,
+    env: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<Candidate>, NoBrowser> {
+    for name in ["TWG_BROWSER", "BROWSER"] {
+        if let Some(value) = env(name).filter(|value| !value.is_empty()) {
+            // Whoever chose a browser does not want another one.
+            return Ok(chosen(&value, url));
+        }
+    }
+    platform_candidates(url, env)
+}
+
+/// What `BROWSER` asks for: alternatives separated by `:`, each a program and its arguments separated
+/// by spaces, with `%s` for the address (`%c` for `:`, `%%` for `%`). There is no quoting, but a value
+/// that is the path of a file as a whole is that file. RUSTSEC-2026-0257 is about doing it the other
+/// way round: here the words are split first, so that the address stays within its word.
+fn chosen(value: &OsStr, url: &str) -> Vec<Candidate> {
+    if Path::new(value).is_file() {
+        return vec![Candidate::new(value, &[url])];
+    }
+    let Some(value) = value.to_str() else { return Vec::new() };
+    let alternatives: Vec<_> = if cfg!(windows) { vec![value] } else { value.split(':').collect() };
+    let candidate = |alternative: &str| {
+        let mut words = alternative.split_ascii_whitespace();
+        let program = words.next()?;
+        let mut has_url = false;
+        let mut args: Vec<OsString> =
+            words.map(|word| expanded(word, url, &mut has_url).into()).collect();
+        if !has_url {
+            args.push(url.into());
+        }
+        Some(Candidate { program: program.into(), args })
+    };
+    alternatives.into_iter().filter_map(candidate).collect()
+}
+
+fn expanded(word: &str, url: &str, has_url: &mut bool) -> String {
+    let mut expanded = String::with_capacity(word.len() + url.len());
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('%') {
+        expanded.push_str(before);
+        let value = match after.chars().next() {
+            Some('s') => {
+                *has_url = true;
+                url
+            }
+            Some('c') => ":",
+            Some('%') => "%",
+            _ => {
+                expanded.push('%');
+                rest = after;
+                continue;
+            }
+        };
+        expanded.push_str(value);
+        rest = after.get(1..).unwrap_or_default();
+    }
+    expanded + rest
+}
+
+#[cfg(target_os = "macos")]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on other systems")]
+fn platform_candidates(
+    url: &str,
+    _: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<Candidate>, NoBrowser> {
+    Ok(vec![Candidate::new("/usr/bin/open", &[url])])
+}
+
+#[cfg(windows)]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on other systems")]
+fn platform_candidates(
+    url: &str,
+    env: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<Candidate>, NoBrowser> {
+    // `start` would be cmd.exe, to which an `&` means something.
+    let system = env("SystemRoot").unwrap_or_else(|| "C:\\Windows".into());
+    let rundll = Path::new(&system).join("System32").join("rundll32.exe");
+    Ok(vec![Candidate::new(rundll, &["url.dll,FileProtocolHandler", url])])
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn platform_candidates(
+    url: &str,
+    env: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<Candidate>, NoBrowser> {
+    let set = |name| env(name).is_some_and(|value| !value.is_empty());
+    let mut candidates = Vec::new();
+    if set("WSL_DISTRO_NAME") || set("WSL_INTEROP") {
+        // The browser of the Windows around it. `explorer.exe` would open a folder instead if the
+        // address has a query; PowerShell would have to be told the address in its own language.
+        let protocol = "url.dll,FileProtocolHandler";
+        candidates.extend([
+            Candidate::new("wslview", &[url]),
+            Candidate::new("rundll32.exe", &[protocol, url]),
+            Candidate::new("/mnt/c/Windows/System32/rundll32.exe", &[protocol, url]),
+        ]);
+    }
+    // Without a desktop these would start a text browser, or wait for one that never comes.
+    if set("DISPLAY") || set("WAYLAND_DISPLAY") {
+        candidates.extend([
+            Candidate::new("xdg-open", &[url]),
+            Candidate::new("gio", &["open", url]),
+            Candidate::new("sensible-browser", &[url]),
+        ]);
+    }
+    if candidates.is_empty() { Err(NoBrowser::NoDisplay) } else { Ok(candidates) }
+}
+
+/// Whether the program did it, or is still at it. Then a thread waits for it, so that it does not
+/// remain as a zombie.
+async fn launch(candidate: &Candidate) -> bool {
+    let mut command = Command::new(&candidate.program);
+    command.args(&candidate.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
+        command.env_remove(name);
+    }
+    platform::detach(&mut command);
+    let Ok(mut child) = command.spawn() else { return false };
+    let (done, exit) = tokio::sync::oneshot::channel();
+    let waiter = std::thread::Builder::new().name("browser".to_owned()).spawn(move || {
+        // Nobody listens any more if it stayed.
+        let _ = done.send(child.wait());
+    });
+    if waiter.is_err() {
+        return true;
+    }
+    match tokio::time::timeout(GRACE, exit).await {
+        Ok(Ok(Ok(status))) => status.success(),
+        Ok(_) => false,
+        Err(_) => true,
+    }
+}
+
+/// Whether a variable holds a credential of ours.
+fn is_secret(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_ascii_uppercase();
+    name.starts_with("TWG_")
+        && ["TOKEN", "SECRET", "PASSWORD", "KEY"].iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::store::tests::scratch_dir;
+    use super::*;
+
+    const URL: &str = "https://auth.example.com/authorize?a=1&b=%20x";
+
+    fn args(value: &str) -> Vec<String> {
+        chosen(OsStr::new(value), URL)
+            .into_iter()
+            .map(|c| {
+                let words = std::iter::once(&c.program).chain(&c.args);
+                words.map(|w| w.to_str().unwrap()).collect::<Vec<_>>().join("|")
+            })
+            .collect()
+    }
+
+    /// A43 and the incidents mcp-remote CVE-2025-6514, go-gh CVE-2025-48938 and oidc-agent 5.3.8.
+    #[test]
+    fn only_addresses_of_the_web_are_opened() {
+        for url in [
+            URL,
+            "https://example.com",
+            "http://127.0.0.1:80/x",
+            "http://localhost:1/",
+            "http://[::1]:1/",
+        ] {
+            assert!(may_be_opened(url), "{url}");
+        }
+        for url in [
+            "",
+            "--version",
+            "-https://example.com",
+            "http://example.com/",
+            "http://127.0.0.1.example.com/",
+            "HTTPS://example.com/",
+            "https:example.com",
+            "https:/example.com",
+            " https://example.com/",
+            "https://example.com/ x",
+            "https://example.com/\n",
+            "https://example.com/\0",
+            "https://example.com/\u{9b}",
+            "https://example.com/é",
+            "https://user:pass@example.com/",
+            "https://user@example.com/",
+            "https://example.com/$(id)",
+            "https://example.com/`id`",
+            "https://example.com/\"&calc",
+            "https://example.com/'x'",
+            "https://example.com/;x",
+            "https://example.com/|x",
+            "https://example.com/^x",
+            "https://example.com/<x>",
+            "https://example.com\\@evil.example",
+            "file:///etc/passwd",
+            "\\\\server\\share",
+            "//example.com/",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "ms-settings:x",
+            "vscode://x/y",
+            "https://",
+        ] {
+            assert!(!may_be_opened(url), "{url}");
+        }
+    }
+
+    /// Incident RUSTSEC-2026-0257: the address stays one argument.
+    #[test]
+    fn browser_is_split_into_words_before_the_address_is_put_in() {
+        assert_eq!(args("firefox"), [format!("firefox|{URL}")]);
+        assert_eq!(args("x %s"), [format!("x|{URL}")]);
+        assert_eq!(args("x --new  --url=%s y"), [format!("x|--new|--url={URL}|y")]);
+        assert_eq!(args("a:b -c %s::"), [format!("a|{URL}"), format!("b|-c|{URL}")]);
+        assert_eq!(args("x %%s %c %d %"), [format!("x|%s|:|%d|%|{URL}")]);
+        assert_eq!(args("  "), [""; 0]);
+        let spaced = chosen(OsStr::new("x %s"), "https://e/a b");
+        assert_eq!(spaced[0].args, ["https://e/a b"]);
+    }
+
+    #[test]
+    fn a_path_with_spaces_is_one_program() {
+        let dir = scratch_dir();
+        let path = dir.path().join("my browser");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(chosen(path.as_os_str(), URL), [Candidate::new(&path, &[URL])]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_choice_of_the_user_goes_first_and_a_desktop_is_needed() {
+        let programs = |vars: &[(&str, &str)]| {
+            let env = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| v.into());
+            candidates(URL, &env).map(|found| {
+                found.iter().map(|c| c.program.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(programs(&[("TWG_BROWSER", "a"), ("BROWSER", "b")]).unwrap(), ["a"]);
+        assert_eq!(programs(&[("TWG_BROWSER", ""), ("BROWSER", "b")]).unwrap(), ["b"]);
+        assert_eq!(programs(&[]), Err(NoBrowser::NoDisplay));
+        assert_eq!(programs(&[("DISPLAY", "")]), Err(NoBrowser::NoDisplay));
+        let desktop = ["xdg-open", "gio", "sensible-browser"];
+        assert_eq!(programs(&[("DISPLAY", ":0")]).unwrap(), desktop);
+        assert_eq!(programs(&[("WAYLAND_DISPLAY", "wayland-0")]).unwrap(), desktop);
+        assert_eq!(programs(&[("WSL_DISTRO_NAME", "Debian")]).unwrap()[0], "wslview");
+    }
+
+    #[test]
+    fn secrets_are_told_apart() {
+        let secrets = [
+            "TWG_TOKEN",
+            "TWG_OAUTH_ACCESS_TOKEN",
+            "TWG_BBC_TOKEN",
+            "TWG_CLIENT_SECRET",
+            "twg_token",
+        ];
+        assert!(secrets.iter().all(|name| is_secret(OsStr::new(name))));
+        assert!(
+            !["TWG_BROWSER", "TWG_CONFIG_DIR", "GITHUB_TOKEN"]
+                .iter()
+                .any(|n| is_secret(OsStr::new(n)))
+        );
+    }
+
+    /// A program that runs this shell script, which gets the address as `$1`.
+    fn script(dir: &Path, name: &str, text: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let path = dir.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn open_with(browser: &str) -> Result<(), NoBrowser> {
+        let env = |name: &str| (name == "BROWSER").then(|| OsString::from(browser));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(open(URL, &env))
+    }
+
+    #[test]
+    fn a_launcher_that_fails_is_followed_by_the_next_one() {
+        let dir = scratch_dir();
+        let told = dir.path().join("told");
+        let bad = script(dir.path(), "bad", "exit 3");
+        let good =
+            script(dir.path(), "good", &format!("printf '%s\\n' \"$@\" > {}", told.display()));
+        open_with(&format!("/nowhere/x:{bad}:{good} --flag")).unwrap();
+        assert_eq!(std::fs::read_to_string(&told).unwrap(), format!("--flag\n{URL}\n"));
+        let error = open_with(&format!("/nowhere/x:{bad}")).unwrap_err();
+        assert_eq!(error, NoBrowser::Failed(vec!["/nowhere/x".to_owned(), bad]));
+    }
+
+    #[test]
+    fn a_browser_in_the_foreground_holds_nobody_up_and_leaves_no_zombie() {
+        let dir = scratch_dir();
+        let pid = dir.path().join("pid");
+        let text = format!("echo $$ > {}; exec sleep 3", pid.display());
+        let begun = Instant::now();
+        open_with(&script(dir.path(), "stays", &text)).unwrap();
+        assert!(begun.elapsed() < Duration::from_millis(2900), "{:?}", begun.elapsed());
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let process = format!("/proc/{}", pid.trim());
+        // A process group of its own: the terminal's Ctrl-C does not reach it.
+        let stat = std::fs::read_to_string(format!("{process}/stat")).unwrap();
+        let group = stat.rsplit_once(") ").unwrap().1.split(' ').nth(2).unwrap();
+        assert_eq!(group, pid.trim());
+        for fd in 0..3 {
+            let target = std::fs::read_link(format!("{process}/fd/{fd}")).unwrap();
+            assert_eq!(target, Path::new("/dev/null"));
+        }
+        let gone = || !Path::new(&process).exists();
+        while !gone() && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(gone());
+    }
+}

@@ -1,0 +1,119 @@
+//! The wall clock, and waiting for it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use twg_core::time::{Span, UnixTime};
+
+use super::platform;
+
+/// Timers stop while the machine sleeps, so that the clock is looked at again after this time.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+
+/// How often a waiting person sees that something happens.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The time now. A clock before 1970 shows 1970.
+pub(crate) fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Waits until the clock shows `deadline`, and no longer than that seems to be now, for clocks are
+/// set back. `on_tick` hears how long it still takes, at once and then every second.
+pub(crate) async fn wait_until(deadline: UnixTime, on_tick: impl FnMut(Span)) {
+    let start = platform::uptime();
+    let clocks = Clocks { now, elapsed: || platform::uptime().saturating_sub(start), tick: TICK };
+    clocks.wait_until(deadline, on_tick).await;
+}
+
+/// How long it is until then, for a timer that must not outlast it much.
+pub(crate) fn until(deadline: UnixTime) -> Duration {
+    Duration::from_millis(deadline.since(now()).as_millis())
+}
+
+/// `work`, or `None` if the deadline passes first. Unlike a bare timer, it takes suspend into account.
+pub(crate) async fn before<T>(deadline: UnixTime, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        result = work => Some(result),
+        () = wait_until(deadline, |_| ()) => None,
+    }
+}
+
+struct Clocks<N, E> {
+    now: N,
+    elapsed: E,
+    tick: Duration,
+}
+
+impl<N: Fn() -> UnixTime, E: Fn() -> Duration> Clocks<N, E> {
+    async fn wait_until(&self, deadline: UnixTime, mut on_tick: impl FnMut(Span)) {
+        let longest = Duration::from_millis(deadline.since((self.now)()).as_millis());
+        loop {
+            let by_wall = Duration::from_millis(deadline.since((self.now)()).as_millis());
+            let left = by_wall.min(longest.saturating_sub((self.elapsed)()));
+            if left.is_zero() {
+                return;
+            }
+            on_tick(Span::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
+            tokio::time::sleep(left.min(self.tick).min(LONGEST_NAP)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    fn run(future: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(
+            async { tokio::time::timeout(Duration::from_secs(10), future).await.unwrap() },
+        );
+    }
+
+    /// Waits for one hour on clocks that the test moves by one step per tick.
+    fn ticks(wall_step: i64, mono_step: u64) -> Vec<u64> {
+        let (wall, mono) = (Cell::new(1_000_000_000_i64), Cell::new(0_u64));
+        let seen = RefCell::new(Vec::new());
+        let clocks = Clocks {
+            now: || UnixTime::from_millis(wall.get().unsigned_abs()),
+            elapsed: || Duration::from_millis(mono.get()),
+            tick: Duration::from_millis(1),
+        };
+        let deadline = UnixTime::from_millis(1_000_000_000 + 3_600_000);
+        run(clocks.wait_until(deadline, |left| {
+            seen.borrow_mut().push(left.as_secs());
+            wall.set(wall.get() + wall_step);
+            mono.set(mono.get() + mono_step);
+        }));
+        seen.into_inner()
+    }
+
+    #[test]
+    fn both_clocks_agree() {
+        assert_eq!(ticks(1_200_000, 1_200_000), [3600, 2400, 1200]);
+    }
+
+    /// A63: the machine slept, or somebody set the clock forward.
+    #[test]
+    fn a_clock_that_jumps_forward_ends_the_wait() {
+        assert_eq!(ticks(7_200_000, 1_000), [3600]);
+    }
+
+    /// A63: a clock that was set back does not make the wait longer than it was.
+    #[test]
+    fn a_clock_that_is_set_back_does_not_prolong_the_wait() {
+        assert_eq!(ticks(-100_000, 1_800_000), [3600, 1800]);
+    }
+
+    #[test]
+    fn the_past_needs_no_waiting() {
+        run(wait_until(UnixTime::EPOCH, |_| panic!("a tick")));
+        run(async {
+            assert_eq!(before(now(), std::future::pending::<()>()).await, None);
+            assert_eq!(before(now().plus(Span::from_secs(5)), async { 7 }).await, Some(7));
+        });
+    }
+}

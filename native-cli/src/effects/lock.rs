@@ -1,0 +1,242 @@
+//! The exclusive lock of one connection.
+//!
+//! It is a kernel lock on a file beside the record. The kernel releases it when its holder dies, in
+//! whatever way, so that a lock is never "stale" and never broken; and the file is never removed, so
+//! that all who wait, wait for the same one.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use twg_core::flow::{LockError, StoreErrorKind};
+use twg_core::text::inert;
+use twg_core::time::UnixTime;
+
+use super::store::{Store, describe};
+use super::{clock, platform};
+
+/// The first and the longest pause between two tries. The kernel's own queue would need a thread
+/// that blocks and cannot be told to stop; fifty milliseconds are nothing beside the request that
+/// the holder is waiting for.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// A held lock. Dropping it, or dying, releases it.
+#[derive(Debug)]
+#[must_use = "a lock that is dropped is released"]
+pub(crate) struct Lock {
+    /// Closing it is what releases the lock.
+    _file: File,
+}
+
+/// Takes the lock in this file, waiting for it until the deadline. `name` is what others are told
+/// who holds it.
+///
+/// # Errors
+/// [`LockError`]. Dropping the future stops the waiting.
+pub(crate) async fn acquire(
+    store: &Store,
+    path: &Path,
+    name: &str,
+    deadline: UnixTime,
+) -> Result<Lock, LockError> {
+    store.prepare_dir(path).map_err(LockError::Unusable)?;
+    let unusable = |error: io::Error| LockError::Unusable(store.failed(path, &error));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut file = open(store, path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                if is_still_there(&file, path) {
+                    // Only for people. A full disk must not keep anybody from the lock.
+                    let _ = sign(&mut file, name);
+                    return Ok(Lock { _file: file });
+                }
+                // Somebody removed the file in between (an uninstall). A lock on a file without a
+                // name excludes nobody.
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {}
+            Err(std::fs::TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let left = clock::until(deadline);
+        if left.is_zero() {
+            return Err(LockError::TimedOut { holder: holder(&mut file) });
+        }
+        tokio::time::sleep(jittered(pause).min(left)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn open(store: &Store, path: &Path) -> Result<File, LockError> {
+    let unusable = |error: io::Error| {
+        let refused = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        LockError::Unusable(if refused {
+            store.error(StoreErrorKind::CannotCreate, path, "it is a symbolic link; remove it")
+        } else {
+            store.failed(path, &error)
+        })
+    };
+    let file = platform::open_lock(path).map_err(unusable)?;
+    let metadata = file.metadata().map_err(unusable)?;
+    platform::check_own_file(&metadata).map_err(|unfit| {
+        LockError::Unusable(store.error(StoreErrorKind::CannotCreate, path, &describe(unfit)))
+    })?;
+    Ok(file)
+}
+
+fn is_still_there(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(held), Ok(named)) => platform::same_file(&held, &named),
+        _ => false,
+    }
+}
+
+fn sign(file: &mut File, name: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(format!("{} {name}\n", std::process::id()).as_bytes())
+}
+
+fn holder(file: &mut File) -> Option<String> {
+    let mut text = [0; 200];
+    file.rewind().ok()?;
+    let length = file.read(&mut text).ok()?;
+    let text = String::from_utf8_lossy(text.get(..length)?);
+    let line = text.lines().next()?.trim();
+    (!line.is_empty()).then(|| inert(line))
+}
+
+/// Half of a pause up to the whole of it, so that those who wait do not all come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use twg_core::time::Span;
+
+    use super::super::store::tests::{scratch_dir, store_in};
+    use super::*;
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    fn within(millis: u64) -> UnixTime {
+        clock::now().plus(Span::from_millis(millis))
+    }
+
+    #[test]
+    fn excludes_and_names_the_holder_until_it_is_dropped() {
+        let dir = scratch_dir();
+        let (store, path) = (store_in(dir.path()), dir.path().join("auth.conf.lock"));
+        run(async {
+            let held = acquire(&store, &path, "twg login", within(0)).await.unwrap();
+            let begun = std::time::Instant::now();
+            let error = acquire(&store, &path, "twg api", within(120)).await.unwrap_err();
+            assert!(begun.elapsed() >= Duration::from_millis(110), "{:?}", begun.elapsed());
+            let holder = Some(format!("{} twg login", std::process::id()));
+            assert_eq!(error, LockError::TimedOut { holder });
+            drop(held);
+            drop(acquire(&store, &path, "twg api", within(0)).await.unwrap());
+        });
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            format!("{} twg api\n", std::process::id())
+        );
+    }
+
+    #[test]
+    fn many_who_wait_get_it_one_at_a_time() {
+        static INSIDE: AtomicU32 = AtomicU32::new(0);
+        static DONE: AtomicU32 = AtomicU32::new(0);
+        let dir = scratch_dir();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let (store, path) = (store_in(dir.path()), dir.path().join("x.lock"));
+                    for _ in 0..5 {
+                        run(async {
+                            let _held = acquire(&store, &path, "t", within(20_000)).await.unwrap();
+                            assert_eq!(INSIDE.fetch_add(1, Ordering::SeqCst), 0);
+                            std::thread::yield_now();
+                            INSIDE.fetch_sub(1, Ordering::SeqCst);
+                            DONE.fetch_add(1, Ordering::SeqCst);
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(DONE.load(Ordering::SeqCst), 40);
+    }
+
+    /// Incidents: filelock CVE-2025-68146 (a symlink is followed, and what it shows truncated).
+    #[test]
+    fn refuses_what_is_not_a_plain_file() {
+        let dir = scratch_dir();
+        let store = store_in(dir.path());
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let link = dir.path().join("link.lock");
+        symlink(&victim, &link).unwrap();
+        let directory = dir.path().join("dir.lock");
+        std::fs::create_dir(&directory).unwrap();
+        let fifo = dir.path().join("fifo.lock");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        for path in [&link, &directory, &fifo] {
+            let error = run(acquire(&store, path, "t", within(0))).unwrap_err();
+            assert!(matches!(error, LockError::Unusable(_)), "{path:?}: {error:?}");
+        }
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    }
+
+    /// A lock on a file that was removed meanwhile would exclude nobody.
+    #[test]
+    fn a_removed_lock_file_is_not_held() {
+        let dir = scratch_dir();
+        let (store, path) = (store_in(dir.path()), dir.path().join("x.lock"));
+        run(async {
+            let first = acquire(&store, &path, "a", within(0)).await.unwrap();
+            let waiting = async {
+                let lock = acquire(&store, &path, "b", within(5000)).await.unwrap();
+                assert!(is_still_there(&lock._file, &path));
+            };
+            let removing = async {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                std::fs::remove_file(&path).unwrap();
+                drop(first);
+            };
+            tokio::join!(waiting, removing);
+        });
+    }
+
+    #[test]
+    fn what_a_lock_file_says_is_inert() {
+        let dir = scratch_dir();
+        let path = dir.path().join("x.lock");
+        std::fs::write(&path, "12 \x1b[2Jtwg\nmore").unwrap();
+        let text = holder(&mut File::open(&path).unwrap()).unwrap();
+        assert!(
+            text.starts_with("12 ") && text.ends_with("twg") && !text.contains('\x1b'),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! What the flows of the core ask for, done for real: one file per effect.
+//!
+//! Nothing here knows a protocol, and nothing here decides what a failure means: each part reports
+//! it in the core's words ([`twg_core::flow`]) and cleans up after itself when it is dropped.
+
+pub(crate) mod browser;
+pub(crate) mod client_form;
+pub(crate) mod clock;
+pub(crate) mod entropy;
+pub(crate) mod hardening;
+pub(crate) mod http;
+pub(crate) mod interrupt;
+mod local_server;
+pub(crate) mod lock;
+pub(crate) mod loopback;
+mod platform;
+pub(crate) mod store;
+pub(crate) mod terminal;

@@ -1,0 +1,244 @@
+//! Linux, macOS and their like.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{Typing, Unfit};
+
+/// Opens a file for reading. A symlink is refused (`ELOOP`), and a FIFO does not block.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    OpenOptions::new().read(true).custom_flags(bits(flags)).open(path)
+}
+
+/// Creates a new file that only its owner can read, from its first moment.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let flags = bits(OFlags::NOFOLLOW | OFlags::CLOEXEC);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path)?;
+    // The umask can only have narrowed it (0277 makes it unwritable for the next writer), while a
+    // default ACL of the directory replaces the umask altogether.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Opens a lock file, creating it if there is none. It is never truncated and never followed.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(bits(flags))
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if check_own_file(&metadata).is_ok() && metadata.mode() & 0o7777 != 0o600 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+/// Whether this is a regular file of this user.
+pub(crate) fn check_own_file(metadata: &Metadata) -> Result<(), Unfit> {
+    if metadata.is_file() { check_owner(metadata) } else { Err(Unfit::Kind) }
+}
+
+/// Makes one directory that only its owner can enter, from its first moment.
+pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    // As with files: an odd umask can have narrowed it too far.
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
+/// Checks that this directory belongs to this user, and takes the access of all others away.
+/// A symlink to such a directory will do: the check is made on what was opened.
+pub(crate) fn claim_dir(path: &Path) -> io::Result<Result<(), Unfit>> {
+    let flags = bits(OFlags::DIRECTORY | OFlags::CLOEXEC);
+    let dir = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = dir.metadata()?;
+    if let Err(unfit) = check_owner(&metadata) {
+        return Ok(Err(unfit));
+    }
+    let mode = metadata.mode() & 0o7777;
+    // Never wider: whoever took the right to write from themselves meant it.
+    if mode & 0o077 != 0 {
+        dir.set_permissions(Permissions::from_mode(mode & 0o7700))?;
+    }
+    Ok(Ok(()))
+}
+
+fn check_owner(metadata: &Metadata) -> Result<(), Unfit> {
+    let owner = metadata.uid();
+    if owner == rustix::process::geteuid().as_raw() { Ok(()) } else { Err(Unfit::Foreign(owner)) }
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    match File::open(path)?.sync_all() {
+        // Some file systems (9p, CIFS, some FUSE) cannot do it and need not: they say EINVAL.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput) => Ok(()),
+        result => result,
+    }
+}
+
+/// Reserves space, so that writing this much later cannot find the disk full.
+pub(crate) fn reserve(mut file: &File, bytes: u32) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(file, FallocateFlags::empty(), 0, u64::from(bytes)) {
+            Ok(()) => return Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    io::copy(&mut io::repeat(0).take(u64::from(bytes)), &mut file).map(drop)
+}
+
+/// Renames atomically, unless something has that name already (`AlreadyExists`).
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    {
+        use rustix::fs::renameat_with;
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Not every file system can do it (NFS, for one). A second name can, as below.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            result => return Ok(result?),
+        }
+    }
+    std::fs::hard_link(from, to)?;
+    std::fs::remove_file(from)
+}
+
+/// Whether this one file is a mount, as containers have them: it can be written, but not replaced.
+pub(crate) fn is_mount_point(path: &Path) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let mount = |path| {
+            statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::MNT_ID)
+                .ok()
+                .filter(|found| found.stx_mask & StatxFlags::MNT_ID.bits() != 0)
+                .map(|found| found.stx_mnt_id)
+        };
+        let (file, dir) = (mount(path), path.parent().and_then(mount));
+        file.is_some() && dir.is_some() && file != dir
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+/// Whether both are the same file on the disk.
+pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Binds a loopback address that no other program has bound, and none can bind too. On Unix that is
+/// what binding means as long as `SO_REUSEPORT` is not set; std sets `SO_REUSEADDR`, which here only
+/// lets a port be used again right after it was closed.
+pub(crate) fn bind_exclusively(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+}
+
+/// Keeps the terminal's Ctrl-C from reaching the program.
+pub(crate) fn detach(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// Time since some fixed moment, going on while the machine sleeps.
+pub(crate) fn uptime() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+    // On macOS this is the clock that goes on during sleep.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    let time = clock_gettime(CLOCK);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
+}
+
+/// The terminal that this process belongs to, while a question is asked there. Dropping it puts
+/// everything back.
+#[derive(Debug)]
+pub(crate) struct Tty {
+    file: File,
+    before: Option<Termios>,
+}
+
+impl Tty {
+    /// Opens the terminal. It is opened anew, so that reading without blocking concerns nobody else.
+    pub(crate) fn open(typing: Typing) -> io::Result<Self> {
+        let flags = OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let path = "/dev/tty";
+        let file =
+            OpenOptions::new().read(true).write(true).custom_flags(bits(flags)).open(path)?;
+        let mut tty = Self { file, before: None };
+        if typing == Typing::Hidden {
+            let before = rustix::termios::tcgetattr(&tty.file)?;
+            let mut hidden = before.clone();
+            hidden.local_modes -=
+                LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+            hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+            hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+            rustix::termios::tcsetattr(&tty.file, OptionalActions::Now, &hidden)?;
+            tty.before = Some(before);
+        }
+        Ok(tty)
+    }
+
+    /// Shows text there.
+    pub(crate) fn show(&mut self, mut text: &[u8]) -> io::Result<()> {
+        while !text.is_empty() {
+            match self.file.write(text) {
+                Ok(n) => text = text.get(n..).unwrap_or_default(),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was typed since the last call; `WouldBlock` if nothing was. While typing is shown, it
+    /// comes line by line.
+    pub(crate) fn typed(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // Flush: the rest of a pasted text must not become the shell's next command.
+            let _ = rustix::termios::tcsetattr(&self.file, OptionalActions::Flush, before);
+        }
+    }
+}
+
+fn bits(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}

@@ -1,0 +1,435 @@
+//! The record store: whole files, replaced atomically and durably, readable by their owner only.
+//!
+//! Everything goes through open descriptors: a file is opened without following symlinks and then
+//! judged by what was opened, never by what its name meant a moment earlier.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use twg_core::credential::Generation;
+use twg_core::flow::{StoreError, StoreErrorKind};
+use twg_core::secret::Secret;
+use zeroize::Zeroizing;
+
+use super::platform::{self, Unfit};
+use crate::config_dir::ConfigDir;
+
+/// A larger record is not one of ours.
+const MAX_RECORD_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What a preflight proves that there is room for: a record with the largest tokens seen.
+pub(crate) const PREFLIGHT_BYTES: u32 = 64 * 1024;
+
+/// A file that a preflight left behind is one of a dead process after this time.
+const STALE_PROBE: Duration = Duration::from_secs(3600);
+
+/// The files of one configuration directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    config: ConfigDir,
+}
+
+/// What a caller knows of the record that it replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Nothing: the last writer wins. For files that are not connections.
+    Anything,
+    /// The caller holds the lock, under which it read this generation; `None` if it found no record
+    /// or none that could be read.
+    Generation(Option<Generation>),
+}
+
+impl Store {
+    /// The store in this directory, which need not exist.
+    pub(crate) const fn new(config: ConfigDir) -> Self {
+        Self { config }
+    }
+
+    /// The content of a file, or `None` if there is none.
+    ///
+    /// Bytes that are not UTF-8 come as U+FFFD. Such a file then cannot be a record, because each is
+    /// ASCII-compatible JSON that twg wrote: whoever parses it finds it damaged, and sets it aside
+    /// unchanged.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::CannotRead`] if it is not a regular file, larger than 4 MiB, or unreadable.
+    pub(crate) fn load(&self, path: &Path) -> Result<Option<Secret>, StoreError> {
+        let file = match platform::open_to_read(path) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => match self.locate(path) {
+                // It is a symlink that may be followed.
+                Ok(real) if real != path => {
+                    platform::open_to_read(&real).map_err(|e| self.cannot_read(path, &e))?
+                }
+                Ok(_) => return Err(self.cannot_read(path, &error)),
+                Err(refused) => {
+                    return Err(StoreError { kind: StoreErrorKind::CannotRead, ..refused });
+                }
+            },
+        };
+        let metadata = file.metadata().map_err(|e| self.cannot_read(path, &e))?;
+        let refuse = |detail: &str| self.error(StoreErrorKind::CannotRead, path, detail);
+        if !metadata.is_file() {
+            return Err(refuse("it is not a regular file"));
+        }
+        let size = metadata.len();
+        if size > MAX_RECORD_BYTES {
+            return Err(refuse("it is larger than 4 MiB, so it is not a record"));
+        }
+        // One allocation of the right size, so that no copy of a token is left behind.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+        (&file)
+            .take(MAX_RECORD_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| self.cannot_read(path, &e))?;
+        Ok(Some(Secret::new(String::from_utf8(bytes).unwrap_or_else(|error| {
+            let bytes = Zeroizing::new(error.into_bytes());
+            String::from_utf8_lossy(&bytes).into_owned()
+        }))))
+    }
+
+    /// Replaces a file atomically, and returns once the new bytes and their name are on the disk.
+    /// Whatever happens, there is a whole file under that name, the old one or the new one.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; the old file is unchanged then, except that it may be the new one already
+    /// if only making the name durable failed.
+    pub(crate) fn replace(
+        &self,
+        path: &Path,
+        expected: Expected,
+        bytes: &Secret,
+    ) -> Result<(), StoreError> {
+        let place = self.prepare(path)?;
+        if let Expected::Generation(expected) = expected {
+            self.check_generation(path, expected)?;
+            self.sweep(&place);
+        }
+        let mut temporary = self.create_beside(&place, "tmp")?;
+        temporary.file.write_all(bytes.expose().as_bytes()).map_err(|e| self.failed(path, &e))?;
+        temporary.file.sync_all().map_err(|e| self.failed(path, &e))?;
+        temporary.rename(&place).map_err(|e| self.failed(path, &e))?;
+        self.sync_parent(&place)
+    }
+
+    /// Proves that a record of 64 KiB could be stored: reserves the space, makes it durable, moves it
+    /// and removes it, by the same calls that [`Store::replace`] makes.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]. Nothing is left behind.
+    pub(crate) fn preflight(&self, path: &Path) -> Result<(), StoreError> {
+        let place = self.prepare(path)?;
+        if platform::is_mount_point(&place) {
+            return Err(self.failed(path, &io::ErrorKind::ResourceBusy.into()));
+        }
+        let mut probe = self.create_beside(&place, "probe")?;
+        platform::reserve(&probe.file, PREFLIGHT_BYTES).map_err(|e| self.failed(path, &e))?;
+        probe.file.sync_all().map_err(|e| self.failed(path, &e))?;
+        let elsewhere = self.temporary_name(&place, "probe")?;
+        probe.rename(&elsewhere).map_err(|e| self.failed(path, &e))?;
+        let moved = RemoveOnDrop(elsewhere);
+        self.sync_parent(&place)?;
+        drop(moved);
+        Ok(())
+    }
+
+    /// Removes a file, and returns once that is durable. A file that is not there is removed.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; the file is still there then.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        let is_link = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata.is_symlink(),
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(self.failed(path, &error)),
+        };
+        if is_link {
+            // Not only the link: what shall go is what it shows.
+            let real = self.locate(path)?;
+            if real != path {
+                self.remove_one(&real)?;
+            }
+        }
+        self.remove_one(path)
+    }
+
+    fn remove_one(&self, path: &Path) -> Result<(), StoreError> {
+        match fs::remove_file(path) {
+            Ok(()) => self.sync_parent(path),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(self.failed(path, &error)),
+        }
+    }
+
+    /// Moves a file that cannot be read out of the way, unchanged, to a name that says when; returns
+    /// that place, for people. Nothing is ever overwritten. Of a symlink it is the link that moves.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; the file is where it was then.
+    pub(crate) fn set_aside(&self, path: &Path) -> Result<String, StoreError> {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let stem = suffixed(path, &format!(".damaged-{}", now.replace(['-', ':'], "")));
+        for n in 1_u32..=1000 {
+            let place = if n == 1 { stem.clone() } else { suffixed(&stem, &format!("-{n}")) };
+            match platform::rename_new(path, &place) {
+                Ok(()) => {
+                    self.sync_parent(path)?;
+                    return Ok(self.config.display(&place));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(self.failed(path, &error)),
+            }
+        }
+        Err(self.error(StoreErrorKind::CannotCreate, &stem, "there are too many of them already"))
+    }
+
+    /// Creates the directory of this file if need be, all of it private, and returns its path.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::CannotCreate`], also if somebody else owns the directory.
+    pub(crate) fn prepare_dir(&self, path: &Path) -> Result<(), StoreError> {
+        let root = self.config.path();
+        let parent = path.parent().unwrap_or(root);
+        let below = parent.strip_prefix(root).unwrap_or(Path::new(""));
+        let mut dir = root.to_owned();
+        self.claim(&dir)?;
+        for name in below {
+            dir.push(name);
+            self.claim(&dir)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure of one directory of ours. Those above the configuration directory are created
+    /// private too if they are missing, but never changed.
+    fn claim(&self, dir: &Path) -> Result<(), StoreError> {
+        let mut claimed = platform::claim_dir(dir);
+        if claimed.as_ref().is_err_and(is_absent) {
+            self.make_dir(dir)?;
+            claimed = platform::claim_dir(dir);
+        }
+        match claimed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(unfit)) => Err(self.error(StoreErrorKind::CannotCreate, dir, &describe(unfit))),
+            Err(error) => Err(self.failed(dir, &error)),
+        }
+    }
+
+    fn make_dir(&self, dir: &Path) -> Result<(), StoreError> {
+        if let Some(parent) = dir.parent()
+            && fs::metadata(parent).is_err_and(|e| is_absent(&e))
+        {
+            self.make_dir(parent)?;
+        }
+        match platform::make_private_dir(dir) {
+            Ok(()) => self.sync_parent(dir),
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.failed(dir, &error)),
+        }
+    }
+
+    /// Gets the directory ready, and says which file to replace there.
+    fn prepare(&self, path: &Path) -> Result<PathBuf, StoreError> {
+        self.prepare_dir(path)?;
+        self.locate(path)
+    }
+
+    /// The file that a path means: itself, unless it is a symlink to a regular file of this user.
+    /// People whose dotfiles are managed have such links, and a rename over one would cut it off from
+    /// the file that they think they are using.
+    fn locate(&self, path: &Path) -> Result<PathBuf, StoreError> {
+        if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+            return Ok(path.to_owned());
+        }
+        let refuse = |detail: &str| {
+            let detail = format!("it is a symbolic link {detail}; remove it, then try again");
+            self.error(StoreErrorKind::CannotCreate, path, &detail)
+        };
+        let real = fs::canonicalize(path).map_err(|_| refuse("that leads nowhere"))?;
+        let metadata = fs::symlink_metadata(&real).map_err(|_| refuse("that leads nowhere"))?;
+        match platform::check_own_file(&metadata) {
+            Ok(()) => Ok(real),
+            Err(Unfit::Kind) => Err(refuse("to something that is not a regular file")),
+            Err(Unfit::Foreign(_)) => Err(refuse("to somebody else's file")),
+        }
+    }
+
+    fn check_generation(
+        &self,
+        path: &Path,
+        expected: Option<Generation>,
+    ) -> Result<(), StoreError> {
+        /// The one member of a record that this file knows.
+        #[derive(Deserialize)]
+        struct Record {
+            generation: Generation,
+        }
+        let found = self
+            .load(path)?
+            .and_then(|record| serde_json::from_str::<Record>(record.expose()).ok())
+            .map(|record| record.generation);
+        if found == expected {
+            return Ok(());
+        }
+        let name = |generation: Option<Generation>| {
+            generation.map_or("no record".to_owned(), |g| format!("generation {}", g.get()))
+        };
+        let detail = format!("it holds {}, not {}", name(found), name(expected));
+        Err(self.error(StoreErrorKind::Changed, path, &detail))
+    }
+
+    /// Removes what writers left behind that died. The caller holds the record's lock, so that none
+    /// of them can be alive; a preflight needs no lock, so that its files must be old, too.
+    fn sweep(&self, place: &Path) {
+        let (Some(dir), Some(name)) = (place.parent(), place.file_name().and_then(|n| n.to_str()))
+        else {
+            return;
+        };
+        let prefix = format!(".{name}.");
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let stale = entry.file_name().to_str().is_some_and(|n| {
+                n.strip_prefix(&prefix).is_some_and(|rest| match rest.split_once('.') {
+                    Some((random, "tmp")) => is_random(random),
+                    Some((random, "probe")) => is_random(random) && is_old(&entry),
+                    _ => false,
+                })
+            });
+            if stale {
+                // In the way of nothing: the next writer tries again.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn create_beside(&self, place: &Path, kind: &str) -> Result<Temporary, StoreError> {
+        let name = self.temporary_name(place, kind)?;
+        match platform::create_private(&name) {
+            Ok(file) => Ok(Temporary { file, name: RemoveOnDrop(name) }),
+            Err(error) => Err(self.failed(place.parent().unwrap_or(place), &error)),
+        }
+    }
+
+    fn temporary_name(&self, place: &Path, kind: &str) -> Result<PathBuf, StoreError> {
+        let random = getrandom::u64().map_err(|error| {
+            self.error(StoreErrorKind::CannotCreate, place, &format!("no randomness: {error}"))
+        })?;
+        let mut name = OsString::from(".");
+        name.push(place.file_name().unwrap_or_default());
+        name.push(format!(".{random:016x}.{kind}"));
+        Ok(place.with_file_name(name))
+    }
+
+    fn sync_parent(&self, path: &Path) -> Result<(), StoreError> {
+        path.parent()
+            .map_or(Ok(()), |dir| platform::sync_dir(dir).map_err(|error| self.failed(dir, &error)))
+    }
+
+    fn cannot_read(&self, path: &Path, error: &io::Error) -> StoreError {
+        self.error(StoreErrorKind::CannotRead, path, &words(error))
+    }
+
+    /// A failure to create, write or rename.
+    pub(crate) fn failed(&self, path: &Path, error: &io::Error) -> StoreError {
+        use io::ErrorKind as E;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind is open-ended")]
+        let (kind, detail) = match error.kind() {
+            // The place cannot take new files at all.
+            E::ReadOnlyFilesystem
+            | E::PermissionDenied
+            | E::NotADirectory
+            | E::NotFound
+            | E::InvalidFilename => (StoreErrorKind::CannotCreate, words(error)),
+            // A single file that is mounted into a container can be written, but not replaced.
+            E::ResourceBusy | E::CrossesDevices => (
+                StoreErrorKind::CannotWrite,
+                format!(
+                    "the file is a mount of its own and cannot be replaced; mount its directory \
+                     instead ({})",
+                    words(error)
+                ),
+            ),
+            // StorageFull, QuotaExceeded, EIO, and whatever else comes once a file exists.
+            _ => (StoreErrorKind::CannotWrite, words(error)),
+        };
+        self.error(kind, path, &detail)
+    }
+
+    /// An error at this path.
+    pub(crate) fn error(&self, kind: StoreErrorKind, path: &Path, detail: &str) -> StoreError {
+        StoreError { kind, place: self.config.display(path), detail: detail.to_owned() }
+    }
+}
+
+/// The words of the operating system, without std's " (os error 28)".
+pub(crate) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+/// What is wrong with a file or directory.
+pub(crate) fn describe(unfit: Unfit) -> String {
+    match unfit {
+        Unfit::Kind => "it is not a plain file or directory".to_owned(),
+        Unfit::Foreign(uid) => format!("it belongs to another user (number {uid})"),
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+fn is_random(name: &str) -> bool {
+    name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn is_old(entry: &fs::DirEntry) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE_PROBE))
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A new file under a name that goes away with it, unless it is renamed.
+#[derive(Debug)]
+struct Temporary {
+    file: File,
+    name: RemoveOnDrop,
+}
+
+impl Temporary {
+    fn rename(&mut self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.name.0, to)?;
+        // Nothing has the old name now; an empty path names nothing.
+        self.name.0.clear();
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct RemoveOnDrop(PathBuf);
+
+impl Drop for RemoveOnDrop {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // What cannot be removed is removed by the next writer, see `Store::sweep`.
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "store/tests.rs"]
+pub(crate) mod tests;

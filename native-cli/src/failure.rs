@@ -1,0 +1,170 @@
+//! Errors for people: what happened, what was kept, which one command to run next.
+
+use serde_json::json;
+use twg_core::error::{Error, Party};
+use twg_core::flow::{LockError, StoreErrorKind, UserAgentError};
+
+use crate::effects::terminal::Terminal;
+
+/// The exit codes of COMMANDS: those of `sysexits.h` where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// It failed, and no other code says why.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The store cannot be created: nothing was sent to the server.
+    CannotCreate = 73,
+    /// The store cannot be written.
+    CannotWrite = 74,
+    /// Try again later: nothing is lost.
+    Temporary = 75,
+    /// Sign in first.
+    AuthRequired = 77,
+    /// The configuration is wrong.
+    Configuration = 78,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Why a command failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// For programs.
+    pub(crate) code: &'static str,
+    /// What happened. One sentence without a full stop; safe for a terminal.
+    pub(crate) message: String,
+    /// What the user still has.
+    pub(crate) kept: Option<String>,
+    /// What to do next: a command in backquotes, or what to change.
+    pub(crate) hint: Option<String>,
+    pub(crate) retryable: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+        let retryable = exit == Exit::Temporary;
+        Self { exit, code, message: message.into(), kept: None, hint: None, retryable }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "USAGE", message)
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::new(Exit::Configuration, "CONFIGURATION", message)
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Exit::Interrupted, "CANCELLED", "Cancelled")
+    }
+
+    /// A failure inside this program or of the operating system, where nothing better is known.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, "INTERNAL", message)
+    }
+
+    /// What the user still has.
+    #[must_use]
+    pub(crate) fn keeping(mut self, kept: impl Into<String>) -> Self {
+        self.kept = Some(kept.into());
+        self
+    }
+
+    /// What to do next, unless the failure knows better.
+    #[must_use]
+    pub(crate) fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
+
+    /// A failure of the core. `doing` says what was tried: "Could not sign in".
+    pub(crate) fn from_core(doing: &str, error: &Error) -> Self {
+        Self {
+            exit: exit_of(error),
+            code: error.code(),
+            message: format!("{doing}: {error}"),
+            kept: None,
+            hint: hint_for(error),
+            retryable: error.is_retryable(),
+        }
+    }
+
+    /// Tells the user, on standard error or, if asked for, as JSON on standard output.
+    pub(crate) fn report(&self, terminal: &mut Terminal, as_json: bool) {
+        if as_json {
+            let error = json!({
+                "schemaVersion": 1,
+                "ok": false,
+                "error": {
+                    "code": self.code,
+                    "message": self.message,
+                    "kept": self.kept,
+                    "hint": self.hint,
+                    "retryable": self.retryable,
+                },
+            });
+            crate::output::print_json(&error);
+            return;
+        }
+        terminal.error(&self.message);
+        for line in self.kept.iter().chain(&self.hint) {
+            terminal.line(&format!("  {line}"));
+        }
+    }
+}
+
+fn exit_of(error: &Error) -> Exit {
+    match error {
+        Error::NotSaved(cause) => exit_of(cause),
+        Error::Store(error) | Error::Lock(LockError::Unusable(error)) => match error.kind {
+            StoreErrorKind::CannotCreate => Exit::CannotCreate,
+            StoreErrorKind::CannotWrite | StoreErrorKind::CannotRead => Exit::CannotWrite,
+            StoreErrorKind::Changed => Exit::Temporary,
+        },
+        Error::Lock(LockError::TimedOut { .. }) => Exit::Temporary,
+        Error::Record(_) => Exit::Configuration,
+        Error::UserAgent(UserAgentError::Closed) => Exit::Interrupted,
+        Error::NotSignedIn(_) | Error::TokenRejected => Exit::AuthRequired,
+        Error::Refused(error) if error.is_invalid_grant() => Exit::AuthRequired,
+        _ if error.is_retryable() => Exit::Temporary,
+        _ if error.party() == Party::Configuration => Exit::Configuration,
+        _ => Exit::Failed,
+    }
+}
+
+fn hint_for(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::NotSaved(cause) => return hint_for(cause),
+        Error::Refused(error) if error.is_client_problem() => {
+            "Check the client id and secret: run `twg login --new-client` to enter them again."
+        }
+        Error::Refused(error) if error.code() == "access_denied" => {
+            "Run `twg login` to try again and choose Accept."
+        }
+        Error::NotSignedIn(_) | Error::TokenRejected => "Run `twg login` to sign in.",
+        Error::Unavailable { .. } | Error::NotOAuth { .. } | Error::Transport { .. } => {
+            "Check the network and try the same command again; `twg doctor` shows proxy and CA settings."
+        }
+        Error::UserAgent(UserAgentError::PortBusy(_)) => {
+            "Stop that program, or sign in without a local port: `twg login --device`."
+        }
+        Error::UserAgent(UserAgentError::TimedOut) | Error::CodeExpired => {
+            "Run `twg login` to get a new one."
+        }
+        Error::Lock(LockError::TimedOut { .. }) => "Let it finish, then try again.",
+        Error::Store(_) | Error::Lock(LockError::Unusable(_)) => {
+            "Make that place writable, or choose another with TWG_CONFIG_DIR; `twg doctor` tests it."
+        }
+        Error::Record(twg_core::credential::RecordError::Newer { .. }) => {
+            "Update this twg; nothing was changed."
+        }
+        Error::Record(twg_core::credential::RecordError::Damaged(_)) => {
+            "Run `twg login`: it keeps the damaged file beside the new one."
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

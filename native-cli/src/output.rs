@@ -1,0 +1,45 @@
+//! Data for standard output.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::Value;
+use twg_core::time::UnixTime;
+
+use crate::effects::terminal::print_data;
+
+/// Prints a JSON document. A reader that went away is not our failure.
+pub(crate) fn print_json(document: &Value) {
+    let mut text = format!("{document:#}");
+    text.push('\n');
+    let _ = print_data(text.as_bytes());
+}
+
+/// Prints lines for people that are what the command was asked for, and so belong on standard output.
+pub(crate) fn print_lines(lines: &[String]) {
+    let mut text = lines.join("\n");
+    text.push('\n');
+    let _ = print_data(text.as_bytes());
+}
+
+/// A time as RFC 3339 in UTC, to the second: `2026-11-23T14:00:00Z`.
+pub(crate) fn rfc3339(time: UnixTime) -> String {
+    let seconds = Duration::from_secs(time.as_secs());
+    match UNIX_EPOCH.checked_add(seconds) {
+        // The formatter covers the years 1970 to 9999; a stored time beyond that is damage, not a date.
+        Some(time) if seconds.as_secs() < 253_402_300_800 => {
+            humantime::format_rfc3339_seconds(time).to_string()
+        }
+        _ => "9999-12-31T23:59:59Z".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_and_never_panic() {
+        assert_eq!(rfc3339(UnixTime::from_millis(1_000_000_000_999)), "2001-09-09T01:46:40Z");
+        assert_eq!(rfc3339(UnixTime::from_millis(u64::MAX)), "9999-12-31T23:59:59Z");
+    }
+}

@@ -1,0 +1,323 @@
+//! api.atlassian.com: `/me`, `accessible-resources`, and a few resources of Jira and Confluence.
+
+use serde_json::{Value, json};
+
+use super::clients::Realm;
+use super::http::{Answer, Reply, Request};
+use super::people::{self, MIA, Product, Site};
+use super::state::Grant;
+use super::tokens;
+use super::values::Sites;
+use super::world::World;
+
+/// Mia's API token, with scopes, for Basic authentication at `/ex/...`.
+pub(super) const API_TOKEN: &str = "sandbox-api-token";
+
+/// Whether other origins may read the answers: "CORS whitelisting is supported for
+/// api.atlassian.com".
+pub(super) fn is_api(path: &str) -> bool {
+    path == "/me"
+        || path == "/oauth/token/accessible-resources"
+        || path.starts_with("/ex/")
+        || path.starts_with("/bitbucket/2.0/")
+}
+
+/// Lets scripts of any origin read an API answer; the bearer token protects it.
+pub(super) fn allow_origins(reply: Reply) -> Reply {
+    reply.header("Access-Control-Allow-Origin", "*")
+}
+
+/// The answer to a script's question whether it may send `Authorization`.
+pub(super) fn preflight() -> Reply {
+    Reply::empty(204)
+        .header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+        .header("Access-Control-Allow-Headers", "authorization, content-type, accept")
+}
+
+/// What a valid bearer token lets its holder see.
+pub(super) struct Caller<'a> {
+    /// The grant behind it; a client that acts for itself has none.
+    pub(super) grant: Option<&'a Grant>,
+}
+
+impl Caller<'_> {
+    fn has_any(&self, scopes: &[&str]) -> bool {
+        self.grant.is_some_and(|grant| {
+            scopes.iter().any(|scope| grant.scopes.iter().any(|one| one == scope))
+        })
+    }
+}
+
+/// Why a bearer token does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotAccepted {
+    /// It is missing, unknown, revoked, or not for this API.
+    Invalid,
+    /// It worked once.
+    Expired,
+}
+
+/// Looks up the bearer token of a request.
+pub(super) fn caller<'a>(
+    world: &'a World,
+    request: &Request,
+    realm: Realm,
+) -> Result<Caller<'a>, NotAccepted> {
+    let token = request.bearer().ok_or(NotAccepted::Invalid)?;
+    let state = world.state();
+    let access = state.access.get(&tokens::hash(token)).ok_or(NotAccepted::Invalid)?;
+    let family_ended = access
+        .family
+        .as_ref()
+        .is_some_and(|id| state.families.get(id).is_none_or(|family| family.ended.is_some()));
+    if access.revoked
+        || family_ended
+        || world.switches.sessions_revoked
+        || super::clients::find(&access.client, realm).is_none()
+    {
+        return Err(NotAccepted::Invalid);
+    }
+    if world.now() >= access.expires {
+        return Err(NotAccepted::Expired);
+    }
+    let grant = access.account.as_ref().and_then(|account| state.grant(&access.client, account));
+    Ok(Caller { grant })
+}
+
+/// An error of the API gateway: an object with code and message.
+fn gateway_error(world: &World, status: u16, message: &str) -> Reply {
+    let reply = Reply::json(status, &json!({ "code": status, "message": message }));
+    if status != 401 || !world.switches.www_authenticate {
+        return reply;
+    }
+    let error = if message.contains("scope") { "insufficient_scope" } else { "invalid_token" };
+    reply.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
+}
+
+fn unauthorized(world: &World) -> Reply {
+    gateway_error(world, 401, "Unauthorized")
+}
+
+fn wrong_scope(world: &World) -> Reply {
+    gateway_error(world, 401, "Unauthorized; scope does not match").outcome("insufficient_scope")
+}
+
+/// `GET /me`. "Add the read:me scope to the authorization URL for your app."
+pub(super) fn me(world: &mut World, request: &Request) -> Answer {
+    let world = &*world;
+    let caller = caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
+    if !caller.has_any(&["read:me"]) {
+        return Err(wrong_scope(world));
+    }
+    Ok(Reply::json(200, &people::profile(&MIA)))
+}
+
+/// `GET /userinfo`.
+pub(super) fn userinfo(world: &mut World, request: &Request) -> Answer {
+    let world = &*world;
+    caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
+    Ok(Reply::json(
+        200,
+        &json!({
+            "sub": MIA.account, "name": MIA.name, "nickname": MIA.nickname,
+            "email": MIA.email, "email_verified": true,
+        }),
+    ))
+}
+
+/// `GET /oauth/token/accessible-resources`: one item per product of a site, so that an id can be
+/// there twice: "the id is not unique across containers".
+pub(super) fn accessible_resources(world: &mut World, request: &Request) -> Answer {
+    let world = &*world;
+    let caller = caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
+    let mut items = Vec::new();
+    if let Some(grant) = caller.grant {
+        for site in people::sites() {
+            let listed = match world.switches.sites {
+                Sites::None => false,
+                Sites::All => true,
+                Sites::Granted => grant.sites.contains(site.cloud_id),
+            };
+            if listed {
+                items.extend(containers(site, grant, world.switches.duplicate_ids));
+            }
+        }
+    }
+    // The real list is in no order that means anything; the newest site is not the first.
+    items.reverse();
+    Ok(Reply::json(200, &Value::Array(items)))
+}
+
+/// The items of one site.
+fn containers(site: &Site, grant: &Grant, per_product: bool) -> Vec<Value> {
+    let of = |product: Product| -> Vec<&str> {
+        let scopes = grant.scopes.iter().map(String::as_str);
+        scopes.filter(|scope| Product::of_scope(scope) == Some(product)).collect()
+    };
+    let products = [Product::Jira, Product::Confluence];
+    let mut lists: Vec<Vec<&str>> =
+        products.into_iter().filter(|product| product.is_on(site)).map(of).collect();
+    if !per_product {
+        lists = vec![lists.concat()];
+    }
+    lists.retain(|scopes| !scopes.is_empty());
+    let item = |scopes| {
+        json!({
+            "id": site.cloud_id, "name": site.name, "url": site.url(),
+            "scopes": scopes, "avatarUrl": site.avatar_url(),
+        })
+    };
+    lists.into_iter().map(item).collect()
+}
+
+/// `/ex/{jira|confluence}/{cloudid}/...`, with a bearer token, or with Basic e-mail and API token.
+pub(super) fn product(world: &mut World, request: &Request) -> Answer {
+    let world = &*world;
+    let not_found = || gateway_error(world, 404, "Not Found");
+    let mut parts = request.path.trim_start_matches("/ex/").splitn(3, '/');
+    let product = match parts.next() {
+        Some("jira") => Product::Jira,
+        Some("confluence") => Product::Confluence,
+        _ => return Err(not_found()),
+    };
+    let cloud_id = parts.next().unwrap_or_default();
+    let rest = parts.next().unwrap_or_default();
+    let is_api_token =
+        request.basic().is_some_and(|(user, token)| user == MIA.email && token == API_TOKEN);
+    let caller = if is_api_token {
+        None
+    } else {
+        Some(caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?)
+    };
+    let site = people::site(cloud_id).filter(|site| product.is_on(site)).ok_or_else(not_found)?;
+    if let Some(caller) = &caller {
+        let all = world.switches.sites == Sites::All;
+        let granted = caller.grant.is_some_and(|grant| grant.sites.contains(cloud_id));
+        if !(granted || all) || world.switches.sites == Sites::None {
+            return Err(gateway_error(world, 403, "Forbidden"));
+        }
+    }
+    let (needs, reply) = match product {
+        Product::Jira => jira(request, site, rest),
+        Product::Confluence => confluence(request, site, rest),
+    }
+    .ok_or_else(not_found)?;
+    if caller.is_some_and(|caller| !caller.has_any(needs)) {
+        return Err(wrong_scope(world));
+    }
+    Ok(reply)
+}
+
+/// One of these scopes is needed, and then this is the reply.
+type Resource = Option<(&'static [&'static str], Reply)>;
+
+fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
+    let rest = rest.strip_prefix("rest/api/3/").or_else(|| rest.strip_prefix("rest/api/2/"))?;
+    let url = |key: &str| format!("{}/rest/api/3/{key}", site.url());
+    let user = json!({
+        "self": url(&format!("user?accountId={}", MIA.account)),
+        "accountId": MIA.account, "accountType": "atlassian", "emailAddress": MIA.email,
+        "displayName": MIA.name, "active": true, "timeZone": "Australia/Sydney",
+        "locale": "en_US",
+    });
+    let projects: Vec<Value> = (10_000..)
+        .zip(site.places)
+        .map(|(id, (key, name))| {
+            json!({
+                "self": url(&format!("project/{id}")), "id": id.to_string(), "key": key,
+                "name": name, "projectTypeKey": "software", "simplified": false,
+                "style": "classic", "isPrivate": false,
+            })
+        })
+        .collect();
+    let (read_user, read_work): (&[&str], &[&str]) =
+        (&["read:jira-user", "read:user:jira"], &["read:jira-work", "read:project:jira"]);
+    match (request.method.as_str(), rest) {
+        ("GET", "myself") => Some((read_user, Reply::json(200, &user))),
+        ("GET", "project") => Some((read_work, Reply::json(200, &json!(projects)))),
+        ("GET", "project/search") => Some((
+            read_work,
+            Reply::json(
+                200,
+                &json!({
+                    "self": url("project/search"), "maxResults": 50, "startAt": 0,
+                    "total": projects.len(), "isLast": true, "values": projects,
+                }),
+            ),
+        )),
+        ("GET", "serverInfo") => Some((
+            read_work,
+            Reply::json(
+                200,
+                &json!({
+                    "baseUrl": site.url(), "version": "1001.0.0-SNAPSHOT",
+                    "deploymentType": "Cloud", "serverTitle": "Jira",
+                }),
+            ),
+        )),
+        ("POST", "issue") => {
+            let key = site.places.first().map_or("X", |(key, _)| key);
+            let made =
+                json!({ "id": "10100", "key": format!("{key}-1"), "self": url("issue/10100") });
+            Some((&["write:jira-work", "write:issue:jira"], Reply::json(201, &made)))
+        }
+        ("GET", rest) => {
+            let key = rest.strip_prefix("project/")?;
+            let project = projects.into_iter().find(|project| project["key"] == key);
+            let reply = project.map_or_else(
+                || {
+                    let text = format!("No project could be found with key '{key}'.");
+                    Reply::json(404, &json!({ "errorMessages": [text], "errors": {} }))
+                },
+                |project| Reply::json(200, &project),
+            );
+            Some((read_work, reply))
+        }
+        _ => None,
+    }
+}
+
+fn confluence(request: &Request, site: &Site, rest: &str) -> Resource {
+    // S4 writes /rest/api/space, the product itself /wiki/rest/api/space.
+    let rest = rest.strip_prefix("wiki/").unwrap_or(rest);
+    let spaces: Vec<Value> = (65_537..)
+        .zip(site.places)
+        .map(|(id, (key, name))| {
+            json!({
+                "id": id, "key": key, "name": name, "type": "global", "status": "current",
+                "_links": { "webui": format!("/spaces/{key}") },
+            })
+        })
+        .collect();
+    let links = json!({ "base": format!("{}/wiki", site.url()), "context": "/wiki" });
+    let (read_user, read_space): (&[&str], &[&str]) = (
+        &["read:confluence-user", "read:user:confluence"],
+        &["read:confluence-space.summary", "read:confluence-content.all", "read:space:confluence"],
+    );
+    match (request.method.as_str(), rest) {
+        ("GET", "rest/api/space") => Some((
+            read_space,
+            Reply::json(
+                200,
+                &json!({
+                    "results": spaces, "start": 0, "limit": 25, "size": spaces.len(),
+                    "_links": links,
+                }),
+            ),
+        )),
+        ("GET", "api/v2/spaces") => {
+            Some((read_space, Reply::json(200, &json!({ "results": spaces, "_links": links }))))
+        }
+        ("GET", "rest/api/user/current") => Some((
+            read_user,
+            Reply::json(
+                200,
+                &json!({
+                    "type": "known", "accountId": MIA.account, "accountType": "atlassian",
+                    "email": MIA.email, "publicName": MIA.name, "displayName": MIA.name,
+                }),
+            ),
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,54 @@
+//! What the server says about itself: metadata (RFC 8414, OpenID Connect Discovery), front page.
+
+use serde_json::json;
+
+use super::clients::{BITBUCKET_CLIENT, DEVICE_CLIENT, THREE_LO_CLIENT};
+use super::http::Reply;
+use super::pages;
+use super::values::Iss;
+use super::world::World;
+
+/// Both `.well-known` documents, as auth.atlassian.com publishes its own [observed].
+pub(super) fn metadata(world: &World) -> Reply {
+    let base = &world.base_url;
+    let mut body = json!({
+        "issuer": base,
+        "authorization_endpoint": format!("{base}/authorize"),
+        "token_endpoint": format!("{base}/oauth/token"),
+        "device_authorization_endpoint": format!("{base}/oauth/device/code"),
+        "revocation_endpoint": format!("{base}/oauth/revoke"),
+        "userinfo_endpoint": format!("{base}/userinfo"),
+        "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "scopes_supported": ["offline_access", "read:me"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [
+            "authorization_code", "refresh_token", super::device::GRANT_TYPE,
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": [
+            "none", "client_secret_basic", "client_secret_post",
+        ],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["HS256", "RS256"],
+    });
+    if world.switches.iss != Iss::Off {
+        body["authorization_response_iss_parameter_supported"] = true.into();
+    }
+    Reply::json(200, &body)
+}
+
+/// `/`, for people who wonder what this is.
+pub(super) fn front_page(world: &World) -> Reply {
+    let base = &world.base_url;
+    pages::front(&[
+        ("Authorize", format!("{base}/authorize")),
+        ("Token", format!("{base}/oauth/token")),
+        ("Device code", format!("{base}/oauth/device/code")),
+        ("Activate a device", format!("{base}/oauth/activate")),
+        ("API", format!("{base}/ex/jira/{{cloudid}}/rest/api/3/project")),
+        ("Public client", DEVICE_CLIENT.into()),
+        ("Confidential client", THREE_LO_CLIENT.into()),
+        ("Bitbucket consumer", BITBUCKET_CLIENT.into()),
+    ])
+}

@@ -1,0 +1,254 @@
+//! The HTML pages. No script, no images, nothing from elsewhere; every value is escaped.
+
+use std::fmt::{self, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::http::Reply;
+use super::people::MIA;
+
+/// The style of every page. Its hash is in the content security policy.
+const STYLE: &str = include_str!("pages.css");
+
+/// Text in a page: escaped for elements and for quoted attributes.
+pub(super) struct Esc<'a>(pub(super) &'a str);
+
+impl fmt::Display for Esc<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars() {
+            match letter {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                letter => f.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One thing to choose from.
+pub(super) struct Choice<'a> {
+    /// What the form sends.
+    pub(super) value: &'a str,
+    /// What people read first.
+    pub(super) name: &'a str,
+    /// And then.
+    pub(super) detail: &'a str,
+}
+
+/// A form that goes on to the next page.
+pub(super) struct Form<'a> {
+    /// The one-time value that makes it impossible to send this form from another page.
+    pub(super) ticket: &'a str,
+    /// Where the last redirect may lead, for the content security policy; `None` within the server.
+    pub(super) leads_to: Option<&'a str>,
+}
+
+/// The hidden one-time value, and who is signed in.
+fn form_start(action: &str, form: &Form<'_>) -> String {
+    format!(
+        "<form method=\"post\" action=\"{action}\">\n<input type=\"hidden\" name=\"ticket\" \
+         value=\"{}\">\n",
+        Esc(form.ticket)
+    )
+}
+
+fn signed_in() -> String {
+    let initials: String = MIA.name.split(' ').filter_map(|word| word.chars().next()).collect();
+    format!(
+        "<p class=\"who\"><span class=\"face\" aria-hidden=\"true\">{}</span><span>Signed in as \
+         <strong>{}</strong><br><small>{}</small></span></p>\n",
+        Esc(&initials),
+        Esc(MIA.name),
+        Esc(MIA.email)
+    )
+}
+
+/// The page where an organization or a site is chosen.
+pub(super) fn choose(
+    title: &str,
+    client: &str,
+    question: &str,
+    hint: &str,
+    options: &[Choice<'_>],
+    form: &Form<'_>,
+) -> Reply {
+    let mut body = signed_in();
+    let _ = writeln!(
+        body,
+        "<h1>{}</h1>\n<p><strong>{}</strong> is requesting access to your Atlassian account.</p>",
+        Esc(title),
+        Esc(client)
+    );
+    body.push_str(&form_start("/consent", form));
+    let _ = writeln!(body, "<fieldset>\n<legend>{}</legend>", Esc(question));
+    for (at, option) in options.iter().enumerate() {
+        let checked = if at == 0 { " checked" } else { "" };
+        let _ = writeln!(
+            body,
+            "<label class=\"option\"><input type=\"radio\" name=\"choice\" value=\"{}\" \
+             required{checked}><span><strong>{}</strong><br><small>{}</small></span></label>",
+            Esc(option.value),
+            Esc(option.name),
+            Esc(option.detail)
+        );
+    }
+    let _ = writeln!(body, "</fieldset>\n<p class=\"hint\">{}</p>", Esc(hint));
+    body.push_str(
+        "<p class=\"buttons\"><button name=\"action\" value=\"continue\" class=\"main\">Continue\
+         </button><button name=\"action\" value=\"deny\" formnovalidate>Cancel</button></p>\n\
+         </form>\n",
+    );
+    page(200, title, &body, form.leads_to)
+}
+
+/// The page that lists the permissions.
+pub(super) fn permissions(
+    client: &str,
+    site: Option<&str>,
+    scopes: &[(String, String)],
+    leads_to_words: &str,
+    form: &Form<'_>,
+) -> Reply {
+    let title = "Review the permissions";
+    let mut body = signed_in();
+    let _ =
+        writeln!(body, "<h1>{title}</h1>\n<p><strong>{}</strong> would like to:</p>", Esc(client));
+    body.push_str("<ul class=\"scopes\">\n");
+    for (scope, meaning) in scopes {
+        let _ = writeln!(
+            body,
+            "<li>{}<br><small><code>{}</code></small></li>",
+            Esc(meaning),
+            Esc(scope)
+        );
+    }
+    body.push_str("</ul>\n");
+    if let Some(site) = site {
+        let _ = writeln!(body, "<p>On the site <strong>{}</strong>.</p>", Esc(site));
+    }
+    let _ = writeln!(body, "<p class=\"hint\">{}</p>", Esc(leads_to_words));
+    body.push_str(&form_start("/consent", form));
+    body.push_str(
+        "<p class=\"buttons\"><button name=\"action\" value=\"accept\" class=\"main\">Accept\
+         </button><button name=\"action\" value=\"deny\">Deny</button></p>\n</form>\n",
+    );
+    page(200, title, &body, form.leads_to)
+}
+
+/// The page where the user code is entered or, when it came with the address, compared.
+pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) -> Reply {
+    let title = "Connect a device";
+    let mut body = signed_in();
+    let _ = writeln!(body, "<h1>{title}</h1>");
+    body.push_str(if user_code.is_empty() || wrong.is_some() {
+        "<p>Enter the code that your device or terminal shows.</p>\n"
+    } else {
+        "<p>Is this the code that your device or terminal shows?</p>\n"
+    });
+    let wrong_id = match wrong {
+        Some(wrong) => {
+            let _ =
+                writeln!(body, "<p class=\"wrong\" id=\"wrong\" role=\"alert\">{}</p>", Esc(wrong));
+            " aria-describedby=\"wrong\" aria-invalid=\"true\""
+        }
+        None => "",
+    };
+    body.push_str(&form_start("/oauth/activate", form));
+    let _ = writeln!(
+        body,
+        "<label class=\"field\" for=\"user_code\">Code</label>\n<input id=\"user_code\" \
+         name=\"user_code\" type=\"text\" value=\"{}\" maxlength=\"16\" required autofocus \
+         autocomplete=\"off\" autocapitalize=\"characters\" spellcheck=\"false\" \
+         placeholder=\"XXXX-XXXX\"{wrong_id}>",
+        Esc(user_code)
+    );
+    body.push_str(
+        "<p class=\"hint\">Only continue if you started this sign-in yourself, just now. A code \
+         that somebody sent you would give them access to your account.</p>\n\
+         <p class=\"buttons\"><button name=\"action\" value=\"continue\" class=\"main\">Continue\
+         </button></p>\n</form>\n",
+    );
+    page(if wrong.is_some() { 400 } else { 200 }, title, &body, None)
+}
+
+/// A message, and nothing to do.
+pub(super) fn message(status: u16, title: &str, text: &str) -> Reply {
+    end(status, false, title, text)
+}
+
+/// The end of something that went well.
+pub(super) fn success(title: &str, text: &str) -> Reply {
+    end(200, true, title, text)
+}
+
+fn end(status: u16, success: bool, title: &str, text: &str) -> Reply {
+    let (mark, sign) = if success {
+        ("<p class=\"mark\" aria-hidden=\"true\"></p>\n", "")
+    } else if status < 400 {
+        ("", "")
+    } else {
+        ("", " class=\"wrong\" role=\"alert\"")
+    };
+    let body = format!("{mark}<h1>{}</h1>\n<p{sign}>{}</p>\n", Esc(title), Esc(text));
+    page(status, title, &body, None)
+}
+
+/// What the front page says about one client or address.
+pub(super) fn front(rows: &[(&str, String)]) -> Reply {
+    let title = "twg sandbox";
+    let mut body = format!(
+        "<h1>{title}</h1>\n<p>A local look-alike of Atlassian's authorization server and API, to \
+         try and to test clients with.</p>\n<dl>\n"
+    );
+    for (name, value) in rows {
+        let _ = writeln!(body, "<dt>{}</dt><dd><code>{}</code></dd>", Esc(name), Esc(value));
+    }
+    body.push_str("</dl>\n");
+    page(200, title, &body, None)
+}
+
+fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Reply {
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta \
+         name=\"color-scheme\" content=\"light dark\">\n<title>{} · twg sandbox</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<header><strong>twg sandbox</strong> <span>a \
+         local look-alike, not Atlassian</span></header>\n<main>\n{body}</main>\n<footer>Nothing \
+         here leaves this computer. Mia and her sites are made up.</footer>\n</body>\n</html>\n",
+        Esc(title)
+    );
+    // Chromium applies form-action to the redirect that follows a form too, so the page that ends
+    // with one names its target.
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; form-action 'self'{}{}; base-uri 'none'; \
+         frame-ancestors 'none'",
+        STANDARD.encode(Sha256::digest(STYLE.as_bytes())),
+        if leads_to.is_some() { " " } else { "" },
+        leads_to.unwrap_or_default(),
+    );
+    Reply::html(status, &html)
+        .header("Content-Security-Policy", &policy)
+        .header("X-Content-Type-Options", "nosniff")
+        .header("X-Frame-Options", "DENY")
+        .header("Referrer-Policy", "no-referrer")
+        .header("Cache-Control", "no-store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_escaped() {
+        let reply = message(400, "<b>", "\"><script>alert('&')</script>");
+        let html = String::from_utf8(reply.body).unwrap();
+        assert!(!html.contains("<script>") && !html.contains("<b>"));
+        assert!(html.contains("&quot;&gt;&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
+    }
+}

@@ -1,0 +1,152 @@
+//! Tokens, codes and their hashes. A token itself is never kept: only its SHA-256.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::grants::Millis;
+use super::http::Reply;
+use super::values::Shape;
+
+/// The letters of user codes, which RFC 8628 section 6.1 recommends: no vowels, so no words.
+const USER_CODE_LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+/// What is kept of a token: SHA-256 in hexadecimal.
+pub(super) fn hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+/// The S256 challenge of a verifier: `BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))`, RFC 7636 section 4.6.
+pub(super) fn s256(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Random bytes from the operating system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Reply> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|_| Reply::error(500, "server_error", "No randomness is available."))?;
+    Ok(bytes)
+}
+
+/// A random name, 128 bits.
+pub(super) fn name() -> Result<String, Reply> {
+    Ok(hex(&random::<16>()?))
+}
+
+/// A random token without meaning, at least `least` characters long.
+pub(super) fn opaque(least: usize) -> Result<String, Reply> {
+    let mut token = URL_SAFE_NO_PAD.encode(random::<48>()?);
+    pad(&mut token, least);
+    Ok(token)
+}
+
+/// Whom an access token is for.
+pub(super) struct Claims<'a> {
+    /// Who gives it out.
+    pub(super) issuer: &'a str,
+    /// To which client.
+    pub(super) client: &'a str,
+    /// For which account.
+    pub(super) account: &'a str,
+    /// With which scopes.
+    pub(super) scope: &'a str,
+    /// From when.
+    pub(super) issued: Millis,
+    /// Until when.
+    pub(super) expires: Millis,
+}
+
+/// An access token, at least `least` characters long. Nobody needs to verify the signature of the
+/// JWT-shaped one: the look-alike's API knows its tokens by hash, and clients must not look inside.
+pub(super) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<String, Reply> {
+    if shape == Shape::Opaque {
+        return opaque(least);
+    }
+    let payload = json!({
+        "jti": name()?,
+        "iss": claims.issuer,
+        "sub": claims.account,
+        "aud": "api.atlassian.com",
+        "client_id": claims.client,
+        "scope": claims.scope,
+        "iat": claims.issued / 1000,
+        "nbf": claims.issued / 1000,
+        "exp": claims.expires / 1000,
+    });
+    let mut token = format!(
+        "{}.{}.",
+        // Atlassian's start with `eyJraW`, so `kid` comes first.
+        URL_SAFE_NO_PAD.encode(r#"{"kid":"twg-sandbox/1","alg":"RS256"}"#),
+        URL_SAFE_NO_PAD.encode(payload.to_string()),
+    );
+    token.push_str(&URL_SAFE_NO_PAD.encode(random::<256>()?));
+    pad(&mut token, least);
+    Ok(token)
+}
+
+/// A user code like `BCDF-GHJK`.
+pub(super) fn user_code() -> Result<String, Reply> {
+    let mut code = String::new();
+    for byte in random::<8>()? {
+        if code.len() == 4 {
+            code.push('-');
+        }
+        // 256 is no multiple of 20; the small bias does not matter for a look-alike.
+        code.push(char::from(USER_CODE_LETTERS[usize::from(byte) % USER_CODE_LETTERS.len()]));
+    }
+    Ok(code)
+}
+
+/// A user code as people type it: any case, any separators.
+pub(super) fn normal_user_code(typed: &str) -> String {
+    let mut letters: String = typed.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+    letters.make_ascii_uppercase();
+    if letters.len() == 8 {
+        letters.insert(4, '-');
+    }
+    letters
+}
+
+fn pad(token: &mut String, least: usize) {
+    if token.len() < least {
+        token.extend(std::iter::repeat_n('x', least - token.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_of_rfc_7636_appendix_b() {
+        assert_eq!(
+            s256("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+
+    #[test]
+    fn shapes_and_lengths() {
+        let claims =
+            Claims { issuer: "i", client: "c", account: "a", scope: "s", issued: 0, expires: 1 };
+        let Ok(jwt) = access(Shape::Jwt, 65_536, &claims) else { panic!("no randomness") };
+        assert!(jwt.starts_with("eyJraW") && jwt.len() == 65_536);
+        let Ok(opaque) = opaque(0) else { panic!("no randomness") };
+        assert_eq!(opaque.len(), 64);
+    }
+
+    #[test]
+    fn user_codes_as_typed() {
+        assert_eq!(normal_user_code(" bcdf ghjk"), "BCDF-GHJK");
+        assert_eq!(normal_user_code("bcdf"), "BCDF");
+        let Ok(code) = user_code() else { panic!("no randomness") };
+        assert_eq!(normal_user_code(&code), code);
+    }
+}

@@ -1,0 +1,287 @@
+//! What the switches can be set to.
+
+/// A value that a switch can have.
+pub(super) trait Value: Sized {
+    /// What may be written, for people.
+    fn form() -> String;
+    /// Reads it.
+    fn parse(text: &str) -> Result<Self, String>;
+    /// Writes it as [`Value::parse`] reads it.
+    fn show(&self) -> String;
+}
+
+impl Value for bool {
+    fn form() -> String {
+        "on|off".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "on" | "true" | "1" | "yes" => Ok(true),
+            "off" | "false" | "0" | "no" => Ok(false),
+            _ => Err("it must be `on` or `off`".into()),
+        }
+    }
+    fn show(&self) -> String {
+        if *self { "on" } else { "off" }.into()
+    }
+}
+
+impl Value for usize {
+    fn form() -> String {
+        "N".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "it must be a whole number".into())
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A span of whole seconds; written with an optional unit `s`, `m`, `h` or `d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(super) u64);
+
+impl Seconds {
+    /// The same span in milliseconds.
+    pub(super) const fn millis(self) -> u64 {
+        self.0.saturating_mul(1000)
+    }
+}
+
+impl Value for Seconds {
+    fn form() -> String {
+        "SECONDS".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+            Some(number) => (number, &text[number.len()..]),
+            None => (text, "s"),
+        };
+        let factor = match unit {
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => 1,
+        };
+        number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor))
+            .map(Self)
+            .ok_or_else(|| "it must be a number of seconds, or like 10m, 8h, 90d".into())
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// Seconds that the clock is ahead; negative if it is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Skew(pub(super) i64);
+
+impl Value for Skew {
+    fn form() -> String {
+        "[-]SECONDS".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| "it must be a number of seconds".into())
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// Words, written with `+` between them (`,` separates switches); `none` for no word at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words(pub(super) Vec<String>);
+
+impl Words {
+    /// Whether `word` is one of them.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.0.iter().any(|one| one == word)
+    }
+}
+
+impl Value for Words {
+    fn form() -> String {
+        "WORD+WORD|none".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::default());
+        }
+        Ok(Self(text.split('+').filter(|word| !word.is_empty()).map(Into::into).collect()))
+    }
+    fn show(&self) -> String {
+        if self.0.is_empty() { "none".into() } else { self.0.join("+") }
+    }
+}
+
+/// Any text without spaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text(pub(super) String);
+
+impl Value for Text {
+    fn form() -> String {
+        "TEXT".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(text.into()))
+    }
+    fn show(&self) -> String {
+        self.0.clone()
+    }
+}
+
+/// Which loopback port a redirect URI must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RedirectPort {
+    /// Exactly this one, as Atlassian compares.
+    Exactly(u16),
+    /// Any, as RFC 8252 section 7.3 wants it.
+    Any,
+}
+
+impl Value for RedirectPort {
+    fn form() -> String {
+        "PORT|any".into()
+    }
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "any" {
+            return Ok(Self::Any);
+        }
+        text.parse().map(Self::Exactly).map_err(|_| "it must be a port number or `any`".into())
+    }
+    fn show(&self) -> String {
+        match self {
+            Self::Exactly(port) => port.to_string(),
+            Self::Any => "any".into(),
+        }
+    }
+}
+
+/// Declares an enum whose variants are written as the given words.
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl Value for $name {
+            fn form() -> String {
+                [$($word),+].join("|")
+            }
+            fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(format!("it must be one of {}", Self::form())),
+                }
+            }
+            fn show(&self) -> String {
+                match self { $(Self::$variant => $word,)+ }.into()
+            }
+        }
+    )+};
+}
+
+choices! {
+    /// Which status codes answer a poll that has no token yet.
+    DeviceErrors {
+        /// 403 and 429, as Auth0 documents.
+        Auth0 = "auth0",
+        /// 400, as RFC 8628 section 3.5 says.
+        Rfc = "rfc",
+    }
+    /// When a poll is answered with `slow_down`.
+    SlowDown {
+        /// When it comes sooner than the interval.
+        Fast = "fast",
+        /// The first poll, whenever it comes; then as `fast`.
+        Once = "once",
+        /// Every poll until the code expires.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
+    /// What the user decides.
+    Decision {
+        /// The pages ask.
+        Ask = "ask",
+        /// Denied without a page.
+        Deny = "deny",
+    }
+    /// Which spent refresh tokens may be replayed within the leeway.
+    Replay {
+        /// Only one none of whose children was used yet (Auth0: the immediately previous token).
+        Previous = "previous",
+        /// Any that was spent within the leeway.
+        Any = "any",
+    }
+    /// Which children of a replayed refresh token work.
+    Children {
+        /// All of them.
+        All = "all",
+        /// Only the newest; an older one counts as reused.
+        Newest = "newest",
+    }
+    /// How access tokens look.
+    Shape {
+        /// Like a JSON Web Token that starts with `eyJraW`.
+        Jwt = "jwt",
+        /// Letters and digits.
+        Opaque = "opaque",
+    }
+    /// How a refused refresh is worded.
+    RefreshError {
+        /// `invalid_grant`, "Unknown or invalid refresh token."
+        InvalidGrant = "invalid_grant",
+        /// `unauthorized_client`, "refresh_token is invalid".
+        UnauthorizedClient = "unauthorized_client",
+    }
+    /// How a client that is unknown or has a wrong secret is refused, with 401.
+    ClientError {
+        /// `invalid_client`, RFC 6749 section 5.2.
+        InvalidClient = "invalid_client",
+        /// `access_denied`, "Unauthorized", as Auth0 does.
+        AccessDenied = "access_denied",
+    }
+    /// Which bodies the token endpoint reads.
+    TokenBody {
+        /// Both.
+        Both = "both",
+        /// JSON only, as documented.
+        Json = "json",
+        /// Forms only, as RFC 6749 says.
+        Form = "form",
+    }
+    /// The `iss` parameter of the redirect, RFC 9207.
+    Iss {
+        /// Not sent and not advertised.
+        Off = "off",
+        /// Sent and advertised.
+        On = "on",
+        /// Advertised, but another issuer is sent.
+        Wrong = "wrong",
+        /// Advertised, but not sent.
+        Missing = "missing",
+    }
+    /// The `state` parameter of the redirect.
+    StateEcho {
+        /// As it came.
+        Echo = "echo",
+        /// Another value.
+        Wrong = "wrong",
+        /// Left out.
+        Omit = "omit",
+    }
+    /// What `accessible-resources` lists.
+    Sites {
+        /// The sites that the user granted.
+        Granted = "granted",
+        /// All sites of the user, as after several consents.
+        All = "all",
+        /// None.
+        None = "none",
+    }
+}

@@ -1,0 +1,47 @@
+//! A user's home directory that lasts as long as a test.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::twg::TwgCommand;
+
+/// A new empty directory, removed with all that is in it on drop.
+#[derive(Debug)]
+pub struct TempHome {
+    directory: TempDir,
+}
+
+impl TempHome {
+    /// Creates it.
+    #[must_use]
+    pub fn new() -> Self {
+        let directory = TempDir::with_prefix("twg-test-").expect("a temporary directory");
+        Self { directory }
+    }
+
+    /// The home directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What `TWG_CONFIG_DIR` is set to. Not created here: that is the program's business.
+    #[must_use]
+    pub fn config_dir(&self) -> PathBuf {
+        self.path().join("config")
+    }
+
+    /// `twg` with these arguments, at home here.
+    #[must_use]
+    pub fn twg<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> TwgCommand {
+        TwgCommand::new(self).args(args)
+    }
+}
+
+impl Default for TempHome {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,39 @@
+# What the tests need, installed where it is missing. Sourced by tests/run; quick when all is there.
+
+install_debian_packages() { # COMMAND=PACKAGE...
+  local pair missing=()
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo "Install these first (names of Debian packages; only root can do it from here): ${missing[*]}" >&2
+    return 1
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+install_rust_components() {
+  cargo clippy --version || rustup component add clippy
+  cargo fmt --version || rustup component add rustfmt
+}
+
+install_npm_packages() { # DIRECTORY...
+  local directory
+  for directory in "$@"; do
+    # npm ci would take everything away and fetch it again, every time.
+    if ! cmp -s "$directory/package-lock.json" "$directory/node_modules/.installed-from"; then
+      (cd "$directory" && npm ci --no-audit)
+      cp "$directory/package-lock.json" "$directory/node_modules/.installed-from"
+    fi
+  done
+}
+
+CARGO_DENY=0.20.2
+install_cargo_deny() {
+  [ "$(cargo deny --version 2>/dev/null)" = "cargo-deny $CARGO_DENY" ] && return
+  # Not optimised: it works for a second, and compiles in one minute instead of three.
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+    cargo install --quiet --locked "cargo-deny@$CARGO_DENY"
+}
