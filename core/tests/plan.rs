@@ -156,6 +156,18 @@ fn the_table() {
     }
 }
 
+/// A64: on the machine where the browser is, the device code comes first only if the provider's
+/// profile says so.
+#[test]
+fn no_device_code_where_the_browser_is() {
+    for place in ["tty+browser", "tty+browser+wsl", "agent+browser", "browser"] {
+        let mut profile = profile();
+        profile.grants = OTHERS.to_vec();
+        let plan = plan_login(&profile, false, &here(place), Wishes::default()).unwrap();
+        assert_eq!(plan.grants.front(), Some(&AuthorizationCode), "{place}");
+    }
+}
+
 /// A wish that the provider cannot grant is an error that names both.
 #[test]
 fn impossible_wishes() {

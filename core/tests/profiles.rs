@@ -27,6 +27,18 @@ fn bundled_profiles() {
     }
 }
 
+/// A45: a secret that ships is public, so none can: a profile has no place for one.
+#[test]
+fn no_profile_carries_a_secret() {
+    for (place, member) in [("/client", "client_secret"), ("/client", "password"), ("", "secret")] {
+        let bad = changed(|json| json.pointer_mut(place).unwrap()[member] = json!("CANARY"));
+        assert!(bad.unwrap_err().contains(member));
+    }
+    // Somebody will write it here; it is not repeated (`changed` looks for it).
+    let bad = changed(|json| json["client"]["secret"] = json!("CANARY")).unwrap_err();
+    assert!(bad.contains("does not belong in a profile"), "{bad}");
+}
+
 /// What the Atlassian profile must say for its clients to work and for nobody to lose a grant.
 /// A15: it asks for what the commands need, and for nothing that administers or deletes.
 #[test]
