@@ -31,10 +31,17 @@ fuzz_target!(|input: &[u8]| {
     if let Some(hosts) = written.pointer("/request/profile/api_hosts").and_then(Value::as_array) {
         hosts.iter().filter_map(Value::as_str).for_each(|host| watch.allow_host(host));
     }
-    // The one address that is a secret, because the state stands in it.
-    if let Some(url) = written.pointer_mut("/waiting/authorization_code/url") {
-        *url = Value::Null;
+    // The one address whose query is a secret, because the state stands in it.
+    if let Some(Value::String(url)) = written.pointer_mut("/waiting/authorization_code/url") {
+        url.truncate(url.find('?').unwrap_or(url.len()));
     }
     watch.hears(written.to_string().as_bytes());
-    World::new(Choices::new(choices), watch).drive(flow);
+    let waiting = |name: &str| {
+        let text = written.pointer(&format!("/waiting/authorization_code/{name}"));
+        text.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let (redirect_uri, state) = (waiting("redirect_uri"), waiting("state"));
+    let mut world = World::new(Choices::new(choices), watch);
+    (world.redirect_uri, world.state) = (redirect_uri, state);
+    world.drive(flow);
 });

@@ -1,6 +1,6 @@
 //! What must hold at every step of every flow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Display};
 
 use serde_json::Value;
@@ -14,16 +14,25 @@ use twg_core::token_endpoint::TokenResponse;
 use crate::{CANARY, STATE, VERIFIER};
 
 /// The members of answers and records that hold secrets.
-const SECRET_MEMBERS: [&str; 7] =
-    ["access_token", "refresh_token", "id_token", "device_code", "client_secret", "state", "verifier"];
+const SECRET_MEMBERS: [&str; 7] = [
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "device_code",
+    "client_secret",
+    "state",
+    "verifier",
+];
 
 /// Looks over the shoulder of a flow. Every method panics if something is wrong.
 #[derive(Debug, Default)]
 pub struct Watch {
     /// Who may be sent anything.
     hosts: BTreeSet<String>,
-    /// Who may be sent the refresh token of a stored login, to revoke it.
-    issuer_of_old_login: Option<String>,
+    /// Who may be sent which refresh token of a stored login, to revoke it.
+    old_login: Option<(String, String)>,
+    /// The refresh token of the new login.
+    new_login: Option<String>,
     /// Who may say where its own endpoints are.
     pub issuer: Option<String>,
     /// An answer put a canary where it is rightly shown, such as in an error code: nothing can be told.
@@ -107,12 +116,14 @@ impl Watch {
                 let record = StoredCredential::parse(bytes.expose()).expect("it can be read again");
                 let next = expected.map_or(Generation::FIRST, Generation::next);
                 assert_eq!(record.generation, next);
+                self.new_login = refresh_token(&record);
             }
             Effect::OpenUserAgent(prompt) => {
                 EndpointUrl::parse(&prompt.url).expect("an address that may be opened");
             }
             Effect::ShowUserCode(prompt) => {
-                EndpointUrl::parse(&prompt.verification_uri).expect("an address that may be opened");
+                EndpointUrl::parse(&prompt.verification_uri)
+                    .expect("an address that may be opened");
                 if let Some(complete) = &prompt.verification_uri_complete {
                     EndpointUrl::parse(complete).expect("an address that may be opened");
                 }
@@ -126,7 +137,7 @@ impl Watch {
     fn request(&mut self, request: &HttpRequest) {
         assert!(!self.locked, "a login never sends anything under its lock");
         let url = EndpointUrl::parse(&request.url).expect("https, or loopback");
-        assert!(!is_secret(&request.url), "a secret in an address");
+        assert!(self.blind || !is_secret(&request.url), "a secret in an address");
         for (name, value) in &request.headers {
             assert!(value.expose().bytes().all(|b| matches!(b, b' '..=b'~')), "{name}");
         }
@@ -138,9 +149,13 @@ impl Watch {
             self.codes_sent += 1;
             assert!(self.codes_sent <= 1, "a code is sent twice");
         }
-        let old = body.contains("CANARY-old-refresh") && body.contains("token_type_hint");
+        let form: BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).collect();
+        let to_revoke = form.get("token").map(|token| token.to_string());
+        assert!(to_revoke.is_none() || to_revoke != self.new_login, "the login revokes itself",);
         let home = self.hosts.contains(&url.host())
-            || old && self.issuer_of_old_login.as_ref() == Some(&url.host());
+            || self.old_login.as_ref().is_some_and(|(host, token)| {
+                *host == url.host() && Some(token) == to_revoke.as_ref()
+            });
         assert!(home, "something is sent to {}, a stranger", url.host());
     }
 
@@ -163,8 +178,9 @@ impl Watch {
                 match record {
                     None => self.loaded = Some(None),
                     Some(Ok(record)) => {
-                        let revocation = record.server.revocation_endpoint;
-                        self.issuer_of_old_login = revocation.map(|url| url.host());
+                        let revocation = record.server.revocation_endpoint.as_ref();
+                        self.old_login =
+                            revocation.map(|url| url.host()).zip(refresh_token(&record));
                         self.loaded = Some(Some(record.generation));
                     }
                     Some(Err(_)) => {}
@@ -208,6 +224,10 @@ impl Watch {
             }
         }
     }
+}
+
+fn refresh_token(record: &StoredCredential) -> Option<String> {
+    Some(record.tokens.as_ref()?.refresh_token.as_ref()?.expose().to_owned())
 }
 
 /// Nothing in `text` could move a cursor, change colours, or hide what is around it.

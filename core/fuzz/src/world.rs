@@ -60,7 +60,9 @@ pub struct World<'a> {
     pub choices: Choices<'a>,
     pub watch: Watch,
     now: UnixTime,
-    redirect_uri: String,
+    /// Where redirects arrive, and the state that they must show.
+    pub redirect_uri: String,
+    pub state: String,
     /// What the store holds.
     stored: Option<String>,
 }
@@ -69,7 +71,14 @@ impl<'a> World<'a> {
     #[must_use]
     pub fn new(choices: Choices<'a>, watch: Watch) -> Self {
         let now = UnixTime::from_millis(1_700_000_000_000);
-        Self { choices, watch, now, redirect_uri: String::new(), stored: None }
+        Self {
+            choices,
+            watch,
+            now,
+            redirect_uri: String::new(),
+            state: STATE.to_owned(),
+            stored: None,
+        }
     }
 
     /// Drives a login to its end, or to where the input lets its process die.
@@ -117,6 +126,7 @@ impl<'a> World<'a> {
             254 => UnixTime::EPOCH,
             253 => UnixTime::from_millis(self.now.as_millis().saturating_sub(86_400_000)),
             252 => self.now.plus(Span::from_days(1)),
+            0 => self.now.plus(Span::from_secs(5)),
             seconds => self.now.plus(Span::from_secs(seconds.into())),
         };
     }
@@ -162,6 +172,9 @@ impl<'a> World<'a> {
                 Outcome::RedirectUri(Ok(self.redirect_uri.clone()))
             }
             Effect::ObtainRedirectUri(_) => Outcome::RedirectUri(Err(self.user_agent_error())),
+            Effect::AwaitRedirect { deadline } if self.now > *deadline => {
+                Outcome::Redirected(Err(UserAgentError::TimedOut))
+            }
             Effect::OpenUserAgent(_) | Effect::AwaitRedirect { .. } if good => {
                 Outcome::Redirected(Ok(Secret::new(self.redirect())))
             }
@@ -238,7 +251,8 @@ impl<'a> World<'a> {
         let Ok(mut url) = url::Url::parse(&base) else { return base };
         let count = self.choices.below(8);
         if count == 0 {
-            url.query_pairs_mut().append_pair("state", STATE).append_pair("code", "CANARY-code");
+            let right = [("state", self.state.as_str()), ("code", "CANARY-code")];
+            url.query_pairs_mut().extend_pairs(right);
             return url.into();
         }
         for _ in 0..count {
@@ -251,11 +265,11 @@ impl<'a> World<'a> {
                 _ => "",
             };
             let value = match self.choices.below(6) {
-                0 if name == "state" => STATE.to_owned(),
+                0 if name == "state" => self.state.clone(),
                 0 if name == "code" => "CANARY-code".to_owned(),
                 0 if name == "iss" => "https://as.example".to_owned(),
                 0 => "access_denied".to_owned(),
-                1 => STATE.to_owned(),
+                1 => self.state.clone(),
                 2 => "CANARY-code".to_owned(),
                 3 => String::new(),
                 4 => "https://auth.atlassian.com".to_owned(),
@@ -273,10 +287,14 @@ impl<'a> World<'a> {
             0..8 => return Ok(response(200, good.as_bytes())),
             8 => r#"{"error":"authorization_pending"}"#,
             9 => r#"{"error":"slow_down","interval":7,"access_token":"CANARY"}"#,
-            10 => r#"{"error":"invalid_client","error_description":"grant_type is not enabled for client"}"#,
+            10 => {
+                r#"{"error":"invalid_client","error_description":"grant_type is not enabled for client"}"#
+            }
             11 => r#"{"error":"invalid_grant","error_description":"\u001b]8;;\u202e"}"#,
             12 => "<html>CANARY",
-            13 => r#"{"access_token":"CANARY","refresh_token":"CANARY-old-refresh","token_type":"bearer"}"#,
+            13 => {
+                r#"{"access_token":"CANARY","refresh_token":"CANARY-old-refresh","token_type":"bearer"}"#
+            }
             14 => include_str!("../answers/hostile_metadata.json"),
             15 => {
                 let failure = match self.choices.below(7) {
@@ -355,7 +373,8 @@ fn fitting(request: &HttpRequest) -> String {
     } else if ends(&["/me", "/user"]) {
         r#"{"sub":"1","account_id":"1","name":"Ada","email":"ada@example.com"}"#.to_owned()
     } else if ends(&["/sites", "/accessible-resources"]) {
-        r#"[{"id":"1","name":"One","url":"https://one.atlassian.net","scopes":["read"]}]"#.to_owned()
+        r#"[{"id":"1","name":"One","url":"https://one.atlassian.net","scopes":["read"]}]"#
+            .to_owned()
     } else {
         "{}".to_owned()
     }
