@@ -138,7 +138,7 @@ const TABLE: &[Row] = &[
     )),
     // --no-browser wins over a browser that is there, and over the other reasons not to open one.
     without_browser(row(OTHERS, "tty+browser", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
-    without_browser(row(OTHERS, "tty", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
+    without_browser(row(OTHERS, "tty", ATLASSIAN, false, &[NO_BROWSER_HERE, NO_BROWSER])),
     without_browser(row(OTHERS, "ci+browser", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
     without_browser(wanted(
         DeviceCode,
