@@ -79,7 +79,7 @@ impl AuthorizationResponse {
     /// parameters MUST NOT be included more than once."
     #[must_use]
     pub fn parse(url: &str) -> Self {
-        let Ok(url) = parse_plain(url) else {
+        let Some(url) = parse_plain(url) else {
             return Self::default();
         };
         let mut redirect_uri = url.clone();
@@ -180,7 +180,7 @@ fn issuer_problem(iss: Option<&str>, server: &AuthorizationServer) -> Option<Str
 
 /// Whether two redirect URIs name the same scheme, host, port and path.
 fn same_address(a: &str, b: &str) -> bool {
-    matches!((parse_plain(a), parse_plain(b)), (Ok(a), Ok(b)) if a == b)
+    matches!((parse_plain(a), parse_plain(b)), (Some(a), Some(b)) if a == b)
 }
 
 /// Runs the grant up to the token answer. A part of the login.

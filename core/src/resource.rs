@@ -4,7 +4,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::Value;
-use url::Url;
 
 use crate::authorization_server::AuthorizationServer;
 use crate::endpoint_url::{EndpointUrl, host_and_port, parse_plain};
@@ -89,7 +88,7 @@ pub(crate) fn shown_member(object: &Value, name: &str) -> Option<String> {
 
 /// The host of a web address, without complaint: for names of sites.
 pub(crate) fn host_of(url: &str) -> Option<String> {
-    parse_plain(url).ok().filter(Url::has_host).map(|url| host_and_port(&url))
+    parse_plain(url).filter(|url| url.has_host()).map(|url| host_and_port(&url))
 }
 
 /// Where the account's name is to be had.
