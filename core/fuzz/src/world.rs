@@ -172,7 +172,9 @@ impl<'a> World<'a> {
                 Outcome::RedirectUri(Ok(self.redirect_uri.clone()))
             }
             Effect::ObtainRedirectUri(_) => Outcome::RedirectUri(Err(self.user_agent_error())),
-            Effect::AwaitRedirect { deadline } if self.now > *deadline => {
+            Effect::AwaitRedirect { deadline }
+                if self.now > *deadline || self.choices.is_empty() =>
+            {
                 Outcome::Redirected(Err(UserAgentError::TimedOut))
             }
             Effect::OpenUserAgent(_) | Effect::AwaitRedirect { .. } if good => {
