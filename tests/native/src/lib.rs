@@ -11,6 +11,8 @@ pub mod home;
 pub mod oidc;
 #[cfg(unix)]
 pub mod pty;
+pub mod record;
+pub mod sandbox;
 pub mod scripted;
 pub mod twg;
 
@@ -22,6 +24,8 @@ pub use home::TempHome;
 pub use oidc::OidcProvider;
 #[cfg(unix)]
 pub use pty::Pty;
+pub use record::Record;
+pub use sandbox::Sandbox;
 pub use scripted::{RefusingAddress, Reply, Request, ScriptedServer};
 pub use twg::{RunningTwg, TwgCommand, TwgOutput};
 

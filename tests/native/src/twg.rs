@@ -155,6 +155,16 @@ impl RunningTwg {
         })
     }
 
+    /// Waits until it shows the address of a sign-in: a line of its own.
+    #[must_use]
+    pub fn wait_for_address(&self) -> String {
+        self.wait_for_stderr(|text| {
+            let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            let address = |line: &str| line.strip_prefix("  http").map(|rest| format!("http{rest}"));
+            whole.filter_map(address).next_back()
+        })
+    }
+
     /// Kills it, as a crash would: nothing is cleaned up.
     pub fn kill(&self) {
         self.child.kill().expect("it can be killed");
@@ -236,6 +246,13 @@ impl TwgOutput {
     #[track_caller]
     pub fn expect_success(&self) -> &Self {
         self.expect_code(0)
+    }
+
+    /// Fails the test, showing everything, unless standard error contains this.
+    #[track_caller]
+    pub fn expect_stderr(&self, text: &str) -> &Self {
+        assert!(self.stderr.contains(text), "{text:?} is not on standard error: {self}");
+        self
     }
 
     /// Standard output as JSON.
