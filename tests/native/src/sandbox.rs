@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::PATIENCE;
 use crate::browser::{Browser, Page};
 use crate::home::TempHome;
 use crate::record::Record;
 use crate::twg::{RunningTwg, TwgCommand, TwgOutput};
-use crate::PATIENCE;
 
 /// A running look-alike of Atlassian and the home that it keeps its state in. Killed on drop.
 ///

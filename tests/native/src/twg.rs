@@ -160,7 +160,8 @@ impl RunningTwg {
     pub fn wait_for_address(&self) -> String {
         self.wait_for_stderr(|text| {
             let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-            let address = |line: &str| line.strip_prefix("  http").map(|rest| format!("http{rest}"));
+            let address =
+                |line: &str| line.strip_prefix("  http").map(|rest| format!("http{rest}"));
             whole.filter_map(address).next_back()
         })
     }
