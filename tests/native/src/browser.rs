@@ -113,7 +113,10 @@ impl Browser {
     }
 
     fn follow(&self, method: &str, url: Url, body: String) -> Page {
-        let headers: &[_] = if method == "POST" { &[("content-type", FORM)] } else { &[] };
+        // A page posts to where it came from; servers may insist on that.
+        let origin = url.origin().ascii_serialization();
+        let posted = [("content-type", FORM), ("origin", origin.as_str())];
+        let headers: &[_] = if method == "POST" { &posted } else { &[] };
         let mut page = self.request(method, url.as_str(), headers, body);
         let mut redirects = Vec::new();
         while let Some(target) = page.redirect_target() {
