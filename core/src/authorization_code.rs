@@ -4,6 +4,7 @@
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -26,7 +27,7 @@ use crate::token_endpoint::TokenResponse;
 
 /// One authorization request that waits for its redirect. It can be written down and read again:
 /// a service worker is stopped after 30 s, a window is closed, a terminal dies.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct PendingAuthorization {
     redirect_uri: String,
     #[serde(serialize_with = "serialize_exposed")]
@@ -36,8 +37,19 @@ pub(crate) struct PendingAuthorization {
     deadline: UnixTime,
 }
 
-/// The parameters of a redirect, before anybody believes them.
-#[derive(Debug, Default)]
+impl fmt::Debug for PendingAuthorization {
+    /// Without the URL, which holds the state.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingAuthorization")
+            .field("redirect_uri", &self.redirect_uri)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parameters of a redirect, before anybody believes them. `Debug` shows none of what stands in it:
+/// whatever came there was written by anybody, and a code may stand in the wrong place.
+#[derive(Default)]
 pub struct AuthorizationResponse {
     /// The redirect URI that the response came to: the URL without its query.
     pub redirect_uri: String,
@@ -46,6 +58,18 @@ pub struct AuthorizationResponse {
     code: Option<Secret>,
     error: Option<OAuthError>,
     repeated: Option<&'static str>,
+}
+
+impl fmt::Debug for AuthorizationResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationResponse")
+            .field("state", &self.state.is_some())
+            .field("iss", &self.iss.is_some())
+            .field("code", &self.code.is_some())
+            .field("error", &self.error.is_some())
+            .field("repeated", &self.repeated)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AuthorizationResponse {
@@ -68,7 +92,7 @@ impl AuthorizationResponse {
             let mut values = url.query_pairs().filter(|(n, _)| n == name).map(|(_, value)| value);
             let first = values.next();
             if values.next().is_some() {
-                response.repeated = Some(name);
+                response.repeated.get_or_insert(name);
             }
             first.filter(|value| !value.is_empty())
         };
@@ -92,6 +116,12 @@ enum Verdict {
 }
 
 impl PendingAuthorization {
+    /// Whether the user may be sent there. It was checked when it was made, and may have been read from
+    /// a place that others write to since.
+    pub(crate) fn has_safe_address(&self) -> bool {
+        EndpointUrl::parse(&self.url).is_ok()
+    }
+
     /// Judges a redirect: `state` before anything else, then `iss`, then `error` and `code`.
     fn judge(&self, url: &Secret, server: &AuthorizationServer) -> Verdict {
         let response = AuthorizationResponse::parse(url.expose());

@@ -23,10 +23,12 @@ use crate::token_endpoint::{TokenResponse, json_answer, retry_after};
 
 /// RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
 const DEFAULT_INTERVAL: Span = Span::from_secs(5);
+/// For a server that says 0. There is no longest one: section 3.5 lets nobody poll faster than told.
+const SHORTEST_INTERVAL: Span = Span::from_secs(1);
 /// RFC 8628 section 3.5, `slow_down`: "the interval MUST be increased by 5 seconds for this and all subsequent
 /// requests."
 const SLOW_DOWN: Span = Span::from_secs(5);
-/// No server's trouble makes us wait longer than this between two polls.
+/// No trouble of a server or a network makes us wait longer than this between two polls.
 const LONGEST_PAUSE: Span = Span::from_mins(2);
 /// For a server that forgets `expires_in`, which is REQUIRED.
 const DEFAULT_LIFETIME: Span = Span::from_mins(15);
@@ -66,6 +68,16 @@ impl DeviceAuthorizationResponse {
         let verification_uri = text("verification_uri")
             .or_else(|| text("verification_url"))
             .ok_or_else(|| misbehaved("there is no verification_uri in it".to_owned()))?;
+        let expires_in =
+            seconds(&members, "expires_in").unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
+        let interval =
+            seconds(&members, "interval").unwrap_or(DEFAULT_INTERVAL).max(SHORTEST_INTERVAL);
+        // Zero is a code that is over already, which is what the user is told.
+        if interval > expires_in && expires_in >= SHORTEST_INTERVAL {
+            return Err(misbehaved(format!(
+                "the code lives for {expires_in}, and it allows one poll in {interval}"
+            )));
+        }
         Ok(Self {
             device_code: Secret::new(required("device_code")?),
             user_code: displayable(required("user_code")?),
@@ -73,20 +85,35 @@ impl DeviceAuthorizationResponse {
             // It is a convenience: a bad one is left out, and the user types the code.
             verification_uri_complete: text("verification_uri_complete")
                 .and_then(|text| EndpointUrl::parse(text).ok()),
-            expires_in: seconds(&members, "expires_in")
-                .unwrap_or(DEFAULT_LIFETIME)
-                .min(LONGEST_LIFETIME),
-            interval: seconds(&members, "interval")
-                .unwrap_or(DEFAULT_INTERVAL)
-                .clamp(Span::from_secs(1), LONGEST_PAUSE),
+            expires_in,
+            interval,
         })
     }
 }
 
 fn seconds(members: &Map<String, Value>, name: &str) -> Option<Span> {
     let value = members.get(name)?;
-    let number = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    let number = match value.as_u64() {
+        Some(number) => number,
+        None => rounded_up(value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?)?,
+    };
     Some(Span::from_secs(number))
+}
+
+/// `None` for what is no length of time.
+fn rounded_up(number: f64) -> Option<u64> {
+    if !number.is_finite() || number < 0.0 {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative, and `as` saturates at the other end, which is meant"
+    )]
+    let whole = number as u64;
+    #[expect(clippy::cast_precision_loss, reason = "numbers without a fraction are above that")]
+    let has_fraction = (whole as f64) < number;
+    Some(whole.saturating_add(u64::from(has_fraction)))
 }
 
 /// A code that waits for its user. It can be written down and read again, like `PendingAuthorization`.
@@ -272,11 +299,14 @@ impl PendingDevice {
         match TokenResponse::parse(&response, separator) {
             Ok(tokens) => Poll::Over(Ok(tokens)),
             Err(Error::Refused(error)) => match error.code() {
+                // Whatever reply was lost before, it did not hold the tokens.
                 "authorization_pending" => {
+                    self.reply_lost = false;
                     self.backoff = Span::ZERO;
                     Poll::Again
                 }
                 "slow_down" => {
+                    self.reply_lost = false;
                     self.slow_down(&response);
                     Poll::Again
                 }
@@ -298,7 +328,9 @@ impl PendingDevice {
                 self.back_off(retry_after);
                 Poll::Again
             }
-            Err(Error::NotOAuth { .. }) => {
+            // A proxy's page, or the torn half of an answer, which may have held the tokens.
+            Err(Error::NotOAuth { status, .. }) => {
+                self.reply_lost |= matches!(status, 200..=299);
                 self.back_off(None);
                 Poll::Again
             }
@@ -307,11 +339,13 @@ impl PendingDevice {
     }
 
     /// Five seconds more, or what the server asks for if that is longer, for the rest of the login.
+    /// `Retry-After` often comes from something in front of the server, so it is heeded within reason.
     fn slow_down(&mut self, response: &HttpResponse) {
         let members: Option<Map<String, Value>> = serde_json::from_slice(&response.body).ok();
         let asked = members.as_ref().and_then(|members| seconds(members, "interval"));
-        let asked = asked.max(retry_after(response)).unwrap_or_default();
-        self.interval = self.interval.plus(SLOW_DOWN).max(asked).min(LONGEST_PAUSE);
+        let retry_after = retry_after(response).map(|span| span.min(LONGEST_PAUSE));
+        let asked = asked.max(retry_after).unwrap_or_default();
+        self.interval = self.interval.plus(SLOW_DOWN).max(asked);
         self.backoff = Span::ZERO;
     }
 }

@@ -201,8 +201,8 @@ pub struct RedirectTarget {
     pub path: String,
 }
 
-/// What the user needs for a browser login.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the user needs for a browser login. `Debug` leaves out the URL's query, which holds the state.
+#[derive(Clone, PartialEq, Eq)]
 pub struct AuthorizationPrompt {
     /// The authorization request: `https`, or `http` on loopback; checked like every address.
     pub url: String,
@@ -212,6 +212,17 @@ pub struct AuthorizationPrompt {
     pub deadline: UnixTime,
     /// Whether to open a browser after showing the address.
     pub open: bool,
+}
+
+impl fmt::Debug for AuthorizationPrompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationPrompt")
+            .field("url", &self.url.split(['?', '#']).next().unwrap_or_default())
+            .field("redirect_uri", &self.redirect_uri)
+            .field("deadline", &self.deadline)
+            .field("open", &self.open)
+            .finish()
+    }
 }
 
 /// Something that the user should know now, in the middle of a flow.

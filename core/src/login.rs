@@ -109,6 +109,10 @@ enum Asking {
     Browser(AuthorizationCodeGrant),
 }
 
+/// No login has this many steps: a text that says so is none, and ids must not run out. The largest
+/// integer that JavaScript can tell from the next one.
+const LAST_RESTORED_STEP: u64 = (1 << 53) - 1;
+
 /// What is written down of a login that waits for its user.
 #[derive(Serialize, Deserialize)]
 struct Suspended<P> {
@@ -169,13 +173,16 @@ impl LoginFlow {
         let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
         let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
             serde_json::from_str(text).map_err(|_| invalid())?;
-        if suspended.schema_version != 1 {
+        if suspended.schema_version != 1 || suspended.next_step > LAST_RESTORED_STEP {
             return Err(invalid());
         }
         let mut machine = LoginMachine::new(suspended.request)?;
         machine.device_grant_not_enabled = suspended.device_grant_not_enabled;
         let (grant, asking) = match suspended.waiting {
             Waiting::AuthorizationCode(pending) => {
+                if !pending.has_safe_address() {
+                    return Err(invalid());
+                }
                 let grant = AuthorizationCodeGrant::restored(
                     suspended.server.clone(),
                     &machine.request,
@@ -249,8 +256,13 @@ impl LoginMachine {
             Asking::Device(device) => run(device),
             Asking::Browser(browser) => run(browser),
         };
-        self.phase = Phase::Asking(grant, asking);
-        next.and_then(|result| self.answered(grant, result, now))
+        match next {
+            Next::Perform(effect) => {
+                self.phase = Phase::Asking(grant, asking);
+                Next::Perform(effect)
+            }
+            Next::Done(result) => self.answered(grant, result, now),
+        }
     }
 
     fn answered(
@@ -265,7 +277,8 @@ impl LoginMachine {
                 if grant == Grant::DeviceCode && error.is_grant_not_enabled() =>
             {
                 self.device_grant_not_enabled = true;
-                if self.request.grants.is_empty() {
+                // A restored login has no entropy left for a browser: the refusal is the whole story.
+                if self.request.grants.is_empty() || self.entropy.is_none() {
                     return failed(Error::Refused(error));
                 }
                 self.phase = Phase::FallingOver;
@@ -340,7 +353,7 @@ impl LoginMachine {
             replaced: None,
             scopes_not_granted,
         });
-        match updated.old.and_then(|old| self.revoke_replaced(&old)) {
+        match updated.old.and_then(|old| self.revoke_replaced(&old, &signed_in.credential)) {
             Some(effect) => {
                 self.phase = Phase::RevokingOld(signed_in);
                 Next::Perform(effect)
@@ -351,12 +364,17 @@ impl LoginMachine {
 
     /// Revokes the refresh token of the login that was replaced, but only where that cannot end the new
     /// login too, and only where it came from.
-    fn revoke_replaced(&self, old: &StoredCredential) -> Option<Effect> {
+    fn revoke_replaced(&self, old: &StoredCredential, new: &StoredCredential) -> Option<Effect> {
         let same_client = old.client_id == self.request.client.id;
         if self.request.profile.revocation_ends_grant || !same_client {
             return None;
         }
         let token = old.tokens.as_ref()?.refresh_token.as_ref()?;
+        // A server that does not rotate may give the same token again: it is the new login's now.
+        let kept = new.tokens.as_ref().and_then(|tokens| tokens.refresh_token.as_ref());
+        if kept.is_some_and(|kept| kept.matches(token.expose())) {
+            return None;
+        }
         let endpoint = old.server.revocation_endpoint.as_ref()?;
         let authentication = old.server.client_authentication;
         Some(revocation_request(
@@ -425,11 +443,12 @@ impl LoginMachine {
         let mut update = RecordUpdate::new(self.key.clone(), move |old| {
             // If somebody wrote in between, theirs is the newer login, and this is not its account.
             let mut new = old.filter(|old| old.generation == ours)?.clone();
-            let sites = sites.unwrap_or_default();
-            // A site that was chosen once and is no longer reached is no default.
-            new.default_site = new.default_site.filter(|id| sites.iter().any(|s| s.id == *id));
             new.account = account;
-            new.sites = sites;
+            if let Some(sites) = sites {
+                // A site that was chosen once and is no longer reached is no default.
+                new.default_site = new.default_site.filter(|id| sites.iter().any(|s| s.id == *id));
+                new.sites = sites;
+            }
             Some(new)
         });
         let next = update.start(now);

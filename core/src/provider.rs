@@ -177,7 +177,7 @@ pub enum ClientAuthentication {
 }
 
 /// Whether clients of this server have a secret.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretNeed {
     /// All have one.
@@ -187,6 +187,22 @@ pub enum SecretNeed {
     /// None has one.
     #[default]
     None,
+}
+
+impl<'de> Deserialize<'de> for SecretNeed {
+    /// Written out, because a derived one repeats what it did not expect, and what people write here by
+    /// mistake is the secret.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "required" => Ok(Self::Required),
+            "optional" => Ok(Self::Optional),
+            "none" => Ok(Self::None),
+            _ => Err(serde::de::Error::custom(
+                "client.secret is one of \"required\", \"optional\", \"none\"; the secret itself does not \
+                 belong in a profile",
+            )),
+        }
+    }
 }
 
 /// How token requests are encoded.

@@ -23,8 +23,8 @@ pub const SCHEMA_VERSION: u64 = 1;
 /// One connection's record. All times are milliseconds since the epoch.
 ///
 /// Members that this version does not know are kept, wherever they stand at the top level, so that an
-/// older `twg` beside a newer one loses nothing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// older `twg` beside a newer one loses nothing. `Debug` leaves them out: who knows what they hold.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct StoredCredential {
     /// Always [`SCHEMA_VERSION`]; a newer record is refused before anything else of it is read.
     pub schema_version: u64,
@@ -58,6 +58,25 @@ pub struct StoredCredential {
     /// Members of a newer version.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl fmt::Debug for StoredCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredCredential")
+            .field("schema_version", &self.schema_version)
+            .field("generation", &self.generation)
+            .field("provider", &self.provider)
+            .field("connection", &self.connection)
+            .field("server", &self.server)
+            .field("client_id", &self.client_id)
+            .field("login", &self.login)
+            .field("tokens", &self.tokens)
+            .field("ended", &self.ended)
+            .field("account", &self.account)
+            .field("sites", &self.sites)
+            .field("default_site", &self.default_site)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The authorization server that issued the tokens, pinned at the login.

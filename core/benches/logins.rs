@@ -1,0 +1,150 @@
+//! How long the core takes for a whole sign-in, with the world answering at once.
+//!
+//! ```text
+//! cargo bench -p twg-core
+//! ```
+//!
+//! Prints the median of many sign-ins in microseconds. It is a measurement and not a test: nothing
+//! depends on the figures.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot run has nothing to say")]
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock; the core does not")]
+#![allow(clippy::print_stdout, clippy::disallowed_macros, reason = "a bench prints its figures")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use twg_core::client::Client;
+use twg_core::flow::{Effect, Flow, Outcome, Step};
+use twg_core::http::HttpResponse;
+use twg_core::login::{LoginFlow, LoginRequest};
+use twg_core::pkce::Entropy;
+use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
+use twg_core::secret::Secret;
+use twg_core::time::{Span, UnixTime};
+
+const WARM_UP: usize = 200;
+const RUNS: usize = 2000;
+const POLLS: u32 = 3;
+
+fn main() {
+    let (_, json) = BUNDLED[0];
+    let profile = ProviderProfile::parse(json).unwrap();
+    for (name, grant) in [
+        ("device login, two polls pending", Grant::DeviceCode),
+        ("browser login", Grant::AuthorizationCode),
+    ] {
+        for _ in 0..WARM_UP {
+            black_box(sign_in(&profile, grant));
+        }
+        let mut times: Vec<Duration> = (0..RUNS)
+            .map(|_| {
+                let start = Instant::now();
+                black_box(sign_in(&profile, grant));
+                start.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        println!(
+            "{name}: median {:.1} us, 99 % {:.1} us, of {RUNS}",
+            micros(times[RUNS / 2]),
+            micros(times[RUNS * 99 / 100]),
+        );
+    }
+}
+
+/// One sign-in with Atlassian's profile from the preflight to the noted sites.
+/// Returns the number of steps.
+fn sign_in(profile: &ProviderProfile, grant: Grant) -> usize {
+    let request = LoginRequest {
+        connection: "default".to_owned(),
+        profile: profile.clone(),
+        client: Client { id: "client".to_owned(), secret: None },
+        scopes: profile.scopes.clone(),
+        grants: [grant].into(),
+        open: false,
+        timeout: Span::from_mins(10),
+    };
+    let entropy = (Entropy::new([1; 32]), Entropy::new([2; 32]));
+    let mut flow = LoginFlow::sign_in(request, entropy).unwrap();
+    let mut world = World::default();
+    let mut now = UnixTime::from_millis(1_700_000_000_000);
+    let mut step = flow.begin(now).unwrap();
+    let mut steps = 0;
+    loop {
+        match step {
+            Step::Perform(id, effect) => {
+                if let Effect::WaitUntil(until) = effect {
+                    now = until;
+                }
+                step = flow.resume(id, world.answer(effect), now).unwrap();
+                steps += 1;
+            }
+            Step::Done(result) => {
+                result.unwrap();
+                return steps;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct World {
+    polls: u32,
+    record: Option<Secret>,
+}
+
+impl World {
+    fn answer(&mut self, effect: Effect) -> Outcome {
+        match effect {
+            Effect::SendHttp(request) => {
+                let (status, body) = self.serve(&request.url);
+                Outcome::Http(Ok(HttpResponse { status, headers: vec![], body: body.into() }))
+            }
+            Effect::WaitUntil(_) => Outcome::Waited,
+            Effect::ShowUserCode(_) => Outcome::Shown(Ok(())),
+            Effect::ObtainRedirectUri(_) => {
+                self.polls = POLLS;
+                Outcome::RedirectUri(Ok("http://127.0.0.1:7998/cb".to_owned()))
+            }
+            Effect::OpenUserAgent(prompt) => {
+                let state = prompt.url.split("state=").nth(1).unwrap().split('&').next().unwrap();
+                let redirect = format!("{}?code=code&state={state}", prompt.redirect_uri);
+                Outcome::Redirected(Ok(Secret::new(redirect)))
+            }
+            Effect::AcquireLock { .. } => Outcome::Locked(Ok(())),
+            Effect::LoadRecord(_) => Outcome::Loaded(Ok(self.record.clone())),
+            Effect::ReplaceRecord { bytes, .. } => {
+                self.record = Some(bytes);
+                Outcome::Store(Ok(()))
+            }
+            Effect::PreflightStore(_) => Outcome::Store(Ok(())),
+            Effect::ReleaseLock(_) => Outcome::Notified,
+            unexpected => panic!("{unexpected:?}"),
+        }
+    }
+
+    fn serve(&mut self, url: &str) -> (u16, &'static str) {
+        match url {
+            "https://auth.atlassian.com/oauth/device/code" => (
+                200,
+                r#"{"device_code":"device","user_code":"WDJB-MJHT","interval":5,"expires_in":600,
+                    "verification_uri":"https://auth.atlassian.com/activate"}"#,
+            ),
+            "https://auth.atlassian.com/oauth/token" => {
+                self.polls += 1;
+                if self.polls < POLLS {
+                    return (403, r#"{"error":"authorization_pending"}"#);
+                }
+                (
+                    200,
+                    r#"{"access_token":"access","refresh_token":"refresh","expires_in":3600,
+                        "scope":"offline_access read:me","token_type":"Bearer"}"#,
+                )
+            }
+            "https://api.atlassian.com/me" => (200, r#"{"account_id":"1","name":"Ada"}"#),
+            _ => (200, r#"[{"id":"1","name":"One","url":"https://one.atlassian.net"}]"#),
+        }
+    }
+}

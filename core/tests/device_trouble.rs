@@ -1,0 +1,331 @@
+//! Polling while the server, the network or the clock is in trouble: no storm, no early end.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use support::*;
+use twg_core::error::Error;
+use twg_core::http::{HttpResponse, TransportError, TransportFailure};
+use twg_core::login::LoginFlow;
+use twg_core::provider::Grant;
+use twg_core::time::{Span, UnixTime};
+
+const DAY: Span = Span::from_days(1);
+
+fn set_back(time: UnixTime, by: Span) -> UnixTime {
+    UnixTime::from_millis(time.as_millis() - by.as_millis())
+}
+
+fn pending() -> HttpResponse {
+    oauth_error(400, "authorization_pending")
+}
+
+#[track_caller]
+fn succeeds(mut play: Play<LoginFlow>) {
+    play.http(tokens());
+    play.save(None);
+    play.done().unwrap();
+}
+
+/// A57: each `slow_down` adds 5 s for the rest of the login; an answer in between takes nothing back.
+#[test]
+fn slow_down_lasts() {
+    for status in [400, 403, 429] {
+        let mut play = polling("");
+        assert_eq!(play.wait(), secs(5));
+        play.http(oauth_error(status, "slow_down"));
+        assert_eq!(play.wait(), secs(10));
+        play.http(pending());
+        assert_eq!(play.wait(), secs(10));
+        play.http(html(503));
+        assert_eq!(play.wait(), secs(20));
+        play.http(pending());
+        assert_eq!(play.wait(), secs(10));
+        play.http(oauth_error(status, "slow_down"));
+        assert_eq!(play.wait(), secs(15));
+        succeeds(play);
+    }
+}
+
+/// A57: there is no end to slowing down: 30 times is 30 times.
+#[test]
+fn slow_down_has_no_ceiling() {
+    let mut play = polling(r#","expires_in":3600"#);
+    for count in 0..30 {
+        assert_eq!(play.wait(), secs(5 + 5 * count));
+        play.http(oauth_error(400, "slow_down"));
+    }
+    play.killed();
+}
+
+/// A57: the larger of five more seconds and what the server asks for, in the body or in a header.
+#[test]
+fn slow_down_with_a_figure() {
+    let cases = [
+        (r#","interval":2"#, &[][..], 10),
+        (r#","interval":40"#, &[][..], 40),
+        (r#","interval":"40""#, &[][..], 40),
+        (r#","interval":200"#, &[][..], 200),
+        ("", &[("retry-after", "60")][..], 60),
+        ("", &[("retry-after", "1")][..], 10),
+        ("", &[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")][..], 10),
+        (r#","interval":30"#, &[("retry-after", "20")][..], 30),
+    ];
+    for (interval, headers, wait) in cases {
+        let mut play = polling("");
+        play.wait();
+        play.http(with_headers(429, headers, &format!(r#"{{"error":"slow_down"{interval}}}"#)));
+        assert_eq!(play.wait(), secs(wait), "{interval} {headers:?}");
+        play.http(pending());
+        assert_eq!(play.wait(), secs(wait), "for the rest of the login: {interval} {headers:?}");
+        play.killed();
+    }
+}
+
+/// A57: a bare 429 says the same, and `Retry-After` is heeded within reason.
+#[test]
+fn bare_429() {
+    for (headers, wait) in
+        [(&[][..], 10), (&[("retry-after", "60")][..], 60), (&[("retry-after", "86400")][..], 120)]
+    {
+        let mut play = polling("");
+        play.wait();
+        play.http(with_headers(429, headers, "<html>Too many requests"));
+        assert_eq!(play.wait(), secs(wait));
+        succeeds(play);
+    }
+}
+
+/// A59: a connection time-out doubles the pause each time; an answer ends that.
+#[test]
+fn timeouts_double_the_pause() {
+    for error in [timeout, connection_timeout, broken] {
+        let mut play = polling(r#","expires_in":1800"#);
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            waits.push(play.wait().as_secs());
+            play.http(error());
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 80, 120, 120]);
+        play.wait();
+        play.http(pending());
+        assert_eq!(play.wait(), secs(5));
+        succeeds(play);
+    }
+}
+
+/// A22: a server or a proxy in trouble is no refusal: the user's approval survives it.
+#[test]
+fn trouble_in_between() {
+    let troubles: [fn() -> Answer; 11] = [
+        || html(500).into(),
+        || html(502).into(),
+        || html(503).into(),
+        || html(403).into(),
+        || html(200).into(),
+        || json(200, r#"{"access_token":"CANARY-torn"#).into(),
+        || json(400, "").into(),
+        || json(500, r#"{"error":"access_denied"}"#).into(),
+        || oauth_error(400, "temporarily_unavailable").into(),
+        || TransportError::NotSent(TransportFailure::NameResolution).into(),
+        || TransportError::NotSent(TransportFailure::Tls).into(),
+    ];
+    for (case, trouble) in troubles.into_iter().enumerate() {
+        let mut play = polling("");
+        play.wait();
+        play.http(trouble());
+        assert_eq!(play.wait(), secs(10), "case {case}");
+        succeeds(play);
+    }
+}
+
+/// A23: a redirect of the token endpoint is never followed, and never will be an answer.
+#[test]
+fn a_redirect_is_final() {
+    for status in [301, 302, 307, 308] {
+        let mut play = polling("");
+        play.wait();
+        play.http(with_headers(status, &[("location", "https://evil.example/token")], ""));
+        assert!(matches!(play.done(), Err(Error::PeerMisbehaved { .. })));
+    }
+}
+
+/// A server that asks to wait is waited for, but not for longer than two minutes at a time.
+#[test]
+fn retry_after_of_a_server_in_trouble() {
+    for (asked, wait) in [("1", 10), ("45", 45), ("86400", 120), ("99999999999999999999", 10)] {
+        let mut play = polling("");
+        play.wait();
+        play.http(with_headers(503, &[("retry-after", asked)], ""));
+        assert_eq!(play.wait(), secs(wait), "{asked}");
+        succeeds(play);
+    }
+}
+
+/// The reply with the tokens was lost: the server says that the code is spent, which is not the same
+/// as a user who declined or was late.
+#[test]
+fn reply_lost_then_spent() {
+    for (lost, code) in [
+        (Answer::from(timeout()), "invalid_grant"),
+        (Answer::from(broken()), "expired_token"),
+        (Answer::from(html(200)), "invalid_grant"),
+    ] {
+        let mut play = polling("");
+        play.wait();
+        play.http(lost);
+        play.wait();
+        play.http(oauth_error(400, code));
+        let result = play.done();
+        assert_silent(&result);
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::PeerMisbehaved { .. }), "{error:?}");
+        assert!(error.to_string().contains("lost"), "{error}");
+    }
+}
+
+/// A lost reply that cannot have held tokens, because the server still waits, is forgotten.
+#[test]
+fn reply_lost_while_still_pending() {
+    for still_waiting in ["authorization_pending", "slow_down"] {
+        let mut play = polling("");
+        play.wait();
+        play.http(timeout());
+        play.wait();
+        play.http(oauth_error(400, still_waiting));
+        play.wait();
+        play.http(oauth_error(400, "expired_token"));
+        assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+    }
+}
+
+/// A request that was not sent loses no reply.
+#[test]
+fn nothing_lost_that_was_not_sent() {
+    let mut play = polling("");
+    play.wait();
+    play.http(connection_timeout());
+    play.wait();
+    play.http(oauth_error(400, "expired_token"));
+    assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_final() {
+    let mut play = polling("");
+    play.wait();
+    play.http(TransportError::Unknown(TransportFailure::TooLarge));
+    assert!(matches!(play.done(), Err(Error::Transport { .. })));
+}
+
+/// A63: a clock that is set back or forward in the middle of a wait neither ends the login nor makes
+/// it poll more often: the pauses stay as long as they are, and the life of the code is counted by
+/// what was waited.
+#[test]
+fn the_clock_is_set() {
+    for jump in [|t: UnixTime| set_back(t, DAY), |t: UnixTime| t.plus(DAY)] {
+        let mut play = polling(r#","expires_in":600"#);
+        play.wait();
+        play.http(pending());
+        let clock = jump(play.now);
+        assert_eq!(play.wait_with_clock(clock), secs(5));
+        play.http(pending());
+        for _ in 0..20 {
+            assert_eq!(play.wait(), secs(5));
+            play.http(pending());
+        }
+        play.wait();
+        succeeds(play);
+    }
+}
+
+/// A63: clocks that go mad at every single step, and the login still ends, after as many polls as the
+/// code's life has intervals.
+#[test]
+fn a_mad_clock_makes_no_storm() {
+    let mut play = polling(r#","expires_in":600"#);
+    let mut polls = 0;
+    while play.is_waiting() {
+        let clock =
+            if polls % 2 == 0 { set_back(play.now, DAY) } else { play.now.plus(secs(172_800)) };
+        assert_eq!(play.wait_with_clock(clock), secs(5));
+        play.http(pending());
+        polls += 1;
+        assert!(polls <= 120, "more polls than intervals in the code's life");
+    }
+    assert!(polls >= 15, "given up after {polls} polls only");
+    assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+}
+
+/// A63: the machine sleeps for two hours while the code waits. How long that was is for the server to
+/// say: it is asked once, and its `expired_token` ends the login.
+#[test]
+fn suspended_for_two_hours() {
+    let mut play = polling(r#","expires_in":600"#);
+    play.wait();
+    play.http(pending());
+    let clock = play.now.plus(secs(7200));
+    play.wait_with_clock(clock);
+    play.http(oauth_error(400, "expired_token"));
+    assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+
+    // A code that was approved just before is not thrown away.
+    let mut play = polling(r#","expires_in":600"#);
+    let clock = play.now.plus(secs(7200));
+    play.wait_with_clock(clock);
+    succeeds(play);
+}
+
+/// A63: the polling ends when the code is over, even if the server never says so.
+#[test]
+fn a_server_that_never_says_expired() {
+    for (lifetime, polls) in
+        [("60", 12), ("\"60\"", 12), ("7", 1), ("3600", 720), ("86400", 720), ("null", 180)]
+    {
+        let mut play = polling(&format!(r#","expires_in":{lifetime}"#));
+        let mut count = 0;
+        while play.is_waiting() && count <= polls {
+            play.wait();
+            play.http(pending());
+            count += 1;
+        }
+        assert_eq!(count, polls, "{lifetime}");
+        assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+    }
+}
+
+#[test]
+fn a_code_without_a_life() {
+    let play = polling(r#","expires_in":0,"interval":0"#);
+    assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+}
+
+/// `--timeout` ends the wait before the code does.
+#[test]
+fn the_users_own_limit() {
+    let mut request = request(profile(), &[Grant::DeviceCode]);
+    request.timeout = secs(20);
+    let mut play = Play::begin(sign_in(request));
+    play.preflight();
+    play.http(device_answer(r#","expires_in":600"#));
+    assert_eq!(play.show_code().expires_at, T0.plus(secs(20)));
+    for _ in 0..4 {
+        assert_eq!(play.wait(), secs(5));
+        play.http(pending());
+    }
+    assert_eq!(play.done().unwrap_err().code(), "LOGIN_TIMED_OUT");
+}
+
+/// Slow requests count against the code's life, too.
+#[test]
+fn slow_requests_count() {
+    let mut play = polling(r#","expires_in":60"#);
+    play.wait();
+    play.pass(secs(28));
+    play.http(pending());
+    play.wait();
+    play.pass(secs(28));
+    play.http(pending());
+    assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+}

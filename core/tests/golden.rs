@@ -1,0 +1,113 @@
+//! What earlier versions wrote can be read, byte for byte. The files in `golden/` are never edited:
+//! a new format gets new files beside them.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use support::*;
+use twg_core::client::Client;
+use twg_core::credential::StoredCredential;
+use twg_core::login::LoginFlow;
+use twg_core::logout::LogoutFlow;
+use twg_core::schedule::{TokenState, token_state};
+
+const FULL: &str = include_str!("../golden/credential-v1.json");
+const MINIMAL: &str = include_str!("../golden/credential-v1-minimal.json");
+const TOMBSTONE: &str = include_str!("../golden/credential-v1-tombstone.json");
+const UNKNOWN: &str = include_str!("../golden/credential-v1-unknown.json");
+const DEVICE: &str = include_str!("../golden/suspended-v1-device.json");
+const BROWSER: &str = include_str!("../golden/suspended-v1-browser.json");
+
+/// What was read is written back exactly as it was.
+#[test]
+fn records_survive_byte_for_byte() {
+    for golden in [FULL, MINIMAL, TOMBSTONE, UNKNOWN] {
+        let record = StoredCredential::parse(golden).unwrap();
+        assert_eq!(record.to_json().expose(), golden);
+    }
+}
+
+/// The members mean today what they meant then.
+#[test]
+fn records_mean_the_same() {
+    let record = parsed(FULL);
+    assert_eq!(record.generation.get(), 42);
+    assert_eq!(record.server.issuer.unwrap().as_str(), "https://auth.atlassian.com");
+    let tokens = record.tokens.unwrap();
+    assert_eq!(tokens.access_token.expose(), "golden.access.token");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "golden refresh token");
+    assert_eq!(tokens.expires_at.since(tokens.issued_at), secs(3600));
+    assert!(tokens.lifetime_assumed);
+    assert_eq!(record.account.unwrap().shown(), "Zoë Ångström");
+    assert_eq!(record.sites.len(), 2);
+    assert!(record.unknown.is_empty());
+
+    let record = parsed(MINIMAL);
+    assert_eq!(record.connection, "work.2");
+    assert!(!record.tokens.unwrap().lifetime_assumed);
+    assert!(record.server.issuer.is_none() && record.account.is_none());
+
+    let record = parsed(TOMBSTONE);
+    assert_eq!(token_state(&record, T0), TokenState::None);
+    assert_eq!(record.ended.unwrap().at.as_millis(), 1_700_000_600_000);
+
+    let record = parsed(UNKNOWN);
+    assert_eq!(record.unknown.len(), 3);
+    assert_eq!(record.unknown["a_list"][2], 0.5);
+    assert_eq!(record.generation.get(), u64::MAX);
+}
+
+/// What a newer version keeps in a record is not shown by this one.
+#[test]
+fn unknown_members_are_not_shown() {
+    let record = parsed(&UNKNOWN.replace("\"er\"", "\"CANARY\"").replace('é', "CANARY"));
+    assert_shows_no_secret(&format!("{record:?}"));
+}
+
+/// A device login that was written down then goes on now.
+#[test]
+fn a_suspended_device_login() {
+    let mut play = Play::begin(LoginFlow::restore(DEVICE).unwrap());
+    assert_eq!(play.step_id().get(), 6);
+    assert_eq!(play.show_code().user_code, "WDJB-MJHT");
+    assert_eq!(play.wait(), secs(10));
+    let poll = play.http(tokens());
+    assert_eq!(poll.url, "https://auth.atlassian.com/oauth/token");
+    assert_eq!(poll.form()["device_code"], DEVICE_CODE);
+    assert_eq!(poll.form()["client_secret"], "CANARY: s+cret");
+    play.save(None);
+    play.http(html(503));
+    play.http(html(503));
+    play.done().unwrap();
+}
+
+/// A browser login that was written down then accepts its redirect now.
+#[test]
+fn a_suspended_browser_login() {
+    let mut play = Play::begin(LoginFlow::restore(BROWSER).unwrap());
+    assert_eq!(play.step_id().get(), 3);
+    let prompt = play.authorization();
+    assert_eq!(prompt.deadline, T0.plus(secs(3600)));
+    play.redirect(&redirect_with(&[("state", &state()), ("code", "CANARY-code")]));
+    let exchange = play.http(oauth_error(400, "invalid_grant"));
+    assert_eq!(exchange.url, "https://bitbucket.org/site/oauth2/access_token");
+    assert_eq!(exchange.form()["code_verifier"], verifier());
+    assert_eq!(exchange.form()["redirect_uri"], REDIRECT_URI);
+    play.done().unwrap_err();
+}
+
+/// A record of then can be signed out of now.
+#[test]
+fn a_golden_record_is_signed_out() {
+    let client = Client { id: "golden-client".to_owned(), secret: None };
+    let key = twg_core::credential::ConnectionKey::new("atlassian", "default").unwrap();
+    let mut play = Play::begin(LogoutFlow::sign_out(key, Some(client)));
+    play.lock();
+    play.load(Some(FULL));
+    assert_eq!(play.http(json(200, "")).form()["token"], "golden refresh token");
+    assert_eq!(play.http(json(200, "")).form()["token"], "golden.access.token");
+    play.remove();
+    play.release();
+    play.done().unwrap();
+}

@@ -1,0 +1,102 @@
+//! When a refresh is due, and when the login itself ends.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use support::*;
+use twg_core::credential::StoredCredential;
+use twg_core::provider::LoginLifetime;
+use twg_core::schedule::{TokenState, due_at, session_horizon, token_state};
+use twg_core::time::{Span, UnixTime};
+
+/// Tokens issued at T0 that live for `lifetime` seconds.
+fn issued(lifetime: u64) -> StoredCredential {
+    let mut credential = parsed(&old_record());
+    let tokens = credential.tokens.as_mut().unwrap();
+    tokens.issued_at = T0;
+    tokens.expires_at = T0.plus(secs(lifetime));
+    credential
+}
+
+fn at(seconds: u64) -> UnixTime {
+    T0.plus(secs(seconds))
+}
+
+fn before(seconds: u64) -> UnixTime {
+    UnixTime::from_millis(T0.as_millis() - seconds * 1000)
+}
+
+/// A32: a refresh is due at 75 % of the lifetime that the server gave, however long or short.
+#[test]
+fn due_at_75_percent() {
+    for (lifetime, due) in [(3600, 2700), (28_800, 21_600), (300, 225), (1, 0), (0, 0)] {
+        let credential = issued(lifetime);
+        let tokens = credential.tokens.as_ref().unwrap();
+        assert_eq!(due_at(tokens).as_secs(), at(due).as_secs());
+    }
+    let credential = issued(3600);
+    let ms = Span::from_millis;
+    let state = |now| token_state(&credential, now);
+    assert_eq!(state(T0), TokenState::Fresh { due_at: at(2700) });
+    assert_eq!(state(at(2699).plus(ms(999))), TokenState::Fresh { due_at: at(2700) });
+    assert_eq!(state(at(2700)), TokenState::Due { expires_at: at(3600) });
+    assert_eq!(state(at(3599).plus(ms(999))), TokenState::Due { expires_at: at(3600) });
+    assert_eq!(state(at(3600)), TokenState::Expired { expired_at: at(3600) });
+    assert_eq!(
+        state(UnixTime::from_millis(u64::MAX)),
+        TokenState::Expired { expired_at: at(3600) }
+    );
+}
+
+/// A17: a lifetime of nothing is over at once; a record that says otherwise than time goes is over too.
+#[test]
+fn odd_lifetimes() {
+    assert_eq!(token_state(&issued(0), T0), TokenState::Expired { expired_at: T0 });
+    let mut credential = issued(0);
+    credential.tokens.as_mut().unwrap().expires_at = before(10);
+    assert!(matches!(token_state(&credential, T0), TokenState::Expired { .. }));
+    credential.tokens.as_mut().unwrap().expires_at = UnixTime::from_millis(u64::MAX);
+    assert!(matches!(token_state(&credential, T0), TokenState::Fresh { .. }));
+}
+
+/// A clock that was set back cannot tell a token's age: it counts as due, not as fresh for a day more.
+#[test]
+fn clock_set_back() {
+    let credential = issued(3600);
+    for seconds in [0, 60, 300] {
+        let state = token_state(&credential, before(seconds));
+        assert!(matches!(state, TokenState::Fresh { .. }), "{seconds} s are within tolerance");
+    }
+    for now in [before(301), before(86_400), UnixTime::EPOCH] {
+        assert_eq!(token_state(&credential, now), TokenState::Due { expires_at: at(3600) });
+    }
+}
+
+#[test]
+fn no_tokens() {
+    let mut credential = issued(3600);
+    credential.tokens = None;
+    assert_eq!(token_state(&credential, T0), TokenState::None);
+    assert_eq!(session_horizon(&credential, LoginLifetime::default()), None);
+}
+
+/// The earlier of the two ends that the profile knows; without a refresh token, the access token's.
+#[test]
+fn horizon() {
+    let lifetime =
+        |idle_seconds, absolute_seconds| LoginLifetime { idle_seconds, absolute_seconds };
+    let mut credential = issued(3600);
+    credential.login.at = before(1000);
+    let horizon = |idle, absolute| session_horizon(&credential, lifetime(idle, absolute));
+    assert_eq!(horizon(None, None), None);
+    assert_eq!(horizon(Some(500), None), Some(at(500)));
+    assert_eq!(horizon(None, Some(5000)), Some(at(4000)));
+    assert_eq!(horizon(Some(500), Some(5000)), Some(at(500)));
+    assert_eq!(horizon(Some(9000), Some(5000)), Some(at(4000)));
+    assert_eq!(horizon(Some(u64::MAX), None), Some(UnixTime::from_millis(u64::MAX)));
+
+    credential.tokens.as_mut().unwrap().refresh_token = None;
+    let profile = bundled("atlassian");
+    assert_eq!(session_horizon(&credential, profile.login_lifetime), Some(at(3600)));
+}
