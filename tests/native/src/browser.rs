@@ -142,6 +142,18 @@ impl Default for Browser {
     }
 }
 
+/// The address that answers an authorization request: its redirect URI with its `state`, if the request
+/// has one, and these parameters.
+#[must_use]
+pub fn answer_to(authorization_url: &str, parameters: &[(&str, &str)]) -> String {
+    let url = Url::parse(authorization_url).unwrap_or_else(|e| panic!("{authorization_url}: {e}"));
+    let asked = |name| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value);
+    let mut answer = Url::parse(&asked("redirect_uri").expect("a redirect URI")).expect("a URL");
+    answer.query_pairs_mut().extend_pairs(asked("state").map(|state| ("state", state)));
+    answer.query_pairs_mut().extend_pairs(parameters);
+    answer.into()
+}
+
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// RFC 6749, section 2.3.1: both parts are form-encoded before they are put together.

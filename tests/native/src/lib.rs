@@ -19,7 +19,7 @@ pub mod twg;
 use std::path::Path;
 use std::time::Duration;
 
-pub use browser::{Browser, Page};
+pub use browser::{Browser, Page, answer_to};
 pub use home::TempHome;
 pub use oidc::OidcProvider;
 #[cfg(unix)]

@@ -108,6 +108,15 @@ impl TwgCommand {
         Self { program: program.into(), args, ..self.clone() }
     }
 
+    /// This call in a mount namespace of its own, after `script`, a line for `sh`, has changed there
+    /// what is mounted where.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn after_mounting(&self, script: &str) -> Self {
+        let script = format!("set -e; {script}; \"$@\"");
+        self.behind(["unshare", "-Urm", "sh", "-c", &script, "sh"])
+    }
+
     /// Starts it in a pseudo-terminal.
     #[cfg(unix)]
     #[must_use]
