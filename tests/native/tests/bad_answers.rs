@@ -246,22 +246,24 @@ fn polls_go_on_through_trouble_and_end_at_an_error() {
 }
 
 mod discovery {
+    use std::sync::{Arc, OnceLock};
+
     use super::*;
 
     fn discovered(document: impl Fn(&ScriptedServer) -> Reply) -> (Place, TwgOutput) {
         // The server's address is known only once it runs: the script is given to it afterwards.
-        let script = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let script = Arc::new(OnceLock::<Reply>::new());
         let place = Place::new({
-            let script = script.clone();
-            move |request| match script.lock().unwrap().clone() {
-                Some(reply) if request.target.contains("/.well-known/") => reply,
+            let script = Arc::clone(&script);
+            move |request| match script.get() {
+                Some(reply) if request.target.contains("/.well-known/") => reply.clone(),
                 _ => good(request),
             }
         });
-        *script.lock().unwrap() = Some(document(&place.server));
+        script.set(document(&place.server)).expect("set once");
         place.change_provider(|file| {
             file["issuer"] = place.server.url("/tenant").into();
-            file.as_object_mut().unwrap().remove("endpoints");
+            file["endpoints"] = json!({});
         });
         let output = place.home.twg(["login", "scripted", "--loopback", "--force"]).run();
         (place, output)

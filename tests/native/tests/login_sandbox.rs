@@ -294,3 +294,43 @@ fn the_sandbox_approves_by_itself_when_asked_to() {
     let same = home.twg(["auth", "token"]).env("TWG_CONFIG_DIR", home.config_dir().join("sandbox"));
     assert_eq!(same.run().expect_success().stdout, token.expect_success().stdout);
 }
+
+#[test]
+fn the_bundled_bitbucket_works_too() {
+    let sandbox = Sandbox::start();
+    let login = sandbox.twg(["login", "bitbucket"]).start();
+    sandbox.finish(login).expect_success().expect_stderr("connections/bitbucket/default.conf");
+    let token = sandbox.twg(["auth", "token", "bitbucket"]).run();
+    assert!(token.expect_success().stdout.len() > 20, "{token}");
+    let who = sandbox.twg(["whoami", "bitbucket"]).run();
+    assert!(who.expect_success().stdout.starts_with("Mia Krystof"), "{who}");
+    sandbox.twg(["auth", "token"]).run().expect_code(77);
+}
+
+#[test]
+fn the_plan_says_what_would_be_done_and_does_nothing() {
+    let sandbox = Sandbox::start();
+    let explain = |args: &[&str], env: (&str, &str)| {
+        let command = sandbox.twg(["login", "--explain", "--json"]).args(args);
+        command.env(env.0, env.1).run().expect_success().json()
+    };
+    let plan = explain(&[], ("TWG_BROWSER", "/bin/true"));
+    assert_eq!(
+        (&plan["opensBrowser"], &plan["clientSource"]),
+        (&true.into(), &"client file".into())
+    );
+    let plan = explain(&["--no-browser"], ("TWG_BROWSER", "/bin/true"));
+    assert_eq!(plan["opensBrowser"], false);
+    assert!(plan["reasons"].to_string().contains("--no-browser"), "{plan}");
+    let plan = explain(&[], ("CI", "true"));
+    assert_eq!(plan["opensBrowser"], false);
+    let plan = explain(&["--loopback"], ("CLAUDECODE", "1"));
+    assert_eq!(plan["grants"], serde_json::json!(["authorization_code"]));
+    assert!(plan["reasons"].to_string().contains("Claude Code"), "{plan}");
+    let plan = explain(&["--client-id", "other"], ("SSH_AUTH_SOCK", "/x"));
+    assert_eq!(
+        (&plan["clientId"], &plan["clientSource"]),
+        (&"other".into(), &"--client-id".into())
+    );
+    assert!(sandbox.log().is_empty());
+}

@@ -166,3 +166,46 @@ fn what_is_no_file_is_refused_before_anything_is_sent() {
             .unwrap();
     }
 }
+
+/// Whatever the umask, and also what was wider before: nobody else can read or enter.
+/// Incidents: mcp-atlassian CVE-2026-77268, turso CVE-2026-48790, AWS CLI CVE-2026-13769.
+#[test]
+fn everything_is_private_at_every_umask() {
+    for umask in ["000", "077", "777"] {
+        let sandbox = Sandbox::start();
+        let fresh = sandbox.home().path().join("fresh/twg");
+        let script = format!("umask {umask}; exec \"$@\"");
+        let provider = sandbox.provider_file().to_string();
+        std::fs::create_dir_all(fresh.join("providers")).unwrap();
+        std::fs::write(fresh.join("providers/atlassian.json"), provider).unwrap();
+        let twg = |args: &[&str]| {
+            let command = sandbox.twg(args).env("TWG_CONFIG_DIR", &fresh);
+            command.env("TWG_CLIENT_ID", "twg-sandbox-device").behind(["sh", "-c", &script, "sh"])
+        };
+        for args in [&[][..], &["--force"], &["--connection", "work"]] {
+            sandbox.finish(twg(&["login", "--loopback"]).args(args).start()).expect_success();
+        }
+        let mut seen = 0;
+        let mut dirs = vec![fresh.clone()];
+        while let Some(dir) = dirs.pop() {
+            if !dir.ends_with("providers") {
+                assert_eq!(mode(&dir), 0o700, "{umask}: {}", dir.display());
+            }
+            for entry in std::fs::read_dir(&dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else if !path.ends_with("providers/atlassian.json") {
+                    seen += 1;
+                    assert_eq!(mode(&path), 0o600, "{umask}: {}", path.display());
+                }
+            }
+        }
+        assert_eq!(seen, 4, "two records and their locks");
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().unwrap().permissions().mode() & 0o7777
+}

@@ -11,6 +11,8 @@ use twg_tests::{PATIENCE, TempHome, TwgCommand};
 struct TlsServer {
     child: Child,
     port: u16,
+    /// What it complains about, such as the alerts of its clients.
+    complaints: Capture,
 }
 
 fn openssl(dir: &Path, args: &str) {
@@ -26,13 +28,13 @@ impl TlsServer {
         openssl(dir, &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=test -days 2"));
         openssl(dir, &format!("req {key} -keyout leaf.key -out leaf.csr -subj /CN=test-leaf"));
         let extensions = format!("subjectAltName={san}\nbasicConstraints=CA:FALSE\n");
-        std::fs::write(dir.join("ext"), extensions).unwrap();
+        std::fs::write(dir.join("ext"), extensions).expect("it can be written");
         openssl(
             dir,
             "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out leaf.pem",
         );
         let served = dir.join(".well-known");
-        std::fs::create_dir(&served).unwrap();
+        std::fs::create_dir(&served).expect("it can be made");
         let mut child = Command::new("openssl")
             .args(["s_server", "-accept", "127.0.0.1:0", "-cert", "leaf.pem", "-key", "leaf.key"])
             // Files are whole responses, header fields included.
@@ -40,8 +42,10 @@ impl TlsServer {
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("openssl starts");
+        let complaints = Capture::of(child.stderr.take().expect("a pipe"));
         let stdout = Capture::of(child.stdout.take().expect("a pipe"));
         let port = stdout.wait_for(PATIENCE, |bytes| {
             let text = String::from_utf8_lossy(bytes);
@@ -60,8 +64,17 @@ impl TlsServer {
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{metadata}",
             metadata.len()
         );
-        std::fs::write(served.join("oauth-authorization-server"), response).unwrap();
-        Self { child, port }
+        std::fs::write(served.join("oauth-authorization-server"), response)
+            .expect("it can be written");
+        Self { child, port, complaints }
+    }
+
+    /// Waits until a client has told it this.
+    fn wait_for_alert(&self, alert: &str) {
+        let seen = self.complaints.wait_for(PATIENCE, |bytes| {
+            String::from_utf8_lossy(bytes).contains(alert).then_some(())
+        });
+        assert!(seen.is_ok(), "{alert}: {}", self.complaints.text());
     }
 
     fn login(&self, home: &TempHome) -> TwgCommand {
@@ -92,6 +105,7 @@ fn an_unknown_authority_is_refused_until_it_is_made_known() {
     let refused = login.run();
     refused.expect_code(75).expect_stderr("certificate").expect_stderr("SSL_CERT_FILE");
     refused.expect_stderr("Nothing was stored.").expect_stderr("`twg doctor`");
+    server.wait_for_alert("alert unknown ca");
     let json = login.clone().arg("--json").run();
     assert_eq!(json.expect_code(75).json()["error"]["code"], "NETWORK");
 
@@ -121,6 +135,7 @@ fn a_certificate_for_somebody_else_is_refused() {
     let server = TlsServer::start(home.path(), "DNS:example.com");
     let login = server.login(&home).env("SSL_CERT_FILE", home.path().join("ca.pem"));
     login.run().expect_code(75).expect_stderr("certificate").expect_stderr("Nothing was stored.");
+    server.wait_for_alert("alert bad certificate");
 }
 
 #[test]
