@@ -11,7 +11,7 @@ fn traced(home: &Path, command: &TwgCommand) -> (Vec<String>, String) {
     let strace = ["strace", "-f", "-s", "0", "-o"].map(Path::new).into_iter();
     let output = command.behind(strace.chain([trace.as_path(), Path::new("--")])).run();
     output.expect_success();
-    let text = std::fs::read_to_string(&trace).unwrap();
+    let text = std::fs::read_to_string(&trace).expect("a trace");
     // With -f, each line begins with the process id.
     let call = |line: &str| line.split_once(' ').map(|(_, call)| call.trim_start().to_owned());
     (text.lines().filter_map(call).collect(), output.stdout)

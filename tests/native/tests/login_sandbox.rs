@@ -219,8 +219,8 @@ fn connections_are_apart() {
 }
 
 fn scope_asked(address: &str) -> String {
-    let url = Url::parse(address).unwrap();
-    url.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned()
+    let url = Url::parse(address).expect("an address");
+    url.query_pairs().find(|(name, _)| name == "scope").expect("it asks for scopes").1.into_owned()
 }
 
 /// A15: nothing is asked for but what the profile or the user names.

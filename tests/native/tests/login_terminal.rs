@@ -9,9 +9,9 @@ use twg_tests::{Browser, Pty, Sandbox, TwgCommand};
 /// A home whose `~/.config/twg` knows the sandbox, but no client of it yet.
 fn new_user(sandbox: &Sandbox) -> PathBuf {
     let config = sandbox.home().path().join(".config/twg");
-    std::fs::create_dir_all(config.join("providers")).unwrap();
+    std::fs::create_dir_all(config.join("providers")).expect("a file of ours");
     std::fs::write(config.join("providers/atlassian.json"), sandbox.provider_file().to_string())
-        .unwrap();
+        .expect("a file of ours");
     config
 }
 
@@ -219,7 +219,7 @@ fn wait_for_file(path: &std::path::Path) -> String {
         assert!(std::time::Instant::now() < deadline, "{} never came", path.display());
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    std::fs::read_to_string(path).unwrap()
+    std::fs::read_to_string(path).expect("a file of ours")
 }
 
 #[test]

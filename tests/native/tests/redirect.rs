@@ -17,7 +17,7 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn start(sandbox: &'a Sandbox) -> Self {
         let login = sandbox.twg(["login", "--loopback", "--force"]).start();
-        let address = Url::parse(&login.wait_for_address()).unwrap();
+        let address = Url::parse(&login.wait_for_address()).expect("an address");
         Self { sandbox, login, address }
     }
 
@@ -27,11 +27,11 @@ impl<'a> Waiting<'a> {
     }
 
     fn redirect_uri(&self) -> Url {
-        Url::parse(&self.asked("redirect_uri")).unwrap()
+        Url::parse(&self.asked("redirect_uri")).expect("an address")
     }
 
     fn listener(&self) -> SocketAddr {
-        self.redirect_uri().socket_addrs(|| None).unwrap()[0]
+        self.redirect_uri().socket_addrs(|| None).expect("a loopback literal")[0]
     }
 
     /// The redirect that would end the login well, not followed.
@@ -42,16 +42,16 @@ impl<'a> Waiting<'a> {
 
     /// What a request with these parameters is answered.
     fn redirected(&self, parameters: &[(&str, &str)]) -> Page {
-        let url = Url::parse_with_params(self.redirect_uri().as_str(), parameters).unwrap();
+        let url = Url::parse_with_params(self.redirect_uri().as_str(), parameters).expect("a URL");
         Browser::new().open(url.as_str())
     }
 
     /// A request that is sent as it is; the answer's first line.
     fn raw(&self, head: &str) -> String {
-        let mut connection = TcpStream::connect(self.listener()).unwrap();
-        connection.write_all(head.as_bytes()).unwrap();
+        let mut connection = TcpStream::connect(self.listener()).expect("it listens");
+        connection.write_all(head.as_bytes()).expect("it reads");
         let mut answer = Vec::new();
-        connection.read_to_end(&mut answer).unwrap();
+        connection.read_to_end(&mut answer).expect("it answers");
         String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
     }
 

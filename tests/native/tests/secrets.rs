@@ -143,17 +143,22 @@ fn files_with(root: &Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut dirs = vec![root.to_owned()];
     while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).unwrap() {
-            let path: PathBuf = entry.unwrap().path();
+        for entry in std::fs::read_dir(dir).expect("a directory") {
+            let path: PathBuf = entry.expect("an entry").path();
             if path.is_dir() {
                 dirs.push(path);
-            } else if String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(text) {
-                found.push(path.strip_prefix(root).unwrap().display().to_string());
+            } else if contains(&path, text) {
+                found.push(path.strip_prefix(root).expect("below it").display().to_string());
             }
         }
     }
     found.sort();
     found
+}
+
+fn contains(path: &Path, text: &str) -> bool {
+    let bytes = std::fs::read(path).expect("a file that can be read");
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
 /// A85: when it goes wrong, too, and in whatever the answer that holds the secret is torn.
@@ -270,7 +275,7 @@ fn the_browser_is_told_no_secret() {
 #[test]
 #[cfg(target_os = "linux")]
 fn no_core_is_dumped() {
-    let place = Place::new(|request| (request.target == "/token").then(|| Reply::Silence));
+    let place = Place::new(|request| (request.target == "/token").then_some(Reply::Silence));
     let login = place.twg(&["login", "scripted", "--device"]).start();
     let _polled = place.server.wait_for_requests(2);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", login.id())).unwrap();

@@ -8,8 +8,11 @@ use twg_tests::Sandbox;
 
 /// The files that were set aside.
 fn set_aside(config: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(config).unwrap().map(|entry| entry.unwrap().path());
-    let is_one = |path: &PathBuf| path.to_str().unwrap().contains("auth.conf.damaged-");
+    let entries = std::fs::read_dir(config)
+        .expect("a directory")
+        .map(|entry| entry.expect("a directory").path());
+    let is_one =
+        |path: &PathBuf| path.to_str().expect("a name of ours").contains("auth.conf.damaged-");
     entries.filter(is_one).collect()
 }
 
@@ -207,5 +210,5 @@ fn everything_is_private_at_every_umask() {
 
 fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
-    path.metadata().unwrap().permissions().mode() & 0o7777
+    path.metadata().expect("it is there").permissions().mode() & 0o7777
 }
