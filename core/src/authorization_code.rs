@@ -7,11 +7,10 @@ use alloc::string::String;
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::authorization_server::AuthorizationServer;
 use crate::client::authenticated_request;
-use crate::endpoint_url::EndpointUrl;
+use crate::endpoint_url::{EndpointUrl, parse_plain};
 use crate::error::{Endpoint, Error};
 use crate::flow::{
     AuthorizationPrompt, Effect, Machine, Next, Outcome, RedirectTarget, UserAgentError,
@@ -80,7 +79,7 @@ impl AuthorizationResponse {
     /// parameters MUST NOT be included more than once."
     #[must_use]
     pub fn parse(url: &str) -> Self {
-        let Ok(url) = Url::parse(url) else {
+        let Some(url) = parse_plain(url) else {
             return Self::default();
         };
         let mut redirect_uri = url.clone();
@@ -179,9 +178,34 @@ fn issuer_problem(iss: Option<&str>, server: &AuthorizationServer) -> Option<Str
     }
 }
 
+/// Where a redirect may arrive: at an https address (an extension's), at a loopback address, or at a
+/// scheme of the app's own.
+///
+/// RFC 8252 section 7.1: "When choosing a URI scheme to associate with the app, apps MUST use a URI scheme
+/// based on a domain name under their control, expressed in reverse order [...]. Note that [...] there is only
+/// a single slash ("/") appearing after the scheme component."
+fn redirect_uri_problem(redirect_uri: &str) -> Option<&'static str> {
+    if EndpointUrl::parse(redirect_uri).is_ok() {
+        return None;
+    }
+    let (scheme, rest) = redirect_uri.split_once(':').unwrap_or_default();
+    if !scheme.contains('.')
+        || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    {
+        return Some(
+            "it is neither https, nor http on loopback, nor a reversed domain name as scheme",
+        );
+    }
+    if !rest.starts_with('/') || rest.starts_with("//") {
+        return Some("exactly one '/' follows a scheme of one's own");
+    }
+    (!rest.bytes().all(|b| matches!(b, b'!'..=b'~') && b != b'#'))
+        .then_some("it contains a fragment or characters that no address has")
+}
+
 /// Whether two redirect URIs name the same scheme, host, port and path.
 fn same_address(a: &str, b: &str) -> bool {
-    matches!((Url::parse(a), Url::parse(b)), (Ok(a), Ok(b)) if a == b)
+    matches!((parse_plain(a), parse_plain(b)), (Some(a), Some(b)) if a == b)
 }
 
 /// Runs the grant up to the token answer. A part of the login.
@@ -250,6 +274,12 @@ impl AuthorizationCodeGrant {
         redirect_uri: String,
         now: UnixTime,
     ) -> Result<Effect, Error> {
+        if let Some(what) = redirect_uri_problem(&redirect_uri) {
+            let shown = printable(&redirect_uri);
+            return Err(Error::Configuration(format!(
+                "'{shown}' cannot be a redirect URI: {what}"
+            )));
+        }
         let entropy = self.entropy.take().ok_or(Error::OutOfOrder)?;
         let endpoint = self.server.endpoints.authorization.as_ref().ok_or_else(|| {
             Error::Configuration(format!(

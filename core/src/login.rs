@@ -365,8 +365,9 @@ impl LoginMachine {
     /// Revokes the refresh token of the login that was replaced, but only where that cannot end the new
     /// login too, and only where it came from.
     fn revoke_replaced(&self, old: &StoredCredential, new: &StoredCredential) -> Option<Effect> {
-        let same_client = old.client_id == self.request.client.id;
-        if self.request.profile.revocation_ends_grant || !same_client {
+        let profile = &self.request.profile;
+        let same_client = old.client_id == self.request.client.id && profile.is_of(&old.server);
+        if profile.revocation_ends_grant || !same_client {
             return None;
         }
         let token = old.tokens.as_ref()?.refresh_token.as_ref()?;

@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::credential::{ConnectionKey, EndReason, Ended, RecordError, StoredCredential, Tokens};
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
+use crate::provider::ProviderProfile;
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
 use crate::secret::Secret;
 use crate::time::{Span, UnixTime};
@@ -46,7 +47,7 @@ pub type LogoutFlow = Running<LogoutMachine>;
 #[derive(Debug)]
 pub struct LogoutMachine {
     key: ConnectionKey,
-    client: Option<Client>,
+    registered: Option<(Client, ProviderProfile)>,
     revoked: Vec<Revocation>,
     phase: Phase,
 }
@@ -64,11 +65,12 @@ enum Phase {
 }
 
 impl LogoutFlow {
-    /// A logout of `key`. The client authenticates the revocation; without one, or with another than
-    /// the tokens were issued to, it is tried as a public client.
+    /// A logout of `key`. The registered client of the provider authenticates the revocation; without
+    /// one, or if the tokens were issued to another client or by another server, it is tried as a
+    /// public client.
     #[must_use]
-    pub fn sign_out(key: ConnectionKey, client: Option<Client>) -> Self {
-        Self::new(LogoutMachine { key, client, revoked: Vec::new(), phase: Phase::Locking })
+    pub fn sign_out(key: ConnectionKey, registered: Option<(Client, ProviderProfile)>) -> Self {
+        Self::new(LogoutMachine { key, registered, revoked: Vec::new(), phase: Phase::Locking })
     }
 }
 
@@ -112,15 +114,24 @@ impl LogoutMachine {
         let server = &credential.server;
         match (token, &server.revocation_endpoint) {
             (Some(token), Some(endpoint)) => {
-                let own = self.client.clone().filter(|client| client.id == credential.client_id);
-                let client =
-                    own.unwrap_or(Client { id: credential.client_id.clone(), secret: None });
+                let client = self.client_for(&credential);
                 let authentication = server.client_authentication;
                 let effect = revocation_request(endpoint, &client, authentication, kind, token);
                 self.perform(Phase::Revoking(credential, kind), effect)
             }
             (None, _) => self.next_token(credential, kind, Revocation::NothingToRevoke, now),
             (Some(_), None) => self.next_token(credential, kind, Revocation::NotSupported, now),
+        }
+    }
+
+    fn client_for(&self, credential: &StoredCredential) -> Client {
+        match &self.registered {
+            Some((client, profile))
+                if client.id == credential.client_id && profile.is_of(&credential.server) =>
+            {
+                client.clone()
+            }
+            _ => Client { id: credential.client_id.clone(), secret: None },
         }
     }
 
@@ -158,6 +169,8 @@ impl LogoutMachine {
             generation: expected.next(),
             tokens: None,
             ended: Some(Ended { at: now, reason: EndReason::SignedOutUnconfirmed }),
+            // Members of a newer version may hold secrets.
+            unknown: serde_json::Map::new(),
             ..credential
         };
         let effect = Effect::ReplaceRecord {

@@ -70,6 +70,10 @@ pub enum Reason {
     NoBrowser,
     /// Nobody is there to see one.
     NobodyThere,
+    /// Windows' browser is opened.
+    WindowsBrowser,
+    /// Nobody may be reading along.
+    NoTerminal,
     /// A coding agent runs the command: a person must see the address and act.
     Agent(String),
 }
@@ -97,6 +101,12 @@ impl fmt::Display for Reason {
             Self::NoBrowser => {
                 f.write_str("nothing here can open a browser: the address is only printed")
             }
+            Self::WindowsBrowser => f.write_str(
+                "this is WSL: Windows' browser is opened, and its redirect to 127.0.0.1 arrives here",
+            ),
+            Self::NoTerminal => f.write_str(
+                "there is no terminal: whoever reads standard error must see the address",
+            ),
             Self::NobodyThere => f.write_str("this is CI, where nobody sees a browser"),
             Self::Agent(name) => {
                 write!(f, "{name} runs this command: a person must see the address and approve it")
@@ -124,7 +134,7 @@ pub fn plan_login(
         reasons.push(Reason::NobodyThere);
         false
     } else if here.browser {
-        reasons.push(Reason::BrowserOpens);
+        reasons.push(if here.wsl { Reason::WindowsBrowser } else { Reason::BrowserOpens });
         true
     } else {
         reasons.push(Reason::NoBrowser);
@@ -132,6 +142,8 @@ pub fn plan_login(
     };
     if let Some(agent) = &here.agent {
         reasons.push(Reason::Agent(agent.clone()));
+    } else if !here.terminal && !here.ci {
+        reasons.push(Reason::NoTerminal);
     }
     Ok(Plan { grants, open, reasons })
 }
@@ -158,6 +170,7 @@ fn choose_grants(
     let elsewhere = match here {
         Surroundings { ssh: true, .. } => Some("a remote shell"),
         Surroundings { container: true, .. } => Some("a container"),
+        Surroundings { browser: false, .. } => Some("a place without a browser"),
         Surroundings { .. } => None,
     };
     match elsewhere {

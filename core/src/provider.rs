@@ -12,7 +12,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::is_plain_name;
+use crate::credential::{IssuedBy, is_plain_name};
 use crate::endpoint_url::EndpointUrl;
 use crate::text::printable;
 use crate::time::Span;
@@ -438,6 +438,16 @@ impl ProviderProfile {
             return bad("api_hosts", &format!("'{}' is not a host", printable(host)));
         }
         Ok(())
+    }
+
+    /// Whether tokens that `server` issued are from this provider's server, as far as the profile says:
+    /// a client's secret belongs to one server, and a profile may have been pointed at another since.
+    #[must_use]
+    pub fn is_of(&self, server: &IssuedBy) -> bool {
+        match (&self.endpoints.token, &self.issuer) {
+            (Some(token), _) => *token == server.token_endpoint,
+            (None, issuer) => issuer.is_some() && *issuer == server.issuer,
+        }
     }
 
     fn missing_endpoints(&self) -> [(&'static str, bool); 3] {

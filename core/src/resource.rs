@@ -4,10 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::Value;
-use url::Url;
 
 use crate::authorization_server::AuthorizationServer;
-use crate::endpoint_url::{EndpointUrl, host_and_port};
+use crate::endpoint_url::{EndpointUrl, host_and_port, parse_plain};
 use crate::error::{Endpoint, Error};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
 use crate::provider::ProviderProfile;
@@ -89,7 +88,7 @@ pub(crate) fn shown_member(object: &Value, name: &str) -> Option<String> {
 
 /// The host of a web address, without complaint: for names of sites.
 pub(crate) fn host_of(url: &str) -> Option<String> {
-    Url::parse(url).ok().filter(|url| url.has_host()).map(|url| host_and_port(&url))
+    parse_plain(url).filter(|url| url.has_host()).map(|url| host_and_port(&url))
 }
 
 /// Where the account's name is to be had.

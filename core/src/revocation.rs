@@ -66,7 +66,8 @@ pub(crate) fn revocation_request(
 pub(crate) fn revocation_answered(answer: Result<HttpResponse, TransportError>) -> Revocation {
     let endpoint = Endpoint::Revocation;
     let response = match answer {
-        Ok(response) if response.status == 200 => return Revocation::Revoked,
+        // 200 by the RFC; 204 is how servers say it that have nothing to add.
+        Ok(response) if matches!(response.status, 200 | 204) => return Revocation::Revoked,
         Ok(response) => response,
         Err(error) => return unconfirmed(&Error::Transport { endpoint, error }),
     };

@@ -37,14 +37,16 @@ pub const fn due_at(tokens: &Tokens) -> UnixTime {
 }
 
 /// The state of a record's tokens.
+#[must_use]
+pub fn token_state(credential: &StoredCredential, now: UnixTime) -> TokenState {
+    credential.tokens.as_ref().map_or(TokenState::None, |tokens| state_of(tokens, now))
+}
+
+/// The state of tokens.
 ///
 /// A clock that was set back to before the tokens were issued cannot be trusted to tell their age: they
 /// count as due rather than as fresh for as long as the clock is wrong.
-#[must_use]
-pub fn token_state(credential: &StoredCredential, now: UnixTime) -> TokenState {
-    let Some(tokens) = &credential.tokens else {
-        return TokenState::None;
-    };
+pub(crate) fn state_of(tokens: &Tokens, now: UnixTime) -> TokenState {
     let due_at = due_at(tokens);
     if now >= tokens.expires_at {
         TokenState::Expired { expired_at: tokens.expires_at }

@@ -389,3 +389,41 @@ fn a_provider_without_an_authorization_endpoint() {
     play.redirect_uri(REDIRECT_URI);
     assert!(matches!(play.done(), Err(Error::Configuration(_))));
 }
+
+/// A46: a scheme of the app's own is a reversed domain name with a single slash; whatever else a shell
+/// might name is refused before it is sent anywhere. A84: a redirect is compared with exactly that.
+#[test]
+fn redirect_uris_of_shells() {
+    let begun = |redirect_uri: &str| {
+        let mut play = Play::begin(browser_login(profile()));
+        play.preflight();
+        play.redirect_uri(redirect_uri);
+        play
+    };
+    for good in [
+        "http://127.0.0.1:7998/auth/callback/oauth",
+        "http://[::1]:7998/cb",
+        "https://abcdefghijklmnop.chromiumapp.org/cb",
+        "com.example.app:/oauth2redirect/example-provider",
+    ] {
+        let mut play = begun(good);
+        assert_eq!(query(&play.authorization().url)["redirect_uri"], good);
+        play.redirect(&format!("{good}?state={}&code=CANARY-code", state()));
+        play.http(oauth_error(400, "invalid_grant"));
+        play.done().unwrap_err();
+    }
+    for bad in [
+        "",
+        "http://192.168.0.1:7998/cb",
+        "http://app.example/cb",
+        "myapp:/cb",
+        "com.example.app://cb",
+        "com.example.app:cb",
+        "javascript:alert(1)",
+        "com.example.app:/cb#x",
+        "com.example.app:/c b",
+    ] {
+        let error = begun(bad).done().unwrap_err();
+        assert_eq!(error.code(), "CONFIGURATION", "{bad}");
+    }
+}

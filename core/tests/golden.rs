@@ -6,7 +6,6 @@
 mod support;
 
 use support::*;
-use twg_core::client::Client;
 use twg_core::credential::StoredCredential;
 use twg_core::login::LoginFlow;
 use twg_core::logout::LogoutFlow;
@@ -100,9 +99,8 @@ fn a_suspended_browser_login() {
 /// A record of then can be signed out of now.
 #[test]
 fn a_golden_record_is_signed_out() {
-    let client = Client { id: "golden-client".to_owned(), secret: None };
     let key = twg_core::credential::ConnectionKey::new("atlassian", "default").unwrap();
-    let mut play = Play::begin(LogoutFlow::sign_out(key, Some(client)));
+    let mut play = Play::begin(LogoutFlow::sign_out(key, None));
     play.lock();
     play.load(Some(FULL));
     assert_eq!(play.http(json(200, "")).form()["token"], "golden refresh token");

@@ -67,6 +67,12 @@ const fn without_browser(row: Row) -> Row {
 
 const REMOTE: &str = "this is a remote shell: a redirect to 127.0.0.1 would not arrive here";
 const IN_CONTAINER: &str = "this is a container: a redirect to 127.0.0.1 would not arrive here";
+const NO_BROWSER_HERE: &str =
+    "this is a place without a browser: a redirect to 127.0.0.1 would not arrive here";
+const FORWARD_HEADLESS: &str =
+    "this is a place without a browser and there is no device code to use";
+const WINDOWS: &str = "this is WSL: Windows' browser is opened";
+const NO_TERMINAL: &str = "there is no terminal";
 const FORWARD_SSH: &str = "this is a remote shell and there is no device code to use";
 const FORWARD_CONTAINER: &str = "this is a container and there is no device code to use";
 const FIRST_DEVICE: &str = "the provider profile lists first: device code";
@@ -89,10 +95,12 @@ const TABLE: &[Row] = &[
     row(CODE_ONLY, "tty+browser", CODE_ONLY, true, &[ONLY_CODE, OPENS]),
     row(DEVICE_ONLY, "tty+browser", DEVICE_ONLY, true, &[ONLY_DEVICE, OPENS]),
     // Windows' browser reaches a loopback of WSL.
-    row(OTHERS, "tty+browser+wsl", OTHERS, true, &[FIRST_CODE, OPENS]),
+    row(OTHERS, "tty+browser+wsl", OTHERS, true, &[FIRST_CODE, WINDOWS]),
     // A headless machine.
-    row(OTHERS, "tty", OTHERS, false, &[FIRST_CODE, PRINTED]),
-    row(ATLASSIAN, "", ATLASSIAN, false, &[FIRST_DEVICE, PRINTED]),
+    row(OTHERS, "tty", ATLASSIAN, false, &[NO_BROWSER_HERE, PRINTED]),
+    row(CODE_ONLY, "tty", CODE_ONLY, false, &[FORWARD_HEADLESS, ONLY_CODE, PRINTED]),
+    row(ATLASSIAN, "", ATLASSIAN, false, &[FIRST_DEVICE, PRINTED, NO_TERMINAL]),
+    row(ATLASSIAN, "browser", ATLASSIAN, true, &[FIRST_DEVICE, OPENS, NO_TERMINAL]),
     // The browser is elsewhere: a device code first, if there is one.
     row(ATLASSIAN, "tty+ssh", ATLASSIAN, false, &[FIRST_DEVICE, PRINTED]),
     row(OTHERS, "tty+ssh", ATLASSIAN, false, &[REMOTE, PRINTED]),
@@ -103,7 +111,7 @@ const TABLE: &[Row] = &[
     row(CODE_ONLY, "tty+container", CODE_ONLY, false, &[FORWARD_CONTAINER, ONLY_CODE, PRINTED]),
     row(DEVICE_ONLY, "tty+ssh", DEVICE_ONLY, false, &[ONLY_DEVICE, PRINTED]),
     // Nobody sees a browser in CI, whatever could be opened there.
-    row(OTHERS, "ci", OTHERS, false, &[FIRST_CODE, CI]),
+    row(OTHERS, "ci", ATLASSIAN, false, &[NO_BROWSER_HERE, CI]),
     row(OTHERS, "ci+browser+tty", OTHERS, false, &[FIRST_CODE, CI]),
     row(OTHERS, "ci+container", ATLASSIAN, false, &[IN_CONTAINER, CI]),
     // A coding agent: the same plan, and a person must act.
@@ -130,7 +138,7 @@ const TABLE: &[Row] = &[
     )),
     // --no-browser wins over a browser that is there, and over the other reasons not to open one.
     without_browser(row(OTHERS, "tty+browser", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
-    without_browser(row(OTHERS, "tty", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
+    without_browser(row(OTHERS, "tty", ATLASSIAN, false, &[NO_BROWSER_HERE, NO_BROWSER])),
     without_browser(row(OTHERS, "ci+browser", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
     without_browser(wanted(
         DeviceCode,

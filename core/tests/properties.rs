@@ -237,6 +237,22 @@ proptest! {
         }
     }
 
+    /// A85: addresses from outside, most of them hosts in disguise, make no parser panic.
+    #[test]
+    fn disguised_hosts(
+        start in select(&["http:", "http:/", "http://", "https://", "HTTPS:\\\\", "x://", "", " http://"][..]),
+        host in "(xn--|XN--|%|[A-Z]|é|[a-z0-9@:.\\[\\]-]|%[0-9A-F]{2}|\\PC){0,12}",
+        tail in "([/?#].{0,8})?",
+    ) {
+        let text = format!("{start}{host}{tail}");
+        let _ = EndpointUrl::parse(&text);
+        redirected(&text);
+        let site = serde_json::json!([{"id": "1", "url": text}]);
+        for site in parse_sites(&site).unwrap() {
+            prop_assert!(!site.is_called("nobody"));
+        }
+    }
+
     /// A5: no state but the right one is believed, whatever else stands in the redirect.
     #[test]
     fn states(wrong in "[A-Za-z0-9_-]{0,44}", more in "[a-z]{0,5}=[a-z]{0,5}") {

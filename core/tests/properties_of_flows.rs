@@ -245,7 +245,7 @@ proptest! {
     #[test]
     fn logouts(choices in choices(), confidential in any::<bool>()) {
         let client = if confidential { confidential_client() } else { public_client() };
-        drive(LogoutFlow::sign_out(key(), Some(client)), &choices, |_| None);
+        drive(LogoutFlow::sign_out(key(), Some((client, profile_with_api()))), &choices, |_| None);
     }
 
     /// A26: requests with a token.

@@ -25,11 +25,11 @@ use crate::context::{Context, env};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
+    effects::hardening::forbid_core_dumps();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if commands::auth_token::print_if_fresh(arguments.get(1..).unwrap_or_default()) {
         return ExitCode::SUCCESS;
     }
-    effects::hardening::forbid_core_dumps();
     let cli = match cli::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return explain_usage(&error, cli::wants_json(&arguments)),

@@ -147,6 +147,9 @@ pub enum EndReason {
     /// The user signed out and the server did not confirm the revocation, so that the tokens, which
     /// are gone from here, must be assumed to work elsewhere until they expire.
     SignedOutUnconfirmed,
+    /// A reason that only a newer version knows.
+    #[serde(other)]
+    Other,
 }
 
 /// Why a record cannot be used.

@@ -107,6 +107,7 @@ impl Status<'_> {
                         "signed out {} ago; the server did not confirm that the tokens are dead",
                         self.now.since(ended.at)
                     ),
+                    EndReason::Other => "none: the login is over".to_owned(),
                 },
                 None => "none".to_owned(),
             },

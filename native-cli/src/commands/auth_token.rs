@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use serde_json::json;
-use twg_core::credential::{ConnectionKey, StoredCredential};
+use twg_core::credential::{ConnectionKey, fresh_access_token};
 use twg_core::schedule::{TokenState, token_state};
 use twg_core::secret::Secret;
 
@@ -30,11 +30,7 @@ fn fresh_token() -> Option<Secret> {
     let config = ConfigDir::resolve(&env).ok()?;
     let key = ConnectionKey::new(providers::DEFAULT, ConnectionKey::DEFAULT).ok()?;
     let record = Store::new(config.clone()).load(&config.record_path(&key)).ok()??;
-    let credential = StoredCredential::parse(record.expose()).ok()?;
-    match token_state(&credential, clock::now()) {
-        TokenState::Fresh { .. } => credential.tokens.map(|tokens| tokens.access_token),
-        TokenState::Due { .. } | TokenState::Expired { .. } | TokenState::None => None,
-    }
+    fresh_access_token(record.expose(), clock::now())
 }
 
 fn print_line(token: &Secret) -> bool {

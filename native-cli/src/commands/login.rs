@@ -205,7 +205,7 @@ async fn sign_in(
     let doing = format!("Could not sign in to {name}");
     let kept = match context.credential(key) {
         Ok(Some(credential)) if credential.tokens.is_some() => "Your earlier sign-in is unchanged.",
-        _ => "Nothing was stored.",
+        _ => "No login was stored.",
     };
     let failed = |error: &Error| {
         Failure::from_core(&doing, error)

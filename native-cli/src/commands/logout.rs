@@ -44,12 +44,11 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
 
 async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOut, Failure> {
     // A profile or a client that cannot be read must not keep anybody signed in.
-    let client = providers::load(context, key.provider())
-        .and_then(|profile| clients::find(context, &profile, None))
-        .ok()
-        .flatten()
-        .map(|registration| registration.client);
-    let flow = LogoutFlow::sign_out(key.clone(), client);
+    let registered = providers::load(context, key.provider()).ok().and_then(|profile| {
+        let known = clients::find(context, &profile, None).ok()??;
+        Some((known.client, profile))
+    });
+    let flow = LogoutFlow::sign_out(key.clone(), registered);
     let done = drive(context, &HttpClient::new(), flow).await?;
     done.map_err(|error| {
         Failure::from_core("Could not sign out", &error).keeping("You are still signed in.")

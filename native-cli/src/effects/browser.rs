@@ -26,6 +26,10 @@ pub(crate) enum NoBrowser {
     /// The address is not one to open.
     Address,
     /// There is no desktop here to open one on.
+    #[cfg_attr(
+        any(windows, target_os = "macos"),
+        expect(dead_code, reason = "their openers fail instead")
+    )]
     NoDisplay,
     /// Each program that was tried is missing or failed.
     Failed(Vec<String>),

@@ -10,6 +10,7 @@ mod windows;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
+#[cfg(unix)]
 /// How a prompt is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Typing {
@@ -25,6 +26,7 @@ pub(crate) enum Typing {
 pub(crate) enum Unfit {
     /// Not a regular file, or not a directory.
     Kind,
+    #[cfg_attr(windows, expect(dead_code, reason = "files have no single owner's number there"))]
     /// It belongs to the user with this number.
     Foreign(u32),
 }
