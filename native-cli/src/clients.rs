@@ -8,6 +8,7 @@ use twg_core::secret::Secret;
 use twg_core::time::Span;
 
 use crate::context::Context;
+use crate::driver::interruptible;
 use crate::effects::client_form::{self, ClientForm, SecretField};
 use crate::effects::clock;
 use crate::effects::store::Expected;
@@ -135,13 +136,19 @@ pub(crate) async fn ask(
     if !context.may_ask {
         return Err(missing);
     }
-    let client = if context.terminal.can_ask() {
-        ask_on_terminal(context, profile).await?
-    } else if context.can_open_browser() {
-        ask_in_browser(context, profile).await?
-    } else {
+    let on_terminal = context.terminal.can_ask();
+    if !on_terminal && !context.can_open_browser() {
         return Err(missing);
+    }
+    let asking = async {
+        if on_terminal {
+            ask_on_terminal(context, profile).await
+        } else {
+            ask_in_browser(context, profile).await
+        }
     };
+    let asked = interruptible(asking).await.flatten();
+    let client = asked.map_err(|failure| failure.keeping("Nothing was stored."))?;
     let registration = Registration { client, device_grant_not_enabled: false, source: STORED };
     save(context, profile, &registration)?;
     Ok(registration)

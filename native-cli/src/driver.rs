@@ -19,6 +19,16 @@ use crate::effects::store::Expected;
 use crate::effects::terminal::Terminal;
 use crate::failure::Failure;
 
+/// Waits for a person outside of any flow. Ctrl-C ends it in the same way as a flow.
+pub(crate) async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    watch_for_signals()?.or(work).await.map_err(|_signal| Failure::interrupted())
+}
+
+fn watch_for_signals() -> Result<Interrupts, Failure> {
+    Interrupts::take_over()
+        .map_err(|error| Failure::internal(format!("cannot watch for signals: {error}")))
+}
+
 /// Runs a flow to its end.
 ///
 /// Ctrl-C ends it between or during effects; what the flow holds (lock, listener, connection) is
@@ -28,8 +38,7 @@ pub(crate) async fn drive<F: Flow>(
     http: &HttpClient,
     mut flow: F,
 ) -> Result<F::Output, Failure> {
-    let mut interrupts = Interrupts::take_over()
-        .map_err(|error| Failure::internal(format!("cannot watch for signals: {error}")))?;
+    let mut interrupts = watch_for_signals()?;
     let mut shell = Shell { context, http, lock: None, listener: None, approval_until: None };
     let misuse = |misuse| Failure::internal(format!("a defect of twg: {misuse}"));
     let mut step = flow.begin(clock::now()).map_err(misuse)?;

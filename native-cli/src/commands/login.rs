@@ -20,7 +20,7 @@ use crate::context::{Context, UserAgent, arguments as named};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::{clock, entropy};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
 use crate::providers;
 
@@ -35,8 +35,14 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
         explain(context, &key, &plan, registration.as_ref());
         return Ok(ExitCode::SUCCESS);
     }
-    // A record that cannot be read is no reason not to sign in: the flow sets it aside.
-    if let (false, Ok(Some(credential))) = (arguments.force, context.credential(&key))
+    let stored = match context.credential(&key) {
+        // A damaged record is no reason not to sign in: the flow sets it aside.
+        Err(damaged) if damaged.exit == Exit::AuthRequired => None,
+        // One that a newer twg wrote, or that cannot be read at all, would refuse the new login when it
+        // is approved already.
+        stored => stored?,
+    };
+    if let (false, Some(credential)) = (arguments.force, stored)
         && let Some(end) = still_good(&credential, &scopes, clock::now())
     {
         already_signed_in(context, &key, &credential, end);

@@ -113,7 +113,10 @@ impl Browser {
     }
 
     fn follow(&self, method: &str, url: Url, body: String) -> Page {
-        let headers: &[_] = if method == "POST" { &[("content-type", FORM)] } else { &[] };
+        // A page posts to where it came from; servers may insist on that.
+        let origin = url.origin().ascii_serialization();
+        let posted = [("content-type", FORM), ("origin", origin.as_str())];
+        let headers: &[_] = if method == "POST" { &posted } else { &[] };
         let mut page = self.request(method, url.as_str(), headers, body);
         let mut redirects = Vec::new();
         while let Some(target) = page.redirect_target() {
@@ -137,6 +140,18 @@ impl Default for Browser {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The address that answers an authorization request: its redirect URI with its `state`, if the request
+/// has one, and these parameters.
+#[must_use]
+pub fn answer_to(authorization_url: &str, parameters: &[(&str, &str)]) -> String {
+    let url = Url::parse(authorization_url).unwrap_or_else(|e| panic!("{authorization_url}: {e}"));
+    let asked = |name| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value);
+    let mut answer = Url::parse(&asked("redirect_uri").expect("a redirect URI")).expect("a URL");
+    answer.query_pairs_mut().extend_pairs(asked("state").map(|state| ("state", state)));
+    answer.query_pairs_mut().extend_pairs(parameters);
+    answer.into()
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

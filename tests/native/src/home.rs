@@ -33,6 +33,14 @@ impl TempHome {
         self.path().join("config")
     }
 
+    /// Writes a file of the configuration directory, by its path in it, as a person would.
+    pub fn write_config(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.config_dir().join(path);
+        std::fs::create_dir_all(path.parent().expect("it is a file in a directory"))
+            .expect("directories can be made");
+        std::fs::write(path, text).expect("the file can be written");
+    }
+
     /// `twg` with these arguments, at home here.
     #[must_use]
     pub fn twg<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> TwgCommand {

@@ -11,17 +11,21 @@ pub mod home;
 pub mod oidc;
 #[cfg(unix)]
 pub mod pty;
+pub mod record;
+pub mod sandbox;
 pub mod scripted;
 pub mod twg;
 
 use std::path::Path;
 use std::time::Duration;
 
-pub use browser::{Browser, Page};
+pub use browser::{Browser, Page, answer_to};
 pub use home::TempHome;
 pub use oidc::OidcProvider;
 #[cfg(unix)]
 pub use pty::Pty;
+pub use record::Record;
+pub use sandbox::Sandbox;
 pub use scripted::{RefusingAddress, Reply, Request, ScriptedServer};
 pub use twg::{RunningTwg, TwgCommand, TwgOutput};
 

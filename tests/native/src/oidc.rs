@@ -74,6 +74,27 @@ impl OidcProvider {
         format!("{}{path}", self.issuer)
     }
 
+    /// A provider file for it: the issuer, from which everything else is discovered.
+    #[must_use]
+    pub fn provider_file(&self) -> serde_json::Value {
+        let host = self.issuer.trim_start_matches("http://");
+        serde_json::json!({
+            "schema_version": 1,
+            "name": "oidc",
+            "display_name": "OIDC Test",
+            "issuer": self.issuer,
+            "grants": ["authorization_code", "device_code"],
+            "client": { "id": Self::PUBLIC_CLIENT, "secret": "optional" },
+            "authorize_parameters": { "prompt": "consent" },
+            "token_request_has_redirect_uri": true,
+            "scopes": ["openid", "offline_access", "profile", "email"],
+            "redirect": { "path": "/callback" },
+            "revocation_ends_grant": false,
+            "identity": {},
+            "api_hosts": [host],
+        })
+    }
+
     /// Its metadata, as it is served.
     #[must_use]
     pub fn metadata(&self) -> serde_json::Value {

@@ -178,6 +178,28 @@ impl ScriptedServer {
         format!("http://{}{path}", self.address)
     }
 
+    /// A provider file in which it is the provider `scripted`: authorization at `/authorize`, tokens at
+    /// `/token`, device codes at `/device`, revocation at `/revoke`, and the account at `/me`.
+    #[must_use]
+    pub fn provider_file(&self) -> serde_json::Value {
+        serde_json::json!({
+            "schema_version": 1,
+            "name": "scripted",
+            "display_name": "Scripted",
+            "endpoints": {
+                "authorization": self.url("/authorize"),
+                "token": self.url("/token"),
+                "device_authorization": self.url("/device"),
+                "revocation": self.url("/revoke"),
+            },
+            "grants": ["authorization_code", "device_code"],
+            "client": { "id": "scripted-client" },
+            "scopes": ["read"],
+            "redirect": { "path": "/callback" },
+            "identity": { "url": self.url("/me") },
+        })
+    }
+
     /// The requests that arrived so far, each complete.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {

@@ -108,6 +108,15 @@ impl TwgCommand {
         Self { program: program.into(), args, ..self.clone() }
     }
 
+    /// This call in a mount namespace of its own, after `script`, a line for `sh`, has changed there
+    /// what is mounted where.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn after_mounting(&self, script: &str) -> Self {
+        let script = format!("set -e; {script}; \"$@\"");
+        self.behind(["unshare", "-Urm", "sh", "-c", &script, "sh"])
+    }
+
     /// Starts it in a pseudo-terminal.
     #[cfg(unix)]
     #[must_use]
@@ -152,6 +161,17 @@ impl RunningTwg {
         let found = self.stderr.wait_for(PATIENCE, |bytes| find(&String::from_utf8_lossy(bytes)));
         found.unwrap_or_else(|missing| {
             panic!("{}: not on standard error ({missing:?}):\n{}", self.name, self.stderr.text())
+        })
+    }
+
+    /// Waits until it shows the address of a sign-in: a line of its own.
+    #[must_use]
+    pub fn wait_for_address(&self) -> String {
+        self.wait_for_stderr(|text| {
+            let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            let address =
+                |line: &str| line.strip_prefix("  http").map(|rest| format!("http{rest}"));
+            whole.filter_map(address).next_back()
         })
     }
 
@@ -236,6 +256,13 @@ impl TwgOutput {
     #[track_caller]
     pub fn expect_success(&self) -> &Self {
         self.expect_code(0)
+    }
+
+    /// Fails the test, showing everything, unless standard error contains this.
+    #[track_caller]
+    pub fn expect_stderr(&self, text: &str) -> &Self {
+        assert!(self.stderr.contains(text), "{text:?} is not on standard error: {self}");
+        self
     }
 
     /// Standard output as JSON.

@@ -1,0 +1,146 @@
+//! `--json`: one document on standard output and nothing else there, whatever happens.
+
+use serde_json::Value;
+use twg_tests::{Sandbox, TwgOutput};
+
+/// What every document is, and what stands in none of them: tokens and times in another format.
+fn check(output: &TwgOutput, secrets: &[&str]) -> Value {
+    let document = output.json();
+    assert_eq!(document["schemaVersion"], 1, "{output}");
+    assert!(output.stdout.ends_with("}\n"), "{output}");
+    for secret in secrets {
+        assert!(!output.stdout.contains(secret) && !output.stderr.contains(secret), "{output}");
+    }
+    check_times(&document);
+    document
+}
+
+/// Members whose name ends in `At` are RFC 3339 times in UTC, or null.
+fn check_times(value: &Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if name.ends_with("At") && !value.is_null() {
+                    let text = value.as_str().unwrap_or_else(|| panic!("{name}: {value}"));
+                    let shape: String =
+                        text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+                    assert_eq!(shape, "0000-00-00T00:00:00Z", "{name}");
+                    assert!(text.starts_with("20"), "{name}: {text}");
+                }
+                check_times(value);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(check_times),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_command_prints_one_document_without_secrets() {
+    let sandbox = Sandbox::start();
+    let login = sandbox.twg(["login", "--loopback", "--json"]).start();
+    let login = sandbox.finish(login);
+    let record = sandbox.record();
+    let secrets = [record.access_token(), record.refresh_token().unwrap()];
+    let signed_in = check(login.expect_success(), &secrets);
+    assert_eq!(signed_in["ok"], true);
+    assert_eq!(signed_in["account"]["name"], "Mia Krystof");
+    assert_eq!(signed_in["alreadySignedIn"], false);
+
+    let run = |args: &[&str]| sandbox.twg(args).arg("--json").run();
+    let again = check(run(&["login"]).expect_success(), &secrets);
+    assert_eq!(again["alreadySignedIn"], true);
+    let plan = check(run(&["login", "--explain"]).expect_success(), &secrets);
+    assert_eq!(plan["grants"], serde_json::json!(["device_code", "authorization_code"]));
+    let who = check(run(&["whoami"]).expect_success(), &secrets);
+    assert_eq!(who["account"]["email"], "mia@example.com");
+    let sites = check(run(&["sites"]).expect_success(), &secrets);
+    assert_eq!(sites["sites"][0]["name"], "krystof-design");
+    let status = check(run(&["auth", "status"]).expect_success(), &secrets);
+    assert_eq!(status["tokenState"], "fresh");
+    assert!(status["accessTokenExpiresAt"].is_string() && status["loginEndsAt"].is_string());
+    let doctor = check(&run(&["doctor"]), &secrets);
+    assert_eq!(doctor["schemaVersion"], 1);
+
+    let token = check(run(&["auth", "token"]).expect_success(), &secrets[1..]);
+    assert_eq!(token["accessToken"], record.access_token());
+    assert_eq!(token["tokenType"], "Bearer");
+
+    let out = check(run(&["logout"]).expect_success(), &secrets);
+    assert_eq!(out["connections"][0]["state"], "signed_out");
+    let out = check(run(&["logout"]).expect_success(), &secrets);
+    assert_eq!(out["connections"][0]["state"], "not_signed_in");
+    let status = check(run(&["auth", "status"]).expect_code(77), &secrets);
+    assert_eq!(status["signedIn"], false);
+    check(&run(&["doctor"]), &secrets);
+}
+
+#[test]
+fn every_error_is_one_document_with_a_code() {
+    let sandbox = Sandbox::start();
+    let declined = sandbox.twg(["login", "--loopback", "--json"]).start();
+    let _page = sandbox.decline(&twg_tests::Browser::new(), &declined.wait_for_address());
+    let cancelled = sandbox.twg(["login", "--loopback", "--json"]).start();
+    let _shown = cancelled.wait_for_address();
+    #[cfg(unix)]
+    cancelled.interrupt();
+    let run = |args: &[&str]| sandbox.twg(args).arg("--json").run();
+    for (output, exit, code) in [
+        (declined.wait(), 1, "ACCESS_DENIED"),
+        (cancelled.wait(), 130, "CANCELLED"),
+        (run(&["auth", "token"]), 77, "AUTH_REQUIRED"),
+        (run(&["whoami"]), 77, "AUTH_REQUIRED"),
+        (run(&["sites"]), 77, "AUTH_REQUIRED"),
+        (run(&["login", "nobody"]), 2, "USAGE"),
+        (run(&["login", "--nonsense"]), 2, "USAGE"),
+        (run(&["login", "--device", "--loopback"]), 2, "USAGE"),
+        (run(&["nonsense"]), 2, "USAGE"),
+        (run(&["login", "--timeout", "0"]), 2, "USAGE"),
+        (run(&["login", "--client-id", "two words"]), 78, "CONFIGURATION"),
+        (run(&["login", "--loopback", "--timeout", "1"]), 1, "LOGIN_TIMED_OUT"),
+    ] {
+        let document = check(output.expect_code(exit), &[]);
+        assert_eq!(document["ok"], false, "{output}");
+        let error = &document["error"];
+        assert_eq!(error["code"], code, "{output}");
+        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{output}");
+        assert!(error["hint"].is_string() || exit == 130 || exit == 78, "no hint: {output}");
+        assert_eq!(error["retryable"], false, "{output}");
+    }
+    sandbox.switch("fault.device", "503");
+    let down = run(&["login", "--device"]);
+    let down = check(down.expect_code(75), &[]);
+    assert_eq!(down["error"]["retryable"], true);
+}
+
+/// Standard output carries data only, and the data is there without its comments.
+#[test]
+fn standard_output_is_data_and_standard_error_is_for_people() {
+    let sandbox = Sandbox::start();
+    for quiet in [&[][..], &["--quiet"]] {
+        let output = sandbox.sign_in(&[&["--force"], quiet].concat());
+        assert_eq!(output.stdout, "", "{output}");
+        assert_eq!(output.stderr.contains('✔'), quiet.is_empty(), "{output}");
+        // Who must act must be told, quiet or not.
+        output.expect_stderr("/authorize?");
+    }
+    for args in [&["auth", "token"][..], &["whoami"], &["sites"], &["auth", "status"]] {
+        let output = sandbox.twg(args).run();
+        assert_eq!(output.expect_success().stderr, "", "{output}");
+        assert!(!output.stdout.is_empty());
+    }
+    for args in [&["login"][..], &["logout"], &["logout"], &["whoami"], &["auth", "token"]] {
+        assert_eq!(sandbox.twg(args).run().stdout, "", "{args:?}");
+    }
+}
+
+#[test]
+fn colours_only_for_those_who_want_them() {
+    let sandbox = Sandbox::start();
+    let output = sandbox.sign_in(&[]);
+    assert!(!output.stderr.contains('\u{1b}'), "{output}");
+    let forced = sandbox.twg(["login"]).env("CLICOLOR_FORCE", "1").run();
+    assert!(forced.expect_success().stderr.contains('\u{1b}'), "{forced}");
+    let never = sandbox.twg(["login"]).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").run();
+    assert!(!never.expect_success().stderr.contains('\u{1b}'), "{never}");
+}
