@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::credential::{ConnectionKey, RecordUpdate};
+use crate::credential::{ConnectionKey, Damaged, RecordUpdate};
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome, Running};
 use crate::provider::ProviderProfile;
@@ -133,7 +133,7 @@ impl UseSiteFlow {
     /// A flow that keeps `site` as the default of the connection, and `sites` as its list.
     #[must_use]
     pub fn choose(key: ConnectionKey, sites: Vec<Site>, site: String) -> Self {
-        let update = RecordUpdate::new(key, move |old| {
+        let update = RecordUpdate::new(key, Damaged::Refuse, move |old| {
             let mut new = old?.clone();
             new.sites = sites;
             new.default_site = Some(site);

@@ -127,7 +127,7 @@ impl PendingAuthorization {
         let failed = |what: String| {
             Verdict::Failed(Error::PeerMisbehaved { endpoint: Endpoint::Authorization, what })
         };
-        // RFC 9700 section 4.4.2.1 and OAuth 2.1 section 8.4.2: exactly the redirect URI of the request.
+        // RFC 9700 section 4.4.2.2 and OAuth 2.1 section 8.4.2: exactly the redirect URI of the request.
         if !same_address(&response.redirect_uri, &self.redirect_uri) {
             return Verdict::NotOurs;
         }

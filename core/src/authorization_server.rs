@@ -12,7 +12,7 @@ use crate::provider::{Endpoints, IssParameter, ProviderProfile};
 /// Where to send what, decided once at the start of a login.
 ///
 /// RFC 9700 section 4.4.2: "clients MUST store, for each authorization request, the issuer they sent the
-/// authorization request to [...] and bind this information to the user agent."
+/// authorization request to and bind this information to the user agent."
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthorizationServer {
     /// Who the server is, if it has an issuer identifier.

@@ -34,7 +34,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whether `text` can be a client id or secret: printable ASCII, RFC 6749 Appendix A.1 and A.2.
+    /// Whether `text` can be a client id or secret: printable ASCII (RFC 6749 Appendix A.1 and A.2) without
+    /// spaces, which mean that something else was pasted along.
     #[must_use]
     pub fn is_plausible(text: &str) -> bool {
         !text.is_empty() && text.len() <= 1024 && text.bytes().all(|b| matches!(b, b'!'..=b'~'))

@@ -13,7 +13,7 @@ use crate::client::{RequestStyle, authenticated_request};
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::flow::{DevicePrompt, Effect, Machine, Next, Outcome};
-use crate::http::{HttpRequest, HttpResponse, REQUEST_TIMEOUT, TransportError, TransportFailure};
+use crate::http::{HttpRequest, HttpResponse, REQUEST_TIMEOUT, TransportError};
 use crate::login::LoginRequest;
 use crate::provider::{ScopeSeparator, TokenRequestFormat};
 use crate::secret::{Secret, serialize_exposed};
@@ -36,6 +36,8 @@ const DEFAULT_LIFETIME: Span = Span::from_mins(15);
 const LONGEST_LIFETIME: Span = Span::from_mins(60);
 /// How much later than asked a shell may look at the clock again (see `Effect::WaitUntil`).
 const CLOCK_CHECK: Span = Span::from_secs(35);
+/// After this many answers of 404 or 405 there is no token endpoint at that address.
+const NOTHING_THERE: u8 = 5;
 /// A server without the grant type says so, or rejects the client.
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -51,7 +53,7 @@ struct DeviceAuthorizationResponse {
 }
 
 impl DeviceAuthorizationResponse {
-    fn parse(response: &HttpResponse) -> Result<Self, Error> {
+    fn parse(response: &HttpResponse, server: &EndpointUrl) -> Result<Self, Error> {
         let endpoint = Endpoint::DeviceAuthorization;
         let members = json_answer(response, endpoint)?;
         let text =
@@ -60,7 +62,7 @@ impl DeviceAuthorizationResponse {
         let required =
             |name: &str| text(name).ok_or_else(|| misbehaved(format!("there is no {name} in it")));
         let address = |name: &str, text: &str| {
-            EndpointUrl::parse(text).map_err(|e| {
+            EndpointUrl::parse_beside(server, text).map_err(|e| {
                 misbehaved(format!("its {name} '{}' cannot be used: {e}", printable(text)))
             })
         };
@@ -84,7 +86,7 @@ impl DeviceAuthorizationResponse {
             verification_uri: address("verification_uri", verification_uri)?,
             // It is a convenience: a bad one is left out, and the user types the code.
             verification_uri_complete: text("verification_uri_complete")
-                .and_then(|text| EndpointUrl::parse(text).ok()),
+                .and_then(|text| EndpointUrl::parse_beside(server, text).ok()),
             expires_in,
             interval,
         })
@@ -135,6 +137,9 @@ pub(crate) struct PendingDevice {
     last_seen: UnixTime,
     /// The reply to the last poll was lost, so the code may be spent.
     reply_lost: bool,
+    /// How often the token endpoint turned out to be no such page.
+    #[serde(default)]
+    nothing_there: u8,
 }
 
 impl PendingDevice {
@@ -149,11 +154,14 @@ impl PendingDevice {
             remaining: response.expires_in.min(timeout),
             last_seen: now,
             reply_lost: false,
+            nothing_there: 0,
         }
     }
 
+    /// Until the next poll: at least the interval, and no longer than the code lives for the sake of a
+    /// server in trouble alone.
     fn pause(&self) -> Span {
-        self.interval.max(self.backoff)
+        self.interval.max(self.backoff.min(self.remaining))
     }
 
     /// Counts the time since the last step: at least `planned`, at most `planned + slack`.
@@ -168,7 +176,8 @@ impl PendingDevice {
     /// frequency before retrying. The use of an exponential backoff algorithm to achieve this, such as doubling
     /// the polling interval on each such connection timeout, is RECOMMENDED."
     fn back_off(&mut self, at_least: Option<Span>) {
-        let doubled = Span::from_millis(self.pause().as_millis().saturating_mul(2));
+        let pause = self.interval.max(self.backoff);
+        let doubled = Span::from_millis(pause.as_millis().saturating_mul(2));
         self.backoff = doubled.max(at_least.unwrap_or_default()).min(LONGEST_PAUSE);
     }
 }
@@ -261,7 +270,9 @@ impl DeviceCodeGrant {
     ) -> Result<Effect, Error> {
         let response = answer
             .map_err(|error| Error::Transport { endpoint: Endpoint::DeviceAuthorization, error })?;
-        let response = DeviceAuthorizationResponse::parse(&response)?;
+        let server =
+            self.server.endpoints.device_authorization.as_ref().ok_or(Error::OutOfOrder)?;
+        let response = DeviceAuthorizationResponse::parse(&response, server)?;
         let pending = PendingDevice::new(response, self.request.timeout, now);
         let effect = self.prompt(&pending, now);
         self.phase = Phase::Waiting(pending);
@@ -276,8 +287,8 @@ enum Poll {
 }
 
 impl PendingDevice {
-    /// RFC 8628 section 3.5: "The "authorization_pending" and "slow_down" error codes define particularly unique
-    /// behavior [...]. For all other error responses, the client MUST stop polling".
+    /// RFC 8628 section 3.5: "If the client receives an error response with any other error code, it MUST stop
+    /// polling and SHOULD react accordingly".
     ///
     /// A server or a network in trouble is no error response: the user's approval must survive it.
     fn polled(
@@ -289,9 +300,6 @@ impl PendingDevice {
             Ok(response) => response,
             Err(error) => {
                 self.reply_lost |= matches!(error, TransportError::Unknown(_));
-                if *error.failure() == TransportFailure::TooLarge {
-                    return Poll::Over(Err(Error::Transport { endpoint: Endpoint::Token, error }));
-                }
                 self.back_off(None);
                 return Poll::Again;
             }
@@ -324,12 +332,21 @@ impl PendingDevice {
                 self.slow_down(&response);
                 Poll::Again
             }
-            Err(Error::Unavailable { retry_after, .. }) => {
+            Err(Error::Unavailable { status, retry_after, .. }) => {
+                // 503 says that it was not done; a gateway that says 502 or 504 does not know.
+                self.reply_lost |= status != 503;
                 self.back_off(retry_after);
                 Poll::Again
             }
             // A proxy's page, or the torn half of an answer, which may have held the tokens.
             Err(Error::NotOAuth { status, .. }) => {
+                if matches!(status, 404 | 405) {
+                    self.nothing_there += 1;
+                    if self.nothing_there == NOTHING_THERE {
+                        let endpoint = Endpoint::Token;
+                        return Poll::Over(Err(Error::NotOAuth { endpoint, status }));
+                    }
+                }
                 self.reply_lost |= matches!(status, 200..=299);
                 self.back_off(None);
                 Poll::Again

@@ -58,6 +58,21 @@ impl EndpointUrl {
         Ok(Self(text.to_owned()))
     }
 
+    /// Checks an address that the server at `self_named_by` names: only a server on loopback may name an
+    /// address on loopback.
+    ///
+    /// # Errors
+    /// As [`EndpointUrl::parse`].
+    pub fn parse_beside(self_named_by: &Self, text: &str) -> Result<Self, BadUrl> {
+        let url = Self::parse(text)?;
+        if url.is_loopback() && !self_named_by.is_loopback() {
+            return Err(BadUrl(
+                "it is on loopback, but the server that names it is not".to_owned(),
+            ));
+        }
+        Ok(url)
+    }
+
     /// The address exactly as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {

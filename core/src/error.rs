@@ -16,6 +16,8 @@ use crate::time::Span;
 pub enum Error {
     /// The server said no, in OAuth's words.
     Refused(OAuthError),
+    /// The client may not use the device grant, and there is no other to try.
+    GrantNotEnabled(OAuthError),
     /// The server cannot answer now: 5xx or 429.
     Unavailable {
         /// Which endpoint.
@@ -68,6 +70,8 @@ pub enum Error {
     /// The user approved and the server issued tokens, but they could not be saved. What was stored
     /// before is unchanged.
     NotSaved(Box<Self>),
+    /// The tokens were revoked, or tried to be, and could not be deleted here.
+    NotForgotten(Box<Self>),
     /// A defect of this library: a machine met an outcome that it cannot have asked for.
     OutOfOrder,
 }
@@ -139,7 +143,8 @@ impl Error {
             | Self::Configuration(_) => Party::Configuration,
             Self::UserAgent(_) | Self::CodeExpired | Self::NotSignedIn(_) => Party::User,
             Self::Store(_) | Self::Lock(_) | Self::Record(_) => Party::Store,
-            Self::NotSaved(cause) => cause.party(),
+            Self::NotSaved(cause) | Self::NotForgotten(cause) => cause.party(),
+            Self::GrantNotEnabled(_) => Party::Configuration,
             Self::OutOfOrder => Party::Defect,
         }
     }
@@ -173,7 +178,9 @@ impl Error {
             Self::Lock(LockError::TimedOut { .. }) => "LOCK_TIMED_OUT",
             Self::Record(_) => "RECORD_UNUSABLE",
             Self::NotSignedIn(_) => "AUTH_REQUIRED",
-            Self::NotSaved(cause) => cause.code(),
+            Self::NotSaved(_) => "NOT_SAVED",
+            Self::NotForgotten(_) => "NOT_FORGOTTEN",
+            Self::GrantNotEnabled(_) => "GRANT_NOT_ENABLED",
             Self::OutOfOrder => "INTERNAL",
         }
     }
@@ -181,8 +188,8 @@ impl Error {
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        if let Self::NotSaved(cause) = self {
-            return cause.is_retryable();
+        if let Self::Refused(error) = self {
+            return error.is_transient();
         }
         matches!(
             self,
@@ -238,6 +245,15 @@ impl fmt::Display for Error {
             }
             Self::Record(error) => error.fmt(f),
             Self::NotSignedIn(key) => write!(f, "not signed in ({key})"),
+            Self::GrantNotEnabled(error) => {
+                write!(f, "this client may not sign in with a device code: {error}")
+            }
+            Self::NotForgotten(cause) => {
+                write!(
+                    f,
+                    "the tokens were revoked at the server but could not be deleted here: {cause}"
+                )
+            }
             Self::NotSaved(cause) => {
                 write!(f, "the sign-in was approved but could not be saved: {cause}")
             }

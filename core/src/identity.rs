@@ -38,9 +38,13 @@ impl Account {
 
     pub(crate) fn from_json(answer: &Value, profile: &ProviderProfile) -> Result<Self, Error> {
         let members = profile.identity.clone().unwrap_or_default();
-        let id = shown_member(answer, &members.id).ok_or_else(|| Error::PeerMisbehaved {
-            endpoint: Endpoint::Identity,
-            what: alloc::format!("there is no '{}' in it", members.id),
+        // Some servers number their accounts.
+        let number = || answer.get(&members.id)?.as_u64().map(|number| alloc::format!("{number}"));
+        let id = shown_member(answer, &members.id).or_else(number).ok_or_else(|| {
+            Error::PeerMisbehaved {
+                endpoint: Endpoint::Identity,
+                what: alloc::format!("there is no '{}' in it", members.id),
+            }
         })?;
         Ok(Self {
             id,

@@ -21,8 +21,8 @@ use crate::authorization_code::{AuthorizationCodeGrant, PendingAuthorization};
 use crate::authorization_server::AuthorizationServer;
 use crate::client::Client;
 use crate::credential::{
-    self, ConnectionKey, Generation, IssuedBy, RecordUpdate, SCHEMA_VERSION, StoredCredential,
-    Tokens, Updated,
+    self, ConnectionKey, Damaged, Generation, IssuedBy, RecordError, RecordUpdate, SCHEMA_VERSION,
+    StoredCredential, Tokens, Updated,
 };
 use crate::device_authorization::{DeviceCodeGrant, PendingDevice};
 use crate::error::Error;
@@ -92,6 +92,7 @@ pub struct LoginMachine {
 enum Phase {
     Start,
     Preflight,
+    LookingAtRecord,
     Discovering(Discovery),
     Asking(Grant, Asking),
     FallingOver,
@@ -180,6 +181,8 @@ impl LoginFlow {
             return Err(invalid());
         }
         let mut machine = LoginMachine::new(suspended.request)?;
+        let profile = &machine.request.profile;
+        profile.check().map_err(|e| Error::Configuration(e.to_string()))?;
         machine.device_grant_not_enabled = suspended.device_grant_not_enabled;
         let (grant, asking) = match suspended.waiting {
             Waiting::AuthorizationCode(pending) => {
@@ -282,7 +285,7 @@ impl LoginMachine {
                 self.device_grant_not_enabled = true;
                 // A restored login has no entropy left for a browser: the refusal is the whole story.
                 if self.request.grants.is_empty() || self.entropy.is_none() {
-                    return failed(Error::Refused(error));
+                    return failed(Error::GrantNotEnabled(error));
                 }
                 self.phase = Phase::FallingOver;
                 Next::Perform(Effect::Notify(Notice::DeviceGrantNotEnabled))
@@ -329,7 +332,7 @@ impl LoginMachine {
             default_site: None,
             unknown: serde_json::Map::new(),
         };
-        let mut update = RecordUpdate::new(self.key.clone(), move |old| {
+        let mut update = RecordUpdate::new(self.key.clone(), Damaged::SetAside, move |old| {
             let unknown = old.map(|old| old.unknown.clone()).unwrap_or_default();
             let default_site = old.and_then(|old| old.default_site.clone());
             Some(StoredCredential { unknown, default_site, ..new })
@@ -345,9 +348,9 @@ impl LoginMachine {
             Err(error) => return failed(Error::NotSaved(Box::new(error))),
         };
         let Some(credential) = updated.new else { return failed(Error::OutOfOrder) };
-        let granted = credential.tokens.as_ref().map_or(&[][..], |tokens| &tokens.scopes);
+        let tokens = credential.tokens.as_ref();
         let scopes_not_granted =
-            self.request.scopes.iter().filter(|s| !granted.contains(s)).cloned().collect();
+            tokens.map_or_else(Vec::new, |tokens| tokens.missing_scopes(&self.request.scopes));
         let signed_in = Box::new(SignedIn {
             credential,
             account: None,
@@ -444,7 +447,7 @@ impl LoginMachine {
             return Next::Done(Ok(*signed_in));
         }
         let ours = signed_in.credential.generation;
-        let mut update = RecordUpdate::new(self.key.clone(), move |old| {
+        let mut update = RecordUpdate::new(self.key.clone(), Damaged::Refuse, move |old| {
             // If somebody wrote in between, theirs is the newer login, and this is not its account.
             let mut new = old.filter(|old| old.generation == ours)?.clone();
             new.account = account;
@@ -496,6 +499,18 @@ impl Machine for LoginMachine {
     fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
         let next = match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
             (Phase::Preflight, Outcome::Store(Ok(()))) => {
+                self.phase = Phase::LookingAtRecord;
+                Next::Perform(Effect::LoadRecord(self.key.clone()))
+            }
+            (Phase::LookingAtRecord, Outcome::Loaded(Err(error))) => failed(Error::Store(error)),
+            (Phase::LookingAtRecord, Outcome::Loaded(Ok(record))) => {
+                // What could not be replaced in the end must be known before the user approves. A damaged
+                // record can be: it is set aside then.
+                if let Some(Err(newer @ RecordError::Newer { .. })) =
+                    record.map(|record| StoredCredential::parse_for(&self.key, record.expose()))
+                {
+                    return failed(Error::Record(newer));
+                }
                 let mut discovery = Discovery::new(&self.request.profile);
                 let next = discovery.start(now);
                 self.phase = Phase::Discovering(discovery);

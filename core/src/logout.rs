@@ -8,16 +8,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::client::Client;
-use crate::credential::{ConnectionKey, EndReason, Ended, RecordError, StoredCredential, Tokens};
+use crate::credential::{
+    ConnectionKey, EndReason, Ended, LOCK_PATIENCE, RecordError, StoredCredential,
+};
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
 use crate::provider::ProviderProfile;
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
 use crate::secret::Secret;
-use crate::time::{Span, UnixTime};
-
-/// How long to wait for a refresh of another process.
-const LOCK_PATIENCE: Span = Span::from_secs(60);
+use crate::time::UnixTime;
 
 /// What a logout did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +55,7 @@ pub struct LogoutMachine {
 enum Phase {
     Locking,
     Loading,
+    Preflight(Box<StoredCredential>),
     SettingAside(RecordError),
     Notifying(String),
     Revoking(Box<StoredCredential>, TokenKind),
@@ -87,10 +87,14 @@ impl LogoutMachine {
         self.perform(Phase::Releasing(result), effect)
     }
 
-    fn loaded(&mut self, record: Option<Secret>, now: UnixTime) -> Transition {
-        match record.map(|record| StoredCredential::parse(record.expose())) {
+    fn loaded(&mut self, record: Option<Secret>) -> Transition {
+        match record.map(|record| StoredCredential::parse_for(&self.key, record.expose())) {
             None => self.release(Ok(LoggedOut::WasNotSignedIn)),
-            Some(Ok(credential)) => self.revoke(Box::new(credential), TokenKind::Refresh, now),
+            // Tokens that could not be deleted here afterwards are not revoked either.
+            Some(Ok(credential)) => {
+                let effect = Effect::PreflightStore(self.key.clone());
+                self.perform(Phase::Preflight(Box::new(credential)), effect)
+            }
             Some(Err(reason @ RecordError::Damaged(_))) => {
                 let effect = Effect::SetAsideRecord(self.key.clone());
                 self.perform(Phase::SettingAside(reason), effect)
@@ -156,7 +160,7 @@ impl LogoutMachine {
         let (Some(refresh_token), Some(access_token)) = (revoked.next(), revoked.next()) else {
             return self.release(Err(Error::OutOfOrder));
         };
-        let expires_at = credential.tokens.as_ref().map(expiry);
+        let expires_at = credential.tokens.as_ref().map(|tokens| tokens.expires_at);
         let unconfirmed = matches!(refresh_token, Revocation::Unconfirmed(_))
             || matches!(access_token, Revocation::Unconfirmed(_));
         let expected = credential.generation;
@@ -182,10 +186,6 @@ impl LogoutMachine {
     }
 }
 
-const fn expiry(tokens: &Tokens) -> UnixTime {
-    tokens.expires_at
-}
-
 impl Machine for LogoutMachine {
     type Output = Result<LoggedOut, Error>;
 
@@ -202,7 +202,13 @@ impl Machine for LogoutMachine {
                 self.perform(Phase::Loading, effect)
             }
             (Phase::Locking, Outcome::Locked(Err(error))) => Next::Done(Err(Error::Lock(error))),
-            (Phase::Loading, Outcome::Loaded(Ok(record))) => self.loaded(record, now),
+            (Phase::Loading, Outcome::Loaded(Ok(record))) => self.loaded(record),
+            (Phase::Preflight(credential), Outcome::Store(Ok(()))) => {
+                self.revoke(credential, TokenKind::Refresh, now)
+            }
+            (Phase::Removing(_), Outcome::Store(Err(error))) => {
+                self.release(Err(Error::NotForgotten(Box::new(Error::Store(error)))))
+            }
             (Phase::SettingAside(reason), Outcome::SetAside(Ok(place))) => {
                 let reason = reason.to_string();
                 let notice = Notice::RecordSetAside { place: place.clone(), reason };
@@ -216,7 +222,7 @@ impl Machine for LogoutMachine {
             }
             (Phase::Removing(done), Outcome::Store(Ok(()))) => self.release(Ok(done)),
             (
-                Phase::Loading | Phase::SettingAside(_) | Phase::Removing(_),
+                Phase::Loading | Phase::Preflight(_) | Phase::SettingAside(_),
                 Outcome::Loaded(Err(error))
                 | Outcome::SetAside(Err(error))
                 | Outcome::Store(Err(error)),

@@ -16,6 +16,7 @@ use crate::provider::{Endpoints, ProviderProfile};
 use crate::secret::Secret;
 use crate::text::printable;
 use crate::time::UnixTime;
+use crate::token_endpoint::retry_after;
 
 /// What a server says about itself, as far as the flows need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +29,6 @@ pub struct AuthorizationServerMetadata {
     pub userinfo: Option<EndpointUrl>,
     /// `authorization_response_iss_parameter_supported`, RFC 9207 section 3.
     pub iss_parameter: bool,
-    /// Whether `S256` is among `code_challenge_methods_supported`. `state` is sent and checked in
-    /// any case, as OAuth 2.1 section 7.6 wants where PKCE support is not known.
-    pub supports_s256: bool,
 }
 
 impl AuthorizationServerMetadata {
@@ -53,7 +51,8 @@ impl AuthorizationServerMetadata {
         }
         let endpoint = |name: &str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => EndpointUrl::parse(text)
+            // A server elsewhere has no business on this machine's loopback.
+            Some(Value::String(text)) => EndpointUrl::parse_beside(issuer, text)
                 .map(Some)
                 .map_err(|e| format!("its {name} '{}' cannot be used: {e}", printable(text))),
             Some(_) => Err(format!("its {name} is not a string")),
@@ -71,10 +70,6 @@ impl AuthorizationServerMetadata {
                 .get("authorization_response_iss_parameter_supported")
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
-            supports_s256: members
-                .get("code_challenge_methods_supported")
-                .and_then(Value::as_array)
-                .is_some_and(|methods| methods.iter().any(|m| m.as_str() == Some("S256"))),
         })
     }
 }
@@ -128,7 +123,7 @@ impl Discovery {
                 Error::Unavailable {
                     endpoint: Endpoint::Metadata,
                     status: response.status,
-                    retry_after: None,
+                    retry_after: retry_after(response),
                 }
             } else {
                 misbehaved(format!("HTTP {}; is '{issuer}' really the issuer?", response.status))

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::credential::{IssuedBy, is_plain_name};
 use crate::endpoint_url::EndpointUrl;
-use crate::text::printable;
+use crate::text::{displayable, printable};
 use crate::time::Span;
+use crate::token_endpoint::LONGEST_LIFETIME;
 
 /// The profiles that come with every shell: name and JSON text.
 pub const BUNDLED: [(&str, &str); 2] = [
@@ -390,13 +391,29 @@ impl ProviderProfile {
         Span::from_secs(self.assumed_token_lifetime_seconds)
     }
 
-    fn check(&self) -> Result<(), BadProfile> {
+    pub(crate) fn check(&self) -> Result<(), BadProfile> {
         let bad = |member: &str, what: &str| Err(BadProfile(format!("{member}: {what}")));
         if self.schema_version != 1 {
             return bad("schema_version", "this version of twg reads 1 only");
         }
         if !is_plain_name(&self.name) {
             return bad("name", "use 1 to 64 of a-z, 0-9, '-', '_' and '.'");
+        }
+        if self.display_name.is_empty() || displayable(&self.display_name) != self.display_name {
+            return bad("display_name", "must be a name that can be shown on a terminal");
+        }
+        if self.redirect.port == Some(0) {
+            return bad("redirect.port", "leave it out to use any free port");
+        }
+        if self.assumed_token_lifetime() > LONGEST_LIFETIME {
+            return bad("assumed_token_lifetime_seconds", "no token lives longer than a year");
+        }
+        let query = self.endpoints.authorization.as_ref().and_then(EndpointUrl::url);
+        let query = query.as_ref().map(url::Url::query_pairs).into_iter().flatten();
+        if let Some((name, _)) =
+            query.into_iter().find(|(n, _)| RESERVED_PARAMETERS.contains(&&**n))
+        {
+            return bad("endpoints.authorization", &format!("'{name}' is set by twg itself"));
         }
         if self.grants.is_empty() {
             return bad("grants", "name at least one of \"device_code\", \"authorization_code\"");

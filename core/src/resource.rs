@@ -12,7 +12,7 @@ use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
 use crate::provider::ProviderProfile;
 use crate::secret::Secret;
 use crate::text::displayable;
-use crate::token_endpoint::retry_after;
+use crate::token_endpoint::{redirected, retry_after};
 
 /// The hosts that a provider's access tokens may be sent to. Nothing else ever gets one.
 #[derive(Clone, Debug)]
@@ -73,11 +73,19 @@ pub(crate) fn resource_answer(
 ) -> Result<Value, Error> {
     let response = answer.map_err(|error| Error::Transport { endpoint, error })?;
     match response.status {
-        200..=299 => serde_json::from_slice(&response.body)
-            .map_err(|_| Error::PeerMisbehaved { endpoint, what: "it is not JSON".into() }),
+        status @ 200..=299 => {
+            serde_json::from_slice(&response.body).map_err(|_| Error::NotOAuth { endpoint, status })
+        }
         401 => Err(Error::TokenRejected),
         403 => Err(Error::NotPermitted),
-        status => Err(Error::Unavailable { endpoint, status, retry_after: retry_after(&response) }),
+        status @ (429 | 500..) => {
+            Err(Error::Unavailable { endpoint, status, retry_after: retry_after(&response) })
+        }
+        300..=399 => Err(redirected(endpoint, response.status)),
+        status => Err(Error::PeerMisbehaved {
+            endpoint,
+            what: alloc::format!("HTTP {status}; is that its address?"),
+        }),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::text::printable;
 use crate::time::Span;
 
 /// No token is believed for longer than this, whatever the server says.
-const LONGEST_LIFETIME: Span = Span::from_days(365);
+pub(crate) const LONGEST_LIFETIME: Span = Span::from_days(365);
 
 /// Tokens, as the server issued them.
 #[derive(Clone, Debug)]
@@ -93,13 +93,15 @@ pub(crate) fn json_answer(
     }
     match (response.status, body) {
         (200..=299, Some(members)) => Ok(members),
-        (300..=399, _) => Err(Error::PeerMisbehaved {
-            endpoint,
-            what: format!("HTTP {}, a redirect, which is never followed", response.status),
-        }),
+        (300..=399, _) => Err(redirected(endpoint, response.status)),
         (429, _) => Err(unavailable()),
         (status, _) => Err(Error::NotOAuth { endpoint, status }),
     }
+}
+
+pub(crate) fn redirected(endpoint: Endpoint, status: u16) -> Error {
+    let what = format!("HTTP {status}, a redirect, which is never followed");
+    Error::PeerMisbehaved { endpoint, what }
 }
 
 /// `Retry-After` in seconds. RFC 9110 section 10.2.3; the date form is rare and ignored.

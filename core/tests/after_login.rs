@@ -62,7 +62,7 @@ fn both_fail() {
     for (failure, expected) in [
         (html(401), "AUTH_EXPIRED"),
         (html(403), "NOT_PERMITTED"),
-        (html(200), "SERVER_MISBEHAVED"),
+        (html(200), "NOT_OAUTH"),
         (html(503), "SERVER_UNAVAILABLE"),
     ] {
         let (mut play, _) = saved(None);

@@ -126,7 +126,7 @@ fn final_errors() {
             ("invalid_grant", "AUTH_REVOKED"),
             ("invalid_client", "CLIENT_REJECTED"),
             ("invalid_request", "CLIENT_REJECTED"),
-            ("unsupported_grant_type", "CLIENT_REJECTED"),
+            ("unsupported_grant_type", "GRANT_NOT_ENABLED"),
             ("something_else", "SERVER_REFUSED"),
         ] {
             let mut play = polling("");
@@ -134,7 +134,7 @@ fn final_errors() {
             play.http(oauth_error(status, code));
             let error = play.done().unwrap_err();
             assert_eq!(error.code(), expected, "{status} {code}");
-            assert!(matches!(error, Error::Refused(_)));
+            assert!(matches!(error, Error::Refused(_) | Error::GrantNotEnabled(_)));
         }
         let mut play = polling("");
         play.wait();

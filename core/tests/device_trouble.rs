@@ -212,11 +212,54 @@ fn nothing_lost_that_was_not_sent() {
 }
 
 #[test]
-fn an_answer_that_is_too_large_is_final() {
+fn a_page_without_end_is_survived() {
     let mut play = polling("");
     play.wait();
     play.http(TransportError::Unknown(TransportFailure::TooLarge));
-    assert!(matches!(play.done(), Err(Error::Transport { .. })));
+    play.wait();
+    play.http(tokens());
+    play.save(None);
+    play.done().unwrap();
+}
+
+/// A wrong address is told instead of polled until the code is over.
+#[test]
+fn no_token_endpoint_there() {
+    let mut play = polling(r#","expires_in":3600"#);
+    for _ in 0..5 {
+        play.wait();
+        play.http(html(404));
+    }
+    assert!(matches!(play.done(), Err(Error::NotOAuth { status: 404, .. })));
+}
+
+/// A gateway that gave up may have dropped the tokens on the way.
+#[test]
+fn a_gateway_loses_the_reply() {
+    for (status, code) in
+        [(502, "SERVER_MISBEHAVED"), (504, "SERVER_MISBEHAVED"), (503, "AUTH_REVOKED")]
+    {
+        let mut play = polling("");
+        play.wait();
+        play.http(html(status));
+        play.wait();
+        play.http(oauth_error(403, "invalid_grant"));
+        assert_eq!(play.done().unwrap_err().code(), code, "{status}");
+    }
+}
+
+/// A server in trouble does not cost the user the rest of the time to approve.
+#[test]
+fn trouble_near_the_end() {
+    let mut play = polling(r#","expires_in":60,"interval":5"#);
+    for _ in 0..3 {
+        play.wait();
+        play.http(html(503));
+    }
+    play.wait();
+    play.http(tokens());
+    play.save(None);
+    play.done().unwrap();
 }
 
 /// A63: a clock that is set back or forward in the middle of a wait neither ends the login nor makes

@@ -83,7 +83,7 @@ fn a_restored_login_has_nothing_to_fall_over_with() {
     play.wait();
     play.http(not_enabled());
     let error = play.done().unwrap_err();
-    assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    assert!(matches!(error, Error::GrantNotEnabled(_)), "{error:?}");
 }
 
 /// Other refusals are final: the browser would be refused as well, or the user said no.

@@ -103,6 +103,7 @@ fn a_golden_record_is_signed_out() {
     let mut play = Play::begin(LogoutFlow::sign_out(key, None));
     play.lock();
     play.load(Some(FULL));
+    play.preflight_store();
     assert_eq!(play.http(json(200, "")).form()["token"], "golden refresh token");
     assert_eq!(play.http(json(200, "")).form()["token"], "golden.access.token");
     play.remove();

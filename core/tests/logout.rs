@@ -24,6 +24,9 @@ fn loaded(client: Option<Client>, record: Option<&str>) -> Play<LogoutFlow> {
     let mut play = Play::begin(LogoutFlow::sign_out(key(), client.map(registered)));
     play.lock();
     play.load(record);
+    if record.is_some_and(|record| twg_core::credential::StoredCredential::parse(record).is_ok()) {
+        play.preflight_store();
+    }
     play
 }
 
@@ -39,9 +42,10 @@ fn both_are_revoked() {
     let mut play =
         Play::begin(LogoutFlow::sign_out(key(), Some(registered(confidential_client()))));
     let Effect::AcquireLock { key: locked, deadline } = play.effect().clone() else { panic!() };
-    assert_eq!((locked, deadline), (key(), T0.plus(secs(60))));
+    assert_eq!((locked, deadline), (key(), T0.plus(secs(90))));
     play.lock();
     play.load(Some(&old_record()));
+    play.preflight_store();
     let first = play.http(json(200, ""));
     let second = play.http(json(200, ""));
     assert_eq!(revoked(&first), ("CANARY-old-refresh".to_owned(), "refresh_token".to_owned()));
@@ -69,6 +73,7 @@ fn a_profile_that_moved_takes_its_secret_along() {
     let mut play = Play::begin(LogoutFlow::sign_out(key(), registered));
     play.lock();
     play.load(Some(&old_record()));
+    play.preflight_store();
     for _ in 0..2 {
         assert!(!play.http(json(200, "")).form().contains_key("client_secret"));
     }
@@ -265,6 +270,31 @@ fn the_store_fails() {
         play.http(json(answer, ""));
         let error = play.store_fails(kind);
         play.release();
-        assert_eq!(play.done().unwrap_err(), Error::Store(error));
+        assert_eq!(play.done().unwrap_err(), Error::NotForgotten(Box::new(Error::Store(error))));
     }
+}
+
+/// What could not be deleted here afterwards is not revoked at the server: nothing is sent.
+#[test]
+fn a_store_that_could_not_forget() {
+    let mut play = Play::begin(LogoutFlow::sign_out(key(), None));
+    play.lock();
+    play.load(Some(&old_record()));
+    let error = play.store_fails(StoreErrorKind::CannotCreate);
+    play.release();
+    assert_eq!(play.done().unwrap_err(), Error::Store(error));
+}
+
+/// A record that was copied from another connection is nobody's to revoke: the other one still uses
+/// its tokens.
+#[test]
+fn a_copied_record() {
+    let copy = old_record().replace("\"default\"", "\"work\"");
+    let mut play = Play::begin(LogoutFlow::sign_out(key(), None));
+    play.lock();
+    play.load(Some(&copy));
+    play.set_aside("/store/copy");
+    assert!(matches!(play.notice(), Notice::RecordSetAside { .. }));
+    play.release();
+    assert!(matches!(play.done().unwrap(), LoggedOut::SetAside { .. }));
 }

@@ -62,6 +62,8 @@ fn accounts() {
     assert_eq!(account.shown(), "e@x");
     let account = identity(profile_with_api(), json(200, r#"{"sub":"s","name":7}"#)).unwrap();
     assert_eq!(account.shown(), "s");
+    let account = identity(profile_with_api(), json(200, r#"{"sub":42}"#)).unwrap();
+    assert_eq!(account.id, "42");
 }
 
 /// A25: 401 says that the token is over, 403 that it does not reach this; neither is retried here.
@@ -73,13 +75,13 @@ fn what_can_go_wrong() {
         (json(401, unauthorized), "AUTH_EXPIRED"),
         (json(403, "{}"), "NOT_PERMITTED"),
         (html(403), "NOT_PERMITTED"),
-        (html(404), "SERVER_UNAVAILABLE"),
+        (html(404), "SERVER_MISBEHAVED"),
         (html(429), "SERVER_UNAVAILABLE"),
         (html(500), "SERVER_UNAVAILABLE"),
-        (with_headers(302, &[("location", "https://id.example/login")], ""), "SERVER_UNAVAILABLE"),
-        (html(200), "SERVER_MISBEHAVED"),
-        (json(200, ""), "SERVER_MISBEHAVED"),
-        (json(200, r#"{"torn":"#), "SERVER_MISBEHAVED"),
+        (with_headers(302, &[("location", "https://id.example/login")], ""), "SERVER_MISBEHAVED"),
+        (html(200), "NOT_OAUTH"),
+        (json(200, ""), "NOT_OAUTH"),
+        (json(200, r#"{"torn":"#), "NOT_OAUTH"),
         (json(200, "{}"), "SERVER_MISBEHAVED"),
     ];
     for (answer, code) in cases {

@@ -35,7 +35,7 @@ fn the_first_record() {
     let mut play = approved();
     let Effect::AcquireLock { key: locked, deadline } = play.effect().clone() else { panic!() };
     assert_eq!(locked, key());
-    assert_eq!(deadline, play.now.plus(secs(30)));
+    assert_eq!(deadline, play.now.plus(secs(90)));
     let saved = play.save(None);
     assert_eq!(saved.expected, None);
     assert_eq!(saved.record.generation, Generation::FIRST);
@@ -97,16 +97,16 @@ fn no_lock() {
         place: "/store/record.lock".to_owned(),
         detail: "is a symbolic link".to_owned(),
     };
-    for (error, code) in [
-        (LockError::TimedOut { holder: Some("twg (pid 7)".to_owned()) }, "LOCK_TIMED_OUT"),
-        (LockError::TimedOut { holder: None }, "LOCK_TIMED_OUT"),
-        (LockError::Unusable(unusable), "STORE_CANNOT_CREATE"),
+    for error in [
+        LockError::TimedOut { holder: Some("twg (pid 7)".to_owned()) },
+        LockError::TimedOut { holder: None },
+        LockError::Unusable(unusable),
     ] {
         let mut play = approved();
         play.answer(Outcome::Locked(Err(error.clone())));
         let failed = play.done().unwrap_err();
         assert_eq!(failed, Error::NotSaved(Box::new(Error::Lock(error))));
-        assert_eq!(failed.code(), code);
+        assert_eq!(failed.code(), "NOT_SAVED");
     }
 }
 

@@ -121,7 +121,7 @@ impl Context {
             failure.keeping("The file is unchanged.")
         };
         let record = self.store.load(&path).map_err(|error| failed(&Error::Store(error)))?;
-        let record = record.map(|record| StoredCredential::parse(record.expose()));
+        let record = record.map(|record| StoredCredential::parse_for(key, record.expose()));
         record.transpose().map_err(|error| failed(&Error::Record(error)))
     }
 

@@ -118,7 +118,8 @@ impl Failure {
 
 fn exit_of(error: &Error) -> Exit {
     match error {
-        Error::NotSaved(cause) => exit_of(cause),
+        // 73 and 74 promise that nothing was sent.
+        Error::NotSaved(_) | Error::NotForgotten(_) => Exit::Failed,
         Error::Store(error) | Error::Lock(LockError::Unusable(error)) => match error.kind {
             StoreErrorKind::CannotCreate => Exit::CannotCreate,
             StoreErrorKind::CannotWrite | StoreErrorKind::CannotRead => Exit::CannotWrite,
@@ -137,7 +138,8 @@ fn exit_of(error: &Error) -> Exit {
 
 fn hint_for(error: &Error) -> Option<String> {
     let hint = match error {
-        Error::NotSaved(cause) => return hint_for(cause),
+        Error::NotSaved(cause) | Error::NotForgotten(cause) => return hint_for(cause),
+        Error::GrantNotEnabled(_) => "Run `twg login --loopback` to sign in with the browser here.",
         Error::Refused(error) if error.is_client_problem() => {
             "Check the client id and secret: run `twg login --new-client` to enter them again."
         }

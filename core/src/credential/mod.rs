@@ -10,4 +10,4 @@ pub use key::{ConnectionKey, Generation, InvalidName, is_plain_name};
 pub use stored::{
     EndReason, Ended, IssuedBy, Login, RecordError, SCHEMA_VERSION, StoredCredential, Tokens,
 };
-pub(crate) use update::{RecordUpdate, Updated};
+pub(crate) use update::{Damaged, LOCK_PATIENCE, RecordUpdate, Updated};

@@ -8,7 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::key::Generation;
+use super::key::{ConnectionKey, Generation};
 use crate::atlassian::Site;
 use crate::endpoint_url::EndpointUrl;
 use crate::identity::Account;
@@ -131,6 +131,18 @@ pub struct Tokens {
     pub lifetime_assumed: bool,
 }
 
+impl Tokens {
+    /// Which of these scopes were not granted. `offline_access` asks for a refresh token, and servers
+    /// need not list it: it was granted if there is one.
+    #[must_use]
+    pub fn missing_scopes(&self, asked: &[String]) -> Vec<String> {
+        let has = |scope: &String| {
+            self.scopes.contains(scope) || scope == "offline_access" && self.refresh_token.is_some()
+        };
+        asked.iter().filter(|scope| !has(scope)).cloned().collect()
+    }
+}
+
 /// Why a login is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -200,6 +212,20 @@ impl StoredCredential {
             return Err(damaged(format!("there never was a format {}", version.schema_version)));
         }
         serde_json::from_str(json).map_err(|e| damaged(place_of(&e)))
+    }
+
+    /// Reads the record of `key`. One that says it is another connection's was copied there, and is not
+    /// used: two records with one refresh token would end each other's login.
+    ///
+    /// # Errors
+    /// As [`StoredCredential::parse`].
+    pub fn parse_for(key: &ConnectionKey, json: &str) -> Result<Self, RecordError> {
+        let record = Self::parse(json)?;
+        if record.provider != key.provider() || record.connection != key.connection() {
+            let owner = printable(&format!("{}/{}", record.provider, record.connection));
+            return Err(RecordError::Damaged(format!("it is a copy of the record of {owner}")));
+        }
+        Ok(record)
     }
 
     /// The record as it is stored: JSON, indented, with a final newline.

@@ -7,11 +7,22 @@ use super::key::{ConnectionKey, Generation};
 use super::stored::{RecordError, StoredCredential};
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome};
+use crate::http::REQUEST_TIMEOUT;
 use crate::secret::Secret;
 use crate::time::{Span, UnixTime};
 
-/// How long a save waits for another process that holds the lock.
-const LOCK_PATIENCE: Span = Span::from_secs(30);
+/// How long to wait for another process that holds the lock. The longest that one may hold it is a
+/// logout, for two requests; a save that gave up earlier would lose what the user has just approved.
+pub(crate) const LOCK_PATIENCE: Span = Span::from_millis(3 * REQUEST_TIMEOUT.as_millis());
+
+/// What to do about a record that cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Damaged {
+    /// Keep it elsewhere, and write a new one in its place.
+    SetAside,
+    /// Leave it: what was to be written is nothing without it.
+    Refuse,
+}
 
 /// Computes the new record from the old one; `None` to leave it as it is. The generation is set by
 /// [`RecordUpdate`].
@@ -20,6 +31,7 @@ type Change = dyn FnOnce(Option<&StoredCredential>) -> Option<StoredCredential>;
 /// Lock, load, change, replace, release. A part of a flow.
 pub(crate) struct RecordUpdate {
     key: ConnectionKey,
+    damaged: Damaged,
     change: Option<Box<Change>>,
     phase: Phase,
 }
@@ -54,9 +66,10 @@ impl core::fmt::Debug for RecordUpdate {
 impl RecordUpdate {
     pub(crate) fn new(
         key: ConnectionKey,
+        damaged: Damaged,
         change: impl FnOnce(Option<&StoredCredential>) -> Option<StoredCredential> + 'static,
     ) -> Self {
-        Self { key, change: Some(Box::new(change)), phase: Phase::Locking }
+        Self { key, damaged, change: Some(Box::new(change)), phase: Phase::Locking }
     }
 
     fn perform(&mut self, phase: Phase, effect: Effect) -> Next<Result<Updated, Error>> {
@@ -71,14 +84,16 @@ impl RecordUpdate {
     }
 
     fn loaded(&mut self, record: Option<&Secret>) -> Next<Result<Updated, Error>> {
-        match record.map(|record| StoredCredential::parse(record.expose())) {
+        match record.map(|record| StoredCredential::parse_for(&self.key, record.expose())) {
             None => self.replace(None),
             Some(Ok(old)) => self.replace(Some(old)),
-            Some(Err(reason @ RecordError::Damaged(_))) => {
+            Some(Err(reason @ RecordError::Damaged(_)))
+                if matches!(self.damaged, Damaged::SetAside) =>
+            {
                 let effect = Effect::SetAsideRecord(self.key.clone());
                 self.perform(Phase::SettingAside { reason }, effect)
             }
-            Some(Err(newer @ RecordError::Newer { .. })) => self.release(Err(Error::Record(newer))),
+            Some(Err(error)) => self.release(Err(Error::Record(error))),
         }
     }
 

@@ -92,8 +92,8 @@ where
                     Effect::AcquireLock { .. } => {
                         assert!(!self.locked, "the lock is taken twice\n{}", self.story());
                     }
+                    // Reading needs no lock: records are replaced as a whole.
                     Effect::ReleaseLock(_)
-                    | Effect::LoadRecord(_)
                     | Effect::ReplaceRecord { .. }
                     | Effect::SetAsideRecord(_)
                     | Effect::RemoveRecord(_) => {
@@ -245,6 +245,18 @@ where
 
     #[track_caller]
     pub(crate) fn preflight(&mut self) {
+        self.preflight_over(None);
+    }
+
+    /// The preflight, and the look at the record that is to be replaced.
+    #[track_caller]
+    pub(crate) fn preflight_over(&mut self, record: Option<&str>) {
+        self.preflight_store();
+        self.load(record);
+    }
+
+    #[track_caller]
+    pub(crate) fn preflight_store(&mut self) {
         let Effect::PreflightStore(_) = self.effect() else { self.unexpected("a preflight") };
         self.answer(Outcome::Store(Ok(())));
     }

@@ -55,12 +55,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     let plan = plan(context, &profile, Some(&registration), arguments)?;
     let signed_in =
         sign_in(context, &key, profile.clone(), &registration, scopes, plan, arguments).await?;
-    if signed_in.device_grant_not_enabled && !registration.device_grant_not_enabled {
-        let registration = Registration { device_grant_not_enabled: true, ..registration };
-        // Only a convenience for next time, and only for a client that is kept at all.
-        if registration.source == clients::STORED {
-            let _ = clients::save(context, &profile, &registration);
-        }
+    if signed_in.device_grant_not_enabled {
+        remember_no_device_grant(context, &profile, &registration);
     }
     report(context, &key, &signed_in);
     if let (Some(site), Some(Ok(sites))) = (&arguments.site, &signed_in.sites) {
@@ -68,6 +64,18 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
         sites::choose(context, &key, sites.clone(), &chosen).await?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// So that the next login need not find out again. Only a convenience, and only for a client that is kept.
+fn remember_no_device_grant(
+    context: &Context,
+    profile: &ProviderProfile,
+    registration: &Registration,
+) {
+    if registration.source == clients::STORED && !registration.device_grant_not_enabled {
+        let registration = Registration { device_grant_not_enabled: true, ..registration.clone() };
+        let _ = clients::save(context, profile, &registration);
+    }
 }
 
 /// The scopes to ask for; both separators are understood on the command line.
@@ -85,11 +93,7 @@ fn still_good(credential: &StoredCredential, scopes: &[String], now: UnixTime) -
     let tokens = credential.tokens.as_ref()?;
     let works =
         matches!(token_state(credential, now), TokenState::Fresh { .. } | TokenState::Due { .. });
-    // `offline_access` asks for a refresh token; servers need not list it among the granted scopes.
-    let enough = scopes.iter().all(|scope| {
-        tokens.scopes.contains(scope) || scope == "offline_access" && tokens.refresh_token.is_some()
-    });
-    (works && enough).then_some(tokens.expires_at)
+    (works && tokens.missing_scopes(scopes).is_empty()).then_some(tokens.expires_at)
 }
 
 fn already_signed_in(
@@ -190,7 +194,7 @@ async fn sign_in(
     let name = profile.display_name.clone();
     let request = LoginRequest {
         connection: key.connection().to_owned(),
-        profile,
+        profile: profile.clone(),
         client: registration.client.clone(),
         scopes,
         grants: plan.grants,
@@ -214,7 +218,11 @@ async fn sign_in(
     };
     let flow = LoginFlow::sign_in(request, (fresh()?, fresh()?)).map_err(|error| failed(&error))?;
     let result = drive(context, &HttpClient::new(), flow).await;
-    result.map_err(|failure| failure.keeping(kept))?.map_err(|error| failed(&error))
+    let result = result.map_err(|failure| failure.keeping(kept))?;
+    if let Err(Error::GrantNotEnabled(_)) = &result {
+        remember_no_device_grant(context, &profile, registration);
+    }
+    result.map_err(|error| failed(&error))
 }
 
 fn report(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
@@ -255,10 +263,8 @@ fn remarks(context: &mut Context, signed_in: &SignedIn) {
         Some(Ok(sites)) => context.say(&format!("  Sites: {}", site_names(sites))),
         None => {}
     }
-    let missing: Vec<_> =
-        signed_in.scopes_not_granted.iter().filter(|scope| *scope != "offline_access").collect();
-    if !missing.is_empty() {
-        let missing = missing.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ");
+    if !signed_in.scopes_not_granted.is_empty() {
+        let missing = signed_in.scopes_not_granted.join(" ");
         context.terminal.warning(&format!("Not granted: {missing}"));
     }
     let tokens = signed_in.credential.tokens.as_ref();

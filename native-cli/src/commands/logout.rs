@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use twg_core::credential::ConnectionKey;
+use twg_core::error::Error;
 use twg_core::logout::{LoggedOut, LogoutFlow};
 use twg_core::revocation::Revocation;
 
@@ -51,7 +52,11 @@ async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOu
     let flow = LogoutFlow::sign_out(key.clone(), registered);
     let done = drive(context, &HttpClient::new(), flow).await?;
     done.map_err(|error| {
-        Failure::from_core("Could not sign out", &error).keeping("You are still signed in.")
+        let kept = match error {
+            Error::NotForgotten(_) => "The credentials are still here, but no longer work.",
+            _ => "You are still signed in; nothing was revoked.",
+        };
+        Failure::from_core("Could not sign out", &error).keeping(kept)
     })
 }
 
