@@ -173,7 +173,10 @@ impl LoginFlow {
         let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
         let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
             serde_json::from_str(text).map_err(|_| invalid())?;
-        if suspended.schema_version != 1 || suspended.next_step > LAST_RESTORED_STEP {
+        if suspended.schema_version != 1
+            || suspended.next_step > LAST_RESTORED_STEP
+            || suspended.server.endpoints.token.is_none()
+        {
             return Err(invalid());
         }
         let mut machine = LoginMachine::new(suspended.request)?;

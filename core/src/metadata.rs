@@ -136,7 +136,12 @@ impl Discovery {
         }
         let metadata =
             AuthorizationServerMetadata::parse(issuer, &response.body).map_err(misbehaved)?;
-        Ok(AuthorizationServer::discovered(&self.profile, metadata))
+        let server = AuthorizationServer::discovered(&self.profile, metadata);
+        // Without it no grant can end, which the user should not learn after having approved.
+        if server.endpoints.token.is_none() {
+            return Err(misbehaved("it names no token_endpoint".to_owned()));
+        }
+        Ok(server)
     }
 }
 

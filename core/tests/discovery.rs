@@ -116,6 +116,25 @@ fn unusable_metadata() {
     }
 }
 
+/// Nobody is asked to approve what could not be finished. Found by fuzzing.
+#[test]
+fn no_token_endpoint() {
+    for grant in [Grant::DeviceCode, Grant::AuthorizationCode] {
+        let mut play = Play::begin(sign_in(request(to_discover(), &[grant])));
+        play.preflight();
+        play.http(json(
+            200,
+            &format!(
+                r#"{{"issuer":"{ISSUER}","authorization_endpoint":"https://as.example/authorize",
+                "device_authorization_endpoint":"https://as.example/device"}}"#
+            ),
+        ));
+        let error = play.done().unwrap_err();
+        assert_eq!(error.code(), "SERVER_MISBEHAVED");
+        assert!(error.to_string().contains("token_endpoint"), "{error}");
+    }
+}
+
 /// A22: trouble is trouble; the other place is not asked, because this one may be the right one.
 #[test]
 fn trouble() {

@@ -194,6 +194,7 @@ fn not_a_suspended_login() {
         change("/request/connection", "a/b".into()),
         change("/request/scopes", vec!["a b"].into()),
         change("/server/endpoints/token", "http://CANARY.example/".into()),
+        change("/server/endpoints/token", Value::Null),
         change(address, "javascript:alert(1)".into()),
         change(address, "file:///etc/passwd".into()),
         change(address, "http://as.example/".into()),

@@ -5,5 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use twg_core::authorization_code::AuthorizationResponse;
 
 fuzz_target!(|url: &str| {
-    let _answer = AuthorizationResponse::parse(url);
+    let response = AuthorizationResponse::parse(url);
+    assert!(!response.redirect_uri.contains(['?', '#']), "{}", response.redirect_uri);
+    // Whether there is a code, and none of what is in the URL.
+    assert!(format!("{response:?}").len() < 150, "{response:?}");
 });

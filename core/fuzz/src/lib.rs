@@ -1,0 +1,24 @@
+//! What the fuzz targets share: a world that answers as its input says, and a watch over what a flow
+//! asks of it and shows of it.
+
+mod watch;
+mod world;
+
+pub use watch::{Watch, assert_inert};
+pub use world::{Choices, World};
+
+use twg_core::pkce::Entropy;
+
+/// Stands in every secret of a made-up answer, and in nothing that may be shown.
+pub const CANARY: &str = "CANARY";
+
+/// Known octets, so that the watch knows verifier and state.
+#[must_use]
+pub const fn entropy() -> (Entropy, Entropy) {
+    (Entropy::new([0x5A; 32]), Entropy::new([0xC3; 32]))
+}
+
+/// The PKCE verifier that [`entropy`] becomes.
+pub const VERIFIER: &str = "WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo";
+/// The state that [`entropy`] becomes.
+pub const STATE: &str = "w8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8M";
