@@ -93,7 +93,7 @@ fn a_user_declines_or_is_late() {
         .wait()
         .expect_code(1)
         .expect_stderr("access_denied")
-        .expect_stderr("Nothing was stored.")
+        .expect_stderr("No login was stored.")
         .expect_stderr("`twg login`");
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 1);
 
@@ -106,7 +106,11 @@ fn a_user_declines_or_is_late() {
 
     let login = sandbox.twg(["login", "--loopback"]).start();
     let _declined = sandbox.decline(&Browser::new(), &login.wait_for_address());
-    login.wait().expect_code(1).expect_stderr("access_denied").expect_stderr("Nothing was stored.");
+    login
+        .wait()
+        .expect_code(1)
+        .expect_stderr("access_denied")
+        .expect_stderr("No login was stored.");
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
 

@@ -106,7 +106,9 @@ fn the_address_of_a_browser_elsewhere_can_be_pasted() {
     let address = address_on(&screen);
     let redirect_uri = url::Url::parse(&address).unwrap();
     let redirect_uri = redirect_uri.query_pairs().find(|(name, _)| name == "redirect_uri");
-    let browser = Browser::new().stop_before(&redirect_uri.unwrap().1);
+    let redirect_uri = redirect_uri.unwrap().1;
+    screen.send_line(&format!("{redirect_uri}?code=forged&state=forged"));
+    let browser = Browser::new().stop_before(&redirect_uri);
     let ended = sandbox.approve(&browser, &address);
     assert!(ended.query("code").is_some(), "{ended:?}");
     screen.send_line(ended.url.as_str());
@@ -167,7 +169,7 @@ fn control_c_ends_the_waiting_and_stores_nothing() {
         let login = sandbox.twg(args).start();
         let _shown = login.wait_for_address();
         login.interrupt();
-        login.wait().expect_code(130).expect_stderr("Nothing was stored.");
+        login.wait().expect_code(130).expect_stderr("No login was stored.");
     }
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
