@@ -91,8 +91,7 @@ pub enum Effect {
         /// When to give up.
         deadline: UnixTime,
     },
-    /// Show that an address could not be read and that another login method is used, and the like.
-    /// Answer: [`Outcome::Notified`].
+    /// Tell the user something that cannot wait for the end. Answer: [`Outcome::Notified`].
     Notify(Notice),
     /// Prove that the store could take this record: create a file beside it, make it durable, move
     /// it, remove it. Nothing is sent to a server before this succeeded. Answer: [`Outcome::Store`].

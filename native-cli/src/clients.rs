@@ -46,7 +46,7 @@ pub(crate) fn find(
     profile: &ProviderProfile,
     flag: Option<&str>,
 ) -> Result<Option<Registration>, Failure> {
-    let stored = load(context, profile)?;
+    let stored = load(context, profile);
     let named = [
         (flag.map(str::to_owned), "--client-id"),
         (context.env_text("TWG_CLIENT_ID"), "TWG_CLIENT_ID"),
@@ -57,14 +57,14 @@ pub(crate) fn find(
             return Err(Failure::configuration(format!("{source} is not a client id")));
         }
         // The stored secret belongs to the stored id only.
-        let same = stored.filter(|stored| stored.client.id == id);
+        let same = stored.ok().flatten().filter(|stored| stored.client.id == id);
         let secret = context.env_text("TWG_CLIENT_SECRET").map(Secret::new);
         let device_grant_not_enabled = same.as_ref().is_some_and(|s| s.device_grant_not_enabled);
         let secret = secret.or_else(|| same.and_then(|stored| stored.client.secret));
         let client = Client { id, secret };
         return Ok(Some(Registration { client, device_grant_not_enabled, source }));
     }
-    if let Some(stored) = stored {
+    if let Some(stored) = stored? {
         return Ok(Some(Registration {
             client: stored.client,
             device_grant_not_enabled: stored.device_grant_not_enabled,
