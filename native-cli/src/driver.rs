@@ -175,9 +175,12 @@ impl Shell<'_> {
         terminal.line("To sign in, open this address in a browser on this machine:");
         terminal.line(&format!("  {}", prompt.url));
         if terminal.can_ask() {
-            terminal.line(
-                "If the browser is elsewhere, paste here the address that it ends up at, and press Enter.",
-            );
+            // Where something may be typed no countdown can run.
+            let left = prompt.deadline.since(clock::now());
+            terminal.line(&format!(
+                "Waiting {left} for the answer. If the browser is elsewhere, paste here the address \
+                 that it ends up at, and press Enter."
+            ));
         }
     }
 
