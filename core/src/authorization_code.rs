@@ -13,7 +13,7 @@ use crate::client::authenticated_request;
 use crate::endpoint_url::{EndpointUrl, parse_plain};
 use crate::error::{Endpoint, Error};
 use crate::flow::{
-    AuthorizationPrompt, Effect, Machine, Next, Outcome, RedirectTarget, UserAgentError,
+    AuthorizationPrompt, Effect, Machine, Next, Notice, Outcome, RedirectTarget, UserAgentError,
 };
 use crate::login::LoginRequest;
 use crate::oauth_error::OAuthError;
@@ -345,7 +345,7 @@ impl AuthorizationCodeGrant {
             return Next::Done(Err(Error::OutOfOrder));
         };
         match pending.judge(url, &self.server) {
-            Verdict::NotOurs => Next::Perform(Effect::AwaitRedirect { deadline: pending.deadline }),
+            Verdict::NotOurs => Next::Perform(Effect::Notify(Notice::RedirectIgnored)),
             Verdict::Failed(error) => Next::Done(Err(error)),
             Verdict::Code(code) => match self.token_request(pending, code) {
                 Ok(request) => {
@@ -385,6 +385,12 @@ impl Machine for AuthorizationCodeGrant {
                 }
             }
             Outcome::Redirected(Ok(url)) => self.redirected(&url),
+            Outcome::Notified => match self.pending() {
+                Some(PendingAuthorization { deadline, .. }) => {
+                    Next::Perform(Effect::AwaitRedirect { deadline: *deadline })
+                }
+                None => Next::Done(Err(Error::OutOfOrder)),
+            },
             Outcome::RedirectUri(Err(error)) | Outcome::Redirected(Err(error)) => {
                 Next::Done(Err(Error::UserAgent(error)))
             }

@@ -2,7 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::authorization_server::AuthorizationServer;
 use crate::client::{RequestStyle, authenticated_request};
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
-use crate::flow::{DevicePrompt, Effect, Machine, Next, Outcome};
+use crate::flow::{DevicePrompt, Effect, Machine, Next, Notice, Outcome, UserAgentError};
 use crate::http::{HttpRequest, HttpResponse, REQUEST_TIMEOUT, TransportError};
 use crate::login::LoginRequest;
 use crate::provider::{ScopeSeparator, TokenRequestFormat};
@@ -36,6 +36,8 @@ const DEFAULT_LIFETIME: Span = Span::from_mins(15);
 const LONGEST_LIFETIME: Span = Span::from_mins(60);
 /// How much later than asked a shell may look at the clock again (see `Effect::WaitUntil`).
 const CLOCK_CHECK: Span = Span::from_secs(35);
+/// After this many polls in a row without an answer the user is told why nothing happens.
+const NOTICEABLE: u8 = 3;
 /// After this many answers of 404 or 405 there is no token endpoint at that address.
 const NOTHING_THERE: u8 = 5;
 /// A server without the grant type says so, or rejects the client.
@@ -137,6 +139,12 @@ pub(crate) struct PendingDevice {
     last_seen: UnixTime,
     /// The reply to the last poll was lost, so the code may be spent.
     reply_lost: bool,
+    /// It is the caller who set the limit, not the life of the code.
+    #[serde(default)]
+    limit_is_ours: bool,
+    /// How many polls in a row got no answer of the server.
+    #[serde(default)]
+    troubles: u8,
     /// How often the token endpoint turned out to be no such page.
     #[serde(default)]
     nothing_there: u8,
@@ -152,6 +160,8 @@ impl PendingDevice {
             interval: response.interval,
             backoff: Span::ZERO,
             remaining: response.expires_in.min(timeout),
+            limit_is_ours: timeout < response.expires_in,
+            troubles: 0,
             last_seen: now,
             reply_lost: false,
             nothing_there: 0,
@@ -170,6 +180,15 @@ impl PendingDevice {
         let left = self.remaining.as_millis().saturating_sub(spent.as_millis());
         self.remaining = Span::from_millis(left);
         self.last_seen = now;
+    }
+
+    /// How it ends when the time is over.
+    const fn over(&self) -> Error {
+        if self.limit_is_ours {
+            Error::UserAgent(UserAgentError::TimedOut)
+        } else {
+            Error::CodeExpired
+        }
     }
 
     /// RFC 8628 section 3.5: "On encountering a connection timeout, clients MUST unilaterally reduce their polling
@@ -282,7 +301,10 @@ impl DeviceCodeGrant {
 
 /// What a poll means.
 enum Poll {
+    /// The server answered: not yet.
     Again,
+    /// There was no answer of the server.
+    Trouble(Error),
     Over(Result<TokenResponse, Error>),
 }
 
@@ -301,7 +323,7 @@ impl PendingDevice {
             Err(error) => {
                 self.reply_lost |= matches!(error, TransportError::Unknown(_));
                 self.back_off(None);
-                return Poll::Again;
+                return Poll::Trouble(Error::Transport { endpoint: Endpoint::Token, error });
             }
         };
         match TokenResponse::parse(&response, separator) {
@@ -332,14 +354,14 @@ impl PendingDevice {
                 self.slow_down(&response);
                 Poll::Again
             }
-            Err(Error::Unavailable { status, retry_after, .. }) => {
+            Err(error @ Error::Unavailable { status, retry_after, .. }) => {
                 // 503 says that it was not done; a gateway that says 502 or 504 does not know.
                 self.reply_lost |= status != 503;
                 self.back_off(retry_after);
-                Poll::Again
+                Poll::Trouble(error)
             }
             // A proxy's page, or the torn half of an answer, which may have held the tokens.
-            Err(Error::NotOAuth { status, .. }) => {
+            Err(error @ Error::NotOAuth { status, .. }) => {
                 if matches!(status, 404 | 405) {
                     self.nothing_there += 1;
                     if self.nothing_there == NOTHING_THERE {
@@ -349,7 +371,7 @@ impl PendingDevice {
                 }
                 self.reply_lost |= matches!(status, 200..=299);
                 self.back_off(None);
-                Poll::Again
+                Poll::Trouble(error)
             }
             Err(error) => Poll::Over(Err(error)),
         }
@@ -390,6 +412,7 @@ impl Machine for DeviceCodeGrant {
             (Phase::Waiting(_), Outcome::Shown(Err(error))) => {
                 return Next::Done(Err(Error::UserAgent(error)));
             }
+            (Phase::Waiting(pending), Outcome::Notified) => pending,
             (Phase::Waiting(pending), Outcome::Shown(Ok(()))) => {
                 pending.spend(now, Span::ZERO, REQUEST_TIMEOUT);
                 pending
@@ -406,7 +429,18 @@ impl Machine for DeviceCodeGrant {
                 pending.spend(now, Span::ZERO, REQUEST_TIMEOUT);
                 match pending.polled(answer, self.request.profile.scope_separator) {
                     Poll::Over(result) => return Next::Done(result),
-                    Poll::Again => pending,
+                    Poll::Again => {
+                        pending.troubles = 0;
+                        pending
+                    }
+                    Poll::Trouble(error) => {
+                        pending.troubles = pending.troubles.saturating_add(1);
+                        if pending.troubles == NOTICEABLE {
+                            let trouble = Notice::StillTrying(error.to_string());
+                            return Next::Perform(Effect::Notify(trouble));
+                        }
+                        pending
+                    }
                 }
             }
             _ => return Next::Done(Err(Error::OutOfOrder)),
@@ -415,7 +449,7 @@ impl Machine for DeviceCodeGrant {
         // nobody approves within it. A poll that would come after the end is not sent.
         let pause = pending.pause();
         if pause > pending.remaining {
-            return Next::Done(Err(Error::CodeExpired));
+            return Next::Done(Err(pending.over()));
         }
         Next::Perform(Effect::WaitUntil(now.plus(pause)))
     }

@@ -104,7 +104,7 @@ impl fmt::Display for Endpoint {
             Self::DeviceAuthorization => "device authorization endpoint",
             Self::Revocation => "revocation endpoint",
             Self::Identity => "identity endpoint",
-            Self::Sites => "list of sites",
+            Self::Sites => "sites endpoint",
         })
     }
 }
@@ -214,7 +214,7 @@ impl fmt::Display for Error {
             }
             Self::NotOAuth { endpoint, status } => write!(
                 f,
-                "the {endpoint} answered with something that is not OAuth (HTTP {status}); a proxy or a \
+                "the {endpoint} answered with something else than was asked for (HTTP {status}); a proxy or a \
                  sign-in page of the network may have answered in its place"
             ),
             Self::PeerMisbehaved { endpoint, what } => {
@@ -251,7 +251,7 @@ impl fmt::Display for Error {
             Self::NotForgotten(cause) => {
                 write!(
                     f,
-                    "the tokens were revoked at the server but could not be deleted here: {cause}"
+                    "the server was asked to revoke the tokens, but they could not be deleted here: {cause}"
                 )
             }
             Self::NotSaved(cause) => {

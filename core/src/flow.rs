@@ -227,6 +227,14 @@ impl fmt::Debug for AuthorizationPrompt {
 /// Something that the user should know now, in the middle of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// A redirect arrived that is not the answer to this login (a wrong or missing `state`, another
+    /// address). It was ignored, and the login still waits.
+    RedirectIgnored,
+    /// The server or the network has been in trouble for a while; the login goes on trying.
+    StillTrying(
+        /// What the trouble is.
+        String,
+    ),
     /// The client may not use the device grant; the login goes on in the browser, and this is
     /// remembered for next time.
     DeviceGrantNotEnabled,

@@ -89,6 +89,19 @@ impl OAuthError {
         }
     }
 
+    /// Whether it is one of the answers that a device code or a dead grant gets, which Atlassian sends with
+    /// 429 too. RFC 8628 section 3.5.
+    pub(crate) fn is_answer_to_poll(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "authorization_pending"
+                | "slow_down"
+                | "access_denied"
+                | "expired_token"
+                | "invalid_grant"
+        )
+    }
+
     /// Whether the server reports a passing trouble of its own.
     #[must_use]
     pub fn is_transient(&self) -> bool {

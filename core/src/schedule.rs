@@ -60,14 +60,30 @@ pub(crate) fn state_of(tokens: &Tokens, now: UnixTime) -> TokenState {
 /// Two clocks of one machine may differ by this much without anybody having set them.
 const CLOCK_TOLERANCE: Span = Span::from_mins(5);
 
-/// When the login itself ends unless it is used, as far as the profile knows.
+/// Why a login ends when it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Horizon {
+    /// There is no refresh token, so it ends with its access token.
+    AccessToken,
+    /// It was not used for too long; every use puts the end off.
+    Idle,
+    /// It is too old, however much it is used.
+    Absolute,
+}
+
+/// When the login itself ends, and why, as far as the profile knows.
 #[must_use]
-pub fn session_horizon(credential: &StoredCredential, lifetime: LoginLifetime) -> Option<UnixTime> {
+pub fn session_horizon(
+    credential: &StoredCredential,
+    lifetime: LoginLifetime,
+) -> Option<(UnixTime, Horizon)> {
     let tokens = credential.tokens.as_ref()?;
     if tokens.refresh_token.is_none() {
-        return Some(tokens.expires_at);
+        return Some((tokens.expires_at, Horizon::AccessToken));
     }
     let idle = lifetime.idle_seconds.map(|s| tokens.issued_at.plus(Span::from_secs(s)));
     let absolute = lifetime.absolute_seconds.map(|s| credential.login.at.plus(Span::from_secs(s)));
-    [idle, absolute].into_iter().flatten().min()
+    let idle = idle.map(|end| (end, Horizon::Idle));
+    let absolute = absolute.map(|end| (end, Horizon::Absolute));
+    [idle, absolute].into_iter().flatten().min_by_key(|(end, _)| *end)
 }

@@ -89,7 +89,10 @@ pub(crate) fn json_answer(
     }
     let body: Option<Map<String, Value>> = serde_json::from_slice(&response.body).ok();
     if let Some(error) = body.as_ref().and_then(OAuthError::from_json) {
-        return Err(if error.is_transient() { unavailable() } else { Error::Refused(error) });
+        // A rate limit has many names; only those of RFC 8628 and a dead grant mean something else.
+        let limited = response.status == 429 && !error.is_answer_to_poll();
+        let trouble = limited || error.is_transient();
+        return Err(if trouble { unavailable() } else { Error::Refused(error) });
     }
     match (response.status, body) {
         (200..=299, Some(members)) => Ok(members),

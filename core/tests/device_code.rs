@@ -129,6 +129,10 @@ fn final_errors() {
             ("unsupported_grant_type", "GRANT_NOT_ENABLED"),
             ("something_else", "SERVER_REFUSED"),
         ] {
+            // With 429 only what a device code may be told means what it says; the rest is a limit.
+            if status == 429 && !matches!(code, "access_denied" | "invalid_grant") {
+                continue;
+            }
             let mut play = polling("");
             play.wait();
             play.http(oauth_error(status, code));

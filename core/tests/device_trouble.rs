@@ -6,6 +6,7 @@ mod support;
 
 use support::*;
 use twg_core::error::Error;
+use twg_core::flow::{Notice, UserAgentError};
 use twg_core::http::{HttpResponse, TransportError, TransportFailure};
 use twg_core::login::LoginFlow;
 use twg_core::provider::Grant;
@@ -371,4 +372,53 @@ fn slow_requests_count() {
     play.pass(secs(28));
     play.http(pending());
     assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
+}
+
+/// A rate limit under whatever name, as Auth0's `too_many_requests`, slows the polls and ends nothing; its
+/// `Retry-After` is honoured.
+#[test]
+fn a_rate_limit_by_name() {
+    let mut play = polling(r#","interval":5"#);
+    play.wait();
+    play.http(with_headers(429, &[("retry-after", "30")], r#"{"error":"too_many_requests"}"#));
+    assert_eq!(play.wait(), secs(30));
+    play.http(tokens());
+    play.save(None);
+    play.done().unwrap();
+}
+
+/// The user is told once why nothing happens, at the third poll in a row without an answer, and again only
+/// after the server had answered in between.
+#[test]
+fn trouble_is_told() {
+    let mut play = polling(r#","expires_in":3600"#);
+    for _ in 0..2 {
+        for count in 1..=4 {
+            play.wait_silently();
+            play.http(html(503));
+            if count == 3 {
+                let Notice::StillTrying(why) = play.notice() else { panic!() };
+                assert!(why.contains("503"), "{why}");
+            }
+        }
+        play.wait_silently();
+        play.http(pending());
+    }
+    play.killed();
+}
+
+/// Who set the limit is who is told: `--timeout` is not the code's life.
+#[test]
+fn the_callers_own_limit() {
+    let mut request = request(profile(), &[Grant::DeviceCode]);
+    request.timeout = secs(12);
+    let mut play = Play::begin(sign_in(request));
+    play.preflight();
+    play.http(device_answer(""));
+    play.show_code();
+    for _ in 0..2 {
+        play.wait();
+        play.http(pending());
+    }
+    assert_eq!(play.done().unwrap_err(), Error::UserAgent(UserAgentError::TimedOut));
 }

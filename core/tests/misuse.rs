@@ -98,6 +98,8 @@ fn at_every_step_of_a_browser_login() {
     let prompt = play.authorization();
     play.redirect(&redirect_with(&[]));
     misuse(&mut play);
+    play.assert_still_awaiting_redirect();
+    misuse(&mut play);
     play.redirect(&answer_to(&prompt, &[("code", "CANARY-code")]));
     misuse(&mut play);
     play.http(oauth_error(400, "invalid_grant"));

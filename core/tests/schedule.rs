@@ -7,7 +7,7 @@ mod support;
 use support::*;
 use twg_core::credential::StoredCredential;
 use twg_core::provider::LoginLifetime;
-use twg_core::schedule::{TokenState, due_at, session_horizon, token_state};
+use twg_core::schedule::{Horizon, TokenState, due_at, session_horizon, token_state};
 use twg_core::time::{Span, UnixTime};
 
 /// Tokens issued at T0 that live for `lifetime` seconds.
@@ -90,13 +90,19 @@ fn horizon() {
     credential.login.at = before(1000);
     let horizon = |idle, absolute| session_horizon(&credential, lifetime(idle, absolute));
     assert_eq!(horizon(None, None), None);
-    assert_eq!(horizon(Some(500), None), Some(at(500)));
-    assert_eq!(horizon(None, Some(5000)), Some(at(4000)));
-    assert_eq!(horizon(Some(500), Some(5000)), Some(at(500)));
-    assert_eq!(horizon(Some(9000), Some(5000)), Some(at(4000)));
-    assert_eq!(horizon(Some(u64::MAX), None), Some(UnixTime::from_millis(u64::MAX)));
+    assert_eq!(horizon(Some(500), None), Some((at(500), Horizon::Idle)));
+    assert_eq!(horizon(None, Some(5000)), Some((at(4000), Horizon::Absolute)));
+    assert_eq!(horizon(Some(500), Some(5000)), Some((at(500), Horizon::Idle)));
+    assert_eq!(horizon(Some(9000), Some(5000)), Some((at(4000), Horizon::Absolute)));
+    assert_eq!(
+        horizon(Some(u64::MAX), None),
+        Some((UnixTime::from_millis(u64::MAX), Horizon::Idle))
+    );
 
     credential.tokens.as_mut().unwrap().refresh_token = None;
     let profile = bundled("atlassian");
-    assert_eq!(session_horizon(&credential, profile.login_lifetime), Some(at(3600)));
+    assert_eq!(
+        session_horizon(&credential, profile.login_lifetime),
+        Some((at(3600), Horizon::AccessToken))
+    );
 }

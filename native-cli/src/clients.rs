@@ -13,6 +13,7 @@ use crate::effects::client_form::{self, ClientForm, SecretField};
 use crate::effects::clock;
 use crate::effects::store::Expected;
 use crate::failure::{Exit, Failure};
+use crate::providers;
 
 /// How long the form in the browser is offered.
 const PATIENCE: Span = Span::from_mins(15);
@@ -37,7 +38,7 @@ pub(crate) struct Registration {
     pub(crate) client: Client,
     pub(crate) device_grant_not_enabled: bool,
     /// Where it came from, for `doctor`.
-    pub(crate) source: &'static str,
+    pub(crate) source: String,
 }
 
 /// The client that `--client-id`, the environment, the file or the profile name, in this order.
@@ -47,9 +48,10 @@ pub(crate) fn find(
     flag: Option<&str>,
 ) -> Result<Option<Registration>, Failure> {
     let stored = load(context, profile);
+    let id_variable = variable(profile, "ID");
     let named = [
-        (flag.map(str::to_owned), "--client-id"),
-        (context.env_text("TWG_CLIENT_ID"), "TWG_CLIENT_ID"),
+        (flag.map(str::to_owned), "--client-id".to_owned()),
+        (from_environment(context, &id_variable), id_variable),
     ];
     let named = named.into_iter().find_map(|(id, source)| Some((id?, source)));
     if let Some((id, source)) = named {
@@ -58,7 +60,7 @@ pub(crate) fn find(
         }
         // The stored secret belongs to the stored id only.
         let same = stored.ok().flatten().filter(|stored| stored.client.id == id);
-        let secret = context.env_text("TWG_CLIENT_SECRET").map(Secret::new);
+        let secret = from_environment(context, &variable(profile, "SECRET")).map(Secret::new);
         let device_grant_not_enabled = same.as_ref().is_some_and(|s| s.device_grant_not_enabled);
         let secret = secret.or_else(|| same.and_then(|stored| stored.client.secret));
         let client = Client { id, secret };
@@ -68,14 +70,37 @@ pub(crate) fn find(
         return Ok(Some(Registration {
             client: stored.client,
             device_grant_not_enabled: stored.device_grant_not_enabled,
-            source: STORED,
+            source: STORED.to_owned(),
         }));
     }
     Ok(profile.client.id.clone().map(|id| Registration {
         client: Client { id, secret: None },
         device_grant_not_enabled: false,
-        source: "provider profile",
+        source: "provider profile".to_owned(),
     }))
+}
+
+/// The environment variable of a provider's client: `TWG_CLIENT_ID` is Atlassian's, `TWG_EXAMPLE_CLIENT_ID`
+/// that of the provider `example`, so that no provider is ever sent another one's secret.
+fn variable(profile: &ProviderProfile, what: &str) -> String {
+    if profile.name == providers::DEFAULT {
+        return format!("TWG_CLIENT_{what}");
+    }
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = profile.name.chars().map(letter).collect();
+    format!("TWG_{name}_CLIENT_{what}")
+}
+
+fn login_command(profile: &ProviderProfile) -> String {
+    if profile.name == providers::DEFAULT {
+        "twg login".to_owned()
+    } else {
+        format!("twg login {}", profile.name)
+    }
+}
+
+fn from_environment(context: &Context, variable: &str) -> Option<String> {
+    context.env_text(variable).filter(|_| !context.in_sandbox)
 }
 
 fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFile>, Failure> {
@@ -93,7 +118,10 @@ fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFil
         Ok(_) | Err(_) => Err(Failure::configuration(format!(
             "The client file {shown} cannot be read: it is damaged or of another version"
         ))
-        .or_hint("Run `twg login --new-client` to enter the client id again.")),
+        .or_hint(format!(
+            "Run `{} --new-client` to enter the client id again.",
+            login_command(profile)
+        ))),
     }
 }
 
@@ -112,10 +140,10 @@ pub(crate) fn save(
     let mut text = serde_json::to_string_pretty(&file)
         .map_err(|error| Failure::internal(error.to_string()))?;
     text.push('\n');
-    context
-        .store
-        .replace(&path, Expected::Anything, &Secret::new(text))
-        .map_err(|error| Failure::from_core("Could not keep the client id", &Error::Store(error)))
+    context.store.replace(&path, Expected::Anything, &Secret::new(text)).map_err(|error| {
+        let login = login_command(profile);
+        Failure::from_core("Could not keep the client id", &Error::Store(error), &login)
+    })
 }
 
 /// Asks the user, on the terminal or in a browser, and keeps the answer.
@@ -124,15 +152,14 @@ pub(crate) async fn ask(
     profile: &ProviderProfile,
 ) -> Result<Registration, Failure> {
     let name = &profile.display_name;
-    let missing = Failure::new(
-        Exit::Configuration,
-        "CLIENT_REQUIRED",
-        format!("No client id for {name}"),
-    )
-    .or_hint(format!(
-        "Set TWG_CLIENT_ID (and TWG_CLIENT_SECRET), or run `twg login {}` in a terminal once.",
-        profile.name
-    ));
+    let missing =
+        Failure::new(Exit::Configuration, "CLIENT_REQUIRED", format!("No client id for {name}"))
+            .or_hint(format!(
+                "Run `{}` in a terminal once, or set {} (and {}).",
+                login_command(profile),
+                variable(profile, "ID"),
+                variable(profile, "SECRET"),
+            ));
     if !context.may_ask {
         return Err(missing);
     }
@@ -149,7 +176,8 @@ pub(crate) async fn ask(
     };
     let asked = interruptible(asking).await.flatten();
     let client = asked.map_err(|failure| failure.keeping("Nothing was stored."))?;
-    let registration = Registration { client, device_grant_not_enabled: false, source: STORED };
+    let registration =
+        Registration { client, device_grant_not_enabled: false, source: STORED.to_owned() };
     save(context, profile, &registration)?;
     Ok(registration)
 }
@@ -171,9 +199,9 @@ async fn ask_on_terminal(
     let terminal = &mut context.terminal;
     terminal.line(&format!("{name} needs to know your app. This is asked once."));
     if let Some(console) = &profile.client.console {
-        terminal.line(&format!("  Register one at  {console}"));
+        terminal.line(&format!("  Register one at    {console}"));
     }
-    terminal.line(&format!("  with callback URL {}", redirect_uri(profile)));
+    terminal.line(&format!("  with callback URL  {}", redirect_uri(profile)));
     let id = loop {
         let id = terminal.ask("Client ID:").await?;
         if Client::is_plausible(&id) {
@@ -219,7 +247,8 @@ async fn ask_in_browser(
         context.open(url).await;
     });
     let (id, secret) = asked.await.map_err(|error| {
-        Failure::from_core("Nobody entered the client id", &Error::UserAgent(error))
+        let login = login_command(profile);
+        Failure::from_core("Nobody entered the client id", &Error::UserAgent(error), &login)
     })?;
     Ok(Client { id, secret })
 }

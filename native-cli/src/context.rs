@@ -42,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) quiet: bool,
     /// Neither `--no-input` nor CI: somebody may be asked.
     pub(crate) may_ask: bool,
+    /// Against the sandbox, whose clients are its own: the user's in the environment are not meant.
+    pub(crate) in_sandbox: bool,
     /// The command that was typed, for remarks: `twg`, or `twg sandbox` inside the sandbox. (The hints of
     /// failures say `twg`; `twg sandbox` adapts them all in one place.)
     pub(crate) program: &'static str,
@@ -59,6 +61,7 @@ impl Context {
             user_agent: UserAgent::Browser,
             json,
             quiet,
+            in_sandbox: false,
             program: "twg",
         }
     }
@@ -114,7 +117,8 @@ impl Context {
         let path = self.config.record_path(key);
         let failed = |error: &Error| {
             let shown = self.config.display(&path);
-            let mut failure = Failure::from_core(&format!("Cannot use {shown}"), error);
+            let mut failure =
+                Failure::from_core(&format!("Cannot use {shown}"), error, &login_command(key));
             if matches!(error, Error::Record(RecordError::Damaged(_))) {
                 failure.exit = Exit::AuthRequired;
             }
@@ -134,7 +138,7 @@ impl Context {
             return Err(Failure::new(
                 Exit::AuthRequired,
                 "AUTH_REQUIRED",
-                format!("Not signed in to {}", key.provider()),
+                format!("Not signed in to {}", shown(key)),
             )
             .or_hint(format!("Run `twg login{}` to sign in.", arguments(key))));
         };
@@ -152,9 +156,23 @@ impl Context {
                 Err(expired(format!("The access token expired {} ago", now.since(expired_at)))
                     .keeping("The login is kept as it is; this version cannot refresh it yet."))
             }
-            _ => Err(expired(format!("Signed out of {}", key.provider()))),
+            _ => Err(expired(format!("Signed out of {}", shown(key)))),
         }
     }
+}
+
+/// A connection for people: the provider, and the connection where it is not the usual one.
+fn shown(key: &ConnectionKey) -> String {
+    if key.connection() == ConnectionKey::DEFAULT {
+        key.provider().to_owned()
+    } else {
+        key.to_string()
+    }
+}
+
+/// The command that signs in to a connection.
+pub(crate) fn login_command(key: &ConnectionKey) -> String {
+    format!("twg login{}", arguments(key))
 }
 
 /// How a connection is named behind a command: nothing for the usual one.

@@ -129,6 +129,7 @@ impl Shell<'_> {
             }
         }
     }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         self.http.send(request).await
     }
@@ -211,6 +212,10 @@ impl Shell<'_> {
     fn notify(&mut self, notice: &Notice) {
         let terminal = &mut self.context.terminal;
         match notice {
+            Notice::RedirectIgnored => terminal.warning(
+                "An answer arrived that does not belong to this sign-in; it was ignored. Still waiting.",
+            ),
+            Notice::StillTrying(trouble) => terminal.warning(&format!("{trouble}. Still trying.")),
             Notice::DeviceGrantNotEnabled => terminal.warning(
                 "This app may not sign in with a device code; using the browser on this machine instead.",
             ),

@@ -1,6 +1,7 @@
 //! Errors for people: what happened, what was kept, which one command to run next.
 
 use serde_json::json;
+use twg_core::credential::RecordError;
 use twg_core::error::{Error, Party};
 use twg_core::flow::{LockError, StoreErrorKind, UserAgentError};
 
@@ -80,14 +81,15 @@ impl Failure {
         self
     }
 
-    /// A failure of the core. `doing` says what was tried: "Could not sign in".
-    pub(crate) fn from_core(doing: &str, error: &Error) -> Self {
+    /// A failure of the core. `doing` says what was tried: "Could not sign in"; `login` is the command that
+    /// signs in to the connection in question: `twg login example --connection work`.
+    pub(crate) fn from_core(doing: &str, error: &Error, login: &str) -> Self {
         Self {
             exit: exit_of(error),
             code: error.code(),
             message: format!("{doing}: {error}"),
             kept: None,
-            hint: hint_for(error),
+            hint: hint_for(error, login),
             retryable: error.is_retryable(),
         }
     }
@@ -136,37 +138,43 @@ fn exit_of(error: &Error) -> Exit {
     }
 }
 
-fn hint_for(error: &Error) -> Option<String> {
+fn hint_for(error: &Error, login: &str) -> Option<String> {
     let hint = match error {
-        Error::NotSaved(cause) | Error::NotForgotten(cause) => return hint_for(cause),
-        Error::GrantNotEnabled(_) => "Run `twg login --loopback` to sign in with the browser here.",
-        Error::Refused(error) if error.is_client_problem() => {
-            "Check the client id and secret: run `twg login --new-client` to enter them again."
+        Error::NotSaved(cause) | Error::NotForgotten(cause) => return hint_for(cause, login),
+        Error::GrantNotEnabled(_) => {
+            format!("Run `{login} --loopback` to sign in with the browser here.")
         }
+        Error::Refused(error) if error.is_client_problem() => format!(
+            "Check the client id and secret: run `{login} --new-client` to enter them again."
+        ),
         Error::Refused(error) if error.code() == "access_denied" => {
-            "Run `twg login` to try again and choose Accept."
+            format!("Run `{login}` to try again and choose Accept.")
         }
-        Error::NotSignedIn(_) | Error::TokenRejected => "Run `twg login` to sign in.",
+        Error::NotSignedIn(_) => format!("Run `{login}` to sign in."),
+        Error::TokenRejected if login.ends_with("--force") => format!("Run `{login}`."),
+        Error::TokenRejected => format!("Run `{login} --force` to sign in again."),
         Error::Unavailable { .. } | Error::NotOAuth { .. } | Error::Transport { .. } => {
             "Check the network and try the same command again; `twg doctor` shows proxy and CA settings."
+                .to_owned()
         }
         Error::UserAgent(UserAgentError::PortBusy(_)) => {
-            "Stop that program, or sign in without a local port: `twg login --device`."
+            format!("Stop that program, or sign in without a local port: `{login} --device`.")
         }
         Error::UserAgent(UserAgentError::TimedOut) | Error::CodeExpired => {
-            "Run `twg login` to get a new one."
+            format!("Run `{login}` to try again.")
         }
-        Error::Lock(LockError::TimedOut { .. }) => "Let it finish, then try again.",
+        Error::Lock(LockError::TimedOut { .. }) => "Let it finish, then try again.".to_owned(),
         Error::Store(_) | Error::Lock(LockError::Unusable(_)) => {
             "Make that place writable, or choose another with TWG_CONFIG_DIR; `twg doctor` tests it."
+                .to_owned()
         }
-        Error::Record(twg_core::credential::RecordError::Newer { .. }) => {
-            "Update this twg; nothing was changed."
+        Error::Record(RecordError::Newer { .. }) => {
+            "Update this twg; nothing was changed.".to_owned()
         }
-        Error::Record(twg_core::credential::RecordError::Damaged(_)) => {
-            "Run `twg login`: it keeps the damaged file beside the new one."
+        Error::Record(RecordError::Damaged(_)) => {
+            format!("Run `{login}`: it keeps the damaged file beside the new one.")
         }
         _ => return None,
     };
-    Some(hint.to_owned())
+    Some(hint)
 }

@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// clap's own words and exit codes: 0 for `--help` and `--version`, 2 for a mistake.
-fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
+pub(crate) fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
     if error.exit_code() != 0 && json {
         let text = error.render().to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");

@@ -173,9 +173,19 @@ where
         matches!(self.waiting, Some((_, Effect::WaitUntil(_))))
     }
 
-    /// Expects a wait, waits exactly that long, and says how long it was.
+    /// Expects a wait, waits exactly that long, and says how long it was. The remark that the server has
+    /// been in trouble for a while may come before it.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Span {
+        if matches!(self.effect(), Effect::Notify(Notice::StillTrying(_))) {
+            self.notice();
+        }
+        self.wait_silently()
+    }
+
+    /// As [`Play::wait`], but nothing may be said before it.
+    #[track_caller]
+    pub(crate) fn wait_silently(&mut self) -> Span {
         let Effect::WaitUntil(until) = *self.effect() else { self.unexpected("a wait") };
         let span = until.since(self.now);
         self.now = until;
@@ -230,7 +240,8 @@ where
     }
 
     #[track_caller]
-    pub(crate) fn assert_still_awaiting_redirect(&self) {
+    pub(crate) fn assert_still_awaiting_redirect(&mut self) {
+        assert_eq!(self.notice(), Notice::RedirectIgnored);
         if !matches!(self.effect(), Effect::AwaitRedirect { .. }) {
             self.unexpected("another wait for the redirect, without a new browser window");
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use twg_core::credential::{ConnectionKey, EndReason, StoredCredential};
 use twg_core::provider::ProviderProfile;
-use twg_core::schedule::{TokenState, session_horizon, token_state};
+use twg_core::schedule::{Horizon, TokenState, session_horizon, token_state};
 use twg_core::time::UnixTime;
 
 use crate::context::{Context, arguments};
@@ -53,7 +53,7 @@ impl Status<'_> {
         Some(self.credential?.tokens.as_ref()?.expires_at)
     }
 
-    fn login_ends_at(&self) -> Option<UnixTime> {
+    fn login_end(&self) -> Option<(UnixTime, Horizon)> {
         session_horizon(self.credential?, self.profile.login_lifetime)
     }
 
@@ -73,8 +73,18 @@ impl Status<'_> {
         }
         rows.push(("Method", format!("OAuth 2.1, {}", credential.login.grant)));
         rows.push(("Token", self.token_line()));
-        if let Some(end) = self.login_ends_at() {
-            rows.push(("Login", format!("ends in {} unless it is used", end.since(self.now))));
+        if let Some((end, why)) = self.login_end() {
+            let left = end.since(self.now);
+            rows.push((
+                "Login",
+                match why {
+                    Horizon::AccessToken => {
+                        format!("ends in {left} with its token, because there is no refresh token")
+                    }
+                    Horizon::Idle => format!("ends in {left} unless it is used"),
+                    Horizon::Absolute => format!("ends in {left}"),
+                },
+            ));
         }
         if let Some(tokens) = &credential.tokens {
             rows.push(("Scopes", twg_core::text::displayable(&tokens.scopes.join(" "))));
@@ -135,7 +145,7 @@ impl Status<'_> {
             "signedIn": self.works(),
             "tokenState": state,
             "accessTokenExpiresAt": self.expires_at().map(rfc3339),
-            "loginEndsAt": self.login_ends_at().map(rfc3339),
+            "loginEndsAt": self.login_end().map(|(end, _)| rfc3339(end)),
             "hasRefreshToken": credential
                 .and_then(|c| c.tokens.as_ref())
                 .is_some_and(|tokens| tokens.refresh_token.is_some()),

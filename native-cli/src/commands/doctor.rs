@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
-use twg_core::credential::ConnectionKey;
+use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::flow::{LockError, RedirectTarget, UserAgentError};
 use twg_core::http::{HttpRequest, Method};
 use twg_core::provider::{Grant, ProviderProfile};
+use twg_core::resource::TokenAudience;
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
@@ -93,6 +94,9 @@ pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<Ex
     }
     checks.push(network_settings());
     checks.push(prove_server(&profile).await);
+    if let Ok(Some(credential)) = &credential {
+        checks.extend(prove_token(&profile, credential).await);
+    }
     checks.push(duplicates_on_path());
 
     let credential = credential.ok().flatten();
@@ -138,7 +142,7 @@ fn login_check(
     context: &Context,
     key: &ConnectionKey,
     profile: &ProviderProfile,
-    credential: &Result<Option<twg_core::credential::StoredCredential>, Failure>,
+    credential: &Result<Option<StoredCredential>, Failure>,
 ) -> Check {
     let result = match credential {
         Err(failure) => Err(failure.message.clone()),
@@ -206,7 +210,7 @@ fn port_check(profile: &ProviderProfile) -> Check {
         RedirectTarget { port: profile.redirect.port, path: profile.redirect.path.clone() };
     match RedirectListener::bind(&target) {
         Ok(listener) => {
-            Check::of("redirect", Ok(format!("{} can be listened at", listener.redirect_uri())))
+            Check::of("redirect", Ok(format!("can listen at {}", listener.redirect_uri())))
         }
         Err(UserAgentError::PortBusy(port)) => Check::of(
             "redirect",
@@ -272,6 +276,28 @@ async fn prove_server(profile: &ProviderProfile) -> Check {
     }
 }
 
+/// Uses the token once. A lifetime is a promise that the server need not keep.
+async fn prove_token(profile: &ProviderProfile, credential: &StoredCredential) -> Option<Check> {
+    let url = credential.server.userinfo_endpoint.as_ref()?;
+    let token = credential.tokens.as_ref()?.access_token.clone();
+    let audience = TokenAudience::new(profile, Some(url));
+    let request = match audience.get(url, &token) {
+        Ok(request) => request,
+        Err(error) => return Some(Check::of("token", Err(error.to_string()))),
+    };
+    let name = &profile.display_name;
+    Some(match HttpClient::new().send(request).await {
+        Ok(response) if response.status == 200 => {
+            Check::of("token", Ok(format!("{name} accepts it")))
+        }
+        Ok(response) if response.status == 401 => {
+            Check::of("token", Err(format!("{name} no longer accepts it: run `twg login --force`")))
+        }
+        Ok(response) => Check::note("token", format!("{name} answers HTTP {}", response.status)),
+        Err(error) => Check::note("token", format!("not tried: {}", error.failure())),
+    })
+}
+
 fn duplicates_on_path() -> Check {
     let name = if cfg!(windows) { "twg.exe" } else { "twg" };
     let path = env("PATH").unwrap_or_default();
@@ -289,7 +315,10 @@ fn duplicates_on_path() -> Check {
         1 => Check::of("path", Ok(format!("one twg: {}", twg_core::text::displayable(&list())))),
         _ => Check::note(
             "path",
-            format!("several twg, the first wins: {}", twg_core::text::displayable(&list())),
+            format!(
+                "twg is on PATH several times, the first wins: {}",
+                twg_core::text::displayable(&list())
+            ),
         ),
     }
 }

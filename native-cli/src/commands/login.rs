@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use twg_core::atlassian::Site;
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::error::Error;
@@ -16,7 +16,7 @@ use twg_core::time::{Span, UnixTime};
 use super::sites;
 use crate::cli::Login;
 use crate::clients::{self, Registration};
-use crate::context::{Context, UserAgent, arguments as named};
+use crate::context::{Context, UserAgent, arguments as named, login_command};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::{clock, entropy};
@@ -42,9 +42,13 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
         // is approved already.
         stored => stored?,
     };
-    if let (false, Some(credential)) = (arguments.force, stored)
+    let again = arguments.force || arguments.new_client || arguments.client_id.is_some();
+    if let (false, Some(credential)) = (again, stored)
         && let Some(end) = still_good(&credential, &scopes, clock::now())
     {
+        if let Some(site) = &arguments.site {
+            sites::use_site(context, &key, site).await?;
+        }
         already_signed_in(context, &key, &credential, end);
         return Ok(ExitCode::SUCCESS);
     }
@@ -58,10 +62,16 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     if signed_in.device_grant_not_enabled {
         remember_no_device_grant(context, &profile, &registration);
     }
-    report(context, &key, &signed_in);
-    if let (Some(site), Some(Ok(sites))) = (&arguments.site, &signed_in.sites) {
-        let chosen = sites::find(sites, site)?.clone();
-        sites::choose(context, &key, sites.clone(), &chosen).await?;
+    if !context.json {
+        tell(context, &key, &signed_in);
+    }
+    if let Some(site) = &arguments.site {
+        let chosen = sites::use_site(context, &key, site).await;
+        chosen
+            .map_err(|failure| failure.keeping("You are signed in; no default site was chosen."))?;
+    }
+    if context.json {
+        print_json(&to_json(&key, &signed_in));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -168,7 +178,7 @@ fn explain(
             "opensBrowser": plan.open,
             "reasons": reasons,
             "clientId": registration.map(|known| &known.client.id),
-            "clientSource": registration.map(|known| known.source),
+            "clientSource": registration.map(|known| &known.source),
         }));
         return;
     }
@@ -207,14 +217,16 @@ async fn sign_in(
             .map_err(|error| Failure::internal(format!("no randomness to be had: {error}")))
     };
     let doing = format!("Could not sign in to {name}");
+    // As it was typed: without `--force` the same command might find that all is well.
+    let login = format!("{}{}", login_command(key), if arguments.force { " --force" } else { "" });
     let kept = match context.credential(key) {
         Ok(Some(credential)) if credential.tokens.is_some() => "Your earlier sign-in is unchanged.",
         _ => "No login was stored.",
     };
     let failed = |error: &Error| {
-        Failure::from_core(&doing, error)
+        Failure::from_core(&doing, error, &login)
             .keeping(kept)
-            .or_hint(format!("Run `twg login{}` to try again.", named(key)))
+            .or_hint(format!("Run `{login}` to try again."))
     };
     let flow = LoginFlow::sign_in(request, (fresh()?, fresh()?)).map_err(|error| failed(&error))?;
     let result = drive(context, &HttpClient::new(), flow).await;
@@ -225,22 +237,23 @@ async fn sign_in(
     result.map_err(|error| failed(&error))
 }
 
-fn report(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
+fn to_json(key: &ConnectionKey, signed_in: &SignedIn) -> Value {
+    let credential = &signed_in.credential;
+    json!({
+        "schemaVersion": 1,
+        "ok": true,
+        "alreadySignedIn": false,
+        "provider": key.provider(),
+        "connection": key.connection(),
+        "account": credential.account,
+        "sites": credential.sites,
+        "scopesNotGranted": signed_in.scopes_not_granted,
+        "accessTokenExpiresAt": credential.tokens.as_ref().map(|t| rfc3339(t.expires_at)),
+    })
+}
+
+fn tell(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
     let place = context.config.display(&context.config.record_path(key));
-    if context.json {
-        let credential = &signed_in.credential;
-        print_json(&json!({
-            "schemaVersion": 1,
-            "ok": true,
-            "alreadySignedIn": false,
-            "provider": key.provider(),
-            "connection": key.connection(),
-            "account": credential.account,
-            "sites": credential.sites,
-            "scopesNotGranted": signed_in.scopes_not_granted,
-            "accessTokenExpiresAt": credential.tokens.as_ref().map(|t| rfc3339(t.expires_at)),
-        }));
-    }
     context.achieved("Authentication successful!");
     match &signed_in.account {
         Some(Ok(account)) => context.achieved(&format!("Authenticated as {}", account.shown())),
@@ -256,9 +269,9 @@ fn remarks(context: &mut Context, signed_in: &SignedIn) {
     match &signed_in.sites {
         Some(Err(error)) => context.terminal.warning(&format!("Your sites are not known: {error}")),
         Some(Ok(sites)) if sites.is_empty() => {
-            context
-                .terminal
-                .warning("The login reaches no site. Sign in again and choose one in the browser.");
+            context.terminal.warning(
+                "The login reaches no site. Run `twg login --force` and choose one in the browser.",
+            );
         }
         Some(Ok(sites)) => context.say(&format!("  Sites: {}", site_names(sites))),
         None => {}
@@ -269,10 +282,9 @@ fn remarks(context: &mut Context, signed_in: &SignedIn) {
     }
     let tokens = signed_in.credential.tokens.as_ref();
     if tokens.is_some_and(|tokens| tokens.refresh_token.is_none()) {
-        context.terminal.warning(
-            "The server gave no refresh token: this login ends with its access token. Ask for the scope \
-             offline_access.",
-        );
+        context
+            .terminal
+            .warning("The server gave no refresh token: this login ends with its access token.");
     }
 }
 

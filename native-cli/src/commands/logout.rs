@@ -10,7 +10,7 @@ use twg_core::revocation::Revocation;
 
 use crate::cli::Logout;
 use crate::clients;
-use crate::context::Context;
+use crate::context::{Context, login_command};
 use crate::driver::drive;
 use crate::effects::clock;
 use crate::effects::http::HttpClient;
@@ -28,19 +28,38 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
     };
     let mut reports = Vec::new();
     let mut confirmed = true;
+    let mut failure = None;
     for key in keys {
-        let done = sign_out(context, &key).await?;
-        confirmed &= !is_unconfirmed(&done);
-        if context.json {
-            reports.push(to_json(&key, &done));
-        } else {
-            tell(context, &key, &done);
+        match sign_out(context, &key).await {
+            Ok(done) => {
+                confirmed &= !is_unconfirmed(&done);
+                if context.json {
+                    reports.push(to_json(&key, &done));
+                } else {
+                    tell(context, &key, &done);
+                }
+            }
+            // One that cannot be signed out of does not keep the others signed in.
+            Err(failed) if arguments.all && failed.exit != Exit::Interrupted => {
+                if !context.json {
+                    failed.report(&mut context.terminal, false);
+                }
+                reports.push(json!({
+                    "provider": key.provider(),
+                    "connection": key.connection(),
+                    "state": "failed",
+                    "error": { "code": failed.code, "message": failed.message },
+                }));
+                failure.get_or_insert(failed.exit);
+            }
+            Err(failed) => return Err(failed),
         }
     }
+    let exit = failure.or((!confirmed).then_some(Exit::Failed));
     if context.json {
-        print_json(&json!({ "schemaVersion": 1, "ok": confirmed, "connections": reports }));
+        print_json(&json!({ "schemaVersion": 1, "ok": exit.is_none(), "connections": reports }));
     }
-    Ok(if confirmed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+    Ok(exit.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
 }
 
 async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOut, Failure> {
@@ -53,10 +72,10 @@ async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOu
     let done = drive(context, &HttpClient::new(), flow).await?;
     done.map_err(|error| {
         let kept = match error {
-            Error::NotForgotten(_) => "The credentials are still here, but no longer work.",
+            Error::NotForgotten(_) => "The credentials are still here; they may no longer work.",
             _ => "You are still signed in; nothing was revoked.",
         };
-        Failure::from_core("Could not sign out", &error).keeping(kept)
+        Failure::from_core("Could not sign out", &error, &login_command(key)).keeping(kept)
     })
 }
 

@@ -32,9 +32,9 @@ pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode,
             match Cli::try_parse_from(typed) {
                 Ok(cli) => run_one(context, &arguments, cli),
                 Err(error) => {
-                    let _ = error.print();
-                    let code = u8::try_from(error.exit_code());
-                    Ok(ExitCode::from(code.unwrap_or(Exit::Usage as u8)))
+                    let json =
+                        context.json || arguments.command.iter().any(|word| word == "--json");
+                    Ok(crate::explain_usage(&error, json))
                 }
             }
         }
@@ -51,8 +51,15 @@ fn start(context: &mut Context, arguments: &Sandbox) -> Result<(Running, ConfigD
     let config = context.config.sandbox();
     let state_dir = config.path().to_owned();
     let options = Options { state_dir, port: arguments.port, switches };
-    let running = sandbox::start(options)
-        .map_err(|error| Failure::new(Exit::CannotWrite, "SANDBOX", error.to_string()))?;
+    let running = sandbox::start(options).map_err(|error| {
+        Failure::new(Exit::CannotWrite, "SANDBOX", error.to_string())
+            .or_hint("Choose another place with TWG_CONFIG_DIR, or another port with `--port`.")
+    })?;
+    if running.is_anothers() && (!arguments.switches.is_empty() || arguments.port.is_some()) {
+        let base_url = running.base_url();
+        return Err(Failure::usage(format!("A sandbox is already running at {base_url}"))
+            .or_hint("Stop it to start one with other switches or another port."));
+    }
     if let Some(notice) = running.notice() {
         context.say(notice);
     }
@@ -77,8 +84,8 @@ fn serve(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure>
     context.say(&format!(
         "The sandbox listens at {base_url} until Ctrl-C. Nothing here is Atlassian."
     ));
-    context.say(&sandbox::describe_clients());
-    context.say(&format!("  twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
+    context.say(sandbox::describe_clients().trim_end());
+    context.say(&format!("twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
     running.wait();
     Ok(ExitCode::SUCCESS)
 }
@@ -93,6 +100,7 @@ fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitC
     let json = context.json || cli.global.json;
     let mut inner = Context::new(config.clone(), json, quiet, cli.global.no_input);
     inner.program = "twg sandbox";
+    inner.in_sandbox = true;
     if arguments.approve {
         inner.user_agent = UserAgent::SandboxApprover(running.base_url().to_owned());
     }
@@ -107,7 +115,7 @@ fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitC
 fn furnish(config: ConfigDir, base_url: &str) -> Result<(), Failure> {
     let failed = |error| {
         let error = twg_core::error::Error::Store(error);
-        Failure::from_core("Could not prepare the sandbox", &error)
+        Failure::from_core("Could not prepare the sandbox", &error, "twg sandbox login")
     };
     let store = Store::new(config.clone());
     for (name, profile) in BUNDLED {

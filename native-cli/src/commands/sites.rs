@@ -7,7 +7,7 @@ use twg_core::atlassian::{Site, SitesFlow, UseSiteFlow};
 use twg_core::credential::ConnectionKey;
 
 use crate::cli::{self, Sites, SitesAction};
-use crate::context::Context;
+use crate::context::{Context, login_command};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
@@ -25,12 +25,25 @@ pub(crate) async fn run(context: &mut Context, arguments: Sites) -> Result<ExitC
         }
         Some(SitesAction::Use { site, name }) => {
             let key = cli::key(providers::DEFAULT, &name.connection)?;
-            let (sites, _) = ask(context, &key).await?;
-            let chosen = find(&sites, &site)?.clone();
-            choose(context, &key, sites, &chosen).await?;
+            let chosen = use_site(context, &key, &site).await?;
+            if context.json {
+                print_json(&json!({ "schemaVersion": 1, "ok": true, "defaultSite": chosen }));
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the site that `text` means the default one.
+pub(crate) async fn use_site(
+    context: &mut Context,
+    key: &ConnectionKey,
+    text: &str,
+) -> Result<Site, Failure> {
+    let (sites, _) = ask(context, key).await?;
+    let chosen = find(&sites, text)?.clone();
+    choose(context, key, sites, &chosen).await?;
+    Ok(chosen)
 }
 
 /// The sites, and the id of the default one.
@@ -42,16 +55,19 @@ async fn ask(
     let (credential, token) = context.live_token(key)?;
     let flow = SitesFlow::for_token(profile, token);
     let sites = drive(context, &HttpClient::new(), flow).await?;
-    let mut sites =
-        sites.map_err(|error| Failure::from_core("Could not list the sites", &error))?;
+    let mut sites = sites.map_err(|error| {
+        Failure::from_core("Could not list the sites", &error, &login_command(key))
+    })?;
     // The server's order has no meaning and changes.
     sites.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     Ok((sites, credential.default_site))
 }
 
 /// The one site that `text` means.
-pub(crate) fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failure> {
+fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failure> {
     let mut called: Vec<&Site> = sites.iter().filter(|site| site.is_called(text)).collect();
+    // One site is listed once for each of its products.
+    called.sort_by(|a, b| a.id.cmp(&b.id));
     called.dedup_by(|a, b| a.id == b.id);
     let list =
         |sites: &[&Site]| sites.iter().map(|s| s.url.as_str()).collect::<Vec<_>>().join(", ");
@@ -68,7 +84,7 @@ pub(crate) fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failur
 }
 
 /// Keeps a site as the default.
-pub(crate) async fn choose(
+async fn choose(
     context: &mut Context,
     key: &ConnectionKey,
     sites: Vec<Site>,
@@ -81,7 +97,9 @@ pub(crate) async fn choose(
             Ok(())
         }
         Ok(false) => Err(Failure::internal("the login is gone; somebody signed out just now")),
-        Err(error) => Err(Failure::from_core("Could not keep the default site", &error)),
+        Err(error) => {
+            Err(Failure::from_core("Could not keep the default site", &error, &login_command(key)))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use twg_core::credential::ConnectionKey;
 use twg_core::identity::IdentityFlow;
 
-use crate::context::{Context, arguments};
+use crate::context::{Context, login_command};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
@@ -27,8 +27,7 @@ pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<Ex
     let flow = IdentityFlow::for_token(profile, url, token);
     let account = drive(context, &HttpClient::new(), flow).await?;
     let account = account.map_err(|error| {
-        let failure = Failure::from_core("Could not ask who is signed in", &error);
-        failure.or_hint(format!("Run `twg login{} --force`.", arguments(key)))
+        Failure::from_core("Could not ask who is signed in", &error, &login_command(key))
     })?;
     if context.json {
         print_json(&json!({

@@ -67,6 +67,11 @@ impl Running {
         &self.base_url
     }
 
+    /// Whether another process runs it.
+    pub(crate) const fn is_anothers(&self) -> bool {
+        self.server.is_none()
+    }
+
     /// Something that people should know about the start: another port than last time, or that the
     /// look-alike was running already.
     pub(crate) fn notice(&self) -> Option<&str> {

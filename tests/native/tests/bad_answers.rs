@@ -85,11 +85,11 @@ fn a_token_endpoint_that_does_not_speak_oauth() {
     let html = "<!doctype html><h1>Welcome to the airport Wi-Fi</h1>";
     let torn = &TOKENS[..60];
     for (reply, code, said) in [
-        (Reply::http("200 OK", "text/html", html), 75, "not OAuth"),
+        (Reply::http("200 OK", "text/html", html), 75, "something else than was asked for"),
         (Reply::http("502 Bad Gateway", "text/html", html), 75, "HTTP 502"),
         (Reply::json("503 Service Unavailable", "{}"), 75, "HTTP 503"),
-        (Reply::json("200 OK", torn), 75, "not OAuth"),
-        (Reply::json("200 OK", "[]"), 75, "not OAuth"),
+        (Reply::json("200 OK", torn), 75, "something else than was asked for"),
+        (Reply::json("200 OK", "[]"), 75, "something else than was asked for"),
         (Reply::Bytes(b"SSH-2.0-nonsense\r\n".to_vec()), 75, "token endpoint could not be reached"),
         (Reply::reset(), 75, "token endpoint could not be reached"),
         (Reply::json("200 OK", r#"{"token_type":"bearer"}"#), 1, "access_token"),

@@ -115,7 +115,7 @@ fn confidential_clients_authenticate_as_the_provider_file_says() {
         file["client"]["authentication"] = method.into();
         place.home.write_config("providers/oidc.json", file.to_string());
         let with_client = |command: twg_tests::TwgCommand| {
-            command.env("TWG_CLIENT_ID", id).env("TWG_CLIENT_SECRET", secret)
+            command.env("TWG_OIDC_CLIENT_ID", id).env("TWG_OIDC_CLIENT_SECRET", secret)
         };
         let login = with_client(place.home.twg(["login", "oidc", "--loopback"])).start();
         place.finish(login).expect_success();
@@ -124,7 +124,7 @@ fn confidential_clients_authenticate_as_the_provider_file_says() {
         assert!(!place.server.is_active(record.refresh_token().unwrap()));
 
         let wrong = with_client(place.home.twg(["login", "oidc", "--loopback"]));
-        let wrong = wrong.env("TWG_CLIENT_SECRET", "not-the-secret").start();
+        let wrong = wrong.env("TWG_OIDC_CLIENT_SECRET", "not-the-secret").start();
         let refused = place.finish(wrong);
         refused.expect_code(78).expect_stderr("invalid_client").expect_stderr("--new-client");
         assert!(!refused.stderr.contains("not-the-secret"), "{refused}");

@@ -31,7 +31,7 @@ fn a_new_user_signs_in_and_the_client_is_asked_for_once() {
     let sandbox = Sandbox::start();
     let config = new_user(&sandbox);
     let mut screen = twg(&sandbox, &["login"]).in_terminal();
-    screen.wait_for("with callback URL http://127.0.0.1/auth/callback/oauth (any port)");
+    screen.wait_for("with callback URL  http://127.0.0.1/auth/callback/oauth (any port)");
     screen.wait_for("Client ID:");
     screen.send_line("two words");
     screen.wait_for("A client id is a single word");

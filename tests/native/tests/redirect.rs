@@ -186,7 +186,7 @@ fn the_listener_is_on_loopback_and_a_busy_port_is_an_error() {
         .expect_stderr(&port.to_string())
         .expect_stderr("used by another program")
         .expect_stderr("Your earlier sign-in is unchanged.")
-        .expect_stderr("`twg login --device`");
+        .expect_stderr("`twg login --force --device`");
     let json = sandbox.twg(["login", "--loopback", "--force", "--json"]).run();
     assert_eq!(json.expect_code(78).json()["error"]["code"], "PORT_BUSY");
     assert!(sandbox.log().is_empty());

@@ -70,10 +70,11 @@ mod unix {
     const MAX_BYTES: usize = 64 * 1024;
 
     pub(in super::super) async fn shown(question: &str) -> Result<Secret, PromptError> {
-        let mut tty = open(Typing::Shown, question)?;
+        let mut question = Question { tty: open(Typing::Shown, question)?, answered: false };
         let mut line = Zeroizing::new(Vec::with_capacity(4096));
         loop {
-            let typed = read(&mut tty, &mut line).await?;
+            let typed = read(&mut question.tty, &mut line).await?;
+            question.answered = line.ends_with(b"\n");
             if let Some(text) = line.strip_suffix(b"\n") {
                 return plain(text.strip_suffix(b"\r").unwrap_or(text));
             }
@@ -102,6 +103,20 @@ mod unix {
             End::Line => plain(&line.bytes),
             End::Interrupted => Err(PromptError::Interrupted),
             End::Closed => Err(PromptError::Closed),
+        }
+    }
+
+    /// A question that is taken back leaves no trace of itself on the line.
+    struct Question {
+        tty: Tty,
+        answered: bool,
+    }
+
+    impl Drop for Question {
+        fn drop(&mut self) {
+            if !self.answered {
+                let _ = self.tty.show(b"\r\x1b[K");
+            }
         }
     }
 
