@@ -301,7 +301,6 @@ mod unix {
                     shown.extend_from_slice(&buffer[..n]);
                 }
                 stdin.write_all(key.as_bytes()).unwrap();
-                std::thread::sleep(Duration::from_millis(100));
             }
             stdout.read_to_end(&mut shown).unwrap();
             assert!(child.wait().unwrap().success());

@@ -1,0 +1,82 @@
+//! Places where a user might get stuck: what twg says there must lead on, and what it advises must work.
+
+use twg_tests::Sandbox;
+
+/// The server ended the session, and the stored token looks alive. Every command that finds out says what
+/// helps, `doctor` finds out too, and what they say does help.
+#[test]
+fn a_dead_token_leads_to_a_login_that_happens() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]).expect_success();
+    sandbox.switch("sessions-revoked", "on");
+    for command in [["whoami"], ["sites"]] {
+        let dead = sandbox.twg(command).run();
+        dead.expect_code(77).expect_stderr("`twg login --force`");
+    }
+    let doctor = sandbox.twg(["doctor"]).run();
+    doctor.expect_code(1);
+    assert!(doctor.stdout.contains("✘ token"), "{doctor}");
+    sandbox.switch("sessions-revoked", "off");
+    sandbox.sign_in(&["--force"]).expect_success();
+    sandbox.twg(["whoami"]).run().expect_success();
+    let doctor = sandbox.twg(["doctor"]).run();
+    assert!(doctor.expect_success().stdout.contains("✔ token"), "{doctor}");
+}
+
+/// Being signed in does not make other wishes void.
+#[test]
+fn wishes_count_also_when_signed_in() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]).expect_success();
+    let nowhere = sandbox.twg(["login", "--site", "nowhere"]).run();
+    nowhere.expect_code(2).expect_stderr("no site 'nowhere'");
+    let chosen = sandbox.twg(["login", "--site", "krystof-design"]).run();
+    chosen.expect_success().expect_stderr("by default").expect_stderr("Already signed in");
+    let other = sandbox.twg(["login", "--client-id", "somebody-else", "--device"]).run();
+    other.expect_code(78).expect_stderr("client id");
+    let again = sandbox.twg(["login", "--new-client"]).run();
+    again.expect_code(78).expect_stderr("No client id");
+    sandbox.twg(["whoami"]).run().expect_success();
+}
+
+/// One document also where two things happen.
+#[test]
+fn one_document_for_a_login_with_a_site() {
+    let sandbox = Sandbox::start();
+    let login = sandbox.twg(["login", "--device", "--json", "--site", "nowhere"]).start();
+    let refused = sandbox.finish(login);
+    assert_eq!(
+        refused.expect_code(2).json()["error"]["kept"],
+        "You are signed in; no default site was chosen."
+    );
+    let used = sandbox.twg(["sites", "use", "krystof-design", "--json"]).run();
+    assert_eq!(used.expect_success().json()["defaultSite"]["name"], "krystof-design");
+    let login = sandbox.twg(["login", "--force", "--device", "--json", "--site", "krystof-design"]);
+    let done = sandbox.finish(login.start());
+    assert_eq!(done.expect_success().json()["ok"], true);
+}
+
+/// A rate limit under another name than RFC 8628's neither ends a login nor is it polled through.
+#[test]
+fn a_rate_limit_is_waited_for() {
+    let sandbox = Sandbox::start_with(&["fault.poll=429:1*1"]);
+    let login = sandbox.twg(["login", "--device"]).start();
+    sandbox.finish(login).expect_success();
+    let polls = sandbox.requests_to("/oauth/token");
+    assert_eq!(polls[0]["status"], 429, "{polls:?}");
+}
+
+/// One record that cannot be read does not keep the others signed in.
+#[test]
+fn logout_of_all_goes_on() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]).expect_success();
+    sandbox.sign_in(&["--connection", "work"]).expect_success();
+    let newer = sandbox.config_dir().join("auth.conf");
+    std::fs::write(&newer, r#"{"schema_version":99}"#).unwrap();
+    let all = sandbox.twg(["logout", "--all"]).run();
+    all.expect_code(78).expect_stderr("newer twg").expect_stderr("Signed out of atlassian/work");
+    assert_eq!(std::fs::read_to_string(&newer).unwrap(), r#"{"schema_version":99}"#);
+    let json = sandbox.twg(["logout", "--all", "--json"]).run();
+    assert_eq!(json.expect_code(78).json()["connections"][0]["state"], "failed");
+}
