@@ -106,10 +106,10 @@ impl Watch {
         self.sees(&format!("{effect:?}"));
         match effect {
             Effect::AcquireLock { .. } => assert!(!self.locked, "the lock is taken twice"),
-            Effect::ReleaseLock(_)
-            | Effect::LoadRecord(_)
-            | Effect::SetAsideRecord(_)
-            | Effect::RemoveRecord(_) => assert!(self.locked, "the lock is not held"),
+            // Reading needs no lock; what is replaced must have been read under it (below).
+            Effect::ReleaseLock(_) | Effect::SetAsideRecord(_) | Effect::RemoveRecord(_) => {
+                assert!(self.locked, "the lock is not held")
+            }
             Effect::ReplaceRecord { expected, bytes, .. } => {
                 assert!(self.locked, "the lock is not held");
                 assert_eq!(self.loaded, Some(*expected), "not what was read under this lock");
