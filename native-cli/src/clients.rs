@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use twg_core::client::Client;
 use twg_core::error::Error;
+use twg_core::flow::StoreError;
 use twg_core::provider::{ProviderProfile, SecretNeed};
 use twg_core::secret::Secret;
 use twg_core::time::Span;
@@ -31,6 +32,9 @@ struct ClientFile {
 
 /// The source of a client that is kept.
 pub(crate) const STORED: &str = "client file";
+
+/// The source of a client that was typed just now, beside one that is kept.
+const ENTERED: &str = "just entered";
 
 /// A client, and what is known about it.
 #[derive(Clone, Debug)]
@@ -140,13 +144,13 @@ pub(crate) fn save(
     let mut text = serde_json::to_string_pretty(&file)
         .map_err(|error| Failure::internal(error.to_string()))?;
     text.push('\n');
-    context.store.replace(&path, Expected::Anything, &Secret::new(text)).map_err(|error| {
-        let login = login_command(profile);
-        Failure::from_core("Could not keep the client id", &Error::Store(error), &login)
-    })
+    let text = Secret::new(text);
+    let replaced = context.store.replace(&path, Expected::Anything, &text);
+    replaced.map_err(|error| not_kept(profile, error))
 }
 
-/// Asks the user, on the terminal or in a browser, and keeps the answer.
+/// Asks the user, on the terminal or in a browser. The first answer is kept at once, so that nobody is
+/// asked again after a login that failed; one that replaces another is kept by [`keep`].
 pub(crate) async fn ask(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -177,9 +181,41 @@ pub(crate) async fn ask(
     let asked = interruptible(asking).await.flatten();
     let client = asked.map_err(|failure| failure.keeping("Nothing was stored."))?;
     let registration =
-        Registration { client, device_grant_not_enabled: false, source: STORED.to_owned() };
+        Registration { client, device_grant_not_enabled: false, source: ENTERED.to_owned() };
+    match load(context, profile) {
+        // One that worked stays until the new one did: it may be mistyped.
+        Ok(Some(_)) => return Ok(registration),
+        Ok(None) => {}
+        Err(_damaged) => set_aside(context, profile)?,
+    }
+    keep(context, profile, registration)
+}
+
+/// Keeps a client that was just entered; any other stays where it came from.
+pub(crate) fn keep(
+    context: &Context,
+    profile: &ProviderProfile,
+    registration: Registration,
+) -> Result<Registration, Failure> {
+    if registration.source != ENTERED {
+        return Ok(registration);
+    }
+    let registration = Registration { source: STORED.to_owned(), ..registration };
     save(context, profile, &registration)?;
     Ok(registration)
+}
+
+/// Moves a client file that cannot be read out of the way: it may hold the only copy of a secret.
+fn set_aside(context: &mut Context, profile: &ProviderProfile) -> Result<(), Failure> {
+    let Some(path) = context.config.client_path(&profile.name) else { return Ok(()) };
+    let place = context.store.set_aside(&path).map_err(|error| not_kept(profile, error))?;
+    context.terminal.warning(&format!("The damaged client file was moved, unchanged, to {place}"));
+    Ok(())
+}
+
+fn not_kept(profile: &ProviderProfile, error: StoreError) -> Failure {
+    let login = login_command(profile);
+    Failure::from_core("Could not keep the client id", &Error::Store(error), &login)
 }
 
 /// The redirect URI to register, as far as the profile fixes it.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use twg_core::credential::{ConnectionKey, is_plain_name};
 
-/// The connection whose record has the short name.
-const MAIN_PROVIDER: &str = "atlassian";
+// Its usual connection is the one whose record has the short name.
+use crate::providers::DEFAULT as MAIN_PROVIDER;
 
 /// The configuration directory. It need not exist: whoever writes, creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -59,6 +59,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     let plan = plan(context, &profile, Some(&registration), arguments)?;
     let signed_in =
         sign_in(context, &key, profile.clone(), &registration, scopes, plan, arguments).await?;
+    let registration = clients::keep(context, &profile, registration)?;
     if signed_in.device_grant_not_enabled {
         remember_no_device_grant(context, &profile, &registration);
     }

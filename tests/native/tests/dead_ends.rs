@@ -39,6 +39,37 @@ fn wishes_count_also_when_signed_in() {
     sandbox.twg(["whoami"]).run().expect_success();
 }
 
+/// A new client that turns out to be wrong costs nothing: the one that worked is still there. A client
+/// file that cannot be read is kept beside the new one.
+#[test]
+fn a_wrong_new_client_does_not_replace_the_one_that_worked() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]).expect_success();
+    let file = sandbox.config_dir().join("clients/atlassian.conf");
+    let worked = std::fs::read(&file).unwrap();
+    let mut screen = sandbox.twg(["login", "--new-client", "--device"]).in_terminal();
+    screen.wait_for("Client ID:");
+    screen.send_line("mistyped");
+    screen.wait_for("Client secret");
+    screen.wait_for_no_echo();
+    screen.send_line("");
+    assert_eq!(screen.wait().code(), Some(78), "{}", screen.screen());
+    assert_eq!(std::fs::read(&file).unwrap(), worked);
+    sandbox.sign_in(&["--force"]).expect_success();
+
+    std::fs::write(&file, "torn").unwrap();
+    let mut screen = sandbox.twg(["login", "--new-client", "--device"]).in_terminal();
+    screen.wait_for("Client ID:");
+    screen.send_line("twg-sandbox-device");
+    screen.wait_for("Client secret");
+    screen.wait_for_no_echo();
+    screen.send_line("");
+    screen.wait_for("moved, unchanged, to");
+    let names = std::fs::read_dir(file.parent().unwrap()).unwrap().map(|entry| entry.unwrap());
+    let kept = names.filter(|entry| std::fs::read(entry.path()).unwrap() == b"torn").count();
+    assert_eq!(kept, 1);
+}
+
 /// One document also where two things happen.
 #[test]
 fn one_document_for_a_login_with_a_site() {
