@@ -289,12 +289,15 @@ fn a_store_that_could_not_forget() {
 /// its tokens.
 #[test]
 fn a_copied_record() {
-    let copy = old_record().replace("\"default\"", "\"work\"");
-    let mut play = Play::begin(LogoutFlow::sign_out(key(), None));
-    play.lock();
-    play.load(Some(&copy));
-    play.set_aside("/store/copy");
-    assert!(matches!(play.notice(), Notice::RecordSetAside { .. }));
-    play.release();
-    assert!(matches!(play.done().unwrap(), LoggedOut::SetAside { .. }));
+    for (own, foreign) in [("\"default\"", "\"work\""), ("\"example\"", "\"other\"")] {
+        let copy = old_record().replace(own, foreign);
+        assert_ne!(copy, old_record());
+        let mut play = Play::begin(LogoutFlow::sign_out(key(), None));
+        play.lock();
+        play.load(Some(&copy));
+        play.set_aside("/store/copy");
+        assert!(matches!(play.notice(), Notice::RecordSetAside { .. }));
+        play.release();
+        assert!(matches!(play.done().unwrap(), LoggedOut::SetAside { .. }));
+    }
 }
