@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::credential::{ConnectionKey, Damaged, RecordUpdate};
+use crate::credential::{ConnectionKey, Damaged, IssuedBy, RecordUpdate};
 use crate::error::{Endpoint, Error};
-use crate::flow::{Effect, Machine, Next, Outcome, Running};
+use crate::flow::{Machine, Next, Outcome, Running};
+use crate::http::{HttpRequest, HttpResponse, TransportError};
 use crate::provider::ProviderProfile;
-use crate::resource::{TokenAudience, host_of, resource_answer, shown_member};
+use crate::resource::{ResourceRequest, TokenAudience, host_of, resource_answer, shown_member};
 use crate::secret::Secret;
 use crate::text::displayable;
 use crate::time::UnixTime;
@@ -72,51 +73,31 @@ pub fn parse_sites(answer: &Value) -> Result<Vec<Site>, Error> {
 }
 
 /// Asks which sites an access token reaches.
-pub type SitesFlow = Running<SitesRequest>;
-
-/// The transitions of [`SitesFlow`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SitesRequest {
     profile: ProviderProfile,
-    access_token: Secret,
-}
-
-impl SitesFlow {
-    /// A flow for a token of `profile`.
-    #[must_use]
-    pub fn for_token(profile: ProviderProfile, access_token: Secret) -> Self {
-        Self::new(SitesRequest::new(profile, access_token))
-    }
 }
 
 impl SitesRequest {
-    pub(crate) const fn new(profile: ProviderProfile, access_token: Secret) -> Self {
-        Self { profile, access_token }
+    /// A request for a token of `profile`.
+    #[must_use]
+    pub const fn new(profile: ProviderProfile) -> Self {
+        Self { profile }
     }
 }
 
-impl Machine for SitesRequest {
-    type Output = Result<Vec<Site>, Error>;
+impl ResourceRequest for SitesRequest {
+    type Answer = Vec<Site>;
 
-    fn start(&mut self, _now: UnixTime) -> Next<Self::Output> {
-        let Some(url) = &self.profile.sites else {
-            return Next::Done(Err(Error::Configuration(alloc::format!(
-                "{} has no sites",
-                self.profile.display_name
-            ))));
-        };
-        match TokenAudience::new(&self.profile, None).get(url, &self.access_token) {
-            Ok(request) => Next::Perform(Effect::SendHttp(request)),
-            Err(error) => Next::Done(Err(error)),
-        }
+    fn request(&self, access_token: &Secret, _server: &IssuedBy) -> Result<HttpRequest, Error> {
+        let url = self.profile.sites.as_ref().ok_or_else(|| {
+            Error::Configuration(alloc::format!("{} has no sites", self.profile.display_name))
+        })?;
+        TokenAudience::new(&self.profile, None).get(url, access_token)
     }
 
-    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
-        let Outcome::Http(answer) = outcome else {
-            return Next::Done(Err(Error::OutOfOrder));
-        };
-        let answer = resource_answer(answer, Endpoint::Sites);
-        Next::Done(answer.and_then(|answer| parse_sites(&answer)))
+    fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<Vec<Site>, Error> {
+        parse_sites(&resource_answer(answer, Endpoint::Sites)?)
     }
 }
 

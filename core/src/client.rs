@@ -9,9 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
+use crate::credential::StoredCredential;
 use crate::endpoint_url::EndpointUrl;
 use crate::http::{HttpRequest, Method};
-use crate::provider::{ClientAuthentication, TokenRequestFormat};
+use crate::provider::{ClientAuthentication, ProviderProfile, TokenRequestFormat};
 use crate::secret::{Secret, serialize_exposed_option};
 
 /// A client id and, for a confidential client, its secret.
@@ -39,6 +40,28 @@ impl Client {
     #[must_use]
     pub fn is_plausible(text: &str) -> bool {
         !text.is_empty() && text.len() <= 1024 && text.bytes().all(|b| matches!(b, b'!'..=b'~'))
+    }
+}
+
+/// What this user's shell knows of a provider: its profile, and the client that is registered there.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The profile.
+    pub profile: ProviderProfile,
+    /// The client; `None` if none is known any more.
+    pub client: Option<Client>,
+}
+
+impl Registered {
+    /// The client to be for tokens that are stored: the registered one, if they were issued to it by its
+    /// server. A client's secret belongs to one server, and a profile may have been pointed at another
+    /// since. Otherwise the client that the tokens were issued to, as a public one.
+    pub(crate) fn client_for(registered: Option<&Self>, credential: &StoredCredential) -> Client {
+        registered
+            .filter(|registered| registered.profile.is_of(&credential.server))
+            .and_then(|registered| registered.client.clone())
+            .filter(|client| client.id == credential.client_id)
+            .unwrap_or_else(|| Client { id: credential.client_id.clone(), secret: None })
     }
 }
 
@@ -81,12 +104,7 @@ pub(crate) fn authenticated_request(
         TokenRequestFormat::Json => ("application/json", json_object(&all)),
     };
     headers.push(("content-type", Secret::new(media_type)));
-    HttpRequest {
-        method: Method::Post,
-        url: endpoint.as_str().into(),
-        headers,
-        body: Secret::new(body),
-    }
+    HttpRequest::new(Method::Post, endpoint.as_str().into(), headers, Secret::new(body))
 }
 
 /// RFC 6749 section 2.3.1: client id and secret are form-encoded, then joined as user and password.

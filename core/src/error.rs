@@ -8,7 +8,7 @@ use crate::credential::{ConnectionKey, RecordError};
 use crate::flow::{LockError, StoreError, StoreErrorKind, UserAgentError};
 use crate::http::TransportError;
 use crate::oauth_error::OAuthError;
-use crate::time::Span;
+use crate::time::{Span, UnixTime};
 
 /// Why a flow failed. `Display` says what happened, escaped for a terminal and without any secret;
 /// what to do about it is the shell's to say, because only it knows its own commands.
@@ -67,6 +67,35 @@ pub enum Error {
     Record(RecordError),
     /// There is no login to work with.
     NotSignedIn(ConnectionKey),
+    /// The server no longer accepts the refresh token: the login is over. Its record is kept, and it is not
+    /// tried again.
+    Ended {
+        /// Whether a refresh whose answer got lost came before, which then most likely spent the token.
+        interrupted: bool,
+    },
+    /// A refresh is due, and the server gave no refresh token.
+    NoRefreshToken {
+        /// When the access token stops working.
+        expires_at: UnixTime,
+    },
+    /// A refresh request may have been carried out, and its answer did not arrive. The old tokens are kept,
+    /// and the next refresh repairs the login if the server lets it.
+    Interrupted {
+        /// What became of the request; `None` if its sender died.
+        cause: Option<Box<Self>>,
+        /// Until when the server is known to accept the old refresh token; `None` if that is unknown.
+        repairable_until: Option<UnixTime>,
+    },
+    /// The server answered a refresh, and the new tokens could not be written into the record.
+    ReplyNotSaved {
+        /// What the store said.
+        cause: StoreError,
+        /// Where the answer is kept, if anywhere; the next refresh takes it from there.
+        place: Option<String>,
+    },
+    /// The answer to an interrupted refresh was kept and cannot be read, and the server is not known to
+    /// accept the old refresh token again. Nothing was sent, and nothing was overwritten.
+    ReplyDamaged,
     /// The user approved and the server issued tokens, but they could not be saved. What was stored
     /// before is unchanged.
     NotSaved(Box<Self>),
@@ -142,7 +171,15 @@ impl Error {
             Self::UserAgent(UserAgentError::PortBusy(_) | UserAgentError::Unavailable(_))
             | Self::Configuration(_) => Party::Configuration,
             Self::UserAgent(_) | Self::CodeExpired | Self::NotSignedIn(_) => Party::User,
-            Self::Store(_) | Self::Lock(_) | Self::Record(_) => Party::Store,
+            Self::Store(_)
+            | Self::Lock(_)
+            | Self::Record(_)
+            | Self::ReplyNotSaved { .. }
+            | Self::ReplyDamaged => Party::Store,
+            Self::Ended { .. } | Self::NoRefreshToken { .. } => Party::Server,
+            Self::Interrupted { cause, .. } => {
+                cause.as_ref().map_or(Party::Network, |cause| cause.party())
+            }
             Self::NotSaved(cause) | Self::NotForgotten(cause) => cause.party(),
             Self::GrantNotEnabled(_) => Party::Configuration,
             Self::OutOfOrder => Party::Defect,
@@ -178,6 +215,11 @@ impl Error {
             Self::Lock(LockError::TimedOut { .. }) => "LOCK_TIMED_OUT",
             Self::Record(_) => "RECORD_UNUSABLE",
             Self::NotSignedIn(_) => "AUTH_REQUIRED",
+            Self::Ended { .. } => "AUTH_REVOKED",
+            Self::NoRefreshToken { .. } => "AUTH_EXPIRED",
+            Self::Interrupted { .. } => "REFRESH_INTERRUPTED",
+            Self::ReplyNotSaved { .. } => "REPLY_NOT_SAVED",
+            Self::ReplyDamaged => "REPLY_DAMAGED",
             Self::NotSaved(_) => "NOT_SAVED",
             Self::NotForgotten(_) => "NOT_FORGOTTEN",
             Self::GrantNotEnabled(_) => "GRANT_NOT_ENABLED",
@@ -196,6 +238,7 @@ impl Error {
             Self::Unavailable { .. }
                 | Self::NotOAuth { .. }
                 | Self::Transport { .. }
+                | Self::Interrupted { .. }
                 | Self::Lock(LockError::TimedOut { .. })
         )
     }
@@ -245,6 +288,42 @@ impl fmt::Display for Error {
             }
             Self::Record(error) => error.fmt(f),
             Self::NotSignedIn(key) => write!(f, "not signed in ({key})"),
+            Self::Ended { interrupted: false } => f.write_str(
+                "the server no longer accepts the login: it was revoked, or not used for too long",
+            ),
+            Self::Ended { interrupted: true } => f.write_str(
+                "the login was interrupted: the answer to a refresh got lost, and the server does not \
+                 accept its refresh token a second time",
+            ),
+            Self::NoRefreshToken { .. } => {
+                f.write_str("the server gave no refresh token, so the login ends with its access token")
+            }
+            Self::Interrupted { cause, repairable_until } => {
+                match cause {
+                    Some(cause) => write!(f, "the refresh was interrupted after it was sent: {cause}")?,
+                    None => f.write_str("an earlier refresh was interrupted after it was begun")?,
+                }
+                if repairable_until.is_none() {
+                    f.write_str(
+                        "; the server is not known to accept a refresh token twice, so if it did carry \
+                         the refresh out, the login is over",
+                    )?;
+                }
+                Ok(())
+            }
+            Self::ReplyNotSaved { cause, place: Some(place) } => write!(
+                f,
+                "the login was refreshed, but the new tokens could not be saved: {cause}; the server's \
+                 answer is kept in {place}"
+            ),
+            Self::ReplyNotSaved { cause, place: None } => write!(
+                f,
+                "the login was refreshed, but the new tokens could not be saved anywhere: {cause}"
+            ),
+            Self::ReplyDamaged => f.write_str(
+                "the login was interrupted: the answer to a refresh was kept, but what is left of it \
+                 cannot be read",
+            ),
             Self::GrantNotEnabled(error) => {
                 write!(f, "this client may not sign in with a device code: {error}")
             }

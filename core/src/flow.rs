@@ -34,7 +34,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::credential::{ConnectionKey, Generation};
+use crate::credential::{AttemptId, ConnectionKey, Generation};
 use crate::http::{HttpRequest, HttpResponse, TransportError};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -123,7 +123,78 @@ pub enum Effect {
     SetAsideRecord(ConnectionKey),
     /// Durably remove the record. The flow holds the lock. Answer: [`Outcome::Store`].
     RemoveRecord(ConnectionKey),
+    /// Make the place ready where the reply to one refresh attempt will be kept: a new private file beside
+    /// the record with [`STAGE_BYTES`] reserved, it and its name durable, kept open. Stages of other
+    /// attempts of this connection are over; they are removed. The flow holds the lock.
+    /// Answer: [`Outcome::Store`].
+    OpenStage {
+        /// Whose stage.
+        key: ConnectionKey,
+        /// Which attempt's.
+        id: AttemptId,
+    },
+    /// Write the reply into the stage that was opened, and make it durable. Answer: [`Outcome::Kept`].
+    StageReply {
+        /// Whose stage.
+        key: ConnectionKey,
+        /// Which attempt's.
+        id: AttemptId,
+        /// The reply, as [`StagedReply`](crate::credential::StagedReply) writes it.
+        bytes: Secret,
+    },
+    /// Read the stage of an attempt. Answer: [`Outcome::Loaded`].
+    LoadStage {
+        /// Whose stage.
+        key: ConnectionKey,
+        /// Which attempt's.
+        id: AttemptId,
+    },
+    /// The reply could be kept neither in the stage nor in the record: keep it anywhere else, durably and
+    /// for this user only. Answer: [`Outcome::Kept`].
+    RescueReply {
+        /// Whose reply.
+        key: ConnectionKey,
+        /// Which attempt's.
+        id: AttemptId,
+        /// As in [`Effect::StageReply`].
+        bytes: Secret,
+    },
+    /// Read what [`Effect::RescueReply`] kept of an attempt. Answer: [`Outcome::Loaded`].
+    LoadRescue {
+        /// Whose reply.
+        key: ConnectionKey,
+        /// Which attempt's.
+        id: AttemptId,
+    },
+    /// Move a stage that cannot be read out of the way, keeping every byte of it. Answer: [`Outcome::Kept`].
+    SetAsideStage {
+        /// Whose stage.
+        key: ConnectionKey,
+        /// Which attempt's.
+        id: AttemptId,
+    },
+    /// The attempt is over and its outcome is safe: remove its stage and what was rescued of it.
+    /// Answer: [`Outcome::Store`].
+    DiscardStage {
+        /// Whose stage.
+        key: ConnectionKey,
+        /// Which attempt's.
+        id: AttemptId,
+    },
+    /// Arrange for this connection to be refreshed at that time, once, whether or not this process lives
+    /// then: an interrupted refresh can be repaired only while the server's leeway lasts. Best effort.
+    /// Answer: [`Outcome::Notified`].
+    ArmRecovery {
+        /// Which connection.
+        key: ConnectionKey,
+        /// When.
+        at: UnixTime,
+    },
 }
+
+/// How much room [`Effect::OpenStage`] reserves: enough for a reply with the largest tokens seen. What
+/// does not fit is written all the same, as far as there is room.
+pub const STAGE_BYTES: u32 = 64 * 1024;
 
 /// How an effect ended. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -140,16 +211,19 @@ pub enum Outcome {
     /// Answers [`Effect::OpenUserAgent`] and [`Effect::AwaitRedirect`] with the whole URL, code and
     /// all, that the user agent was sent to.
     Redirected(Result<Secret, UserAgentError>),
-    /// Answers [`Effect::Notify`] and [`Effect::ReleaseLock`].
+    /// Answers [`Effect::Notify`], [`Effect::ReleaseLock`] and [`Effect::ArmRecovery`].
     Notified,
     /// Answers [`Effect::AcquireLock`].
     Locked(Result<(), LockError>),
-    /// Answers [`Effect::LoadRecord`]; `None` if there is no record.
+    /// Answers [`Effect::LoadRecord`], [`Effect::LoadStage`] and [`Effect::LoadRescue`]; `None` if there is
+    /// nothing.
     Loaded(Result<Option<Secret>, StoreError>),
-    /// Answers [`Effect::PreflightStore`], [`Effect::ReplaceRecord`] and [`Effect::RemoveRecord`].
+    /// Answers [`Effect::PreflightStore`], [`Effect::ReplaceRecord`], [`Effect::RemoveRecord`],
+    /// [`Effect::OpenStage`] and [`Effect::DiscardStage`].
     Store(Result<(), StoreError>),
-    /// Answers [`Effect::SetAsideRecord`] with the place where the bytes are now.
-    SetAside(Result<String, StoreError>),
+    /// Answers [`Effect::SetAsideRecord`], [`Effect::SetAsideStage`], [`Effect::StageReply`] and
+    /// [`Effect::RescueReply`] with the place, for people, where the bytes are now.
+    Kept(Result<String, StoreError>),
 }
 
 impl Effect {
@@ -164,13 +238,53 @@ impl Effect {
             Self::OpenUserAgent(_) | Self::AwaitRedirect { .. } => {
                 matches!(outcome, Outcome::Redirected(_))
             }
-            Self::Notify(_) | Self::ReleaseLock(_) => matches!(outcome, Outcome::Notified),
-            Self::AcquireLock { .. } => matches!(outcome, Outcome::Locked(_)),
-            Self::LoadRecord(_) => matches!(outcome, Outcome::Loaded(_)),
-            Self::PreflightStore(_) | Self::ReplaceRecord { .. } | Self::RemoveRecord(_) => {
-                matches!(outcome, Outcome::Store(_))
+            Self::Notify(_) | Self::ReleaseLock(_) | Self::ArmRecovery { .. } => {
+                matches!(outcome, Outcome::Notified)
             }
-            Self::SetAsideRecord(_) => matches!(outcome, Outcome::SetAside(_)),
+            Self::AcquireLock { .. } => matches!(outcome, Outcome::Locked(_)),
+            Self::LoadRecord(_) | Self::LoadStage { .. } | Self::LoadRescue { .. } => {
+                matches!(outcome, Outcome::Loaded(_))
+            }
+            Self::PreflightStore(_)
+            | Self::ReplaceRecord { .. }
+            | Self::RemoveRecord(_)
+            | Self::OpenStage { .. }
+            | Self::DiscardStage { .. } => matches!(outcome, Outcome::Store(_)),
+            Self::SetAsideRecord(_)
+            | Self::SetAsideStage { .. }
+            | Self::StageReply { .. }
+            | Self::RescueReply { .. } => matches!(outcome, Outcome::Kept(_)),
+        }
+    }
+
+    /// Whether a signal (Ctrl-C, a closed terminal) may end the flow while this effect is performed or
+    /// before it is. From the moment when a refresh token may be spent until its successor is safe, it may
+    /// not: then the signal is heard afterwards.
+    #[must_use]
+    pub const fn is_interruptible(&self) -> bool {
+        match self {
+            Self::SendHttp(request) => !request.single_use,
+            Self::WaitUntil(_)
+            | Self::ShowUserCode(_)
+            | Self::ObtainRedirectUri(_)
+            | Self::OpenUserAgent(_)
+            | Self::AwaitRedirect { .. }
+            | Self::Notify(_)
+            | Self::PreflightStore(_)
+            | Self::AcquireLock { .. } => true,
+            Self::ReleaseLock(_)
+            | Self::LoadRecord(_)
+            | Self::ReplaceRecord { .. }
+            | Self::SetAsideRecord(_)
+            | Self::RemoveRecord(_)
+            | Self::OpenStage { .. }
+            | Self::StageReply { .. }
+            | Self::LoadStage { .. }
+            | Self::RescueReply { .. }
+            | Self::LoadRescue { .. }
+            | Self::SetAsideStage { .. }
+            | Self::DiscardStage { .. }
+            | Self::ArmRecovery { .. } => false,
         }
     }
 }
@@ -235,6 +349,9 @@ pub enum Notice {
         /// What the trouble is.
         String,
     ),
+    /// An earlier refresh was interrupted; its request may still be running. The flow waits until it cannot
+    /// be, and then repairs the login.
+    Recovering,
     /// The client may not use the device grant; the login goes on in the browser, and this is
     /// remembered for next time.
     DeviceGrantNotEnabled,
@@ -391,7 +508,7 @@ impl<T> Next<T> {
 }
 
 /// A [`Machine`] with step ids: the only implementation of [`Flow`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Running<M> {
     machine: M,
     next_id: u64,

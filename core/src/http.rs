@@ -7,11 +7,12 @@ use core::fmt;
 use crate::secret::Secret;
 use crate::time::Span;
 
-/// An answer larger than this is cut off by the shell and reported as [`TransportFailure::TooLarge`].
+/// An answer larger than this, unless its request says otherwise, is cut off by the shell and reported as
+/// [`TransportFailure::TooLarge`].
 /// Token answers with 64 KiB tokens fit many times over.
 pub const MAX_RESPONSE_BYTES: u32 = 1024 * 1024;
 
-/// How long one exchange may take, from connecting to the last byte.
+/// How long an exchange may take, from connecting to the last byte, unless its request says otherwise.
 pub const REQUEST_TIMEOUT: Span = Span::from_secs(30);
 
 /// One request. The shell sends it exactly once: no redirects followed, no retries, no cache.
@@ -27,6 +28,34 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, Secret)>,
     /// The body, empty for `GET`.
     pub body: Secret,
+    /// How long the exchange may take, from connecting to the last byte. The shell gives up then.
+    pub timeout: Span,
+    /// How large the body of the answer may be, in bytes.
+    pub max_response_bytes: u32,
+    /// Whether the request spends something that the server accepts only once, so that its answer may be
+    /// the only copy of what it is exchanged for. Once begun, it is not abandoned because of a signal.
+    pub single_use: bool,
+}
+
+impl HttpRequest {
+    /// A request with the usual limits that can be repeated.
+    #[must_use]
+    pub const fn new(
+        method: Method,
+        url: String,
+        headers: Vec<(&'static str, Secret)>,
+        body: Secret,
+    ) -> Self {
+        Self {
+            method,
+            url,
+            headers,
+            body,
+            timeout: REQUEST_TIMEOUT,
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            single_use: false,
+        }
+    }
 }
 
 impl fmt::Debug for HttpRequest {
@@ -46,6 +75,14 @@ pub enum Method {
     Get,
     /// `POST`
     Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+    /// `DELETE`
+    Delete,
+    /// `HEAD`
+    Head,
 }
 
 impl Method {
@@ -55,6 +92,10 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
         }
     }
 }
@@ -66,7 +107,7 @@ pub struct HttpResponse {
     pub status: u16,
     /// Header fields with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, at most [`MAX_RESPONSE_BYTES`].
+    /// The body, at most [`HttpRequest::max_response_bytes`].
     pub body: Vec<u8>,
 }
 
@@ -119,11 +160,11 @@ pub enum TransportFailure {
     Connect,
     /// The server's certificate is not trusted, or TLS failed otherwise.
     Tls,
-    /// It took longer than [`REQUEST_TIMEOUT`].
+    /// It took longer than [`HttpRequest::timeout`].
     Timeout,
     /// The connection broke before the answer was complete.
     Interrupted,
-    /// The answer is larger than [`MAX_RESPONSE_BYTES`].
+    /// The answer is larger than [`HttpRequest::max_response_bytes`].
     TooLarge,
     /// Anything else. The text is the shell's, for people; it holds no URL query, header or body.
     Other(String),
@@ -138,11 +179,9 @@ impl fmt::Display for TransportFailure {
                 "the secure connection failed; if a corporate proxy inspects TLS, point \
                  SSL_CERT_FILE at its certificate",
             ),
-            Self::Timeout => write!(f, "no complete answer within {REQUEST_TIMEOUT}"),
+            Self::Timeout => f.write_str("no complete answer came in time"),
             Self::Interrupted => f.write_str("the connection broke before the answer was complete"),
-            Self::TooLarge => {
-                write!(f, "the answer is larger than {} MiB", MAX_RESPONSE_BYTES >> 20)
-            }
+            Self::TooLarge => f.write_str("the answer is too large"),
             Self::Other(text) => f.write_str(text),
         }
     }

@@ -5,13 +5,12 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::endpoint_url::EndpointUrl;
+use crate::credential::IssuedBy;
 use crate::error::{Endpoint, Error};
-use crate::flow::{Effect, Machine, Next, Outcome, Running};
+use crate::http::{HttpRequest, HttpResponse, TransportError};
 use crate::provider::ProviderProfile;
-use crate::resource::{TokenAudience, resource_answer, shown_member};
+use crate::resource::{ResourceRequest, TokenAudience, resource_answer, shown_member};
 use crate::secret::Secret;
-use crate::time::UnixTime;
 
 /// The account, every text of it escaped for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,51 +55,33 @@ impl Account {
 }
 
 /// Asks who an access token acts for.
-pub type IdentityFlow = Running<IdentityRequest>;
-
-/// The transitions of [`IdentityFlow`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct IdentityRequest {
     profile: ProviderProfile,
-    url: EndpointUrl,
-    access_token: Secret,
-}
-
-impl IdentityFlow {
-    /// A flow for a token of `profile`; `url` is where the login found the account's name.
-    #[must_use]
-    pub fn for_token(profile: ProviderProfile, url: EndpointUrl, access_token: Secret) -> Self {
-        Self::new(IdentityRequest::new(profile, url, access_token))
-    }
 }
 
 impl IdentityRequest {
-    pub(crate) const fn new(
-        profile: ProviderProfile,
-        url: EndpointUrl,
-        access_token: Secret,
-    ) -> Self {
-        Self { profile, url, access_token }
+    /// A request for a token of `profile`.
+    #[must_use]
+    pub const fn new(profile: ProviderProfile) -> Self {
+        Self { profile }
     }
 }
 
-impl Machine for IdentityRequest {
-    type Output = Result<Account, Error>;
+impl ResourceRequest for IdentityRequest {
+    type Answer = Account;
 
-    fn start(&mut self, _now: UnixTime) -> Next<Self::Output> {
-        let audience = TokenAudience::new(&self.profile, Some(&self.url));
-        match audience.get(&self.url, &self.access_token) {
-            Ok(request) => Next::Perform(Effect::SendHttp(request)),
-            Err(error) => Next::Done(Err(error)),
-        }
+    fn request(&self, access_token: &Secret, server: &IssuedBy) -> Result<HttpRequest, Error> {
+        // Where the login found the account's name.
+        let url = server.userinfo_endpoint.as_ref().ok_or_else(|| {
+            let name = &self.profile.display_name;
+            Error::Configuration(alloc::format!("{name} does not tell who an account is"))
+        })?;
+        TokenAudience::new(&self.profile, Some(url)).get(url, access_token)
     }
 
-    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
-        let Outcome::Http(answer) = outcome else {
-            return Next::Done(Err(Error::OutOfOrder));
-        };
-        let account = resource_answer(answer, Endpoint::Identity)
-            .and_then(|answer| Account::from_json(&answer, &self.profile));
-        Next::Done(account)
+    fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<Account, Error> {
+        let answer = resource_answer(answer, Endpoint::Identity)?;
+        Account::from_json(&answer, &self.profile)
     }
 }

@@ -22,7 +22,7 @@ use crate::authorization_server::AuthorizationServer;
 use crate::client::Client;
 use crate::credential::{
     self, ConnectionKey, Damaged, Generation, IssuedBy, RecordError, RecordUpdate, SCHEMA_VERSION,
-    StoredCredential, Tokens, Updated,
+    StoredCredential, Updated,
 };
 use crate::device_authorization::{DeviceCodeGrant, PendingDevice};
 use crate::error::Error;
@@ -31,7 +31,7 @@ use crate::identity::{Account, IdentityRequest};
 use crate::metadata::Discovery;
 use crate::pkce::Entropy;
 use crate::provider::{Grant, ProviderProfile};
-use crate::resource::identity_url;
+use crate::resource::WithToken;
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
 use crate::time::{Span, UnixTime};
 use crate::token_endpoint::TokenResponse;
@@ -98,8 +98,8 @@ enum Phase {
     FallingOver,
     Saving(RecordUpdate),
     RevokingOld(Box<SignedIn>),
-    Identifying(Box<SignedIn>, IdentityRequest),
-    ListingSites(Box<SignedIn>, SitesRequest),
+    Identifying(Box<SignedIn>, WithToken<IdentityRequest>),
+    ListingSites(Box<SignedIn>, WithToken<SitesRequest>),
     Noting(Box<SignedIn>, RecordUpdate),
     Over,
 }
@@ -301,7 +301,7 @@ impl LoginMachine {
         };
         // A clock that was set back during the request must not make the token look older than it is.
         let issued_at = self.sent_at.min(now);
-        let lifetime = tokens.expires_in;
+        let ends_at = tokens.authorization_expires_in.map(|span| issued_at.plus(span));
         let new = StoredCredential {
             schema_version: SCHEMA_VERSION,
             generation: Generation::FIRST,
@@ -315,18 +315,15 @@ impl LoginMachine {
                 client_authentication: server.style.authentication,
             },
             client_id: self.request.client.id.clone(),
-            login: credential::Login { at: now, grant },
-            tokens: Some(Tokens {
-                access_token: tokens.access_token,
-                refresh_token: tokens.refresh_token,
-                // RFC 6749 section 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
-                scopes: tokens.scopes.unwrap_or_else(|| self.request.scopes.clone()),
+            login: credential::Login { at: now, grant, ends_at },
+            tokens: Some(tokens.into_tokens(
                 issued_at,
-                expires_at: issued_at
-                    .plus(lifetime.unwrap_or(self.request.profile.assumed_token_lifetime())),
-                lifetime_assumed: lifetime.is_none(),
-            }),
+                self.request.profile.assumed_token_lifetime(),
+                &self.request.scopes,
+                None,
+            )),
             ended: None,
+            pending: None,
             account: None,
             sites: Vec::new(),
             default_site: None,
@@ -395,12 +392,14 @@ impl LoginMachine {
 
     /// Also shows that the new token is alive.
     fn identify(&mut self, signed_in: Box<SignedIn>, now: UnixTime) -> Transition {
-        let url = identity_url(&self.request.profile, self.server.as_ref());
-        let (Some(url), Some(tokens)) = (url, &signed_in.credential.tokens) else {
+        let server = signed_in.credential.server.clone();
+        let (true, Some(tokens)) =
+            (server.userinfo_endpoint.is_some(), &signed_in.credential.tokens)
+        else {
             return self.list_sites(signed_in, now);
         };
-        let profile = self.request.profile.clone();
-        let mut request = IdentityRequest::new(profile, url, tokens.access_token.clone());
+        let request = IdentityRequest::new(self.request.profile.clone());
+        let mut request = WithToken::new(request, tokens.access_token.clone(), server);
         let next = request.start(now);
         self.phase = Phase::Identifying(signed_in, request);
         next.and_then(|account| self.identified(account, now))
@@ -422,8 +421,9 @@ impl LoginMachine {
         else {
             return self.note(signed_in, now);
         };
-        let profile = self.request.profile.clone();
-        let mut request = SitesRequest::new(profile, tokens.access_token.clone());
+        let request = SitesRequest::new(self.request.profile.clone());
+        let server = signed_in.credential.server.clone();
+        let mut request = WithToken::new(request, tokens.access_token.clone(), server);
         let next = request.start(now);
         self.phase = Phase::ListingSites(signed_in, request);
         next.and_then(|sites| self.sites_listed(sites, now))

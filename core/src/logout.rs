@@ -7,16 +7,18 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::client::Client;
+use crate::client::Registered;
 use crate::credential::{
-    ConnectionKey, EndReason, Ended, LOCK_PATIENCE, RecordError, StoredCredential,
+    AttemptId, ConnectionKey, EndReason, Ended, LOCK_PATIENCE, Pending, RecordError, StagedReply,
+    StoredCredential,
 };
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
-use crate::provider::ProviderProfile;
+use crate::provider::{ProviderProfile, ScopeSeparator};
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
 use crate::secret::Secret;
-use crate::time::UnixTime;
+use crate::time::{Span, UnixTime};
+use crate::token_endpoint::TokenResponse;
 
 /// What a logout did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub type LogoutFlow = Running<LogoutMachine>;
 #[derive(Debug)]
 pub struct LogoutMachine {
     key: ConnectionKey,
-    registered: Option<(Client, ProviderProfile)>,
+    registered: Option<Registered>,
     revoked: Vec<Revocation>,
     phase: Phase,
 }
@@ -56,10 +58,13 @@ enum Phase {
     Locking,
     Loading,
     Preflight(Box<StoredCredential>),
+    LoadingStage(Box<StoredCredential>, Pending),
     SettingAside(RecordError),
     Notifying(String),
     Revoking(Box<StoredCredential>, TokenKind),
-    Removing(LoggedOut),
+    /// With the attempt whose stage must go, too.
+    Removing(LoggedOut, Option<AttemptId>),
+    Discarding(LoggedOut),
     Releasing(Result<LoggedOut, Error>),
     Over,
 }
@@ -69,8 +74,9 @@ impl LogoutFlow {
     /// one, or if the tokens were issued to another client or by another server, it is tried as a
     /// public client.
     #[must_use]
-    pub fn sign_out(key: ConnectionKey, registered: Option<(Client, ProviderProfile)>) -> Self {
-        Self::new(LogoutMachine { key, registered, revoked: Vec::new(), phase: Phase::Locking })
+    pub fn sign_out(key: ConnectionKey, registered: Option<Registered>) -> Self {
+        let (revoked, phase) = (Vec::new(), Phase::Locking);
+        Self::new(LogoutMachine { key, registered, revoked, phase })
     }
 }
 
@@ -118,24 +124,13 @@ impl LogoutMachine {
         let server = &credential.server;
         match (token, &server.revocation_endpoint) {
             (Some(token), Some(endpoint)) => {
-                let client = self.client_for(&credential);
+                let client = Registered::client_for(self.registered.as_ref(), &credential);
                 let authentication = server.client_authentication;
                 let effect = revocation_request(endpoint, &client, authentication, kind, token);
                 self.perform(Phase::Revoking(credential, kind), effect)
             }
             (None, _) => self.next_token(credential, kind, Revocation::NothingToRevoke, now),
             (Some(_), None) => self.next_token(credential, kind, Revocation::NotSupported, now),
-        }
-    }
-
-    fn client_for(&self, credential: &StoredCredential) -> Client {
-        match &self.registered {
-            Some((client, profile))
-                if client.id == credential.client_id && profile.is_of(&credential.server) =>
-            {
-                client.clone()
-            }
-            _ => Client { id: credential.client_id.clone(), secret: None },
         }
     }
 
@@ -165,14 +160,16 @@ impl LogoutMachine {
             || matches!(access_token, Revocation::Unconfirmed(_));
         let expected = credential.generation;
         let done = LoggedOut::Done { refresh_token, access_token, expires_at };
+        let stage = credential.pending.as_ref().map(|pending| pending.id.clone());
         if !unconfirmed {
             let effect = Effect::RemoveRecord(self.key.clone());
-            return self.perform(Phase::Removing(done), effect);
+            return self.perform(Phase::Removing(done, stage), effect);
         }
         let tombstone = StoredCredential {
             generation: expected.next(),
             tokens: None,
             ended: Some(Ended { at: now, reason: EndReason::SignedOutUnconfirmed }),
+            pending: None,
             // Members of a newer version may hold secrets.
             unknown: serde_json::Map::new(),
             ..credential
@@ -182,7 +179,29 @@ impl LogoutMachine {
             expected: Some(expected),
             bytes: tombstone.to_json(),
         };
-        self.perform(Phase::Removing(done), effect)
+        self.perform(Phase::Removing(done, stage), effect)
+    }
+
+    /// What an interrupted refresh brought is what must be revoked, and forgotten too.
+    fn ready_to_revoke(
+        &mut self,
+        mut credential: Box<StoredCredential>,
+        staged: Option<(Pending, Option<Secret>)>,
+        now: UnixTime,
+    ) -> Transition {
+        if let Some((pending, Some(stage))) = staged
+            && let StagedReply::Complete(reply) = StagedReply::parse(&pending.id, stage.expose())
+        {
+            let profile = self.registered.as_ref().map(|registered| &registered.profile);
+            let separator = profile.map_or(ScopeSeparator::default(), |p| p.scope_separator);
+            if let Ok(tokens) = TokenResponse::parse(&reply, separator) {
+                let old = credential.tokens.take();
+                let assumed = profile.map_or(Span::ZERO, ProviderProfile::assumed_token_lifetime);
+                credential.tokens =
+                    Some(tokens.into_tokens(pending.at, assumed, &[], old.as_ref()));
+            }
+        }
+        self.revoke(credential, TokenKind::Refresh, now)
     }
 }
 
@@ -204,12 +223,30 @@ impl Machine for LogoutMachine {
             (Phase::Locking, Outcome::Locked(Err(error))) => Next::Done(Err(Error::Lock(error))),
             (Phase::Loading, Outcome::Loaded(Ok(record))) => self.loaded(record),
             (Phase::Preflight(credential), Outcome::Store(Ok(()))) => {
-                self.revoke(credential, TokenKind::Refresh, now)
+                match credential.pending.clone() {
+                    Some(pending) => {
+                        let (key, id) = (self.key.clone(), pending.id.clone());
+                        let effect = Effect::LoadStage { key, id };
+                        self.perform(Phase::LoadingStage(credential, pending), effect)
+                    }
+                    None => self.ready_to_revoke(credential, None, now),
+                }
             }
-            (Phase::Removing(_), Outcome::Store(Err(error))) => {
+            (Phase::LoadingStage(credential, pending), Outcome::Loaded(stage)) => {
+                // A stage that cannot be read keeps nobody signed in.
+                self.ready_to_revoke(credential, Some((pending, stage.ok().flatten())), now)
+            }
+            (Phase::Removing(..), Outcome::Store(Err(error))) => {
                 self.release(Err(Error::NotForgotten(Box::new(Error::Store(error)))))
             }
-            (Phase::SettingAside(reason), Outcome::SetAside(Ok(place))) => {
+            (Phase::Removing(done, Some(id)), Outcome::Store(Ok(()))) => {
+                let effect = Effect::DiscardStage { key: self.key.clone(), id };
+                self.perform(Phase::Discarding(done), effect)
+            }
+            (Phase::Discarding(_), Outcome::Store(Err(error))) => {
+                self.release(Err(Error::NotForgotten(Box::new(Error::Store(error)))))
+            }
+            (Phase::SettingAside(reason), Outcome::Kept(Ok(place))) => {
                 let reason = reason.to_string();
                 let notice = Notice::RecordSetAside { place: place.clone(), reason };
                 self.perform(Phase::Notifying(place), Effect::Notify(notice))
@@ -220,11 +257,13 @@ impl Machine for LogoutMachine {
             (Phase::Revoking(credential, kind), Outcome::Http(answer)) => {
                 self.next_token(credential, kind, revocation_answered(answer), now)
             }
-            (Phase::Removing(done), Outcome::Store(Ok(()))) => self.release(Ok(done)),
+            (Phase::Removing(done, None) | Phase::Discarding(done), Outcome::Store(Ok(()))) => {
+                self.release(Ok(done))
+            }
             (
                 Phase::Loading | Phase::Preflight(_) | Phase::SettingAside(_),
                 Outcome::Loaded(Err(error))
-                | Outcome::SetAside(Err(error))
+                | Outcome::Kept(Err(error))
                 | Outcome::Store(Err(error)),
             ) => self.release(Err(Error::Store(error))),
             (Phase::Releasing(result), Outcome::Notified) => Next::Done(result),

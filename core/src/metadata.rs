@@ -103,12 +103,8 @@ impl Discovery {
 
     fn request(&self, issuer: &EndpointUrl) -> Option<Effect> {
         let url = well_known_urls(issuer).get(self.attempt)?.to_string();
-        Some(Effect::SendHttp(HttpRequest {
-            method: Method::Get,
-            url,
-            headers: vec![("accept", Secret::new("application/json"))],
-            body: Secret::default(),
-        }))
+        let headers = vec![("accept", Secret::new("application/json"))];
+        Some(Effect::SendHttp(HttpRequest::new(Method::Get, url, headers, Secret::default())))
     }
 
     fn answered(

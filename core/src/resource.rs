@@ -5,13 +5,15 @@ use alloc::vec::Vec;
 
 use serde_json::Value;
 
-use crate::authorization_server::AuthorizationServer;
+use crate::credential::IssuedBy;
 use crate::endpoint_url::{EndpointUrl, host_and_port, parse_plain};
 use crate::error::{Endpoint, Error};
+use crate::flow::{Effect, Machine, Next, Outcome};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
 use crate::provider::ProviderProfile;
 use crate::secret::Secret;
 use crate::text::displayable;
+use crate::time::UnixTime;
 use crate::token_endpoint::{redirected, retry_after};
 
 /// The hosts that a provider's access tokens may be sent to. Nothing else ever gets one.
@@ -53,16 +55,70 @@ impl TokenAudience {
                 "'{host}' is not one of the provider's api_hosts, so it gets no access token"
             )));
         }
-        let bearer = alloc::format!("Bearer {}", access_token.expose());
-        Ok(HttpRequest {
-            method: Method::Get,
-            url: url.as_str().into(),
-            headers: alloc::vec![
-                ("accept", Secret::new("application/json")),
-                ("authorization", Secret::new(bearer)),
-            ],
-            body: Secret::default(),
-        })
+        Ok(HttpRequest::new(
+            Method::Get,
+            url.as_str().into(),
+            alloc::vec![("accept", Secret::new("application/json")), bearer(access_token)],
+            Secret::default(),
+        ))
+    }
+}
+
+/// RFC 6750 section 2.1. Only for requests that [`TokenAudience::includes`].
+pub(crate) fn bearer(access_token: &Secret) -> (&'static str, Secret) {
+    ("authorization", Secret::new(alloc::format!("Bearer {}", access_token.expose())))
+}
+
+/// One request with an access token, and what its answer means.
+pub trait ResourceRequest {
+    /// What is asked for.
+    type Answer;
+
+    /// The request, with this access token, which `server` issued.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if there is nobody to ask, or the token must not go there.
+    fn request(&self, access_token: &Secret, server: &IssuedBy) -> Result<HttpRequest, Error>;
+
+    /// What came of it.
+    ///
+    /// # Errors
+    /// [`Error::TokenRejected`] if another access token may help; anything else if not.
+    fn answer(
+        &mut self,
+        answer: Result<HttpResponse, TransportError>,
+    ) -> Result<Self::Answer, Error>;
+}
+
+/// A [`ResourceRequest`] with the access token at hand, whatever becomes of it.
+#[derive(Clone, Debug)]
+pub(crate) struct WithToken<R> {
+    request: R,
+    access_token: Secret,
+    server: IssuedBy,
+}
+
+impl<R> WithToken<R> {
+    pub(crate) const fn new(request: R, access_token: Secret, server: IssuedBy) -> Self {
+        Self { request, access_token, server }
+    }
+}
+
+impl<R: ResourceRequest> Machine for WithToken<R> {
+    type Output = Result<R::Answer, Error>;
+
+    fn start(&mut self, _now: UnixTime) -> Next<Self::Output> {
+        match self.request.request(&self.access_token, &self.server) {
+            Ok(request) => Next::Perform(Effect::SendHttp(request)),
+            Err(error) => Next::Done(Err(error)),
+        }
+    }
+
+    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
+        match outcome {
+            Outcome::Http(answer) => Next::Done(self.request.answer(answer)),
+            _ => Next::Done(Err(Error::OutOfOrder)),
+        }
     }
 }
 
@@ -76,8 +132,7 @@ pub(crate) fn resource_answer(
         status @ 200..=299 => {
             serde_json::from_slice(&response.body).map_err(|_| Error::NotOAuth { endpoint, status })
         }
-        401 => Err(Error::TokenRejected),
-        403 => Err(Error::NotPermitted),
+        401 | 403 => Err(refusal(&response)),
         status @ (429 | 500..) => {
             Err(Error::Unavailable { endpoint, status, retry_after: retry_after(&response) })
         }
@@ -89,6 +144,24 @@ pub(crate) fn resource_answer(
     }
 }
 
+/// What a 401 or 403 means: whether another access token may help.
+///
+/// RFC 6750 section 3.1: `invalid_token` means that "the access token provided is expired, revoked, malformed, or
+/// invalid for other reasons"; `insufficient_scope` that "the request requires higher privileges than provided
+/// by the access token". Atlassian says the latter with 401 too, in its body: "Unauthorized; scope does not
+/// match".
+pub(crate) fn refusal(response: &HttpResponse) -> Error {
+    let challenge = response.header("www-authenticate").unwrap_or_default();
+    let message = |text: &str| {
+        let body: Option<Value> = serde_json::from_slice(&response.body).ok();
+        body.is_some_and(|body| {
+            body.get("message").and_then(Value::as_str).is_some_and(|said| said.contains(text))
+        })
+    };
+    let lacks_scope = challenge.contains("insufficient_scope") || message("scope does not match");
+    if response.status == 401 && !lacks_scope { Error::TokenRejected } else { Error::NotPermitted }
+}
+
 /// A member that is shown to people, escaped.
 pub(crate) fn shown_member(object: &Value, name: &str) -> Option<String> {
     object.get(name)?.as_str().filter(|text| !text.is_empty()).map(displayable)
@@ -97,13 +170,4 @@ pub(crate) fn shown_member(object: &Value, name: &str) -> Option<String> {
 /// The host of a web address, without complaint: for names of sites.
 pub(crate) fn host_of(url: &str) -> Option<String> {
     parse_plain(url).filter(|url| url.has_host()).map(|url| host_and_port(&url))
-}
-
-/// Where the account's name is to be had.
-pub(crate) fn identity_url(
-    profile: &ProviderProfile,
-    server: Option<&AuthorizationServer>,
-) -> Option<EndpointUrl> {
-    let own = profile.identity.as_ref().and_then(|identity| identity.url.clone());
-    own.or_else(|| server.and_then(|server| server.userinfo.clone()))
 }

@@ -36,10 +36,39 @@ pub const fn due_at(tokens: &Tokens) -> UnixTime {
     tokens.issued_at.plus(tokens.expires_at.since(tokens.issued_at).percent(DUE_PERCENT))
 }
 
-/// The state of a record's tokens.
+/// The state of a record's tokens. Those of a login that is over are none.
 #[must_use]
 pub fn token_state(credential: &StoredCredential, now: UnixTime) -> TokenState {
-    credential.tokens.as_ref().map_or(TokenState::None, |tokens| state_of(tokens, now))
+    match &credential.tokens {
+        Some(tokens) if credential.ended.is_none() => state_of(tokens, now),
+        _ => TokenState::None,
+    }
+}
+
+/// How far ahead of the usual time the scheduled upkeep refreshes, so that nobody who works between two
+/// of its runs meets a token that is due (seed: "It refreshes OAuth only when the normal refresh threshold
+/// is within 15 minutes").
+///
+/// A token that lives 60 minutes is thus refreshed from minute 30 on; one that lives 20 minutes or less,
+/// by every run.
+pub const UPKEEP_WINDOW: Span = Span::from_mins(15);
+
+/// Whether a refresh is due, or will be that much later.
+#[must_use]
+pub fn is_due(tokens: &Tokens, now: UnixTime, ahead: Span) -> bool {
+    now.plus(ahead) >= due_at(tokens) || !matches!(state_of(tokens, now), TokenState::Fresh { .. })
+}
+
+/// At most this part of the lifetime is added to the time at which a scheduler wakes up.
+const JITTER_PERCENT: u8 = 5;
+
+/// When a scheduler that sleeps until a refresh is due shall wake up: a little later, by `chance` out of
+/// 255, so that many machines that signed in together do not all ask the server at once. Everything else
+/// refreshes exactly when it is due: there the user's own rhythm is the jitter.
+#[must_use]
+pub const fn wake_at(tokens: &Tokens, chance: u8) -> UnixTime {
+    let most = tokens.expires_at.since(tokens.issued_at).percent(JITTER_PERCENT);
+    due_at(tokens).plus(Span::from_millis(most.as_millis() / 255 * chance as u64))
 }
 
 /// The state of tokens.
@@ -77,13 +106,40 @@ pub fn session_horizon(
     credential: &StoredCredential,
     lifetime: LoginLifetime,
 ) -> Option<(UnixTime, Horizon)> {
-    let tokens = credential.tokens.as_ref()?;
+    let tokens = credential.tokens.as_ref().filter(|_| credential.ended.is_none())?;
     if tokens.refresh_token.is_none() {
         return Some((tokens.expires_at, Horizon::AccessToken));
     }
-    let idle = lifetime.idle_seconds.map(|s| tokens.issued_at.plus(Span::from_secs(s)));
-    let absolute = lifetime.absolute_seconds.map(|s| credential.login.at.plus(Span::from_secs(s)));
+    // What the server said counts; what the profile says is for servers that say nothing.
+    let idle = tokens
+        .refresh_expires_at
+        .or_else(|| lifetime.idle_seconds.map(|s| tokens.issued_at.plus(Span::from_secs(s))));
+    let absolute = credential.login.ends_at.or_else(|| {
+        lifetime.absolute_seconds.map(|s| credential.login.at.plus(Span::from_secs(s)))
+    });
     let idle = idle.map(|end| (end, Horizon::Idle));
     let absolute = absolute.map(|end| (end, Horizon::Absolute));
     [idle, absolute].into_iter().flatten().min_by_key(|(end, _)| *end)
+}
+
+/// How long before its end a login is worth a warning.
+const LONGEST_WARNING: Span = Span::from_days(7);
+
+/// The end of the login, if it is so near that the user should know: less than a week, and less than a
+/// tenth of its whole length. One that only ends with disuse is put off by every refresh, so that this
+/// warns only those whose refreshes do not help any more, or fail.
+#[must_use]
+pub fn near_end(
+    credential: &StoredCredential,
+    lifetime: LoginLifetime,
+    now: UnixTime,
+) -> Option<(UnixTime, Horizon)> {
+    let (end, why) = session_horizon(credential, lifetime)?;
+    let begin = match why {
+        Horizon::AccessToken => return None,
+        Horizon::Idle => credential.tokens.as_ref()?.issued_at,
+        Horizon::Absolute => credential.login.at,
+    };
+    let early = end.since(begin).percent(10).min(LONGEST_WARNING);
+    (now.plus(early) >= end).then_some((end, why))
 }

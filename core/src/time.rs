@@ -92,6 +92,15 @@ impl Span {
         self.0 / 1000
     }
 
+    /// What is left of this span after `other`; `None` if that is the longer one.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(millis) => Some(Self(millis)),
+            None => None,
+        }
+    }
+
     /// The sum of two spans, saturating.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {

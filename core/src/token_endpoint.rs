@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use crate::credential::Tokens;
 use crate::error::{Endpoint, Error};
 use crate::http::HttpResponse;
 use crate::oauth_error::OAuthError;
 use crate::provider::ScopeSeparator;
 use crate::secret::Secret;
 use crate::text::printable;
-use crate::time::Span;
+use crate::time::{Span, UnixTime};
 
 /// No token is believed for longer than this, whatever the server says.
 pub(crate) const LONGEST_LIFETIME: Span = Span::from_days(365);
@@ -29,6 +30,10 @@ pub struct TokenResponse {
     pub refresh_token: Option<Secret>,
     /// The granted scopes; `None` if the server did not say, which means "as requested".
     pub scopes: Option<Vec<String>>,
+    /// After how long without use the refresh token ends, if the server said so.
+    pub refresh_expires_in: Option<Span>,
+    /// After how long the login ends, however much it is used, if the server said so.
+    pub authorization_expires_in: Option<Span>,
 }
 
 impl TokenResponse {
@@ -67,7 +72,43 @@ impl TokenResponse {
             expires_in: members.get("expires_in").and_then(lifetime),
             refresh_token,
             scopes,
+            // The draft's name, and the one that several servers had before it.
+            refresh_expires_in: ["refresh_token_timeout", "refresh_token_expires_in"]
+                .iter()
+                .find_map(|name| members.get(*name).and_then(seconds)),
+            authorization_expires_in: members.get("authorization_expires_in").and_then(seconds),
         })
+    }
+
+    /// The tokens as they are kept. `issued_at` is when they were asked for; what the answer leaves out
+    /// is taken from `earlier`, or else from what was asked for.
+    ///
+    /// RFC 6749 section 6: "The authorization server MAY issue a new refresh token, in which case the client
+    /// MUST discard the old refresh token and replace it with the new refresh token." So without a new one,
+    /// the old one is kept.
+    pub(crate) fn into_tokens(
+        self,
+        issued_at: UnixTime,
+        assumed_lifetime: Span,
+        requested_scopes: &[String],
+        earlier: Option<&Tokens>,
+    ) -> Tokens {
+        let lifetime = self.expires_in.unwrap_or(assumed_lifetime);
+        Tokens {
+            access_token: self.access_token,
+            refresh_token: self
+                .refresh_token
+                .or_else(|| earlier.and_then(|tokens| tokens.refresh_token.clone())),
+            // RFC 6749 section 5.1: scope is "OPTIONAL, if identical to the scope requested by the client", and
+            // a refresh that names no scope asks for the old ones (section 6).
+            scopes: self.scopes.unwrap_or_else(|| {
+                earlier.map_or_else(|| requested_scopes.to_vec(), |tokens| tokens.scopes.clone())
+            }),
+            issued_at,
+            expires_at: issued_at.plus(lifetime),
+            refresh_expires_at: self.refresh_expires_in.map(|span| issued_at.plus(span)),
+            lifetime_assumed: self.expires_in.is_none(),
+        }
     }
 }
 
@@ -129,6 +170,11 @@ fn token(members: &Map<String, Value>, name: &'static str) -> Result<Option<Secr
 /// `expires_in`, which servers send as a number, a float or a string. Nonsense counts as absent; zero
 /// and less as already over; nothing as forever.
 fn lifetime(value: &Value) -> Option<Span> {
+    Some(seconds(value)?.min(LONGEST_LIFETIME))
+}
+
+/// A number of seconds, however it is written.
+fn seconds(value: &Value) -> Option<Span> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,
@@ -142,7 +188,7 @@ fn lifetime(value: &Value) -> Option<Span> {
         clippy::cast_sign_loss,
         reason = "`as` saturates at both ends, and both ends are meant"
     )]
-    Some(Span::from_secs(seconds as u64).min(LONGEST_LIFETIME))
+    Some(Span::from_secs(seconds as u64))
 }
 
 #[cfg(test)]

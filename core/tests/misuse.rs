@@ -21,7 +21,7 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Locked(Ok(())),
         Outcome::Loaded(Ok(None)),
         Outcome::Store(Ok(())),
-        Outcome::SetAside(Ok(String::new())),
+        Outcome::Kept(Ok(String::new())),
     ]
 }
 

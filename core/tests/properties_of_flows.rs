@@ -121,8 +121,8 @@ fn answer(effect: &Effect, choice: u8, stored: &Option<String>) -> Outcome {
         Effect::PreflightStore(_) | Effect::ReplaceRecord { .. } | Effect::RemoveRecord(_) => {
             Outcome::Store(if good { Ok(()) } else { Err(store_error(choice / 8)) })
         }
-        Effect::SetAsideRecord(_) if good => Outcome::SetAside(Ok("/aside".to_owned())),
-        Effect::SetAsideRecord(_) => Outcome::SetAside(Err(store_error(choice / 8))),
+        Effect::SetAsideRecord(_) if good => Outcome::Kept(Ok("/aside".to_owned())),
+        Effect::SetAsideRecord(_) => Outcome::Kept(Err(store_error(choice / 8))),
     }
 }
 

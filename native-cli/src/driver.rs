@@ -121,7 +121,7 @@ impl Shell<'_> {
             }
             Effect::SetAsideRecord(key) => {
                 let path = self.context.config.record_path(&key);
-                Outcome::SetAside(self.context.store.set_aside(&path))
+                Outcome::Kept(self.context.store.set_aside(&path))
             }
             Effect::RemoveRecord(key) => {
                 let path = self.context.config.record_path(&key);

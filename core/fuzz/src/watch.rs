@@ -186,7 +186,7 @@ impl Watch {
                     Some(Err(_)) => {}
                 }
             }
-            (Effect::SetAsideRecord(_), Outcome::SetAside(Ok(_))) => self.loaded = Some(None),
+            (Effect::SetAsideRecord(_), Outcome::Kept(Ok(_))) => self.loaded = Some(None),
             (Effect::ReplaceRecord { .. }, Outcome::Store(Ok(()))) => self.saved = true,
             _ => {}
         }

@@ -203,8 +203,8 @@ impl<'a> World<'a> {
             Effect::PreflightStore(_) | Effect::ReplaceRecord { .. } | Effect::RemoveRecord(_) => {
                 Outcome::Store(Err(self.store_error()))
             }
-            Effect::SetAsideRecord(_) if good => Outcome::SetAside(Ok("/store/aside".to_owned())),
-            Effect::SetAsideRecord(_) => Outcome::SetAside(Err(self.store_error())),
+            Effect::SetAsideRecord(_) if good => Outcome::Kept(Ok("/store/aside".to_owned())),
+            Effect::SetAsideRecord(_) => Outcome::Kept(Err(self.store_error())),
         }
     }
 

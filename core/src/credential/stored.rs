@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::key::{ConnectionKey, Generation};
+use super::pending::Pending;
 use crate::atlassian::Site;
 use crate::endpoint_url::EndpointUrl;
 use crate::identity::Account;
@@ -43,9 +44,12 @@ pub struct StoredCredential {
     /// The tokens; none once the login is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// Why there are no tokens.
+    /// Why the login is over. Tokens that are still there then are kept, and not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// A refresh that was begun. Its end is not written down yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<Pending>,
     /// The account, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
@@ -72,6 +76,7 @@ impl fmt::Debug for StoredCredential {
             .field("login", &self.login)
             .field("tokens", &self.tokens)
             .field("ended", &self.ended)
+            .field("pending", &self.pending)
             .field("account", &self.account)
             .field("sites", &self.sites)
             .field("default_site", &self.default_site)
@@ -104,6 +109,10 @@ pub struct Login {
     pub at: UnixTime,
     /// By which grant.
     pub grant: Grant,
+    /// When the server said that the login ends, however much it is used
+    /// (draft-ietf-oauth-refresh-token-expiration, `authorization_expires_in`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<UnixTime>,
 }
 
 /// The tokens of a connection.
@@ -126,6 +135,11 @@ pub struct Tokens {
     pub issued_at: UnixTime,
     /// `issued_at` plus the lifetime that the server gave.
     pub expires_at: UnixTime,
+    /// When the server said that the refresh token ends unless it is used before
+    /// (`refresh_token_expires_in`, or `refresh_token_timeout` of
+    /// draft-ietf-oauth-refresh-token-expiration).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_at: Option<UnixTime>,
     /// Whether the server gave no lifetime, so that the profile's was assumed.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub lifetime_assumed: bool,
@@ -156,6 +170,12 @@ pub struct Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
+    /// The server no longer accepts the refresh token, and no refresh of ours can be the reason: somebody
+    /// revoked the login, or it was not used for too long.
+    Revoked,
+    /// The server no longer accepts the refresh token after a refresh whose answer got lost: most likely
+    /// it was spent by that one.
+    Interrupted,
     /// The user signed out and the server did not confirm the revocation, so that the tokens, which
     /// are gone from here, must be assumed to work elsewhere until they expire.
     SignedOutUnconfirmed,

@@ -50,6 +50,7 @@ enum Phase {
     SettingAside { reason: RecordError },
     Notifying,
     Replacing(Updated),
+    Discarding(Updated),
     Releasing(Result<Updated, Error>),
     Over,
 }
@@ -110,6 +111,18 @@ impl RecordUpdate {
         let effect = Effect::ReplaceRecord { key: self.key.clone(), expected, bytes };
         self.perform(Phase::Replacing(Updated { old, new: Some(new) }), effect)
     }
+
+    /// A new login ends what was pending of the old one: a reply to it, if one is staged, is of no use.
+    fn replaced(&mut self, updated: Updated) -> Next<Result<Updated, Error>> {
+        let pending = |record: &Option<StoredCredential>| record.as_ref()?.pending.clone();
+        match (pending(&updated.old), pending(&updated.new)) {
+            (Some(pending), None) => {
+                let effect = Effect::DiscardStage { key: self.key.clone(), id: pending.id };
+                self.perform(Phase::Discarding(updated), effect)
+            }
+            _ => self.release(Ok(updated)),
+        }
+    }
 }
 
 impl Machine for RecordUpdate {
@@ -129,16 +142,18 @@ impl Machine for RecordUpdate {
             }
             (Phase::Locking, Outcome::Locked(Err(error))) => Next::Done(Err(Error::Lock(error))),
             (Phase::Loading, Outcome::Loaded(Ok(record))) => self.loaded(record.as_ref()),
-            (Phase::SettingAside { reason }, Outcome::SetAside(Ok(place))) => {
+            (Phase::SettingAside { reason }, Outcome::Kept(Ok(place))) => {
                 let notice = Notice::RecordSetAside { place, reason: reason.to_string() };
                 self.perform(Phase::Notifying, Effect::Notify(notice))
             }
             (Phase::Notifying, Outcome::Notified) => self.replace(None),
-            (Phase::Replacing(updated), Outcome::Store(Ok(()))) => self.release(Ok(updated)),
+            (Phase::Replacing(updated), Outcome::Store(Ok(()))) => self.replaced(updated),
+            // What was to be discarded is nobody's any more; whoever refreshes next removes it.
+            (Phase::Discarding(updated), Outcome::Store(_)) => self.release(Ok(updated)),
             (
                 Phase::Loading | Phase::SettingAside { .. } | Phase::Replacing(_),
                 Outcome::Loaded(Err(error))
-                | Outcome::SetAside(Err(error))
+                | Outcome::Kept(Err(error))
                 | Outcome::Store(Err(error)),
             ) => self.release(Err(Error::Store(error))),
             (Phase::Releasing(result), Outcome::Notified) => Next::Done(result),

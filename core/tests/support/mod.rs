@@ -311,7 +311,7 @@ where
     #[track_caller]
     pub(crate) fn set_aside(&mut self, place: &str) {
         let Effect::SetAsideRecord(_) = self.effect() else { self.unexpected("setting aside") };
-        self.answer(Outcome::SetAside(Ok(place.to_owned())));
+        self.answer(Outcome::Kept(Ok(place.to_owned())));
     }
 
     #[track_caller]
@@ -327,7 +327,7 @@ where
             StoreError { kind, place: "/store/record".to_owned(), detail: "no space".to_owned() };
         let outcome = match self.effect() {
             Effect::LoadRecord(_) => Outcome::Loaded(Err(error.clone())),
-            Effect::SetAsideRecord(_) => Outcome::SetAside(Err(error.clone())),
+            Effect::SetAsideRecord(_) => Outcome::Kept(Err(error.clone())),
             Effect::PreflightStore(_) | Effect::ReplaceRecord { .. } | Effect::RemoveRecord(_) => {
                 Outcome::Store(Err(error.clone()))
             }

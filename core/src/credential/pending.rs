@@ -1,0 +1,127 @@
+//! The intent of a refresh: what a record says while its refresh token may be spent already.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::secret::Secret;
+use crate::time::{Span, UnixTime};
+
+/// A refresh request that was about to be sent. Durable before the first byte of it is.
+///
+/// Whoever finds one under the lock knows that its writer died, or never heard the answer: the refresh
+/// token of the record may be spent, and its successor may lie in the stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Names the attempt and its stage.
+    pub id: AttemptId,
+    /// SHA-256 of the refresh token that was to be sent, in hexadecimal digits.
+    pub refresh_token_sha256: String,
+    /// The time just before the request was to be sent.
+    pub at: UnixTime,
+    /// How long before `at` the first attempt with this token was: from then on the server's leeway counts.
+    #[serde(default)]
+    pub since_first: Span,
+    /// Counts the attempts with this token, from 1.
+    pub attempt: u32,
+    /// Where it was sent from.
+    #[serde(default)]
+    pub host: Host,
+}
+
+impl Pending {
+    /// How long ago this was, or `None` if no clock tells.
+    ///
+    /// On the machine and in the boot session that wrote it, a clock tells that nobody can set. Elsewhere
+    /// the wall clock does, unless it shows a time before `at`.
+    #[must_use]
+    pub fn age(&self, host: &Host, now: UnixTime) -> Option<Span> {
+        if self.host.is_same_boot(host) {
+            host.uptime.minus(self.host.uptime)
+        } else if self.host.is_other_machine(host) || now < self.at {
+            None
+        } else {
+            Some(now.since(self.at))
+        }
+    }
+
+    /// Whether this is about that refresh token.
+    #[must_use]
+    pub fn is_about(&self, refresh_token: &Secret) -> bool {
+        self.refresh_token_sha256 == sha256_hex(refresh_token.expose().as_bytes())
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Which machine, and when by a clock of its own that nobody can set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Something that no other machine has, if there is such a thing. Not a secret, and not the system's own
+    /// machine id either, but made from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// Something that changes when the machine starts anew, if there is such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
+    /// How long ago the machine started, time asleep included.
+    #[serde(default)]
+    pub uptime: Span,
+}
+
+impl Host {
+    fn is_same_boot(&self, other: &Self) -> bool {
+        self.machine.is_some()
+            && self.machine == other.machine
+            && self.boot.is_some()
+            && self.boot == other.boot
+    }
+
+    fn is_other_machine(&self, other: &Self) -> bool {
+        self.machine.is_some() && other.machine.is_some() && self.machine != other.machine
+    }
+}
+
+/// Names one attempt: 32 hexadecimal digits, so that it can be part of a file's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct AttemptId(String);
+
+impl AttemptId {
+    /// Half of a SHA-256 of entropy and a number: unique, and it tells nothing about the entropy.
+    pub(crate) fn new(entropy: &[u8], number: u32) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(entropy);
+        hash.update(number.to_le_bytes());
+        let digits = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self(digits)
+    }
+
+    /// Reads an id, such as from the name of a file.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_id =
+            text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_id.then(|| Self(text.to_owned()))
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for AttemptId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // Not the text itself: it would become part of an error that people see.
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not the id of an attempt"))
+    }
+}

@@ -1,0 +1,73 @@
+//! A reply of the token endpoint as it is kept until its tokens are safe: raw, whatever it says.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::pending::{AttemptId, sha256_hex};
+use crate::http::HttpResponse;
+use crate::secret::{Secret, serialize_exposed};
+
+/// What a stage holds.
+#[derive(Clone, Debug)]
+pub enum StagedReply {
+    /// Nothing was written into it: no reply came, or nobody lived to write it.
+    Empty,
+    /// A reply, all of it.
+    Complete(HttpResponse),
+    /// Something was written, and not all of it is there: a reply came, and power failed while it was
+    /// written; or somebody else wrote there.
+    Damaged,
+}
+
+/// One line of JSON. Whatever follows it is reserved room.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    schema_version: u32,
+    id: AttemptId,
+    status: u16,
+    /// Of the body, to tell a whole reply from a torn one.
+    sha256: String,
+    #[serde(serialize_with = "serialize_exposed")]
+    body: Secret,
+}
+
+impl StagedReply {
+    /// A reply as it is written into a stage. A body that is not UTF-8 is no answer of a token endpoint,
+    /// and is kept only as far as it is text.
+    #[must_use]
+    pub fn write(id: &AttemptId, response: &HttpResponse) -> Secret {
+        let body = Secret::new(String::from_utf8_lossy(&response.body));
+        let sha256 = sha256_hex(body.expose().as_bytes());
+        let line =
+            Line { schema_version: 1, id: id.clone(), status: response.status, sha256, body };
+        // Strings and numbers: this cannot fail.
+        let mut text = serde_json::to_string(&line).unwrap_or_default();
+        text.push('\n');
+        Secret::new(text)
+    }
+
+    /// Reads the stage of the attempt `id`.
+    #[must_use]
+    pub fn parse(id: &AttemptId, stage: &str) -> Self {
+        let written = stage.trim_end_matches('\0');
+        if written.is_empty() {
+            return Self::Empty;
+        }
+        match serde_json::from_str::<Line>(written) {
+            Ok(line)
+                if line.schema_version == 1
+                    && line.id == *id
+                    && line.sha256 == sha256_hex(line.body.expose().as_bytes()) =>
+            {
+                Self::Complete(HttpResponse {
+                    status: line.status,
+                    headers: Vec::new(),
+                    body: line.body.expose().into(),
+                })
+            }
+            _ => Self::Damaged,
+        }
+    }
+}

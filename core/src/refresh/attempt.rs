@@ -1,0 +1,398 @@
+//! One attempt: intent, stage, request, reply, commit.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Ending, How, Phase, RefreshMachine, Refreshed, Transition, is_live};
+use crate::client::{Registered, RequestStyle, authenticated_request};
+use crate::credential::{
+    AttemptId, EndReason, Ended, Generation, Pending, StagedReply, StoredCredential, sha256_hex,
+};
+use crate::error::{Endpoint, Error};
+use crate::flow::{Effect, StoreError};
+use crate::http::{HttpResponse, TransportError};
+use crate::provider::{ScopeSeparator, TokenRequestFormat};
+use crate::secret::Secret;
+use crate::time::{Span, UnixTime};
+use crate::token_endpoint::TokenResponse;
+
+/// A commit is tried this often, each time with a new file.
+///
+/// An `fsync` that failed is never repeated on the same file: the kernel has marked the pages clean, and
+/// would report a success that it did not have.
+const COMMIT_TRIES: u32 = 4;
+
+/// An attempt that was begun, here or by a process that died.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    /// The record as it is stored, intent included.
+    pub(super) credential: StoredCredential,
+    /// The intent, as it is in the record.
+    pub(super) pending: Pending,
+    /// The intent that was there before, if this is not the first attempt with this token.
+    before: Option<Pending>,
+    /// Where the reply is staged, once it is.
+    pub(super) staged_at: Option<String>,
+    /// Whether the reply was found, left by a process that died.
+    pub(super) found: bool,
+}
+
+/// New tokens on their way into the record.
+#[derive(Clone, Debug)]
+pub(super) struct Commit {
+    attempt: Attempt,
+    /// The record that shall be.
+    new: StoredCredential,
+    /// The generation that is there now.
+    expected: Generation,
+    /// The reply, for a rescue.
+    reply: Secret,
+    tries: u32,
+    error: Option<StoreError>,
+}
+
+impl Attempt {
+    /// What a process that died left behind.
+    pub(super) const fn found(credential: StoredCredential, pending: Pending) -> Self {
+        Self { credential, pending, before: None, staged_at: None, found: true }
+    }
+
+    /// Whether an attempt before this one may have spent the token.
+    pub(super) const fn was_interrupted(&self) -> bool {
+        self.pending.attempt > 1
+    }
+}
+
+impl RefreshMachine {
+    /// Writes the intent of a new attempt. `earlier` is the intent of an attempt whose end is unknown.
+    pub(super) fn attempt(
+        &mut self,
+        credential: StoredCredential,
+        earlier: Option<Pending>,
+        now: UnixTime,
+    ) -> Transition {
+        let Some(token) = credential.tokens.as_ref().and_then(|t| t.refresh_token.as_ref()) else {
+            return self.release(Err(Error::OutOfOrder));
+        };
+        let id = AttemptId::new(self.seed.expose().as_bytes(), self.ids);
+        self.ids = self.ids.saturating_add(1);
+        let host = self.host_at(now);
+        let since_first = earlier.as_ref().map_or(Span::ZERO, |earlier| {
+            earlier.since_first.plus(earlier.age(&host, now).unwrap_or(Span::ZERO))
+        });
+        let pending = Pending {
+            id,
+            refresh_token_sha256: sha256_hex(token.expose().as_bytes()),
+            at: now,
+            since_first,
+            attempt: earlier.as_ref().map_or(1, |earlier| earlier.attempt.saturating_add(1)),
+            host,
+        };
+        let credential = StoredCredential {
+            pending: Some(pending.clone()),
+            // Whoever insists on a login that was called over gets the answer of the server, not ours.
+            ended: None,
+            ..credential
+        };
+        let effect = self.replace(&credential, credential.generation);
+        let attempt =
+            Attempt { credential, pending, before: earlier, staged_at: None, found: false };
+        self.perform(Phase::Intending(Box::new(attempt)), effect)
+    }
+
+    /// Nothing is sent unless the intent is durable: "Before contacting the OAuth token endpoint, TWG verifies
+    /// that it can atomically update the active credential backend" (seed).
+    pub(super) fn intended(
+        &mut self,
+        attempt: Box<Attempt>,
+        result: Result<(), StoreError>,
+        now: UnixTime,
+    ) -> Transition {
+        if let Err(error) = result {
+            // The new intent may be visible all the same, if only making it durable failed.
+            return self.withdraw(*attempt, Error::Store(error), now);
+        }
+        let effect =
+            Effect::OpenStage { key: self.request.key.clone(), id: attempt.pending.id.clone() };
+        self.perform(Phase::OpeningStage(attempt), effect)
+    }
+
+    pub(super) fn stage_opened(
+        &mut self,
+        attempt: Box<Attempt>,
+        result: Result<(), StoreError>,
+        now: UnixTime,
+    ) -> Transition {
+        if let Err(error) = result {
+            return self.withdraw(*attempt, Error::Store(error), now);
+        }
+        let registered = self.request.registered.as_ref().ok();
+        match request(&attempt.credential, registered) {
+            Some(effect) => {
+                self.sent += 1;
+                self.perform(Phase::Sending(attempt), effect)
+            }
+            None => self.withdraw(*attempt, Error::OutOfOrder, now),
+        }
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        attempt: Box<Attempt>,
+        answer: Result<HttpResponse, TransportError>,
+        now: UnixTime,
+    ) -> Transition {
+        match answer {
+            Ok(response) => {
+                let effect = Effect::StageReply {
+                    key: self.request.key.clone(),
+                    id: attempt.pending.id.clone(),
+                    bytes: StagedReply::write(&attempt.pending.id, &response),
+                };
+                self.perform(Phase::Staging(attempt, response), effect)
+            }
+            Err(error) => {
+                let is_unknown = matches!(error, TransportError::Unknown(_));
+                let error = Error::Transport { endpoint: Endpoint::Token, error };
+                if is_unknown {
+                    self.without_reply(attempt, Some(error), now)
+                } else {
+                    self.withdraw(*attempt, error, now)
+                }
+            }
+        }
+    }
+
+    /// A reply is here, and kept if it could be. Only now does anybody look at it.
+    pub(super) fn understand(
+        &mut self,
+        attempt: Box<Attempt>,
+        response: &HttpResponse,
+        now: UnixTime,
+    ) -> Transition {
+        let separator = self
+            .request
+            .registered
+            .as_ref()
+            .map_or(ScopeSeparator::default(), |registered| registered.profile.scope_separator);
+        match TokenResponse::parse(response, separator) {
+            Ok(tokens) => self.commit(attempt, tokens, response, now),
+            Err(Error::Refused(error)) if error.is_invalid_grant() => {
+                let effect = Effect::LoadRecord(self.request.key.clone());
+                self.perform(Phase::Rereading(attempt), effect)
+            }
+            // What the server said to somebody who died is old news.
+            Err(_) if attempt.found => self.without_reply(attempt, None, now),
+            // The server says that it did not do it.
+            Err(error @ (Error::Refused(_) | Error::Unavailable { status: 429, .. })) => {
+                self.withdraw(*attempt, error, now)
+            }
+            // Somebody on the way may say so although the server did do it.
+            Err(error) => self.without_reply(attempt, Some(error), now),
+        }
+    }
+
+    fn commit(
+        &mut self,
+        attempt: Box<Attempt>,
+        tokens: TokenResponse,
+        response: &HttpResponse,
+        now: UnixTime,
+    ) -> Transition {
+        let credential = &attempt.credential;
+        // The time before the request was sent, so that no lifetime is overestimated. A clock that was set
+        // back meanwhile must not make the token look older than it is.
+        let issued_at = attempt.pending.at.min(now);
+        let assumed = self
+            .request
+            .registered
+            .as_ref()
+            .map_or(Span::ZERO, |registered| registered.profile.assumed_token_lifetime());
+        let mut new = credential.clone();
+        new.login.ends_at = tokens
+            .authorization_expires_in
+            .map(|span| issued_at.plus(span))
+            .or(credential.login.ends_at);
+        new.tokens = Some(tokens.into_tokens(issued_at, assumed, &[], credential.tokens.as_ref()));
+        new.pending = None;
+        new.ended = None;
+        new.generation = credential.generation.next();
+        let commit = Box::new(Commit {
+            expected: credential.generation,
+            reply: StagedReply::write(&attempt.pending.id, response),
+            new,
+            attempt: *attempt,
+            tries: 0,
+            error: None,
+        });
+        self.try_commit(commit)
+    }
+
+    fn try_commit(&mut self, mut commit: Box<Commit>) -> Transition {
+        commit.tries += 1;
+        let effect = self.replace(&commit.new, commit.expected);
+        self.perform(Phase::Committing(commit), effect)
+    }
+
+    pub(super) fn committed(
+        &mut self,
+        mut commit: Box<Commit>,
+        result: Result<(), StoreError>,
+    ) -> Transition {
+        match result {
+            Ok(()) => {
+                let Attempt { pending, found, .. } = commit.attempt;
+                let recovered = found || pending.attempt > 1;
+                let how = if recovered { How::Recovered } else { How::Refreshed };
+                let done = Refreshed { credential: commit.new, how };
+                self.discard(pending.id, Ok(Box::new(done)))
+            }
+            Err(error) => {
+                commit.error = Some(error);
+                if commit.tries < COMMIT_TRIES {
+                    let effect = Effect::LoadRecord(self.request.key.clone());
+                    return self.perform(Phase::LookingAfterFailedCommit(commit), effect);
+                }
+                if commit.attempt.staged_at.is_some() {
+                    return self.not_saved(*commit);
+                }
+                let effect = Effect::RescueReply {
+                    key: self.request.key.clone(),
+                    id: commit.attempt.pending.id.clone(),
+                    bytes: commit.reply.clone(),
+                };
+                self.perform(Phase::Rescuing(commit), effect)
+            }
+        }
+    }
+
+    /// After a failed commit: the new record may be there already, if only making it durable failed; and
+    /// somebody may have written without the lock.
+    pub(super) fn commit_again(
+        &mut self,
+        mut commit: Box<Commit>,
+        record: Result<Option<Secret>, StoreError>,
+        now: UnixTime,
+    ) -> Transition {
+        let found = record.ok().flatten().and_then(|record| {
+            StoredCredential::parse_for(&self.request.key, record.expose()).ok()
+        });
+        if let Some(found) = found {
+            let is_ours =
+                same_token(&found, &commit.new) || same_token(&found, &commit.attempt.credential);
+            if !is_ours && is_live(&found, now) {
+                // A newer login. What we hold belongs to the one that it replaced.
+                let done = Refreshed { credential: found, how: How::Adopted };
+                return self.discard(commit.attempt.pending.id, Ok(Box::new(done)));
+            }
+            commit.expected = found.generation;
+            if found.generation >= commit.new.generation && !same_token(&found, &commit.new) {
+                commit.new.generation = found.generation.next();
+            }
+        }
+        self.try_commit(commit)
+    }
+
+    pub(super) fn rescued(
+        &mut self,
+        mut commit: Commit,
+        result: Result<String, StoreError>,
+    ) -> Transition {
+        commit.attempt.staged_at = result.ok();
+        self.not_saved(commit)
+    }
+
+    /// The intent stays: it leads the next refresh to the reply.
+    fn not_saved(&mut self, commit: Commit) -> Transition {
+        self.release(match commit.error {
+            Some(cause) => Err(Error::ReplyNotSaved { cause, place: commit.attempt.staged_at }),
+            None => Err(Error::OutOfOrder),
+        })
+    }
+
+    /// The server refused the token. If the record holds another one by now, somebody else was faster, and
+    /// there is nothing to mourn; else the login is over.
+    pub(super) fn reread(
+        &mut self,
+        attempt: Box<Attempt>,
+        record: Result<Option<Secret>, StoreError>,
+        now: UnixTime,
+    ) -> Transition {
+        let found = record.ok().flatten().and_then(|record| {
+            StoredCredential::parse_for(&self.request.key, record.expose()).ok()
+        });
+        if let Some(found) = &found
+            && !same_token(found, &attempt.credential)
+            && found.ended.is_none()
+            && is_live(found, now)
+        {
+            let done = Refreshed { credential: found.clone(), how: How::Adopted };
+            return self.discard(attempt.pending.id, Ok(Box::new(done)));
+        }
+        let reason =
+            if attempt.was_interrupted() { EndReason::Interrupted } else { EndReason::Revoked };
+        let expected = attempt.credential.generation;
+        let tombstone = StoredCredential {
+            generation: expected.next(),
+            ended: Some(Ended { at: now, reason }),
+            pending: None,
+            ..attempt.credential.clone()
+        };
+        let effect = self.replace(&tombstone, expected);
+        self.perform(Phase::Burying(attempt), effect)
+    }
+
+    /// Nothing was spent by this attempt, so that its intent need not be there. If an earlier attempt's end
+    /// is unknown, its intent must be.
+    fn withdraw(&mut self, attempt: Attempt, error: Error, now: UnixTime) -> Transition {
+        let credential = StoredCredential { pending: attempt.before, ..attempt.credential };
+        let effect = self.replace(&credential, credential.generation);
+        let ending = self.settle(credential, error, now);
+        self.perform(Phase::Withdrawing(ending), effect)
+    }
+
+    pub(super) fn discard(&mut self, id: AttemptId, ending: Ending) -> Transition {
+        let effect = Effect::DiscardStage { key: self.request.key.clone(), id };
+        self.perform(Phase::Discarding(ending), effect)
+    }
+
+    fn replace(&self, record: &StoredCredential, expected: Generation) -> Effect {
+        Effect::ReplaceRecord {
+            key: self.request.key.clone(),
+            expected: Some(expected),
+            bytes: record.to_json(),
+        }
+    }
+}
+
+/// Whether both hold the same access token.
+fn same_token(a: &StoredCredential, b: &StoredCredential) -> bool {
+    match (&a.tokens, &b.tokens) {
+        (Some(a), Some(b)) => a.access_token.matches(b.access_token.expose()),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// RFC 6749 section 6. Without `scope`, which asks for what was granted before.
+///
+/// Section 10.4: the refresh token goes to the server that issued it, and nowhere else.
+fn request(credential: &StoredCredential, registered: Option<&Registered>) -> Option<Effect> {
+    let token = credential.tokens.as_ref()?.refresh_token.clone()?;
+    let server = &credential.server;
+    let format = registered
+        .filter(|registered| registered.profile.is_of(server))
+        .map_or(TokenRequestFormat::default(), |registered| {
+            registered.profile.token_request_format
+        });
+    let style = RequestStyle { authentication: server.client_authentication, format };
+    let client = Registered::client_for(registered, credential);
+    let parameters: Vec<_> =
+        [("grant_type", Secret::new("refresh_token")), ("refresh_token", token)].into();
+    let mut request = authenticated_request(&server.token_endpoint, &client, style, &parameters);
+    request.single_use = true;
+    // By then it is given up, so that whoever waited as long knows that it is not running any more.
+    request.timeout = super::recovery::LONGEST_QUARANTINE;
+    Some(Effect::SendHttp(request))
+}

@@ -1,0 +1,424 @@
+//! Refreshing, as the transaction between two parties that it is.
+//!
+//! A rotating refresh token is spent at the server the moment the server answers, and its successor exists
+//! nowhere else until it is saved. So:
+//!
+//! ```text
+//! look -> fresh? done, without lock, write or request
+//!      -> lock -> reload -> somebody refreshed? adopt
+//!                        -> an intent is pending? recover:
+//!                             reply staged?  commit it, without a request
+//!                             otherwise      quarantine, then send again, if that can only help
+//!      -> intent (the record by itself, plus `pending`) -> stage -> send -> stage the reply -> commit
+//!      -> discard the stage -> unlock
+//! ```
+//!
+//! The intent is also the preflight: it takes the very path that the commit will take, and nothing is
+//! sent before it is durable. What fails before the request costs nothing. What fails after it leaves the
+//! intent, the stage or both behind, and whoever holds the lock next goes on from there.
+
+mod attempt;
+mod recovery;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use crate::client::Registered;
+use crate::credential::{ConnectionKey, EndReason, Host, LOCK_PATIENCE, StoredCredential, Tokens};
+use crate::error::Error;
+use crate::flow::{Effect, LockError, Machine, Next, Outcome, Running};
+use crate::http::HttpResponse;
+use crate::pkce::Entropy;
+use crate::schedule::{TokenState, is_due, token_state};
+use crate::secret::Secret;
+use crate::time::{Span, UnixTime};
+
+use attempt::{Attempt, Commit};
+
+/// Whoever has a token that still works does not wait longer than this for somebody else's refresh.
+const PATIENCE_WITH_LIVE_TOKEN: Span = Span::from_secs(5);
+
+/// What a refresh is for. Decides when there is nothing to do, and whether a token that still works is
+/// good enough if the refresh fails.
+#[derive(Clone, Debug)]
+pub enum Need {
+    /// An access token that works, for a request or a program: refreshed if that is due, and if it fails,
+    /// the old one will do as long as it lives.
+    Live,
+    /// An access token that works and is not this one, which a resource server has just rejected.
+    Other(Secret),
+    /// A refresh if one is due, or will be that much later.
+    Due(Span),
+    /// A refresh, now.
+    Now,
+}
+
+/// Whose tokens to refresh, and what is known about them beside the record.
+#[derive(Clone, Debug)]
+pub struct RefreshRequest {
+    /// Which connection.
+    pub key: ConnectionKey,
+    /// What for.
+    pub need: Need,
+    /// The provider's profile and client; or, for people, why they cannot be read, which matters only
+    /// if something must be sent.
+    pub registered: Result<Registered, String>,
+    /// This machine, now.
+    pub host: Host,
+}
+
+/// A record whose access token works, as far as its lifetime tells.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// The record as it is stored.
+    pub credential: StoredCredential,
+    /// How it came about.
+    pub how: How,
+}
+
+/// How a live token came about.
+#[derive(Clone, Debug)]
+pub enum How {
+    /// A refresh was not due. Nobody was asked.
+    StillFresh,
+    /// Another process refreshed it meanwhile.
+    Adopted,
+    /// It was refreshed.
+    Refreshed,
+    /// An interrupted refresh was finished.
+    Recovered,
+    /// The refresh that was due failed. The old token still works.
+    NotRefreshed(Box<Error>),
+}
+
+/// Refreshes a connection's tokens, or finds that there is no need to.
+pub type RefreshFlow = Running<RefreshMachine>;
+
+/// The transitions of [`RefreshFlow`].
+#[derive(Clone, Debug)]
+pub struct RefreshMachine {
+    request: RefreshRequest,
+    /// Where the ids of attempts come from.
+    seed: Secret,
+    /// How many ids were made of it.
+    ids: u32,
+    /// Requests that this flow has sent.
+    sent: u32,
+    /// When this flow began, by the wall clock: `request.host.uptime` was true then.
+    begun_at: UnixTime,
+    /// The access token at the first look.
+    seen: Option<Secret>,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Start,
+    Looking,
+    /// The record as it was before the lock.
+    Locking(Box<StoredCredential>),
+    Reloading,
+    LoadingStage(Box<Attempt>),
+    LoadingRescue(Box<Attempt>, StageWas),
+    SettingStageAside(Box<Attempt>),
+    Announcing(Box<Attempt>, UnixTime),
+    InQuarantine(Box<Attempt>),
+    Intending(Box<Attempt>),
+    OpeningStage(Box<Attempt>),
+    Sending(Box<Attempt>),
+    Staging(Box<Attempt>, HttpResponse),
+    Committing(Box<Commit>),
+    LookingAfterFailedCommit(Box<Commit>),
+    Rescuing(Box<Commit>),
+    /// The server refused the refresh token. Perhaps the record shows why.
+    Rereading(Box<Attempt>),
+    Burying(Box<Attempt>),
+    /// Taking the intent back: nothing can have been spent.
+    Withdrawing(Ending),
+    Arming(Ending),
+    Discarding(Ending),
+    Releasing(Ending),
+    Over,
+}
+
+/// What was in a stage from which no reply could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StageWas {
+    Empty,
+    Damaged,
+}
+
+type Ending = Result<Box<Refreshed>, Error>;
+type Transition = Next<Result<Refreshed, Error>>;
+
+impl RefreshFlow {
+    /// A refresh that has not begun. The entropy names its attempts.
+    #[must_use]
+    pub fn refresh(request: RefreshRequest, entropy: Entropy) -> Self {
+        Self::new(RefreshMachine::new(request, entropy))
+    }
+}
+
+impl RefreshMachine {
+    pub(crate) fn new(request: RefreshRequest, entropy: Entropy) -> Self {
+        Self {
+            request,
+            seed: entropy.into_text(),
+            ids: 0,
+            sent: 0,
+            begun_at: UnixTime::EPOCH,
+            seen: None,
+            phase: Phase::Start,
+        }
+    }
+
+    /// Begins anew for another need, once this machine is done.
+    pub(crate) fn again(&mut self, need: Need) {
+        self.request.need = need;
+        self.seen = None;
+        self.sent = 0;
+        self.phase = Phase::Start;
+    }
+
+    fn perform(&mut self, phase: Phase, effect: Effect) -> Transition {
+        self.phase = phase;
+        Next::Perform(effect)
+    }
+
+    /// What the record says, or why it cannot be used.
+    fn read(&self, record: Option<&Secret>) -> Result<StoredCredential, Error> {
+        let key = &self.request.key;
+        let Some(record) = record else {
+            return Err(Error::NotSignedIn(key.clone()));
+        };
+        let credential =
+            StoredCredential::parse_for(key, record.expose()).map_err(Error::Record)?;
+        match credential.ended.as_ref().map(|ended| ended.reason) {
+            Some(EndReason::SignedOutUnconfirmed | EndReason::Other) => {
+                Err(Error::NotSignedIn(key.clone()))
+            }
+            // A server may be wrong about it for a while. Only whoever insists tries again.
+            Some(_) if matches!(self.request.need, Need::Now) && has_refresh_token(&credential) => {
+                Ok(credential)
+            }
+            Some(reason) => Err(Error::Ended { interrupted: reason == EndReason::Interrupted }),
+            None if credential.tokens.is_none() => Err(Error::NotSignedIn(key.clone())),
+            None => Ok(credential),
+        }
+    }
+
+    /// Whether the record is all that is needed.
+    fn is_satisfied_by(&self, credential: &StoredCredential, now: UnixTime) -> bool {
+        let Some(tokens) = &credential.tokens else { return false };
+        if credential.pending.is_some() || credential.ended.is_some() {
+            return false;
+        }
+        match &self.request.need {
+            Need::Live => {
+                matches!(token_state(credential, now), TokenState::Fresh { .. })
+                    || tokens.refresh_token.is_none() && is_live(credential, now)
+            }
+            Need::Other(rejected) => {
+                !tokens.access_token.matches(rejected.expose()) && is_live(credential, now)
+            }
+            Need::Due(ahead) => !is_due(tokens, now, *ahead),
+            Need::Now => false,
+        }
+    }
+
+    /// First look, without the lock: reading needs none, because records are replaced as a whole.
+    fn looked(&mut self, record: Option<&Secret>, now: UnixTime) -> Transition {
+        let credential = match self.read(record) {
+            Ok(credential) => credential,
+            Err(error) => return Next::Done(Err(error)),
+        };
+        if self.is_satisfied_by(&credential, now) {
+            return Next::Done(Ok(Refreshed { credential, how: How::StillFresh }));
+        }
+        if let Err(error) = self.can_be_asked_for(&credential) {
+            return Next::Done(self.settle(credential, error, now).map(|done| *done));
+        }
+        self.seen = credential.tokens.as_ref().map(|tokens| tokens.access_token.clone());
+        let may_serve = matches!(self.request.need, Need::Live) && is_live(&credential, now);
+        let patience = match (may_serve, &credential.pending) {
+            (false, _) => LOCK_PATIENCE,
+            (true, None) => PATIENCE_WITH_LIVE_TOKEN,
+            // Somebody is at it, or died over it.
+            (true, Some(_)) => Span::ZERO,
+        };
+        let effect =
+            Effect::AcquireLock { key: self.request.key.clone(), deadline: now.plus(patience) };
+        self.perform(Phase::Locking(Box::new(credential)), effect)
+    }
+
+    /// Whether there is anything to send, and somebody to be.
+    fn can_be_asked_for(&self, credential: &StoredCredential) -> Result<(), Error> {
+        if let Err(reason) = &self.request.registered {
+            return Err(Error::Configuration(reason.clone()));
+        }
+        match &credential.tokens {
+            Some(tokens) if tokens.refresh_token.is_none() => {
+                Err(Error::NoRefreshToken { expires_at: tokens.expires_at })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Second look, under the lock.
+    fn reloaded(&mut self, record: Option<&Secret>, now: UnixTime) -> Transition {
+        let credential = match self.read(record) {
+            Ok(credential) => credential,
+            Err(error) => return self.release(Err(error)),
+        };
+        if self.was_refreshed_meanwhile(&credential, now) || self.is_satisfied_by(&credential, now)
+        {
+            return self.release(Ok(Box::new(Refreshed { credential, how: How::Adopted })));
+        }
+        if let Err(error) = self.can_be_asked_for(&credential) {
+            let ending = self.settle(credential, error, now);
+            return self.release(ending);
+        }
+        // An intent about another refresh token is none: a login replaced the record without it.
+        let about = |credential: &StoredCredential| {
+            let token = credential.tokens.as_ref()?.refresh_token.as_ref()?;
+            credential.pending.as_ref().filter(|pending| pending.is_about(token)).cloned()
+        };
+        match about(&credential) {
+            Some(pending) => self.recover(Attempt::found(credential, pending)),
+            None => self.attempt(credential, None, now),
+        }
+    }
+
+    /// Whoever wants a refresh now has it if somebody else was faster.
+    fn was_refreshed_meanwhile(&self, credential: &StoredCredential, now: UnixTime) -> bool {
+        let tokens = credential.tokens.as_ref();
+        let is_other = |tokens: &Tokens| {
+            self.seen.as_ref().is_some_and(|seen| !tokens.access_token.matches(seen.expose()))
+        };
+        matches!(self.request.need, Need::Now)
+            && credential.pending.is_none()
+            && credential.ended.is_none()
+            && tokens.is_some_and(is_other)
+            && is_live(credential, now)
+    }
+
+    /// A failed refresh is none for whoever only needs a token, as long as the old one works.
+    fn settle(&self, credential: StoredCredential, error: Error, now: UnixTime) -> Ending {
+        if matches!(self.request.need, Need::Live) && is_live(&credential, now) {
+            let how = How::NotRefreshed(Box::new(error));
+            Ok(Box::new(Refreshed { credential, how }))
+        } else {
+            Err(error)
+        }
+    }
+
+    fn release(&mut self, ending: Ending) -> Transition {
+        let effect = Effect::ReleaseLock(self.request.key.clone());
+        self.perform(Phase::Releasing(ending), effect)
+    }
+
+    fn leeway(&self, credential: &StoredCredential) -> Span {
+        match &self.request.registered {
+            Ok(registered) if registered.profile.is_of(&credential.server) => {
+                Span::from_secs(registered.profile.reuse_leeway_seconds)
+            }
+            _ => Span::ZERO,
+        }
+    }
+
+    /// This machine, now: as it was when the flow began, plus what the wall clock says has passed.
+    fn host_at(&self, now: UnixTime) -> Host {
+        let mut host = self.request.host.clone();
+        host.uptime = host.uptime.plus(now.since(self.begun_at));
+        host
+    }
+}
+
+fn has_refresh_token(credential: &StoredCredential) -> bool {
+    credential.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some())
+}
+
+/// Whether the access token works, as far as its lifetime tells.
+fn is_live(credential: &StoredCredential, now: UnixTime) -> bool {
+    matches!(token_state(credential, now), TokenState::Fresh { .. } | TokenState::Due { .. })
+}
+
+impl Machine for RefreshMachine {
+    type Output = Result<Refreshed, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Transition {
+        if self.begun_at == UnixTime::EPOCH {
+            self.begun_at = now;
+        }
+        let effect = Effect::LoadRecord(self.request.key.clone());
+        self.perform(Phase::Looking, effect)
+    }
+
+    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+        match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
+            (Phase::Looking, Outcome::Loaded(Ok(record))) => self.looked(record.as_ref(), now),
+            (Phase::Looking, Outcome::Loaded(Err(error))) => Next::Done(Err(Error::Store(error))),
+            (Phase::Locking(_), Outcome::Locked(Ok(()))) => {
+                let effect = Effect::LoadRecord(self.request.key.clone());
+                self.perform(Phase::Reloading, effect)
+            }
+            (Phase::Locking(credential), Outcome::Locked(Err(error))) => {
+                let error = match error {
+                    LockError::Unusable(error) => Error::Store(error),
+                    busy @ LockError::TimedOut { .. } => Error::Lock(busy),
+                };
+                Next::Done(self.settle(*credential, error, now).map(|done| *done))
+            }
+            (Phase::Reloading, Outcome::Loaded(Ok(record))) => self.reloaded(record.as_ref(), now),
+            (Phase::Reloading, Outcome::Loaded(Err(error))) => {
+                self.release(Err(Error::Store(error)))
+            }
+            (Phase::LoadingStage(attempt), Outcome::Loaded(stage)) => {
+                self.stage_loaded(attempt, stage, now)
+            }
+            (Phase::LoadingRescue(attempt, stage), Outcome::Loaded(rescued)) => {
+                self.rescue_loaded(attempt, stage, rescued, now)
+            }
+            (Phase::SettingStageAside(attempt), Outcome::Kept(result)) => match result {
+                Ok(_) => self.without_reply(attempt, None, now),
+                Err(error) => self.give_up(*attempt, Error::Store(error), now),
+            },
+            (Phase::Announcing(attempt, until), Outcome::Notified) => {
+                self.perform(Phase::InQuarantine(attempt), Effect::WaitUntil(until))
+            }
+            (Phase::InQuarantine(attempt), Outcome::Waited) => self.send_again(*attempt, now),
+            (Phase::Intending(attempt), Outcome::Store(result)) => {
+                self.intended(attempt, result, now)
+            }
+            (Phase::OpeningStage(attempt), Outcome::Store(result)) => {
+                self.stage_opened(attempt, result, now)
+            }
+            (Phase::Sending(attempt), Outcome::Http(answer)) => self.answered(attempt, answer, now),
+            (Phase::Staging(mut attempt, response), Outcome::Kept(result)) => {
+                // Not fatal: the record may still take the tokens.
+                attempt.staged_at = result.ok();
+                self.understand(attempt, &response, now)
+            }
+            (Phase::Committing(commit), Outcome::Store(result)) => self.committed(commit, result),
+            (Phase::LookingAfterFailedCommit(commit), Outcome::Loaded(record)) => {
+                self.commit_again(commit, record, now)
+            }
+            (Phase::Rescuing(commit), Outcome::Kept(result)) => self.rescued(*commit, result),
+            (Phase::Rereading(attempt), Outcome::Loaded(record)) => {
+                self.reread(attempt, record, now)
+            }
+            (Phase::Burying(attempt), Outcome::Store(_)) => {
+                // Whether or not the tombstone could be written: the login is over.
+                let interrupted = attempt.was_interrupted();
+                self.discard(attempt.pending.id, Err(Error::Ended { interrupted }))
+            }
+            (
+                Phase::Withdrawing(ending) | Phase::Arming(ending) | Phase::Discarding(ending),
+                // What cannot be withdrawn or discarded costs the next refresh a moment, nothing else.
+                Outcome::Store(_) | Outcome::Notified,
+            ) => self.release(ending),
+            (Phase::Releasing(ending), Outcome::Notified) => Next::Done(ending.map(|done| *done)),
+            _ => Next::Done(Err(Error::OutOfOrder)),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What is done about an attempt whose end nobody wrote down.
+
+use alloc::boxed::Box;
+
+use super::attempt::Attempt;
+use super::{Need, Phase, RefreshMachine, StageWas, Transition, is_live};
+use crate::credential::StagedReply;
+use crate::error::Error;
+use crate::flow::{Effect, Notice, StoreError};
+use crate::secret::Secret;
+use crate::time::{Span, UnixTime};
+
+/// A request is given up by its sender after this time, so that it cannot be running any more; and it is how
+/// long the server is given to forget about one whose sender died.
+pub(super) const LONGEST_QUARANTINE: Span = Span::from_secs(20);
+
+/// A flow sends this often at most.
+const SENDS: u32 = 2;
+
+/// The longest pause between attempts that nobody is waiting for.
+const LONGEST_BACKOFF: Span = Span::from_mins(5);
+
+/// How long after an attempt the same token is not sent again: until then the interrupted request may
+/// still reach the server, and would count as a second use of the token. Half the leeway where that is
+/// short, so that there is time left to use it.
+const fn quarantine(leeway: Span) -> Span {
+    let half = leeway.percent(50);
+    if half.as_millis() == 0 || half.as_millis() > LONGEST_QUARANTINE.as_millis() {
+        LONGEST_QUARANTINE
+    } else {
+        half
+    }
+}
+
+/// How long after the `attempt`th one to leave the server alone if nobody needs a token now: a server in
+/// trouble must not be asked by every command.
+fn backoff(leeway: Span, attempt: u32) -> Span {
+    let doublings = attempt.saturating_sub(1).min(16);
+    let millis = quarantine(leeway).as_millis() << doublings;
+    Span::from_millis(millis).min(LONGEST_BACKOFF)
+}
+
+impl RefreshMachine {
+    /// First of all: is the reply there?
+    pub(super) fn recover(&mut self, attempt: Attempt) -> Transition {
+        let effect =
+            Effect::LoadStage { key: self.request.key.clone(), id: attempt.pending.id.clone() };
+        self.perform(Phase::LoadingStage(Box::new(attempt)), effect)
+    }
+
+    pub(super) fn stage_loaded(
+        &mut self,
+        attempt: Box<Attempt>,
+        stage: Result<Option<Secret>, StoreError>,
+        now: UnixTime,
+    ) -> Transition {
+        let stage = match stage {
+            Ok(stage) => stage,
+            // What cannot be read may be the reply.
+            Err(error) => return self.give_up(*attempt, Error::Store(error), now),
+        };
+        let found = stage.map_or(StagedReply::Empty, |stage| {
+            StagedReply::parse(&attempt.pending.id, stage.expose())
+        });
+        let stage = match found {
+            StagedReply::Complete(reply) => return self.understand(attempt, &reply, now),
+            StagedReply::Empty => StageWas::Empty,
+            StagedReply::Damaged => StageWas::Damaged,
+        };
+        let effect =
+            Effect::LoadRescue { key: self.request.key.clone(), id: attempt.pending.id.clone() };
+        self.perform(Phase::LoadingRescue(attempt, stage), effect)
+    }
+
+    pub(super) fn rescue_loaded(
+        &mut self,
+        attempt: Box<Attempt>,
+        stage: StageWas,
+        rescued: Result<Option<Secret>, StoreError>,
+        now: UnixTime,
+    ) -> Transition {
+        let rescued = rescued.ok().flatten();
+        let rescued =
+            rescued.map(|rescued| StagedReply::parse(&attempt.pending.id, rescued.expose()));
+        if let Some(StagedReply::Complete(reply)) = rescued {
+            return self.understand(attempt, &reply, now);
+        }
+        match stage {
+            StageWas::Empty => self.without_reply(attempt, None, now),
+            StageWas::Damaged if self.repairable_until(&attempt, now).is_some() => {
+                let effect = Effect::SetAsideStage {
+                    key: self.request.key.clone(),
+                    id: attempt.pending.id.clone(),
+                };
+                self.perform(Phase::SettingStageAside(attempt), effect)
+            }
+            // The server did answer, so that the token is spent, and is not known to take it twice.
+            StageWas::Damaged => self.give_up(*attempt, Error::ReplyDamaged, now),
+        }
+    }
+
+    /// No usable reply is to be had: wait until the interrupted request cannot be running any more, then ask
+    /// again. `cause` is what became of the request, if this flow sent it.
+    pub(super) fn without_reply(
+        &mut self,
+        attempt: Box<Attempt>,
+        cause: Option<Error>,
+        now: UnixTime,
+    ) -> Transition {
+        if !self.may_send_again(&attempt, now) {
+            let error = Error::Interrupted {
+                cause: cause.map(Box::new),
+                repairable_until: self.repairable_until(&attempt, now),
+            };
+            return self.give_up(*attempt, error, now);
+        }
+        let left = self.quarantine_left(&attempt, now);
+        if left == Span::ZERO {
+            return self.send_again(*attempt, now);
+        }
+        let until = now.plus(left);
+        self.perform(Phase::Announcing(attempt, until), Effect::Notify(Notice::Recovering))
+    }
+
+    /// The new intent makes the old one durable too, which may have been visible without being so.
+    pub(super) fn send_again(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
+        self.attempt(attempt.credential, Some(attempt.pending), now)
+    }
+
+    /// Whether to send the same token again in this flow.
+    ///
+    /// While the server's leeway lasts, soon: it is what saves the login. After it (or if there is none),
+    /// the token is sent again only if there is nothing to lose. If the lost request never arrived, that
+    /// saves the login, too; if it did, the server ends a login that could not be refreshed any more.
+    fn may_send_again(&self, attempt: &Attempt, now: UnixTime) -> bool {
+        if self.sent >= SENDS {
+            return false;
+        }
+        let is_live = is_live(&attempt.credential, now);
+        let is_urgent = !is_live || matches!(self.request.need, Need::Now | Need::Other(_));
+        if is_urgent {
+            return true;
+        }
+        let leeway = self.leeway(&attempt.credential);
+        let is_asked_for = !matches!(self.request.need, Need::Live);
+        let pause =
+            if is_asked_for { Span::ZERO } else { backoff(leeway, attempt.pending.attempt) };
+        self.repairable_until(attempt, now).is_some() && self.age(attempt, now) >= pause
+    }
+
+    /// Until when the server is known to accept the token again, if it is.
+    fn repairable_until(&self, attempt: &Attempt, now: UnixTime) -> Option<UnixTime> {
+        let used = attempt.pending.since_first.plus(self.age(attempt, now));
+        let left = self.leeway(&attempt.credential).minus(used)?;
+        (left > Span::ZERO).then(|| now.plus(left))
+    }
+
+    fn quarantine_left(&self, attempt: &Attempt, now: UnixTime) -> Span {
+        let whole = quarantine(self.leeway(&attempt.credential));
+        whole.minus(self.age(attempt, now)).unwrap_or(Span::ZERO)
+    }
+
+    /// How long ago the attempt was. If no clock tells, it might have been just now.
+    fn age(&self, attempt: &Attempt, now: UnixTime) -> Span {
+        attempt.pending.age(&self.host_at(now), now).unwrap_or(Span::ZERO)
+    }
+
+    /// Leaves the attempt as it is. If the server's leeway still lasts, somebody shall come back in time.
+    pub(super) fn give_up(&mut self, attempt: Attempt, error: Error, now: UnixTime) -> Transition {
+        let is_repairable = self.repairable_until(&attempt, now).is_some();
+        let pause = backoff(self.leeway(&attempt.credential), attempt.pending.attempt);
+        let at = now.plus(pause.minus(self.age(&attempt, now)).unwrap_or(Span::ZERO));
+        let ending = self.settle(attempt.credential, error, now);
+        if is_repairable {
+            let effect = Effect::ArmRecovery { key: self.request.key.clone(), at };
+            return self.perform(Phase::Arming(ending), effect);
+        }
+        self.release(ending)
+    }
+}
