@@ -188,8 +188,9 @@ impl RefreshMachine {
             Err(error @ (Error::Refused(_) | Error::Unavailable { status: 429, .. })) => {
                 self.withdraw(*attempt, error, now)
             }
-            // Somebody on the way may say so although the server did do it.
-            Err(error) => self.without_reply(attempt, Some(error), now),
+            // Somebody on the way may say so although the server did do it. Who answers like this will not
+            // do better at once: the next refresh asks again.
+            Err(error) => self.interrupted(*attempt, Some(error), now),
         }
     }
 
