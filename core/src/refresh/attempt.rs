@@ -4,7 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Ending, How, Phase, RefreshMachine, Refreshed, Transition, is_live};
+use super::{
+    Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
+};
 use crate::client::{Registered, RequestStyle, authenticated_request};
 use crate::credential::{
     AttemptId, EndReason, Ended, Generation, Pending, StagedReply, StoredCredential, sha256_hex,
@@ -323,13 +325,18 @@ impl RefreshMachine {
         let found = record.ok().flatten().and_then(|record| {
             StoredCredential::parse_for(&self.request.key, record.expose()).ok()
         });
-        if let Some(found) = &found
-            && !same_token(found, &attempt.credential)
+        if let Some(found) = found
+            && !same_token(&found, &attempt.credential)
             && found.ended.is_none()
-            && is_live(found, now)
         {
-            let done = Refreshed { credential: found.clone(), how: How::Adopted };
-            return self.discard(attempt.pending.id, Ok(Box::new(done)));
+            if is_live(&found, now) {
+                let done = Refreshed { credential: found, how: How::Adopted };
+                return self.discard(attempt.pending.id, Ok(Box::new(done)));
+            }
+            // Theirs is to be refreshed in its turn.
+            if self.may_send() && has_refresh_token(&found) {
+                return self.attempt(found, None, now);
+            }
         }
         let reason =
             if attempt.was_interrupted() { EndReason::Interrupted } else { EndReason::Revoked };

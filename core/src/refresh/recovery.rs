@@ -144,13 +144,18 @@ impl RefreshMachine {
         self.attempt(attempt.credential, Some(attempt.pending), now)
     }
 
+    /// Whether this flow may send anything more.
+    pub(super) const fn may_send(&self) -> bool {
+        self.sent < SENDS
+    }
+
     /// Whether to send the same token again in this flow.
     ///
     /// While the server's leeway lasts, soon: it is what saves the login. After it (or if there is none),
     /// the token is sent again only if there is nothing to lose. If the lost request never arrived, that
     /// saves the login, too; if it did, the server ends a login that could not be refreshed any more.
     fn may_send_again(&self, attempt: &Attempt, now: UnixTime) -> bool {
-        if self.sent >= SENDS {
+        if !self.may_send() {
             return false;
         }
         let is_live = is_live(&attempt.credential, now);

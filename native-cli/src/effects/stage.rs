@@ -124,3 +124,62 @@ fn remove(store: &Store, path: &Path) -> Result<(), StoreError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::store::tests::{scratch_dir, store_in};
+    use super::*;
+
+    fn id(digit: char) -> AttemptId {
+        AttemptId::parse(&digit.to_string().repeat(32)).unwrap()
+    }
+
+    #[test]
+    fn a_reply_is_kept_in_reserved_room_until_it_is_discarded() {
+        let dir = scratch_dir();
+        let (store, record) = (store_in(dir.path()), dir.path().join("auth.conf"));
+        let mut stage = Stage::open(&store, &record).unwrap();
+        let path = dir.path().join(".auth.conf.stage");
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+        assert!(metadata.len() >= u64::from(STAGE_BYTES));
+        let nothing = Stage::load(&store, &record).unwrap().unwrap();
+        assert!(nothing.expose().bytes().all(|byte| byte == 0));
+        let place = stage.write(&store, &Secret::new("the reply")).unwrap();
+        assert!(place.ends_with(".auth.conf.stage"), "{place}");
+        let kept = Stage::load(&store, &record).unwrap().unwrap();
+        assert_eq!(kept.expose().trim_end_matches('\0'), "the reply");
+        Stage::discard(&store, &record, &id('a')).unwrap();
+        assert!(!path.exists());
+        assert!(Stage::load(&store, &record).unwrap().is_none());
+        Stage::discard(&store, &record, &id('a')).unwrap();
+    }
+
+    /// What an earlier attempt left is gone, not mixed with the new reply.
+    #[test]
+    fn a_new_stage_replaces_the_old_one() {
+        let dir = scratch_dir();
+        let (store, record) = (store_in(dir.path()), dir.path().join("auth.conf"));
+        Stage::open(&store, &record).unwrap().write(&store, &Secret::new("long and old")).unwrap();
+        let mut stage = Stage::open(&store, &record).unwrap();
+        stage.write(&store, &Secret::new("new")).unwrap();
+        let kept = Stage::load(&store, &record).unwrap().unwrap();
+        assert_eq!(kept.expose().trim_end_matches('\0'), "new");
+        let place = Stage::set_aside(&store, &record).unwrap();
+        assert!(place.contains(".auth.conf.stage.damaged-"), "{place}");
+        assert!(Stage::load(&store, &record).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_stage_that_cannot_be_made_leaves_nothing() {
+        let dir = scratch_dir();
+        let (store, record) = (store_in(dir.path()), dir.path().join("auth.conf"));
+        fs::create_dir(dir.path().join(".auth.conf.stage")).unwrap();
+        assert!(Stage::open(&store, &record).is_err());
+        let names = fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(names, 1);
+    }
+}
