@@ -69,10 +69,9 @@ impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
         };
         let server = refreshed.credential.server.clone();
         let token = tokens.access_token.clone();
-        let mut asking = WithToken::new(self.request.clone(), token, server);
+        let mut asking = Box::new(WithToken::new(self.request.clone(), token, server));
         let next = asking.start(now);
-        self.phase =
-            Phase::Asking { refreshed: Box::new(refreshed), asking: Box::new(asking), again };
+        self.phase = Phase::Asking { refreshed: Box::new(refreshed), asking, again };
         next.and_then(|answer| self.answered(answer, now))
     }
 
