@@ -121,7 +121,7 @@ pub enum Effect {
     /// Move a record that cannot be read out of the way, keeping every byte of it.
     /// Answer: [`Outcome::SetAside`].
     SetAsideRecord(ConnectionKey),
-    /// Durably remove the record. The flow holds the lock. Answer: [`Outcome::Store`].
+    /// Durably remove the record, and whatever was kept beside it for it. The flow holds the lock. Answer: [`Outcome::Store`].
     RemoveRecord(ConnectionKey),
     /// Make the place ready where the reply to one refresh attempt will be kept: a new private file beside
     /// the record with [`STAGE_BYTES`] reserved, it and its name durable, kept open. A connection has one

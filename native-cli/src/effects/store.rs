@@ -141,7 +141,8 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a file, and returns once that is durable. A file that is not there is removed.
+    /// Removes a record and whatever lies beside it that belongs to it: a stage, or a half-written successor,
+    /// that a process left which died. Returns once that is durable. A file that is not there is removed.
     ///
     /// # Errors
     /// Any [`StoreError`]; the file is still there then.
@@ -162,6 +163,12 @@ impl Store {
     }
 
     fn remove_one(&self, path: &Path) -> Result<(), StoreError> {
+        for kind in ["stage", "tmp"] {
+            match fs::remove_file(beside(path, kind)) {
+                Err(error) if !is_absent(&error) => return Err(self.failed(path, &error)),
+                _ => {}
+            }
+        }
         match fs::remove_file(path) {
             Ok(()) => self.sync_parent(path),
             Err(error) if is_absent(&error) => Ok(()),
