@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::recovery::REQUEST_TIMEOUT;
 use super::{
     Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
 };
@@ -400,7 +401,6 @@ fn request(credential: &StoredCredential, registered: Option<&Registered>) -> Op
         [("grant_type", Secret::new("refresh_token")), ("refresh_token", token)].into();
     let mut request = authenticated_request(&server.token_endpoint, &client, style, &parameters);
     request.single_use = true;
-    // By then it is given up, so that whoever waited as long knows that it is not running any more.
-    request.timeout = super::recovery::LONGEST_QUARANTINE;
+    request.timeout = REQUEST_TIMEOUT;
     Some(Effect::SendHttp(request))
 }
