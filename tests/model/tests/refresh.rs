@@ -2,6 +2,8 @@
 //!
 //! Run with optimisation, as `tests/run` does: `cargo test --profile model -p twg-model`.
 
+#![expect(clippy::print_stdout, reason = "how many states there were, for whoever wants to know")]
+
 use twg_model::{Mutation, check, counterexample, scenarios};
 
 /// I1 to I7, for two and three processes. Nothing is violated, and what must happen somewhere does.
