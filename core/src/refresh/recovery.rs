@@ -197,7 +197,9 @@ impl RefreshMachine {
     pub(super) fn give_up(&mut self, attempt: Attempt, error: Error, now: UnixTime) -> Transition {
         let is_repairable = self.repairable_until(&attempt, now).is_some();
         let pause = backoff(self.leeway(&attempt.credential), attempt.pending.attempt);
-        let at = now.plus(pause.minus(self.age(&attempt, now)).unwrap_or(Span::ZERO));
+        // Never at once: what failed now would fail again.
+        let left = pause.minus(self.age(&attempt, now)).filter(|left| *left > Span::ZERO);
+        let at = now.plus(left.unwrap_or(quarantine(self.leeway(&attempt.credential))));
         let ending = self.settle(attempt.credential, error, now);
         if is_repairable {
             let effect = Effect::ArmRecovery { key: self.request.key.clone(), at };
