@@ -26,6 +26,12 @@ use crate::token_endpoint::TokenResponse;
 /// would report a success that it did not have.
 const COMMIT_TRIES: u32 = 4;
 
+/// How old an intent may be when its request is sent. Whoever finds it counts from its time on.
+const PROMPT: Span = Span::from_secs(5);
+
+/// An intent that got too old is written anew, this often at most: a disk may be that slow.
+const INTENTS: u32 = 4;
+
 /// An attempt that was begun, here or by a process that died.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
@@ -130,6 +136,9 @@ impl RefreshMachine {
         if let Err(error) = result {
             return self.withdraw(*attempt, Error::Store(error), now);
         }
+        if self.age(&attempt, now) > PROMPT && self.ids < INTENTS {
+            return self.intend_anew(*attempt, now);
+        }
         let registered = self.request.registered.as_ref().ok();
         match request(&attempt.credential, registered) {
             Some(effect) => {
@@ -137,6 +146,18 @@ impl RefreshMachine {
                 self.perform(Phase::Sending(attempt), effect)
             }
             None => self.withdraw(*attempt, Error::OutOfOrder, now),
+        }
+    }
+
+    /// The machine slept, or the disk was slow. The quarantine of whoever comes after this process would be
+    /// over too early, and the server's leeway may be over by now.
+    fn intend_anew(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
+        match attempt.before {
+            None => self.attempt(attempt.credential, None, now),
+            Some(before) => {
+                let before = Attempt::found(attempt.credential, before);
+                self.without_reply(Box::new(before), None, now)
+            }
         }
     }
 

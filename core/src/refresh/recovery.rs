@@ -189,7 +189,7 @@ impl RefreshMachine {
     }
 
     /// How long ago the attempt was. If no clock tells, it might have been just now.
-    fn age(&self, attempt: &Attempt, now: UnixTime) -> Span {
+    pub(super) fn age(&self, attempt: &Attempt, now: UnixTime) -> Span {
         attempt.pending.age(&self.host_at(now), now).unwrap_or(Span::ZERO)
     }
 
