@@ -33,7 +33,8 @@ const TIMEOUT: Span = Span::from_secs(120);
 const MOST_REDIRECTS: u32 = 5;
 
 /// Paths of the API host itself, beside those of a site's products.
-const PATHS_OF_THE_HOST: [&str; 4] = ["/ex/", "/me", "/oauth/token/accessible-resources", "/graphql"];
+const PATHS_OF_THE_HOST: [&str; 4] =
+    ["/ex/", "/me", "/oauth/token/accessible-resources", "/graphql"];
 
 /// An Atlassian product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,8 +186,12 @@ impl ResourceRequest for ApiRequest {
         Err(Error::Configuration(format!("'{host}' is not one of the provider's hosts")))
     }
 
-    fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<HttpResponse, Error> {
-        let response = answer.map_err(|error| Error::Transport { endpoint: Endpoint::Api, error })?;
+    fn answer(
+        &mut self,
+        answer: Result<HttpResponse, TransportError>,
+    ) -> Result<HttpResponse, Error> {
+        let response =
+            answer.map_err(|error| Error::Transport { endpoint: Endpoint::Api, error })?;
         if response.status == 401 && refusal(&response) == Error::TokenRejected {
             return Err(Error::TokenRejected);
         }

@@ -26,8 +26,9 @@ use crate::token_endpoint::TokenResponse;
 /// would report a success that it did not have.
 const COMMIT_TRIES: u32 = 4;
 
-/// How old an intent may be when its request is sent. Whoever finds it counts from its time on.
-const PROMPT: Span = Span::from_secs(5);
+/// How old an intent may be when its request is sent. Whoever finds it counts from its time on, and the request
+/// itself may take [`REQUEST_TIMEOUT`].
+const PROMPT: Span = Span::from_secs(2);
 
 /// An intent that got too old is written anew, this often at most: a disk may be that slow.
 const INTENTS: u32 = 4;

@@ -144,9 +144,8 @@ async fn site(
         None if now.is_empty() => sites::find(&now, "").cloned(),
         None => {
             let list: Vec<_> = sites::distinct(&now).iter().map(|site| site.url.as_str()).collect();
-            Err(Failure::usage("The login reaches several sites, and none is chosen").or_hint(
-                format!("Run `twg sites use SITE`, or add --site: {}.", list.join(", ")),
-            ))
+            Err(Failure::usage("The login reaches several sites, and none is chosen")
+                .or_hint(format!("Run `twg sites use SITE`, or add --site: {}.", list.join(", "))))
         }
     }
 }
@@ -224,7 +223,9 @@ fn failure(key: &ConnectionKey, answer: &ApiAnswer) -> Option<Failure> {
         401 => {
             let rejected = Error::NotPermitted;
             Failure::new(Exit::Failed, rejected.code(), told(": the login lacks a scope for this"))
-                .or_hint(format!("Run `{login} --force --scopes ...` with the scope that it needs."))
+                .or_hint(format!(
+                    "Run `{login} --force --scopes ...` with the scope that it needs."
+                ))
         }
         403 => Failure::new(Exit::Failed, "NOT_PERMITTED", told(": this account or login may not"))
             .or_hint("`twg auth status` shows the scopes and sites of the login."),

@@ -18,6 +18,8 @@
 //! - A file that was synced stays, and a rename is atomic; whatever was not synced is kept or lost.
 //! - A request reaches the server within the quarantine after it was sent, or never. This is what the
 //!   quarantine means; no client can do without such a bound.
+//! - A request that the flow handed to its shell is sent at once or never. A machine that falls asleep in that
+//!   moment, and whose process is killed right after it woke up and sent, is not covered.
 //! - Time passes in coarse steps, the same for all.
 
 pub mod disk;

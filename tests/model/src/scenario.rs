@@ -19,6 +19,8 @@ pub struct Budget {
     pub sleeps: u8,
     /// Waits for the lock that end before it is free.
     pub lock_timeouts: u8,
+    /// Times that the machine sleeps for a while, at any moment.
+    pub stalls: u8,
 }
 
 /// One thing to check.
@@ -48,7 +50,7 @@ const LEEWAY: Rules = Rules { leeway: 60, newest_only: false };
 const NEWEST: Rules = Rules { leeway: 60, newest_only: true };
 
 const CALM: Budget =
-    Budget { kills: 0, power: 0, network: 0, store: 0, sleeps: 0, lock_timeouts: 0 };
+    Budget { kills: 0, power: 0, network: 0, store: 0, sleeps: 0, lock_timeouts: 0, stalls: 0 };
 
 const REFRESHED: &str = "somewhere a login is refreshed";
 const ADOPTED: &str = "somewhere another process's refresh is adopted";
@@ -163,6 +165,26 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
             must_happen: &[REFRESHED, STAGED, RESENT],
         },
         Scenario {
+            name: "2 processes, leeway, newest child only: the machine sleeps at any moment",
+            commands: &[&[Due, Live], &[Live]],
+            rules: NEWEST,
+            live: true,
+            budget: Budget { kills: 1, stalls: 1, ..CALM },
+            trouble: &[],
+            end: 100,
+            must_happen: &[REFRESHED, STAGED, RESENT],
+        },
+        Scenario {
+            name: "2 processes, strict server: the machine sleeps at any moment",
+            commands: &[&[Due, Now], &[Live]],
+            rules: STRICT,
+            live: false,
+            budget: Budget { kills: 1, stalls: 1, ..CALM },
+            trouble: &[],
+            end: 100,
+            must_happen: &[REFRESHED, STAGED, RESENT, BURIED],
+        },
+        Scenario {
             name: "3 processes, leeway, newest child only: kill and network",
             commands: &[&[Live], &[Due], &[Now]],
             rules: NEWEST,
@@ -184,8 +206,7 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
         },
     ];
     if thorough {
-        let every =
-            Budget { kills: 2, power: 1, network: 2, store: 0, sleeps: 0, lock_timeouts: 0 };
+        let every = Budget { kills: 2, power: 1, network: 2, ..CALM };
         for (name, rules) in [
             ("thorough: 2 processes, strict server", STRICT),
             ("thorough: 2 processes, leeway, all children", LEEWAY),

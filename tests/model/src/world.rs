@@ -30,6 +30,9 @@ const TICK: u32 = 10;
 /// How long the machine sleeps: longer than the leeway.
 const SLEEP: u32 = 70;
 
+/// How long it sleeps at any moment: longer than the quarantine.
+const STALL: u32 = 30;
+
 /// A scenario, perhaps with something taken away.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -103,6 +106,8 @@ pub enum Action {
     Tick,
     /// The machine sleeps for long.
     Sleep,
+    /// The machine sleeps for a while, whatever anybody was doing.
+    Stall,
     /// Power fails: what becomes of record and stage.
     PowerFails(Survives, Survives),
     /// Something is wrong with the disk from now on.
@@ -227,6 +232,10 @@ impl Model for World {
                 state.facts.slept = true;
                 state.clock += SLEEP;
             }
+            Action::Stall => {
+                state.budget.stalls -= 1;
+                state.clock += STALL;
+            }
             Action::PowerFails(record, stage) => {
                 state.budget.power -= 1;
                 for p in 0..state.processes.len() {
@@ -317,15 +326,22 @@ impl World {
         let may_pass = |seconds: u32| {
             let late =
                 |f: &Flight| f.reply.is_none() && state.clock + seconds >= f.sent_at + QUARANTINE;
-            (somebody_waits || nobody_runs && state.may_begin(&self.scenario))
-                && !state.flights.iter().any(late)
-                && state.clock + seconds <= self.scenario.end
+            !state.flights.iter().any(late) && state.clock + seconds <= self.scenario.end
         };
-        if may_pass(TICK) {
+        let nothing_else = somebody_waits || nobody_runs && state.may_begin(&self.scenario);
+        if nothing_else && may_pass(TICK) {
             actions.push(Action::Tick);
         }
-        if state.budget.sleeps > 0 && may_pass(SLEEP) {
+        if state.budget.sleeps > 0 && nothing_else && may_pass(SLEEP) {
             actions.push(Action::Sleep);
+        }
+        let about_to_send = state.processes.iter().enumerate().any(|(p, process)| {
+            let running = process.running.as_ref();
+            running.is_some_and(|running| matches!(running.effect, Effect::SendHttp(_)))
+                && !state.flights.iter().any(|flight| flight.sender == Some(p))
+        });
+        if state.budget.stalls > 0 && !nobody_runs && !about_to_send && may_pass(STALL) {
+            actions.push(Action::Stall);
         }
         if state.budget.power > 0 {
             for record in survivals(&state.disk.record, false) {
