@@ -75,6 +75,8 @@ fn the_order_of_things() {
         assert_eq!(commit.expected, Some(Generation::from(7)));
         assert_eq!(commit.record.generation, Generation::from(8));
         assert!(commit.record.pending.is_none());
+        // A17: no lifetime is overestimated by the time that the answer took.
+        assert_eq!(commit.record.tokens.as_ref().unwrap().issued_at, T0);
         assert_eq!(commit.record.unknown["from_the_future"]["kept"], true);
         assert_eq!(play.discard_stage(), pending.id);
         play.release();

@@ -99,7 +99,7 @@ fn quarantine() {
         assert_eq!(play.wait_silently(), secs(wait), "leeway {leeway}, after {after}");
         sends_again(play);
     }
-    for (leeway, after) in [(600, 20), (600, 580), (60, 40), (30, 20)] {
+    for (leeway, after) in [(600, 20), (600, 579), (60, 39), (30, 19)] {
         sends_again(searching(leeway, DUE, &due_record(), secs(after)));
     }
 }
@@ -108,7 +108,7 @@ fn quarantine() {
 /// Nobody is sent for either.
 #[test]
 fn too_late() {
-    for (leeway, after) in [(0, 60), (600, 581), (60, 41), (30, 21)] {
+    for (leeway, after) in [(0, 60), (600, 580), (60, 40), (30, 20)] {
         let record = record_of(&profile(), T0).to_json().expose().to_owned();
         let intent = {
             // Upkeep ahead of time, so that the token outlives every leeway.
