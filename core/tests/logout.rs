@@ -6,7 +6,7 @@ mod support;
 
 use support::*;
 use twg_core::client::{Client, Registered};
-use twg_core::credential::{EndReason, Generation};
+use twg_core::credential::{EndReason, Generation, StagedReply};
 use twg_core::error::Error;
 use twg_core::flow::{Effect, LockError, Notice, Outcome, StoreErrorKind};
 use twg_core::http::HttpRequest;
@@ -299,4 +299,42 @@ fn a_copied_record() {
         play.release();
         assert!(matches!(play.done().unwrap(), LoggedOut::SetAside { .. }));
     }
+}
+
+/// A66: what an interrupted refresh brought is what lives at the server: it is revoked in place of what the
+/// record knows, and forgotten with it.
+#[test]
+fn an_interrupted_refresh() {
+    let pending = interrupted(&due_record());
+    let id = parsed(&pending).pending.unwrap().id;
+    let reply = StagedReply::write(&id, &new_tokens(""));
+    let cases = [
+        (Some(reply.expose()), "CANARY-new-refresh", "CANARY-new-access"),
+        // The old ones, if there is no reply, or none that can be read.
+        (Some("\0\0\0"), "CANARY-old-refresh", "CANARY-old-access"),
+        (Some("torn"), "CANARY-old-refresh", "CANARY-old-access"),
+        (None, "CANARY-old-refresh", "CANARY-old-access"),
+    ];
+    for (stage, refresh, access) in cases {
+        let mut play = loaded(None, Some(&pending));
+        assert_eq!(play.load_stage(stage), id);
+        assert_eq!(revoked(&play.http(json(200, ""))).0, refresh);
+        assert_eq!(revoked(&play.http(json(200, ""))).0, access);
+        assert_eq!(play.discard_stage(), id);
+        play.remove();
+        play.release();
+        play.done().unwrap();
+    }
+    // A stage that cannot be read keeps nobody signed in.
+    let mut play = loaded(None, Some(&pending));
+    play.store_fails(StoreErrorKind::CannotRead);
+    for _ in 0..2 {
+        play.http(html(503));
+    }
+    play.discard_stage();
+    let tombstone = play.replace();
+    assert!(tombstone.record.pending.is_none());
+    assert_shows_no_secret(&tombstone.text);
+    play.release();
+    play.done().unwrap();
 }
