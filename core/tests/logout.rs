@@ -308,16 +308,22 @@ fn an_interrupted_refresh() {
     let pending = interrupted(&due_record());
     let id = parsed(&pending).pending.unwrap().id;
     let reply = StagedReply::write(&id, &new_tokens(""));
+    let reply = Some(reply.expose());
     let cases = [
-        (Some(reply.expose()), "CANARY-new-refresh", "CANARY-new-access"),
+        (reply, None, "CANARY-new-refresh", "CANARY-new-access"),
+        // One that was rescued is as good.
+        (Some("\0\0\0"), Some(reply), "CANARY-new-refresh", "CANARY-new-access"),
+        (Some("torn"), Some(reply), "CANARY-new-refresh", "CANARY-new-access"),
         // The old ones, if there is no reply, or none that can be read.
-        (Some("\0\0\0"), "CANARY-old-refresh", "CANARY-old-access"),
-        (Some("torn"), "CANARY-old-refresh", "CANARY-old-access"),
-        (None, "CANARY-old-refresh", "CANARY-old-access"),
+        (Some("torn"), Some(Some("torn")), "CANARY-old-refresh", "CANARY-old-access"),
+        (None, Some(None), "CANARY-old-refresh", "CANARY-old-access"),
     ];
-    for (stage, refresh, access) in cases {
+    for (stage, rescued, refresh, access) in cases {
         let mut play = loaded(None, Some(&pending));
         assert_eq!(play.load_stage(stage), id);
+        if let Some(rescued) = rescued {
+            play.load_rescue(rescued);
+        }
         assert_eq!(revoked(&play.http(json(200, ""))).0, refresh);
         assert_eq!(revoked(&play.http(json(200, ""))).0, access);
         assert_eq!(play.discard_stage(), id);
@@ -328,6 +334,7 @@ fn an_interrupted_refresh() {
     // A stage that cannot be read keeps nobody signed in.
     let mut play = loaded(None, Some(&pending));
     play.store_fails(StoreErrorKind::CannotRead);
+    play.load_rescue(None);
     for _ in 0..2 {
         play.http(html(503));
     }
