@@ -116,6 +116,9 @@ pub fn api_url(
     if relative.starts_with('/') {
         return Err(refused("it begins with two slashes".into()));
     }
+    if relative.split('?').next().is_some_and(|path| path.contains("://")) {
+        return Err(refused("it is neither a path nor an https address".into()));
+    }
     let base = match (needs_site(path), cloud_id) {
         (false, _) => format!("{origin}/"),
         (true, Some(id)) if is_cloud_id(id) => format!("{origin}/ex/{}/{id}/", product.as_str()),
