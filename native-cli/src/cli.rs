@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Send any request to the provider's API, and print what it answers
     Api(Api),
     /// Show how things are, and prove that they work
-    Doctor(Connection),
+    Doctor(Doctor),
     /// Credentials for programs
     #[command(subcommand)]
     Auth(Auth),
@@ -120,6 +120,19 @@ pub(crate) struct Login {
     /// Only show which way of signing in would be chosen, and why
     #[arg(long)]
     pub(crate) explain: bool,
+}
+
+/// `twg doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// For the second process of the doctor itself: `try` or `hold` the lock
+    #[arg(long, hide = true, requires = "probe_file")]
+    pub(crate) probe_lock: Option<String>,
+    /// Which lock
+    #[arg(long, hide = true, requires = "probe_lock")]
+    pub(crate) probe_file: Option<std::path::PathBuf>,
 }
 
 /// `twg logout`

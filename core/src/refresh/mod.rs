@@ -34,6 +34,7 @@ use crate::secret::Secret;
 use crate::time::{Span, UnixTime};
 
 use attempt::{Attempt, Commit};
+pub use recovery::repairable_until;
 
 /// Whoever has a token that still works does not wait longer than this for somebody else's refresh.
 const PATIENCE_WITH_LIVE_TOKEN: Span = Span::from_secs(5);

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::attempt::Attempt;
 use super::{Need, Phase, RefreshMachine, StageWas, Transition, is_live};
-use crate::credential::StagedReply;
+use crate::credential::{Host, Pending, StagedReply};
 use crate::error::Error;
 use crate::flow::{Effect, Notice, StoreError};
 use crate::secret::Secret;
@@ -43,6 +43,21 @@ fn backoff(leeway: Span, attempt: u32) -> Span {
     let doublings = attempt.saturating_sub(1).min(16);
     let millis = quarantine(leeway).as_millis() << doublings;
     Span::from_millis(millis).min(LONGEST_BACKOFF)
+}
+
+/// Until when an interrupted refresh can be repaired for certain: a request with its token that is sent before
+/// then reaches the server within its leeway. `None` if there is no such time, or if it is over.
+#[must_use]
+pub fn repairable_until(
+    pending: &Pending,
+    leeway: Span,
+    host: &Host,
+    now: UnixTime,
+) -> Option<UnixTime> {
+    // If no clock tells how long ago it was, it might have been just now.
+    let used = pending.since_first.plus(pending.age(host, now).unwrap_or(Span::ZERO));
+    let left = leeway.minus(quarantine(leeway))?.minus(used)?;
+    (left > Span::ZERO).then(|| now.plus(left))
 }
 
 impl RefreshMachine {
@@ -178,9 +193,7 @@ impl RefreshMachine {
     /// Until when a request with the token may be sent so that it reaches the server in its leeway, if it may.
     fn repairable_until(&self, attempt: &Attempt, now: UnixTime) -> Option<UnixTime> {
         let leeway = self.leeway(&attempt.credential);
-        let used = attempt.pending.since_first.plus(self.age(attempt, now));
-        let left = leeway.minus(quarantine(leeway))?.minus(used)?;
-        (left > Span::ZERO).then(|| now.plus(left))
+        repairable_until(&attempt.pending, leeway, &self.host_at(now), now)
     }
 
     fn quarantine_left(&self, attempt: &Attempt, now: UnixTime) -> Span {

@@ -3,18 +3,19 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use twg_core::credential::{ConnectionKey, EndReason, StoredCredential};
+use twg_core::credential::{ConnectionKey, EndReason, Pending, StoredCredential};
 use twg_core::provider::ProviderProfile;
-use twg_core::schedule::{Horizon, TokenState, session_horizon, token_state};
-use twg_core::time::UnixTime;
+use twg_core::refresh::repairable_until;
+use twg_core::schedule::{Horizon, TokenState, due_at, near_end, session_horizon, token_state};
+use twg_core::time::{Span, UnixTime};
 
-use crate::context::{Context, arguments};
-use crate::effects::clock;
+use crate::context::{Context, arguments, login_command};
+use crate::effects::{clock, host};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
 use crate::providers;
 
-/// Runs the command. Succeeds if the access token works now.
+/// Runs the command. Succeeds if the access token works now, or the next command that needs one refreshes it.
 pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
     let profile = providers::load(context, key.provider())?;
     let credential = context.credential(key)?;
@@ -28,7 +29,11 @@ pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode
             context.terminal.line(&hint);
         }
     }
-    Ok(if status.works() { ExitCode::SUCCESS } else { ExitCode::from(Exit::AuthRequired as u8) })
+    Ok(if status.is_signed_in() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Exit::AuthRequired as u8)
+    })
 }
 
 /// What is known of a login.
@@ -73,18 +78,11 @@ impl Status<'_> {
         }
         rows.push(("Method", format!("OAuth 2.1, {}", credential.login.grant)));
         rows.push(("Token", self.token_line()));
-        if let Some((end, why)) = self.login_end() {
-            let left = end.since(self.now);
-            rows.push((
-                "Login",
-                match why {
-                    Horizon::AccessToken => {
-                        format!("ends in {left} with its token, because there is no refresh token")
-                    }
-                    Horizon::Idle => format!("ends in {left} unless it is used"),
-                    Horizon::Absolute => format!("ends in {left}"),
-                },
-            ));
+        if let Some(interrupted) = self.interruption() {
+            rows.push(("Refresh", interrupted));
+        }
+        if let Some(end) = self.login_line() {
+            rows.push(("Login", end));
         }
         if let Some(tokens) = &credential.tokens {
             rows.push(("Scopes", twg_core::text::displayable(&tokens.scopes.join(" "))));
@@ -99,17 +97,77 @@ impl Status<'_> {
         rows
     }
 
+    fn pending(&self) -> Option<&Pending> {
+        self.credential?.pending.as_ref()
+    }
+
+    fn repairable_until(&self) -> Option<UnixTime> {
+        let credential = self.credential.filter(|c| self.profile.is_of(&c.server))?;
+        let leeway = Span::from_secs(self.profile.reuse_leeway_seconds);
+        repairable_until(credential.pending.as_ref()?, leeway, &host::now(), self.now)
+    }
+
+    /// A refresh whose end is not known, if there is one.
+    pub(crate) fn interruption(&self) -> Option<String> {
+        let pending = self.pending()?;
+        let age = pending.age(&host::now(), self.now);
+        let ago = age.map_or("at an unknown time".to_owned(), |age| format!("{age} ago"));
+        let count = match pending.attempt {
+            1 => String::new(),
+            n => format!(", {n} times"),
+        };
+        let remedy = match self.repairable_until() {
+            Some(end) => format!(
+                "the next refresh repairs it, for certain in the next {}",
+                end.since(self.now)
+            ),
+            None => "the server is not known to accept its refresh token again; it is tried when \
+                     the access token is over"
+                .to_owned(),
+        };
+        Some(format!("under way or interrupted {ago}{count}; {remedy}"))
+    }
+
+    /// When the login ends, with a warning if that is soon.
+    pub(crate) fn login_line(&self) -> Option<String> {
+        let (end, why) = self.login_end()?;
+        let left = end.since(self.now);
+        let mut line = match why {
+            Horizon::AccessToken => {
+                format!("ends in {left} with its token, because there is no refresh token")
+            }
+            Horizon::Idle => format!("ends in {left} unless it is used"),
+            Horizon::Absolute => format!("ends in {left}"),
+        };
+        if self.is_near_end() {
+            line.push_str(&format!("; run `{} --force` before that", login_command(self.key)));
+        }
+        Some(line)
+    }
+
+    pub(crate) fn is_near_end(&self) -> bool {
+        let near = |credential| near_end(credential, self.profile.login_lifetime, self.now);
+        self.credential.and_then(near).is_some()
+    }
+
     fn token_line(&self) -> String {
         match self.state() {
-            TokenState::Fresh { .. } => match self.expires_at() {
-                Some(end) => format!("works for {}", end.since(self.now)),
-                None => "works".to_owned(),
-            },
+            TokenState::Fresh { due_at } => {
+                let due = due_at.since(self.now);
+                match self.expires_at() {
+                    Some(end) => {
+                        format!("works for {}; a refresh is due in {due}", end.since(self.now))
+                    }
+                    None => "works".to_owned(),
+                }
+            }
             TokenState::Due { expires_at } => {
                 format!("works for {}; a refresh is due", expires_at.since(self.now))
             }
             TokenState::Expired { expired_at } => {
-                format!("expired {} ago", self.now.since(expired_at))
+                let ago = self.now.since(expired_at);
+                let next = if self.is_signed_in() { "; the next command refreshes it" } else { "" };
+                format!("expired {ago} ago{next}")
             }
             TokenState::None => match self.credential.and_then(|c| c.ended.as_ref()) {
                 Some(ended) => match ended.reason {
@@ -133,8 +191,17 @@ impl Status<'_> {
         }
     }
 
+    /// Whether there is a login: a token that works, or one that can be refreshed.
+    pub(crate) fn is_signed_in(&self) -> bool {
+        let can_refresh = |credential: &StoredCredential| {
+            let tokens = credential.tokens.as_ref().filter(|_| credential.ended.is_none());
+            tokens.is_some_and(|tokens| tokens.refresh_token.is_some())
+        };
+        self.works() || self.credential.is_some_and(can_refresh)
+    }
+
     pub(crate) fn hint(&self, context: &Context) -> Option<String> {
-        (!self.works())
+        (!self.is_signed_in())
             .then(|| format!("Run `{} login{}` to sign in.", context.program, arguments(self.key)))
     }
 
@@ -151,10 +218,23 @@ impl Status<'_> {
             "schemaVersion": 1,
             "provider": self.key.provider(),
             "connection": self.key.connection(),
-            "signedIn": self.works(),
+            "signedIn": self.is_signed_in(),
             "tokenState": state,
             "accessTokenExpiresAt": self.expires_at().map(rfc3339),
+            "refreshDueAt": credential
+                .and_then(|c| c.tokens.as_ref().filter(|_| c.ended.is_none()))
+                .map(|tokens| rfc3339(due_at(tokens))),
+            "pendingRefresh": self.pending().map(|pending| json!({
+                "since": rfc3339(pending.at),
+                "attempt": pending.attempt,
+                "repairableUntil": self.repairable_until().map(rfc3339),
+            })),
+            "ended": credential.and_then(|c| c.ended.as_ref()).map(|ended| json!({
+                "at": rfc3339(ended.at),
+                "reason": ended.reason,
+            })),
             "loginEndsAt": self.login_end().map(|(end, _)| rfc3339(end)),
+            "loginEndsSoon": self.is_near_end(),
             "hasRefreshToken": credential
                 .and_then(|c| c.tokens.as_ref())
                 .is_some_and(|tokens| tokens.refresh_token.is_some()),

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Whoami(connection) => block_on(whoami::run(context, &connection.key()?))?,
         Command::Sites(arguments) => block_on(sites::run(context, arguments))?,
         Command::Api(arguments) => block_on(api::run(context, &arguments))?,
-        Command::Doctor(connection) => block_on(doctor::run(context, &connection.key()?))?,
+        Command::Doctor(arguments) => block_on(doctor::run(context, &arguments))?,
         Command::Auth(Auth::Status(connection)) => auth_status::run(context, &connection.key()?),
         Command::Auth(Auth::Token(connection)) => {
             block_on(auth_token::run(context, &connection.key()?))?

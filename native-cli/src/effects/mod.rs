@@ -15,6 +15,7 @@ mod local_server;
 pub(crate) mod lock;
 pub(crate) mod loopback;
 mod platform;
+pub(crate) mod privacy;
 pub(crate) mod recovery;
 pub(crate) mod stage;
 pub(crate) mod store;

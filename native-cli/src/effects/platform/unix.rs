@@ -179,6 +179,39 @@ pub(crate) fn uptime() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
+/// In which way others can get at this.
+pub(crate) fn exposure(metadata: &Metadata) -> Option<String> {
+    if let Err(Unfit::Foreign(uid)) = check_owner(metadata) {
+        return Some(format!("belongs to another user (number {uid})"));
+    }
+    let mode = metadata.mode() & 0o7777;
+    (!metadata.is_symlink() && mode & 0o077 != 0).then(|| format!("has mode {mode:04o}"))
+}
+
+/// What kind of network file system this directory lies on, by the magic numbers of statfs(2).
+pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let kind = rustix::fs::statfs(dir).ok()?.f_type & 0xFFFF_FFFF;
+        let kind = u32::try_from(kind).ok()?;
+        [
+            (0x6969, "NFS"),
+            (0xFF53_4D42_u32, "CIFS"),
+            (0xFE53_4D42, "SMB"),
+            (0x0102_1997, "9p"),
+            (0x5346_414F, "AFS"),
+        ]
+        .into_iter()
+        .find(|(magic, _)| *magic == kind)
+        .map(|(_, name)| name)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = dir;
+        None
+    }
+}
+
 /// What this machine is called and no other, if it has such a name.
 pub(crate) fn machine_id() -> Option<String> {
     // machine-id(5); the second place is that of D-Bus, which had it first.

@@ -144,3 +144,13 @@ pub(crate) fn machine_id() -> Option<String> {
 pub(crate) fn boot_id() -> Option<String> {
     None
 }
+
+/// The access list of `%APPDATA%` decides, and is not looked at.
+pub(crate) fn exposure(_: &Metadata) -> Option<String> {
+    None
+}
+
+/// Not looked at.
+pub(crate) fn network_file_system(_: &Path) -> Option<&'static str> {
+    None
+}

@@ -1,0 +1,235 @@
+//! `twg doctor`: how things are, and proofs that they work. It refreshes a token that is due, as every command
+//! does, and changes nothing else that is kept.
+
+mod network;
+mod store;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use twg_core::credential::{ConnectionKey, StoredCredential};
+use twg_core::provider::{Grant, ProviderProfile};
+use twg_core::refresh::{How, Need};
+
+use super::auth_status::Status;
+use crate::cli::Doctor;
+use crate::clients;
+use crate::context::{Context, env};
+use crate::effects::{clock, host};
+use crate::failure::{Exit, Failure};
+use crate::output::{print_json, print_lines};
+use crate::{providers, refresh};
+
+/// One thing that was looked at.
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    /// What was found, for people.
+    found: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    /// Worth knowing; nothing is broken.
+    Note,
+    Bad,
+}
+
+impl Check {
+    fn of(name: &'static str, result: Result<String, String>) -> Self {
+        match result {
+            Ok(found) => Self { name, verdict: Verdict::Good, found },
+            Err(found) => Self { name, verdict: Verdict::Bad, found },
+        }
+    }
+
+    fn line(&self) -> String {
+        let mark = match self.verdict {
+            Verdict::Good => '✔',
+            Verdict::Note => ' ',
+            Verdict::Bad => '✘',
+        };
+        format!("{mark} {:<12} {}", self.name, self.found)
+    }
+
+    fn note(name: &'static str, found: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Note, found: found.into() }
+    }
+}
+
+/// Runs the command. Succeeds if nothing is broken; not being signed in counts as broken.
+pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<ExitCode, Failure> {
+    if let (Some(what), Some(file)) = (&arguments.probe_lock, &arguments.probe_file) {
+        return store::run_probe(context, file, what).await;
+    }
+    let key = &arguments.connection.key()?;
+    let profile = providers::load(context, key.provider())?;
+    let stored = context.credential(key);
+    // A refresh that was interrupted is told as it was found, before this repairs it.
+    let found =
+        refresh_check(context, key, &profile, stored.as_ref().ok().and_then(Option::as_ref));
+    let (credential, login) = login_check(context, key, stored).await?;
+    let status =
+        Status { key, profile: &profile, credential: credential.as_ref(), now: clock::now() };
+    let mut checks = vec![Check::note("version", version()), login];
+    checks.extend(found);
+    checks.extend(horizon_check(&status));
+    checks.push(client_check(context, &profile));
+    checks.push(store::prove_replace(context, key));
+    checks.push(store::prove_lock(context, key).await);
+    checks.push(store::privacy_check(context));
+    checks.push(boot_check());
+    if profile.grants.contains(&Grant::AuthorizationCode) {
+        checks.push(network::port_check(&profile));
+    }
+    checks.push(network::network_settings());
+    checks.push(network::prove_server(&profile).await);
+    if let Some(credential) = &credential {
+        checks.extend(network::prove_token(&profile, credential).await);
+    }
+    checks.push(duplicates_on_path());
+
+    let healthy = checks.iter().all(|check| check.verdict != Verdict::Bad);
+    if context.json {
+        let checks: Vec<Value> = checks.iter().map(to_json).collect();
+        print_json(&json!({
+            "schemaVersion": 1,
+            "ok": healthy,
+            "status": status.to_json(),
+            "checks": checks,
+        }));
+    } else {
+        let mut lines = status.lines(context);
+        lines.push(String::new());
+        lines.extend(checks.iter().map(Check::line));
+        print_lines(&lines);
+        if let Some(hint) = status.hint(context) {
+            context.terminal.line(&hint);
+        }
+    }
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+}
+
+fn to_json(check: &Check) -> Value {
+    let verdict = match check.verdict {
+        Verdict::Good => "good",
+        Verdict::Note => "note",
+        Verdict::Bad => "bad",
+    };
+    json!({ "name": check.name, "verdict": verdict, "found": check.found })
+}
+
+fn version() -> String {
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("twg {} ({build}, {arch}-{os})", env!("CARGO_PKG_VERSION"))
+}
+
+/// The login as every command would have it: refreshed, if that is due. What it is then, and what to say of it.
+async fn login_check(
+    context: &mut Context,
+    key: &ConnectionKey,
+    stored: Result<Option<StoredCredential>, Failure>,
+) -> Result<(Option<StoredCredential>, Check), Failure> {
+    let bad = |what: String| Check::of("login", Err(what));
+    let stored = match stored {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return Ok((None, bad("not signed in".to_owned()))),
+        Err(failure) => return Ok((None, bad(failure.message))),
+    };
+    let place = context.config.display(&context.config.record_path(key));
+    let used = format!("the stored connection is used ({place})");
+    Ok(match refresh::attempt(context, key, Need::Live).await? {
+        Ok(refreshed) => {
+            let check = match refreshed.how {
+                How::StillFresh => Check::of("login", Ok(used)),
+                How::Adopted | How::Refreshed => {
+                    Check::of("login", Ok(format!("{used}; a refresh was due, and succeeded")))
+                }
+                How::Recovered => {
+                    Check::of("login", Ok(format!("{used}; an interrupted refresh was repaired")))
+                }
+                How::NotRefreshed(error) => {
+                    bad(format!("{used}; a refresh is due, and failed: {error}"))
+                }
+            };
+            (Some(refreshed.credential), check)
+        }
+        Err(error) => {
+            let failure = refresh::failure(context, key, &used, &error);
+            // As it is by now: the refresh may have found that it is over.
+            let stored = context.credential(key).ok().flatten().unwrap_or(stored);
+            (Some(stored), bad(failure.message))
+        }
+    })
+}
+
+/// An interrupted refresh: since when, and until when it can be repaired.
+fn refresh_check(
+    context: &Context,
+    key: &ConnectionKey,
+    profile: &ProviderProfile,
+    stored: Option<&StoredCredential>,
+) -> Option<Check> {
+    let status = Status { key, profile, credential: stored, now: clock::now() };
+    let interruption = status.interruption()?;
+    let id = &stored?.pending.as_ref()?.id;
+    let kept = store::leftovers(context, key, id);
+    let found = kept.map_or(interruption.clone(), |kept| format!("{interruption}; {kept}"));
+    Some(Check::note("refresh", found))
+}
+
+/// The end of the login, if it is near.
+fn horizon_check(status: &Status<'_>) -> Option<Check> {
+    status.is_near_end().then(|| Check::of("horizon", Err(status.login_line().unwrap_or_default())))
+}
+
+/// Whether a clock that nobody can set tells how old an intent is.
+fn boot_check() -> Check {
+    let host = host::now();
+    if host.boot.is_some() {
+        Check::of(
+            "clock",
+            Ok("the age of an interrupted refresh is told by the boot clock".to_owned()),
+        )
+    } else {
+        Check::note("clock", "the age of an interrupted refresh is told by the wall clock only")
+    }
+}
+
+fn client_check(context: &Context, profile: &ProviderProfile) -> Check {
+    match clients::find(context, profile, None) {
+        Ok(Some(known)) => {
+            Check::of("client", Ok(format!("{} from: {}", known.client, known.source)))
+        }
+        Ok(None) => Check::note("client", "no client id is known yet; `twg login` asks for it"),
+        Err(failure) => Check::of("client", Err(failure.message)),
+    }
+}
+
+fn duplicates_on_path() -> Check {
+    let name = if cfg!(windows) { "twg.exe" } else { "twg" };
+    let path = env("PATH").unwrap_or_default();
+    let mut found: Vec<PathBuf> = std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .filter(|file| file.is_file())
+        .collect();
+    found.dedup();
+    let mut real: Vec<PathBuf> = found.iter().filter_map(|file| file.canonicalize().ok()).collect();
+    real.sort();
+    real.dedup();
+    let list = || found.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
+    match real.len() {
+        0 => Check::note("path", "twg is not on PATH"),
+        1 => Check::of("path", Ok(format!("one twg: {}", twg_core::text::displayable(&list())))),
+        _ => Check::note(
+            "path",
+            format!(
+                "twg is on PATH several times, the first wins: {}",
+                twg_core::text::displayable(&list())
+            ),
+        ),
+    }
+}

@@ -1,0 +1,131 @@
+//! What lies between this machine and the provider, and what answers there.
+
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use twg_core::credential::StoredCredential;
+use twg_core::flow::{RedirectTarget, UserAgentError};
+use twg_core::http::{HttpRequest, Method};
+use twg_core::provider::ProviderProfile;
+use twg_core::resource::TokenAudience;
+use twg_core::secret::Secret;
+use twg_core::time::{Span, UnixTime};
+
+use super::Check;
+use crate::context::env;
+use crate::effects::clock;
+use crate::effects::http::HttpClient;
+use crate::effects::loopback::RedirectListener;
+
+/// A clock that is further off than this makes tokens look older or younger than they are.
+const TOLERABLE_SKEW: Span = Span::from_secs(60);
+
+/// The proxy and CA settings that `effects/http.rs` honours.
+const NETWORK_VARIABLES: [&str; 10] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Whether a sign-in with the browser here could be answered.
+pub(super) fn port_check(profile: &ProviderProfile) -> Check {
+    let target =
+        RedirectTarget { port: profile.redirect.port, path: profile.redirect.path.clone() };
+    match RedirectListener::bind(&target) {
+        Ok(listener) => {
+            Check::of("redirect", Ok(format!("can listen at {}", listener.redirect_uri())))
+        }
+        Err(UserAgentError::PortBusy(port)) => Check::of(
+            "redirect",
+            Err(format!("port {port} is used by another program; `twg login --device` needs none")),
+        ),
+        Err(error) => {
+            Check::of("redirect", Err(twg_core::error::Error::UserAgent(error).to_string()))
+        }
+    }
+}
+
+/// Names only: a proxy's address may hold a password.
+pub(super) fn network_settings() -> Check {
+    let set: Vec<_> = NETWORK_VARIABLES
+        .into_iter()
+        .filter(|name| env(name).is_some_and(|value| !value.is_empty()))
+        .collect();
+    if set.is_empty() {
+        return Check::note("network", "no proxy; certificates of the operating system");
+    }
+    match env("SSL_CERT_FILE").map(PathBuf::from).filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) if !path.is_file() => {
+            Check::of("network", Err("SSL_CERT_FILE names no file".to_owned()))
+        }
+        _ => Check::note("network", format!("in use: {}", set.join(", "))),
+    }
+}
+
+/// Asks the server for its metadata, with no credentials, for the sake of its clock.
+pub(super) async fn prove_server(profile: &ProviderProfile) -> Check {
+    let endpoint = profile.issuer.as_ref().or(profile.endpoints.token.as_ref());
+    let Some(endpoint) = endpoint else {
+        return Check::note("server", "no address is known");
+    };
+    let host = endpoint.host();
+    let url = match profile.issuer {
+        Some(_) => {
+            format!("{}/.well-known/openid-configuration", endpoint.as_str().trim_end_matches('/'))
+        }
+        None => endpoint.as_str().to_owned(),
+    };
+    let request = HttpRequest::new(Method::Get, url, Vec::new(), Secret::default());
+    let before = clock::now();
+    let response = match HttpClient::new().send(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            return Check::of("server", Err(format!("{host}: {}", error.failure())));
+        }
+    };
+    let after = clock::now();
+    let date = response.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    let Some(date) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else {
+        return Check::of("server", Ok(format!("{host} answers (HTTP {})", response.status)));
+    };
+    let server = UnixTime::from_millis(u64::try_from(date.as_millis()).unwrap_or(u64::MAX));
+    let skew = server.since(after).max(before.since(server.plus(Span::from_secs(1))));
+    let found = format!("{host} answers; this clock is {skew} off");
+    if skew <= TOLERABLE_SKEW {
+        Check::of("server", Ok(found))
+    } else {
+        Check::of("server", Err(format!("{found}: set the clock")))
+    }
+}
+
+/// Uses the token once. A lifetime is a promise that the server need not keep.
+pub(super) async fn prove_token(
+    profile: &ProviderProfile,
+    credential: &StoredCredential,
+) -> Option<Check> {
+    let url = credential.server.userinfo_endpoint.as_ref()?;
+    let token = credential.tokens.as_ref()?.access_token.clone();
+    let audience = TokenAudience::new(profile, Some(url));
+    let request = match audience.get(url, &token) {
+        Ok(request) => request,
+        Err(error) => return Some(Check::of("token", Err(error.to_string()))),
+    };
+    let name = &profile.display_name;
+    Some(match HttpClient::new().send(request).await {
+        Ok(response) if response.status == 200 => {
+            Check::of("token", Ok(format!("{name} accepts it")))
+        }
+        Ok(response) if response.status == 401 => {
+            Check::of("token", Err(format!("{name} no longer accepts it: run `twg login --force`")))
+        }
+        Ok(response) => Check::note("token", format!("{name} answers HTTP {}", response.status)),
+        Err(error) => Check::note("token", format!("not tried: {}", error.failure())),
+    })
+}

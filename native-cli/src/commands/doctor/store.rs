@@ -1,0 +1,217 @@
+//! Proofs that the store does what a refresh needs of it, in the very directory of the record and by the very
+//! calls, on files of the doctor's own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use twg_core::credential::{AttemptId, ConnectionKey, Generation, StagedReply};
+use twg_core::error::Error;
+use twg_core::flow::{LockError, StoreError};
+use twg_core::http::HttpResponse;
+use twg_core::secret::Secret;
+use twg_core::time::Span;
+
+use super::Check;
+use crate::context::Context;
+use crate::effects::stage::{self, Stage};
+use crate::effects::store::{Expected, Store};
+use crate::effects::{clock, lock, privacy};
+use crate::failure::{Exit, Failure};
+
+/// What the doctor's own record is called, beside the real one.
+const OWN: &str = ".doctor";
+
+/// How long a lock may take to be free after its holder died.
+const PATIENCE: Span = Span::from_secs(5);
+
+/// A file is replaced atomically and durably, twice; and a reply is staged, read back and discarded.
+pub(super) fn prove_replace(context: &Context, key: &ConnectionKey) -> Check {
+    let record = context.config.record_path(key);
+    let own = record.with_file_name(OWN);
+    let result = context.store.preflight(&record).and_then(|()| {
+        let proof = replace_twice(&context.store, &own).and_then(|()| stage_once(context, &own));
+        // Whatever came of it.
+        let removed = context.store.remove(&own);
+        proof.and(removed)
+    });
+    let dir = record.parent().unwrap_or(&record);
+    let shown = context.config.display(dir);
+    Check::of(
+        "store",
+        result
+            .map(|()| {
+                format!(
+                    "in {shown} a file was replaced atomically and durably, and a reply was staged \
+                     in reserved room and read back"
+                )
+            })
+            .map_err(|error| format!("{error}; no refresh can be saved, so none is sent")),
+    )
+}
+
+fn replace_twice(store: &Store, own: &Path) -> Result<(), StoreError> {
+    let _ = store.remove(own);
+    let first = Generation::FIRST;
+    let version = |generation: Generation| {
+        Secret::new(format!("{{\"generation\":{},\"doctor\":true}}\n", generation.get()))
+    };
+    store.replace(own, Expected::Generation(None), &version(first))?;
+    store.replace(own, Expected::Generation(Some(first)), &version(first.next()))?;
+    let found = store.load(own)?;
+    if found.is_some_and(|found| found.matches(version(first.next()).expose())) {
+        return Ok(());
+    }
+    Err(store.error(
+        twg_core::flow::StoreErrorKind::CannotRead,
+        own,
+        "what was written is not there",
+    ))
+}
+
+fn stage_once(context: &Context, own: &Path) -> Result<(), StoreError> {
+    let store = &context.store;
+    let id = AttemptId::parse(&"0".repeat(32));
+    let kind = twg_core::flow::StoreErrorKind::CannotRead;
+    let Some(id) = id else { return Err(store.error(kind, own, "no id")) };
+    let reply = HttpResponse { status: 200, headers: Vec::new(), body: b"{}".to_vec() };
+    let mut stage = Stage::open(store, own)?;
+    stage.write(store, &StagedReply::write(&id, &reply))?;
+    let found = Stage::load(store, own)?;
+    let found = found.map(|found| StagedReply::parse(&id, found.expose()));
+    Stage::discard(store, own, &id)?;
+    match found {
+        Some(StagedReply::Complete(_)) => Ok(()),
+        _ => Err(store.error(kind, own, "the staged reply cannot be read back")),
+    }
+}
+
+/// Another process must not get the lock while this one holds it, nor this one while the other does; and a
+/// holder that is killed must not keep it. Tried on a lock of its own, so that a busy connection does not make
+/// the doctor wait.
+pub(super) async fn prove_lock(context: &Context, key: &ConnectionKey) -> Check {
+    let path = context.config.record_path(key).with_file_name(format!("{OWN}.lock"));
+    let result = exclude(&context.store, &path).await;
+    // Nobody else uses it.
+    let _ = std::fs::remove_file(&path);
+    let kind = privacy::network_file_system(path.parent().unwrap_or(&path));
+    Check::of(
+        "lock",
+        result.map(|()| {
+            let found = "a second process was kept out, and a killed one gave it back";
+            match kind {
+                Some(kind) => {
+                    format!("{found}; but this is {kind}, where other machines may not see it")
+                }
+                None => found.to_owned(),
+            }
+        }),
+    )
+}
+
+async fn exclude(store: &Store, path: &Path) -> Result<(), String> {
+    let words = |error: LockError| match error {
+        LockError::Unusable(error) => Error::Store(error).to_string(),
+        busy @ LockError::TimedOut { .. } => Error::Lock(busy).to_string(),
+    };
+    let broken = "this file system's locks do not work, so two processes could spend the same \
+                  refresh token";
+    let held = lock::acquire(store, path, "twg doctor", clock::now().plus(PATIENCE)).await;
+    let held = held.map_err(words)?;
+    if probe(path, "try")?.wait().map_err(|error| error.to_string())?.success() {
+        return Err(format!("a second process got the lock too: {broken}"));
+    }
+    drop(held);
+    let mut other = probe(path, "hold")?;
+    let told = other.stdout.take().map(BufReader::new).and_then(|out| out.lines().next());
+    let is_held = told.and_then(Result::ok).is_some_and(|line| line == "held");
+    let second = lock::acquire(store, path, "twg doctor", clock::now()).await;
+    let _ = other.kill();
+    let _ = other.wait();
+    match (is_held, second) {
+        (true, Err(LockError::TimedOut { .. })) => {}
+        (true, Ok(_)) => {
+            return Err(format!("this process got a lock that another held: {broken}"));
+        }
+        (true, Err(error)) => return Err(words(error)),
+        (false, _) => return Err("a second process could not take the lock".to_owned()),
+    }
+    let after = lock::acquire(store, path, "twg doctor", clock::now().plus(PATIENCE)).await;
+    after.map(drop).map_err(|_| "a process that was killed kept the lock".to_owned())
+}
+
+/// This program again, as another process that wants the lock.
+fn probe(path: &Path, what: &str) -> Result<Child, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    Command::new(program)
+        .args(["doctor", "--probe-lock", what])
+        .arg("--probe-file")
+        .arg(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("no second process could be started: {error}"))
+}
+
+/// The other process: succeeds if it gets the lock. `hold` keeps it until somebody ends it.
+pub(super) async fn run_probe(
+    context: &Context,
+    path: &Path,
+    what: &str,
+) -> Result<ExitCode, Failure> {
+    let deadline = clock::now().plus(if what == "hold" { PATIENCE } else { Span::ZERO });
+    match lock::acquire(&context.store, path, "twg doctor", deadline).await {
+        Ok(held) => {
+            if what == "hold" {
+                let _ = crate::effects::terminal::print_data(b"held\n");
+                // Until the doctor kills it, or is gone: then its end of the pipe is closed.
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            }
+            drop(held);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(_) => Ok(ExitCode::from(Exit::Temporary as u8)),
+    }
+}
+
+/// Every file that may hold a secret is readable by its owner only.
+pub(super) fn privacy_check(context: &Context) -> Check {
+    let config = &context.config;
+    let mut files = vec![config.path().to_owned(), config.path().join("clients")];
+    for key in config.stored_connections() {
+        let record = config.record_path(&key);
+        files.extend(record.parent().map(Path::to_owned));
+        files.push(record);
+    }
+    files.extend(names_in(&config.path().join("clients")));
+    files.sort();
+    files.dedup();
+    let open: Vec<String> = files
+        .iter()
+        .filter_map(|path| Some(format!("{} {}", config.display(path), privacy::exposure(path)?)))
+        .collect();
+    if open.is_empty() {
+        return Check::of("privacy", Ok("nobody else can read what is stored".to_owned()));
+    }
+    Check::of("privacy", Err(format!("{}; run `chmod -R go= DIR`", open.join(", "))))
+}
+
+fn names_in(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// A reply that was kept for a refresh that is not finished.
+pub(super) fn leftovers(context: &Context, key: &ConnectionKey, id: &AttemptId) -> Option<String> {
+    let record = context.config.record_path(key);
+    let whole = |kept: Option<Secret>| {
+        kept.is_some_and(|kept| {
+            matches!(StagedReply::parse(id, kept.expose()), StagedReply::Complete(_))
+        })
+    };
+    if whole(Stage::load(&context.store, &record).ok().flatten()) {
+        return Some("its answer is in the stage".to_owned());
+    }
+    let rescued = stage::load_rescued(&context.store, id).ok().flatten();
+    whole(rescued).then(|| "its answer was rescued".to_owned())
+}

@@ -1,0 +1,16 @@
+//! Who else can get at a file. For the doctor: whoever writes makes sure of it anyway.
+
+use std::path::Path;
+
+use super::platform;
+
+/// In which way others can get at a file or directory; `None` if they cannot, or if there is none.
+pub(crate) fn exposure(path: &Path) -> Option<String> {
+    platform::exposure(&std::fs::symlink_metadata(path).ok()?)
+}
+
+/// What kind of network file system this directory lies on, if it does. Locks there may exclude the processes of
+/// this machine only.
+pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
+    platform::network_file_system(dir)
+}
