@@ -29,7 +29,7 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
-    use std::fs;
+    use std::fs::{self, File};
     use std::path::{Path, PathBuf};
     use std::time::{Duration, Instant};
 
@@ -91,6 +91,7 @@ mod unix {
         let mut whole = Vec::new();
         let [section, floor, replaces] = in_turn(
             rounds,
+            &[&scratch.0.join("config")],
             [
                 &mut || {
                     let begun = Instant::now();
@@ -115,13 +116,17 @@ mod unix {
         let (lonely, crowded) = (Scratch::in_dir(place.as_ref()), Scratch::in_dir(place.as_ref()));
         let mut alone = Connection::sign_in(&lonely.0, "mine");
         let mut among_many = Connection::sign_in(&crowded.0, "mine");
-        let directory = among_many.record.parent().unwrap();
+        let directory = among_many.record.parent().unwrap().to_owned();
+        let dirs = [alone.record.parent().unwrap().to_owned(), directory.clone()];
         for number in 0..CROWD {
             let name = format!("c{number:05}");
             fs::write(directory.join(format!("{name}.conf")), record(&name)).unwrap();
         }
-        let [alone, among_many] =
-            in_turn(rounds, [&mut || alone.refresh().0, &mut || among_many.refresh().0]);
+        let [alone, among_many] = in_turn(
+            rounds,
+            &[&dirs[0], &dirs[1]],
+            [&mut || alone.refresh().0, &mut || among_many.refresh().0],
+        );
         println!("{medium}, {rounds} rounds:");
         let alone = Figures::of(alone);
         alone.print("1 connection", &alone);
@@ -138,14 +143,19 @@ mod unix {
         marker("SECTION-ENDS");
     }
 
-    /// Each of these again and again, in an order that changes from round to round.
+    /// Each of these again and again, in an order that changes from round to round. None begins before what
+    /// the one before it left to the file system is done.
     fn in_turn<const N: usize>(
         rounds: usize,
+        dirs: &[&Path],
         contenders: [&mut dyn FnMut() -> Duration; N],
     ) -> [Vec<Duration>; N] {
         let mut times = [const { Vec::new() }; N];
         for round in 0..WARM_UP + rounds {
             for turn in 0..N {
+                for dir in dirs {
+                    File::open(dir).unwrap().sync_all().unwrap();
+                }
                 let which = (round + turn) % N;
                 let time = contenders[which]();
                 if round >= WARM_UP {
