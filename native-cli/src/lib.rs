@@ -12,6 +12,8 @@ mod context;
 mod driver;
 mod effects;
 mod failure;
+#[doc(hidden)]
+pub mod measured;
 mod output;
 mod providers;
 mod refresh;

@@ -94,10 +94,14 @@ fn is_still_there(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Over the signature of the last holder, whose rest is cut off. A file that is emptied first is worse: ext4
+/// then gives its block back and, because it looks like a replaced file, writes it to the disk when it is
+/// closed, all of which the refresh under this lock waits for.
 fn sign(file: &mut File, name: &str) -> io::Result<()> {
-    file.set_len(0)?;
+    let line = format!("{} {name}\n", std::process::id());
     file.rewind()?;
-    file.write_all(format!("{} {name}\n", std::process::id()).as_bytes())
+    file.write_all(line.as_bytes())?;
+    file.set_len(line.len() as u64)
 }
 
 fn holder(file: &mut File) -> Option<String> {

@@ -1,0 +1,376 @@
+//! How long a refresh holds the lock of its connection, without the network, beside the bare calls that the
+//! protocol needs.
+//!
+//! ```text
+//! cargo bench -p twg
+//! cargo bench -p twg -- --rounds 1000 --in DIR     on the file system of DIR
+//! cargo bench -p twg -- --once DIR                 one refresh, for strace
+//! cargo bench -p twg -- --once-bare DIR            the bare calls, for strace
+//! ```
+//!
+//! The flow, the loop that drives it and all that performs its effects are those of `twg auth refresh
+//! --force`; only the request is answered here, at once. Everything is measured in turn, because machines
+//! are noisy: what counts is the ratio of the medians. It is a measurement and not a test: nothing depends on
+//! the figures.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot run has nothing to say")]
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+
+#[cfg(unix)]
+mod bare;
+
+#[cfg(not(unix))]
+fn main() {}
+
+#[cfg(unix)]
+fn main() {
+    unix::main();
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{self, File};
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+    use twg::measured::{Shell, host};
+    use twg_core::client::{Client, Registered};
+    use twg_core::credential::ConnectionKey;
+    use twg_core::error::Error;
+    use twg_core::flow::{Effect, Flow, Misuse, Outcome, Step, StepId};
+    use twg_core::http::HttpResponse;
+    use twg_core::pkce::Entropy;
+    use twg_core::provider::{BUNDLED, ProviderProfile};
+    use twg_core::refresh::{How, Need, RefreshFlow, RefreshRequest, Refreshed};
+    use twg_core::time::UnixTime;
+
+    use super::bare::{Bare, Sizes};
+
+    const ROUNDS: usize = 500;
+    const WARM_UP: usize = 20;
+    /// How many other connections a crowd is.
+    const CROWD: usize = 10_000;
+    /// As long as Atlassian's are.
+    const ACCESS_TOKEN: usize = 2000;
+    const REFRESH_TOKEN: usize = 1500;
+
+    pub(super) fn main() {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let value = |name: &str| {
+            let at = arguments.iter().position(|argument| argument == name)?;
+            Some(arguments.get(at + 1).unwrap_or_else(|| panic!("{name} what?")).as_str())
+        };
+        if let Some(dir) = value("--once") {
+            refresh_once(Path::new(dir));
+            return;
+        }
+        if let Some(dir) = value("--once-bare") {
+            let (_, sizes) =
+                Connection::sign_in(&Path::new(dir).join("signed-in"), "default").refresh();
+            Bare::new(Path::new(dir), sizes).section();
+            return;
+        }
+        let rounds = value("--rounds").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+        let disk = value("--in").unwrap_or(env!("CARGO_TARGET_TMPDIR"));
+        compare_with_bare("disk", disk, rounds);
+        compare_with_crowd("disk", disk, rounds);
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() && value("--in").is_none() {
+            compare_with_bare("memory", memory, rounds);
+            compare_with_crowd("memory", memory, rounds);
+        }
+    }
+
+    /// The section beside its floor, and beside three durable replaces.
+    fn compare_with_bare(medium: &str, place: impl AsRef<Path>, rounds: usize) {
+        let scratch = Scratch::in_dir(place.as_ref());
+        let mut connection = Connection::sign_in(&scratch.0, "default");
+        let (_, sizes) = connection.refresh();
+        let bare = Bare::new(&scratch.0.join("config"), sizes);
+        let mut whole = Vec::new();
+        let [section, floor, replaces] = in_turn(
+            rounds,
+            &[&scratch.0.join("config")],
+            [
+                &mut || {
+                    let begun = Instant::now();
+                    let (section, _) = connection.refresh();
+                    whole.push(begun.elapsed());
+                    section
+                },
+                &mut || timed(|| bare.section()),
+                &mut || timed(|| bare.replaces(3)),
+            ],
+        );
+        println!("{medium}, {rounds} rounds:");
+        let floor = Figures::of(floor);
+        floor.print("the bare calls of the protocol", &floor);
+        Figures::of(section).print("the section as shipped", &floor);
+        Figures::of(replaces).print("bare lock and 3 durable replaces", &floor);
+        Figures::of(whole.split_off(WARM_UP)).print("the flow, first look and all", &floor);
+    }
+
+    /// The section of a connection that is alone, and of one among many in the same directory.
+    fn compare_with_crowd(medium: &str, place: impl AsRef<Path>, rounds: usize) {
+        let (lonely, crowded) = (Scratch::in_dir(place.as_ref()), Scratch::in_dir(place.as_ref()));
+        let mut alone = Connection::sign_in(&lonely.0, "mine");
+        let mut among_many = Connection::sign_in(&crowded.0, "mine");
+        let directory = among_many.record.parent().unwrap().to_owned();
+        let dirs = [alone.record.parent().unwrap().to_owned(), directory.clone()];
+        for number in 0..CROWD {
+            let name = format!("c{number:05}");
+            fs::write(directory.join(format!("{name}.conf")), record(&name)).unwrap();
+        }
+        let [alone, among_many] = in_turn(
+            rounds,
+            &[&dirs[0], &dirs[1]],
+            [&mut || alone.refresh().0, &mut || among_many.refresh().0],
+        );
+        println!("{medium}, {rounds} rounds:");
+        let alone = Figures::of(alone);
+        alone.print("1 connection", &alone);
+        Figures::of(among_many).print("1 of 10,001 connections", &alone);
+    }
+
+    /// Between two calls that are easy to find among the system calls.
+    fn refresh_once(dir: &Path) {
+        let mut connection = Connection::sign_in(dir, "default");
+        connection.refresh();
+        let marker = |name: &str| drop(fs::metadata(format!("/{name}")));
+        marker("SECTION-BEGINS");
+        connection.refresh();
+        marker("SECTION-ENDS");
+    }
+
+    /// Each of these again and again, in an order that changes from round to round. None begins before what
+    /// the one before it left to the file system is done.
+    fn in_turn<const N: usize>(
+        rounds: usize,
+        dirs: &[&Path],
+        contenders: [&mut dyn FnMut() -> Duration; N],
+    ) -> [Vec<Duration>; N] {
+        let mut times = [const { Vec::new() }; N];
+        for round in 0..WARM_UP + rounds {
+            for turn in 0..N {
+                for dir in dirs {
+                    File::open(dir).unwrap().sync_all().unwrap();
+                }
+                let which = (round + turn) % N;
+                let time = contenders[which]();
+                if round >= WARM_UP {
+                    times[which].push(time);
+                }
+            }
+        }
+        times
+    }
+
+    fn timed(work: impl FnOnce()) -> Duration {
+        let begun = Instant::now();
+        work();
+        begun.elapsed()
+    }
+
+    struct Figures {
+        sorted: Vec<Duration>,
+    }
+
+    impl Figures {
+        fn of(mut times: Vec<Duration>) -> Self {
+            times.sort_unstable();
+            Self { sorted: times }
+        }
+
+        fn percentile(&self, percent: usize) -> f64 {
+            self.sorted[(self.sorted.len() - 1) * percent / 100].as_secs_f64() * 1e6
+        }
+
+        fn print(&self, name: &str, beside: &Self) {
+            println!(
+                "  {name:34} min {:6.0} us, median {:6.0} us, 90 % {:6.0} us, max {:6.0} us: {:.2}",
+                self.percentile(0),
+                self.percentile(50),
+                self.percentile(90),
+                self.percentile(100),
+                self.percentile(50) / beside.percentile(50),
+            );
+        }
+    }
+
+    /// One login, refreshed as often as one likes.
+    struct Connection {
+        shell: Shell,
+        key: ConnectionKey,
+        record: PathBuf,
+        registered: Registered,
+        refreshes: u32,
+    }
+
+    impl Connection {
+        fn sign_in(home: &Path, name: &str) -> Self {
+            let key = ConnectionKey::new("atlassian", name).unwrap();
+            let config = home.join("config");
+            let record = match name {
+                "default" => config.join("auth.conf"),
+                _ => config.join("connections/atlassian").join(format!("{name}.conf")),
+            };
+            fs::create_dir_all(record.parent().unwrap()).unwrap();
+            fs::write(&record, self::record(name)).unwrap();
+            let (_, profile) = BUNDLED[0];
+            let profile = ProviderProfile::parse(profile).unwrap();
+            let client = Some(Client { id: "client".to_owned(), secret: None });
+            let registered = Registered { profile, client };
+            Self { shell: Shell::below(home).unwrap(), key, record, registered, refreshes: 0 }
+        }
+
+        /// From the first try to get the lock until it is given back, and how much was written.
+        fn refresh(&mut self) -> (Duration, Sizes) {
+            self.refreshes += 1;
+            let request = RefreshRequest {
+                key: self.key.clone(),
+                need: Need::Now,
+                registered: Ok(self.registered.clone()),
+                host: host(),
+            };
+            let mut seed = [0; 32];
+            seed[..4].copy_from_slice(&self.refreshes.to_le_bytes());
+            let flow = Answered {
+                flow: RefreshFlow::refresh(request, Entropy::new(seed)),
+                reply: Some(reply(self.refreshes)),
+                begun: None,
+                sizes: Sizes::default(),
+            };
+            let (result, time, sizes) = self.shell.drive(flow).unwrap();
+            let how = result.unwrap().how;
+            assert!(matches!(how, How::Refreshed), "{how:?}");
+            (time, sizes)
+        }
+    }
+
+    /// The shipped flow, whose one request is answered before the shell hears of it.
+    struct Answered {
+        flow: RefreshFlow,
+        reply: Option<HttpResponse>,
+        begun: Option<Instant>,
+        sizes: Sizes,
+    }
+
+    type Measured = (Result<Refreshed, Error>, Duration, Sizes);
+
+    impl Answered {
+        fn pass_on(
+            &mut self,
+            step: Step<Result<Refreshed, Error>>,
+            now: UnixTime,
+        ) -> Result<Step<Measured>, Misuse> {
+            match step {
+                Step::Perform(id, Effect::SendHttp(_)) => {
+                    let reply = Outcome::Http(Ok(self.reply.take().unwrap()));
+                    let step = self.flow.resume(id, reply, now)?;
+                    self.pass_on(step, now)
+                }
+                Step::Perform(id, effect) => {
+                    self.note(&effect);
+                    Ok(Step::Perform(id, effect))
+                }
+                Step::Done(result) => {
+                    Ok(Step::Done((result, self.begun.unwrap().elapsed(), self.sizes)))
+                }
+            }
+        }
+
+        fn note(&mut self, effect: &Effect) {
+            let sizes = &mut self.sizes;
+            if let Effect::AcquireLock { .. } = effect {
+                self.begun = Some(Instant::now());
+            } else if let Effect::StageReply { bytes, .. } = effect {
+                sizes.reply = bytes.expose().len();
+            } else if let Effect::ReplaceRecord { bytes, .. } = effect {
+                let size = if self.reply.is_some() { &mut sizes.intent } else { &mut sizes.record };
+                *size = bytes.expose().len();
+            }
+        }
+    }
+
+    impl Flow for Answered {
+        type Output = Measured;
+
+        fn begin(&mut self, now: UnixTime) -> Result<Step<Measured>, Misuse> {
+            let step = self.flow.begin(now)?;
+            self.pass_on(step, now)
+        }
+
+        fn resume(
+            &mut self,
+            id: StepId,
+            outcome: Outcome,
+            now: UnixTime,
+        ) -> Result<Step<Measured>, Misuse> {
+            let step = self.flow.resume(id, outcome, now)?;
+            self.pass_on(step, now)
+        }
+    }
+
+    fn record(name: &str) -> String {
+        let scopes = ["offline_access", "read:me", "read:jira-user", "read:jira-work"];
+        let record = json!({
+            "schema_version": 1,
+            "generation": 1,
+            "provider": "atlassian",
+            "connection": name,
+            "server": {
+                "issuer": "https://auth.atlassian.com",
+                "token_endpoint": "https://auth.atlassian.com/oauth/token",
+                "revocation_endpoint": "https://auth.atlassian.com/oauth/revoke",
+                "client_authentication": "client_secret_post",
+            },
+            "client_id": "client",
+            "login": { "at": 1_700_000_000_000_u64, "grant": "device_code" },
+            "tokens": {
+                "access_token": token(0, ACCESS_TOKEN),
+                "refresh_token": token(0, REFRESH_TOKEN),
+                "scopes": scopes,
+                "issued_at": 1_700_000_000_000_u64,
+                "expires_at": 1_700_003_600_000_u64,
+            },
+            "account": { "id": "712020:0", "name": "Ada Lovelace", "email": "ada@example.com" },
+        });
+        format!("{record:#}\n")
+    }
+
+    fn reply(number: u32) -> HttpResponse {
+        let body = json!({
+            "access_token": token(number, ACCESS_TOKEN),
+            "refresh_token": token(number, REFRESH_TOKEN),
+            "expires_in": 3600,
+            "scope": "offline_access read:me read:jira-user read:jira-work",
+            "token_type": "Bearer",
+        });
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        HttpResponse { status: 200, headers, body: body.to_string().into_bytes() }
+    }
+
+    fn token(number: u32, length: usize) -> String {
+        format!("{number:0length$}")
+    }
+
+    /// A directory that goes away with this.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn in_dir(place: &Path) -> Self {
+            let unique = format!("refresh-section-{}-{:?}", std::process::id(), Instant::now());
+            let unique: String = unique.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+            let path = place.join(unique);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+}
