@@ -1,6 +1,8 @@
 //! A request to a resource server with a token that works: refreshed first if that is due, and once more if
 //! the server does not accept it.
 
+use alloc::boxed::Box;
+
 use crate::credential::StoredCredential;
 use crate::error::Error;
 use crate::flow::{Machine, Next, Outcome, Running};
@@ -34,7 +36,7 @@ pub struct AuthorizedMachine<R> {
 #[derive(Clone, Debug)]
 enum Phase<R> {
     Refreshing { again: bool },
-    Asking { refreshed: Refreshed, asking: WithToken<R>, again: bool },
+    Asking { refreshed: Box<Refreshed>, asking: Box<WithToken<R>>, again: bool },
     Over,
 }
 
@@ -67,9 +69,9 @@ impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
         };
         let server = refreshed.credential.server.clone();
         let token = tokens.access_token.clone();
-        let mut asking = WithToken::new(self.request.clone(), token, server);
+        let mut asking = Box::new(WithToken::new(self.request.clone(), token, server));
         let next = asking.start(now);
-        self.phase = Phase::Asking { refreshed, asking, again };
+        self.phase = Phase::Asking { refreshed: Box::new(refreshed), asking, again };
         next.and_then(|answer| self.answered(answer, now))
     }
 
@@ -85,7 +87,7 @@ impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
         else {
             return Next::Done(Err(Error::OutOfOrder));
         };
-        let Refreshed { credential, how } = refreshed;
+        let Refreshed { credential, how } = *refreshed;
         match (answer, &credential.tokens) {
             (Ok(answer), _) => Next::Done(Ok(Authorized { answer, credential, how })),
             (Err(Error::TokenRejected), Some(tokens))

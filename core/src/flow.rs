@@ -121,11 +121,11 @@ pub enum Effect {
     /// Move a record that cannot be read out of the way, keeping every byte of it.
     /// Answer: [`Outcome::SetAside`].
     SetAsideRecord(ConnectionKey),
-    /// Durably remove the record. The flow holds the lock. Answer: [`Outcome::Store`].
+    /// Durably remove the record, and whatever was kept beside it for it. The flow holds the lock. Answer: [`Outcome::Store`].
     RemoveRecord(ConnectionKey),
     /// Make the place ready where the reply to one refresh attempt will be kept: a new private file beside
-    /// the record with [`STAGE_BYTES`] reserved, it and its name durable, kept open. Stages of other
-    /// attempts of this connection are over; they are removed. The flow holds the lock.
+    /// the record with [`STAGE_BYTES`] reserved, it and its name durable, kept open. A connection has one
+    /// stage; that of an earlier attempt is replaced. The flow holds the lock.
     /// Answer: [`Outcome::Store`].
     OpenStage {
         /// Whose stage.

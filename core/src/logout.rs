@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use crate::client::Registered;
 use crate::credential::{
-    AttemptId, ConnectionKey, EndReason, Ended, LOCK_PATIENCE, Pending, RecordError, StagedReply,
+    ConnectionKey, EndReason, Ended, LOCK_PATIENCE, Pending, RecordError, StagedReply,
     StoredCredential,
 };
 use crate::error::Error;
@@ -62,9 +62,8 @@ enum Phase {
     SettingAside(RecordError),
     Notifying(String),
     Revoking(Box<StoredCredential>, TokenKind),
-    /// With the attempt whose stage must go, too.
-    Removing(LoggedOut, Option<AttemptId>),
-    Discarding(LoggedOut),
+    Discarding(Box<StoredCredential>),
+    Removing(LoggedOut),
     Releasing(Result<LoggedOut, Error>),
     Over,
 }
@@ -144,7 +143,15 @@ impl LogoutMachine {
         self.revoked.push(revocation);
         match kind {
             TokenKind::Refresh => self.revoke(credential, TokenKind::Access, now),
-            TokenKind::Access => self.forget(*credential, now),
+            TokenKind::Access => match &credential.pending {
+                // First, because removing the record makes it durable too.
+                Some(pending) => {
+                    let (key, id) = (self.key.clone(), pending.id.clone());
+                    let effect = Effect::DiscardStage { key, id };
+                    self.perform(Phase::Discarding(credential), effect)
+                }
+                None => self.forget(*credential, now),
+            },
         }
     }
 
@@ -160,10 +167,9 @@ impl LogoutMachine {
             || matches!(access_token, Revocation::Unconfirmed(_));
         let expected = credential.generation;
         let done = LoggedOut::Done { refresh_token, access_token, expires_at };
-        let stage = credential.pending.as_ref().map(|pending| pending.id.clone());
         if !unconfirmed {
             let effect = Effect::RemoveRecord(self.key.clone());
-            return self.perform(Phase::Removing(done, stage), effect);
+            return self.perform(Phase::Removing(done), effect);
         }
         let tombstone = StoredCredential {
             generation: expected.next(),
@@ -179,7 +185,7 @@ impl LogoutMachine {
             expected: Some(expected),
             bytes: tombstone.to_json(),
         };
-        self.perform(Phase::Removing(done, stage), effect)
+        self.perform(Phase::Removing(done), effect)
     }
 
     /// What an interrupted refresh brought is what must be revoked, and forgotten too.
@@ -236,15 +242,11 @@ impl Machine for LogoutMachine {
                 // A stage that cannot be read keeps nobody signed in.
                 self.ready_to_revoke(credential, Some((pending, stage.ok().flatten())), now)
             }
-            (Phase::Removing(..), Outcome::Store(Err(error))) => {
+            (Phase::Removing(_) | Phase::Discarding(_), Outcome::Store(Err(error))) => {
                 self.release(Err(Error::NotForgotten(Box::new(Error::Store(error)))))
             }
-            (Phase::Removing(done, Some(id)), Outcome::Store(Ok(()))) => {
-                let effect = Effect::DiscardStage { key: self.key.clone(), id };
-                self.perform(Phase::Discarding(done), effect)
-            }
-            (Phase::Discarding(_), Outcome::Store(Err(error))) => {
-                self.release(Err(Error::NotForgotten(Box::new(Error::Store(error)))))
+            (Phase::Discarding(credential), Outcome::Store(Ok(()))) => {
+                self.forget(*credential, now)
             }
             (Phase::SettingAside(reason), Outcome::Kept(Ok(place))) => {
                 let reason = reason.to_string();
@@ -257,9 +259,7 @@ impl Machine for LogoutMachine {
             (Phase::Revoking(credential, kind), Outcome::Http(answer)) => {
                 self.next_token(credential, kind, revocation_answered(answer), now)
             }
-            (Phase::Removing(done, None) | Phase::Discarding(done), Outcome::Store(Ok(()))) => {
-                self.release(Ok(done))
-            }
+            (Phase::Removing(done), Outcome::Store(Ok(()))) => self.release(Ok(done)),
             (
                 Phase::Loading | Phase::Preflight(_) | Phase::SettingAside(_),
                 Outcome::Loaded(Err(error))

@@ -28,6 +28,12 @@ pub fn inert(text: &str) -> String {
     escape_all(text.chars(), |c| !is_active(c))
 }
 
+/// As [`inert`], but its line breaks stay: for text of our own that quotes a name from outside.
+#[must_use]
+pub fn inert_lines(text: &str) -> String {
+    escape_all(text.chars(), |c| c == '\n' || !is_active(c))
+}
+
 fn escape(text: &str, harmless: impl Fn(char) -> bool) -> String {
     let mut shown = escape_all(text.chars().take(MAX_SHOWN), harmless);
     if text.chars().nth(MAX_SHOWN).is_some() {

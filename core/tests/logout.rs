@@ -5,18 +5,17 @@
 mod support;
 
 use support::*;
-use twg_core::client::Client;
+use twg_core::client::{Client, Registered};
 use twg_core::credential::{EndReason, Generation};
 use twg_core::error::Error;
 use twg_core::flow::{Effect, LockError, Notice, Outcome, StoreErrorKind};
 use twg_core::http::HttpRequest;
 use twg_core::logout::{LoggedOut, LogoutFlow};
-use twg_core::provider::ProviderProfile;
 use twg_core::revocation::Revocation;
 use twg_core::secret::Secret;
 
-fn registered(client: Client) -> (Client, ProviderProfile) {
-    (client, profile())
+fn registered(client: Client) -> Registered {
+    Registered { profile: profile(), client: Some(client) }
 }
 
 #[track_caller]
@@ -69,7 +68,7 @@ fn both_are_revoked() {
 fn a_profile_that_moved_takes_its_secret_along() {
     let mut moved = profile();
     moved.endpoints.token = Some(url("https://elsewhere.example/token"));
-    let registered = Some((confidential_client(), moved));
+    let registered = Some(Registered { profile: moved, client: Some(confidential_client()) });
     let mut play = Play::begin(LogoutFlow::sign_out(key(), registered));
     play.lock();
     play.load(Some(&old_record()));

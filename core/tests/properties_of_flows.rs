@@ -10,15 +10,20 @@ use std::fmt::Debug;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::*;
-use twg_core::atlassian::SitesFlow;
+use twg_core::atlassian::SitesRequest;
+use twg_core::authorized::AuthorizedFlow;
+use twg_core::client::Registered;
+use twg_core::credential::StagedReply;
 use twg_core::flow::{
     Effect, Flow, LockError, Outcome, StoreError, StoreErrorKind, UserAgentError,
 };
 use twg_core::http::{HttpRequest, TransportError, TransportFailure};
-use twg_core::identity::IdentityFlow;
+use twg_core::identity::IdentityRequest;
 use twg_core::login::LoginFlow;
 use twg_core::logout::LogoutFlow;
+use twg_core::pkce::Entropy;
 use twg_core::provider::Grant;
+use twg_core::refresh::Need;
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 
@@ -107,7 +112,9 @@ fn answer(effect: &Effect, choice: u8, stored: &Option<String>) -> Outcome {
         Effect::ObtainRedirectUri(_) if good => Outcome::RedirectUri(Ok(REDIRECT_URI.to_owned())),
         Effect::ObtainRedirectUri(_) => Outcome::RedirectUri(Err(UserAgentError::PortBusy(1))),
         Effect::OpenUserAgent(_) | Effect::AwaitRedirect { .. } => redirect(choice),
-        Effect::Notify(_) | Effect::ReleaseLock(_) => Outcome::Notified,
+        Effect::Notify(_) | Effect::ReleaseLock(_) | Effect::ArmRecovery { .. } => {
+            Outcome::Notified
+        }
         Effect::AcquireLock { .. } if good => Outcome::Locked(Ok(())),
         Effect::AcquireLock { .. } => Outcome::Locked(Err(LockError::TimedOut { holder: None })),
         Effect::LoadRecord(_) => match choice % 8 {
@@ -118,11 +125,27 @@ fn answer(effect: &Effect, choice: u8, stored: &Option<String>) -> Outcome {
             4 => Outcome::Loaded(Ok(Some(Secret::new(old_record())))),
             _ => Outcome::Loaded(Ok(stored_now())),
         },
-        Effect::PreflightStore(_) | Effect::ReplaceRecord { .. } | Effect::RemoveRecord(_) => {
+        Effect::PreflightStore(_)
+        | Effect::ReplaceRecord { .. }
+        | Effect::RemoveRecord(_)
+        | Effect::OpenStage { .. }
+        | Effect::DiscardStage { .. } => {
             Outcome::Store(if good { Ok(()) } else { Err(store_error(choice / 8)) })
         }
-        Effect::SetAsideRecord(_) if good => Outcome::Kept(Ok("/aside".to_owned())),
-        Effect::SetAsideRecord(_) => Outcome::Kept(Err(store_error(choice / 8))),
+        Effect::LoadStage { id, .. } | Effect::LoadRescue { id, .. } => match choice % 8 {
+            0 => Outcome::Loaded(Err(store_error(choice / 8))),
+            1 => Outcome::Loaded(Ok(Some(Secret::new("CANARY torn")))),
+            2 => Outcome::Loaded(Ok(Some(Secret::new("\0\0\0")))),
+            3 => Outcome::Loaded(Ok(Some(StagedReply::write(id, &tokens())))),
+            4 => Outcome::Loaded(Ok(Some(StagedReply::write(id, &html(502))))),
+            _ => Outcome::Loaded(Ok(None)),
+        },
+        Effect::SetAsideRecord(_)
+        | Effect::SetAsideStage { .. }
+        | Effect::StageReply { .. }
+        | Effect::RescueReply { .. } => {
+            Outcome::Kept(if good { Ok("/aside".to_owned()) } else { Err(store_error(choice / 8)) })
+        }
     }
 }
 
@@ -245,17 +268,20 @@ proptest! {
     #[test]
     fn logouts(choices in choices(), confidential in any::<bool>()) {
         let client = if confidential { confidential_client() } else { public_client() };
-        drive(LogoutFlow::sign_out(key(), Some((client, profile_with_api()))), &choices, |_| None);
+        let registered = Registered { profile: profile_with_api(), client: Some(client) };
+        drive(LogoutFlow::sign_out(key(), Some(registered)), &choices, |_| None);
     }
 
-    /// A26: requests with a token.
+    /// A26, A30: requests with a token, refreshed first or not.
     #[test]
     fn resources(choices in choices()) {
-        let token = || Secret::new("CANARY-access");
         let profile = profile_with_api();
-        drive(SitesFlow::for_token(profile.clone(), token()), &choices, |_| None);
-        let me = url("https://api.example/me");
-        drive(IdentityFlow::for_token(profile, me, token()), &choices, |_| None);
+        let refresh = || refresh_of(profile.clone(), Need::Live);
+        let entropy = || Entropy::new([0x5A; 32]);
+        let sites = SitesRequest::new(profile.clone());
+        drive(AuthorizedFlow::request(sites, refresh(), entropy()), &choices, |_| None);
+        let identity = IdentityRequest::new(profile.clone());
+        drive(AuthorizedFlow::request(identity, refresh(), entropy()), &choices, |_| None);
     }
 }
 

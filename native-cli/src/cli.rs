@@ -156,8 +156,23 @@ pub(crate) enum SitesAction {
 pub(crate) enum Auth {
     /// Show the state of the login
     Status(Connection),
-    /// Print a live access token
+    /// Print a live access token, refreshed if that is due
     Token(Connection),
+    /// Refresh if that is due, or repair an interrupted refresh; nothing is sent while the token is fresh
+    Refresh(Refresh),
+}
+
+/// `twg auth refresh`
+#[derive(Debug, Args)]
+pub(crate) struct Refresh {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Refresh now, due or not: for repair
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// For the process that an interrupted refresh leaves behind: begin then, in milliseconds since 1970
+    #[arg(long, hide = true, value_name = "MILLISECONDS", conflicts_with = "force")]
+    pub(crate) recover_at: Option<u64>,
 }
 
 /// `twg sandbox`

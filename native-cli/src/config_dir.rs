@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use twg_core::credential::{ConnectionKey, is_plain_name};
+use twg_core::credential::{AttemptId, ConnectionKey, is_plain_name};
 
 // Its usual connection is the one whose record has the short name.
 use crate::providers::DEFAULT as MAIN_PROVIDER;
@@ -14,6 +14,8 @@ use crate::providers::DEFAULT as MAIN_PROVIDER;
 pub(crate) struct ConfigDir {
     dir: PathBuf,
     home: Option<PathBuf>,
+    /// Other places that are this user's own, for what cannot be kept here; best first.
+    refuges: Vec<PathBuf>,
 }
 
 impl ConfigDir {
@@ -25,13 +27,14 @@ impl ConfigDir {
     /// # Errors
     /// [`NoConfigDir`] if `TWG_CONFIG_DIR` is relative, or if nothing says where the home is.
     pub(crate) fn resolve(env: &impl Fn(&str) -> Option<OsString>) -> Result<Self, NoConfigDir> {
-        let path = |name| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let path = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = path(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
             .filter(|home| home.is_absolute());
+        let refuges = refuges(&path, home.as_deref());
         if let Some(dir) = path("TWG_CONFIG_DIR") {
             // Credentials must not end up wherever the command happens to be started.
             return if dir.is_absolute() {
-                Ok(Self { dir, home })
+                Ok(Self { dir, home, refuges })
             } else {
                 Err(NoConfigDir::Relative(dir))
             };
@@ -46,7 +49,9 @@ impl ConfigDir {
                 .filter(|dir| dir.is_absolute())
                 .or_else(|| home.as_ref().map(|home| home.join(".config")))
         };
-        base.map_or(Err(NoConfigDir::NoHome), |base| Ok(Self { dir: base.join("twg"), home }))
+        base.map_or(Err(NoConfigDir::NoHome), |base| {
+            Ok(Self { dir: base.join("twg"), home, refuges })
+        })
     }
 
     /// The directory itself.
@@ -72,6 +77,18 @@ impl ConfigDir {
         path.into()
     }
 
+    /// Where a reply is kept that cannot be kept in this directory; best first. Each with the directory
+    /// that stands for this one there.
+    pub(crate) fn rescue_paths(&self, id: &AttemptId) -> Vec<(Self, PathBuf)> {
+        let elsewhere = |dir: &PathBuf| {
+            let place =
+                Self { dir: dir.join("rescue"), home: self.home.clone(), refuges: Vec::new() };
+            let file = place.dir.join(format!("{}.reply", id.as_str()));
+            (place, file)
+        };
+        self.refuges.iter().map(elsewhere).collect()
+    }
+
     /// The client id (and secret) of this user at a provider. `None` if that cannot be a provider.
     pub(crate) fn client_path(&self, provider: &str) -> Option<PathBuf> {
         is_plain_name(provider).then(|| self.dir.join("clients").join(format!("{provider}.conf")))
@@ -84,7 +101,7 @@ impl ConfigDir {
 
     /// The configuration directory that the sandbox has for itself.
     pub(crate) fn sandbox(&self) -> Self {
-        Self { dir: self.dir.join("sandbox"), home: self.home.clone() }
+        Self { dir: self.dir.join("sandbox"), ..self.clone() }
     }
 
     /// Every connection that has a record, sorted by name. What cannot be listed is not there.
@@ -119,6 +136,25 @@ impl ConfigDir {
         };
         twg_core::text::inert(&shown)
     }
+}
+
+/// The state directory, which is for what should outlive a restart and matters less than configuration (XDG
+/// Base Directory Specification), and the runtime directory, which mostly lies in memory, so that a full disk
+/// does not concern it.
+fn refuges(path: &impl Fn(&str) -> Option<PathBuf>, home: Option<&Path>) -> Vec<PathBuf> {
+    let state = if cfg!(windows) {
+        path("LOCALAPPDATA")
+    } else {
+        path("XDG_STATE_HOME")
+            .filter(|dir| dir.is_absolute())
+            .or_else(|| home.map(|home| home.join(".local/state")))
+    };
+    [state, path("XDG_RUNTIME_DIR")]
+        .into_iter()
+        .flatten()
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join("twg"))
+        .collect()
 }
 
 fn names_in(dir: &Path) -> Vec<String> {
@@ -216,7 +252,7 @@ mod tests {
     #[test]
     fn lists_records_and_nothing_else() {
         let root = crate::effects::store::tests::scratch_dir();
-        let dir = ConfigDir { dir: root.path().to_owned(), home: None };
+        let dir = ConfigDir { dir: root.path().to_owned(), home: None, refuges: Vec::new() };
         assert!(dir.stored_connections().is_empty());
         let files = [
             "auth.conf",

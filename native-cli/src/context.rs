@@ -4,20 +4,26 @@ use std::ffi::OsString;
 
 use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
 use twg_core::error::Error;
+use twg_core::pkce::Entropy;
 use twg_core::plan::Surroundings;
-use twg_core::schedule::{TokenState, token_state};
-use twg_core::secret::Secret;
 
 use crate::config_dir::ConfigDir;
 use crate::effects::store::Store;
 use crate::effects::terminal::{PromptError, Terminal};
-use crate::effects::{browser, clock};
+use crate::effects::{browser, entropy};
 use crate::failure::{Exit, Failure};
 use crate::surroundings;
 
 /// Reads one environment variable.
 pub(crate) fn env(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// Fresh randomness for one use.
+pub(crate) fn entropy() -> Result<Entropy, Failure> {
+    entropy::fresh()
+        .map(Entropy::new)
+        .map_err(|error| Failure::internal(format!("no randomness to be had: {error}")))
 }
 
 /// Who opens addresses for the user.
@@ -47,6 +53,8 @@ pub(crate) struct Context {
     /// The command that was typed, for remarks: `twg`, or `twg sandbox` inside the sandbox. (The hints of
     /// failures say `twg`; `twg sandbox` adapts them all in one place.)
     pub(crate) program: &'static str,
+    /// A signal came while something was finished that must not be interrupted. Nothing new is begun.
+    pub(crate) interrupted: bool,
 }
 
 impl Context {
@@ -63,6 +71,7 @@ impl Context {
             quiet,
             in_sandbox: false,
             program: "twg",
+            interrupted: false,
         }
     }
 
@@ -79,6 +88,20 @@ impl Context {
     pub(crate) fn say(&mut self, line: &str) {
         if !self.quiet {
             self.terminal.line(line);
+        }
+    }
+
+    /// Shows a warning to the user, unless `--quiet`.
+    pub(crate) fn warn(&mut self, line: &str) {
+        if !self.quiet {
+            self.terminal.warning(line);
+        }
+    }
+
+    /// Shows several lines, indented, to the user, unless `--quiet`.
+    pub(crate) fn say_lines(&mut self, lines: &str) {
+        for line in lines.lines() {
+            self.say(&format!("  {line}"));
         }
     }
 
@@ -128,41 +151,10 @@ impl Context {
         let record = record.map(|record| StoredCredential::parse_for(key, record.expose()));
         record.transpose().map_err(|error| failed(&Error::Record(error)))
     }
-
-    /// The record and its access token, if the token still works.
-    pub(crate) fn live_token(
-        &self,
-        key: &ConnectionKey,
-    ) -> Result<(StoredCredential, Secret), Failure> {
-        let Some(credential) = self.credential(key)? else {
-            return Err(Failure::new(
-                Exit::AuthRequired,
-                "AUTH_REQUIRED",
-                format!("Not signed in to {}", shown(key)),
-            )
-            .or_hint(format!("Run `twg login{}` to sign in.", arguments(key))));
-        };
-        let expired = |what: String| {
-            Failure::new(Exit::AuthRequired, "AUTH_EXPIRED", what)
-                .or_hint(format!("Run `twg login{}` to sign in again.", arguments(key)))
-        };
-        let now = clock::now();
-        match (token_state(&credential, now), &credential.tokens) {
-            (TokenState::Fresh { .. } | TokenState::Due { .. }, Some(tokens)) => {
-                let token = tokens.access_token.clone();
-                Ok((credential, token))
-            }
-            (TokenState::Expired { expired_at }, _) => {
-                Err(expired(format!("The access token expired {} ago", now.since(expired_at)))
-                    .keeping("The login is kept as it is; this version cannot refresh it yet."))
-            }
-            _ => Err(expired(format!("Signed out of {}", shown(key)))),
-        }
-    }
 }
 
 /// A connection for people: the provider, and the connection where it is not the usual one.
-fn shown(key: &ConnectionKey) -> String {
+pub(crate) fn shown(key: &ConnectionKey) -> String {
     if key.connection() == ConnectionKey::DEFAULT {
         key.provider().to_owned()
     } else {

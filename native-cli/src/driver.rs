@@ -1,22 +1,24 @@
 //! The one loop that performs effects. It decides nothing: what to do comes from a flow, how to do it
 //! stands in `effects/`.
 
+use twg_core::credential::ConnectionKey;
 use twg_core::flow::{
     AuthorizationPrompt, DevicePrompt, Effect, Flow, Notice, Outcome, RedirectTarget, Step,
-    UserAgentError,
+    StoreError, StoreErrorKind, UserAgentError,
 };
 use twg_core::http::{HttpRequest, HttpResponse, TransportError};
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 
 use crate::context::Context;
-use crate::effects::clock;
 use crate::effects::http::HttpClient;
 use crate::effects::interrupt::Interrupts;
 use crate::effects::lock::{self, Lock};
 use crate::effects::loopback::RedirectListener;
+use crate::effects::stage::{self, Stage};
 use crate::effects::store::Expected;
 use crate::effects::terminal::Terminal;
+use crate::effects::{clock, recovery};
 use crate::failure::Failure;
 
 /// Waits for a person outside of any flow. Ctrl-C ends it in the same way as a flow.
@@ -32,21 +34,34 @@ fn watch_for_signals() -> Result<Interrupts, Failure> {
 /// Runs a flow to its end.
 ///
 /// Ctrl-C ends it between or during effects; what the flow holds (lock, listener, connection) is
-/// released by being dropped.
+/// released by being dropped. While a refresh token may be spent and its successor is not safe, the
+/// signal waits: it is heard before the next effect that may be interrupted, or at the end.
 pub(crate) async fn drive<F: Flow>(
     context: &mut Context,
     http: &HttpClient,
     mut flow: F,
 ) -> Result<F::Output, Failure> {
+    if context.interrupted {
+        return Err(Failure::interrupted());
+    }
     let mut interrupts = watch_for_signals()?;
-    let mut shell = Shell { context, http, lock: None, listener: None, approval_until: None };
+    let mut shell =
+        Shell { context, http, lock: None, stage: None, listener: None, approval_until: None };
     let misuse = |misuse| Failure::internal(format!("a defect of twg: {misuse}"));
     let mut step = flow.begin(clock::now()).map_err(misuse)?;
     loop {
         match step {
             Step::Done(output) => {
                 shell.context.terminal.done_waiting();
+                if interrupts.came().await {
+                    // What was under way is finished; whatever comes next is not begun.
+                    shell.context.interrupted = true;
+                }
                 return Ok(output);
+            }
+            Step::Perform(id, effect) if !effect.is_interruptible() => {
+                let outcome = shell.perform(effect).await;
+                step = flow.resume(id, outcome, clock::now()).map_err(misuse)?;
             }
             Step::Perform(id, effect) => {
                 let outcome = match interrupts.or(shell.perform(effect)).await {
@@ -67,6 +82,7 @@ struct Shell<'a> {
     context: &'a mut Context,
     http: &'a HttpClient,
     lock: Option<Lock>,
+    stage: Option<Stage>,
     listener: Option<RedirectListener>,
     /// For the countdown while polling.
     approval_until: Option<UnixTime>,
@@ -107,6 +123,7 @@ impl Shell<'_> {
                 Outcome::Locked(lock.map(|lock| self.lock = Some(lock)))
             }
             Effect::ReleaseLock(_) => {
+                self.stage = None;
                 self.lock = None;
                 Outcome::Notified
             }
@@ -126,6 +143,48 @@ impl Shell<'_> {
             Effect::RemoveRecord(key) => {
                 let path = self.context.config.record_path(&key);
                 Outcome::Store(self.context.store.remove(&path))
+            }
+            Effect::OpenStage { key, id: _ } => {
+                let path = self.context.config.record_path(&key);
+                let stage = Stage::open(&self.context.store, &path);
+                Outcome::Store(stage.map(|stage| self.stage = Some(stage)))
+            }
+            Effect::StageReply { key, bytes, id: _ } => {
+                Outcome::Kept(self.stage_reply(&key, &bytes))
+            }
+            Effect::LoadStage { key, id: _ } => {
+                let path = self.context.config.record_path(&key);
+                Outcome::Loaded(Stage::load(&self.context.store, &path))
+            }
+            Effect::RescueReply { id, bytes, key: _ } => {
+                Outcome::Kept(stage::rescue(&self.context.store, &id, &bytes))
+            }
+            Effect::LoadRescue { id, key: _ } => {
+                Outcome::Loaded(stage::load_rescued(&self.context.store, &id))
+            }
+            Effect::SetAsideStage { key, id: _ } => {
+                let path = self.context.config.record_path(&key);
+                Outcome::Kept(Stage::set_aside(&self.context.store, &path))
+            }
+            Effect::DiscardStage { key, id } => {
+                let path = self.context.config.record_path(&key);
+                self.stage = None;
+                Outcome::Store(Stage::discard(&self.context.store, &path, &id))
+            }
+            Effect::ArmRecovery { key, at } => {
+                recovery::arm(&self.context.store, &key, at);
+                Outcome::Notified
+            }
+        }
+    }
+
+    fn stage_reply(&mut self, key: &ConnectionKey, reply: &Secret) -> Result<String, StoreError> {
+        match &mut self.stage {
+            Some(stage) => stage.write(&self.context.store, reply),
+            None => {
+                let path = self.context.config.record_path(key);
+                let kind = StoreErrorKind::CannotWrite;
+                Err(self.context.store.error(kind, &path, "no stage was opened"))
             }
         }
     }
@@ -216,6 +275,10 @@ impl Shell<'_> {
                 "An answer arrived that does not belong to this sign-in; it was ignored. Still waiting.",
             ),
             Notice::StillTrying(trouble) => terminal.warning(&format!("{trouble}. Still trying.")),
+            Notice::Recovering => terminal.warning(
+                "An earlier refresh was interrupted. Waiting until its request cannot be running any \
+                 more, then repairing the login.",
+            ),
             Notice::DeviceGrantNotEnabled => terminal.warning(
                 "This app may not sign in with a device code; using the browser on this machine instead.",
             ),

@@ -41,13 +41,23 @@ pub(crate) struct Failure {
     pub(crate) kept: Option<String>,
     /// What to do next: a command in backquotes, or what to change.
     pub(crate) hint: Option<String>,
+    /// What to change so that it does not happen again, in several lines.
+    pub(crate) advice: Option<String>,
     pub(crate) retryable: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
         let retryable = exit == Exit::Temporary;
-        Self { exit, code, message: message.into(), kept: None, hint: None, retryable }
+        Self {
+            exit,
+            code,
+            message: message.into(),
+            kept: None,
+            hint: None,
+            advice: None,
+            retryable,
+        }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -90,6 +100,7 @@ impl Failure {
             message: format!("{doing}: {error}"),
             kept: None,
             hint: hint_for(error, login),
+            advice: None,
             retryable: error.is_retryable(),
         }
     }
@@ -105,6 +116,7 @@ impl Failure {
                     "message": self.message,
                     "kept": self.kept,
                     "hint": self.hint,
+                    "advice": self.advice,
                     "retryable": self.retryable,
                 },
             });
@@ -112,8 +124,10 @@ impl Failure {
             return;
         }
         terminal.error(&self.message);
-        for line in self.kept.iter().chain(&self.hint) {
-            terminal.line(&format!("  {line}"));
+        for text in self.kept.iter().chain(&self.hint).chain(&self.advice) {
+            for line in text.lines() {
+                terminal.line(format!("  {line}").trim_end());
+            }
         }
     }
 }
@@ -130,7 +144,12 @@ fn exit_of(error: &Error) -> Exit {
         Error::Lock(LockError::TimedOut { .. }) => Exit::Temporary,
         Error::Record(_) => Exit::Configuration,
         Error::UserAgent(UserAgentError::Closed) => Exit::Interrupted,
-        Error::NotSignedIn(_) | Error::TokenRejected => Exit::AuthRequired,
+        Error::NotSignedIn(_)
+        | Error::TokenRejected
+        | Error::Ended { .. }
+        | Error::NoRefreshToken { .. }
+        | Error::ReplyDamaged => Exit::AuthRequired,
+        Error::ReplyNotSaved { .. } => Exit::CannotWrite,
         Error::Refused(error) if error.is_invalid_grant() => Exit::AuthRequired,
         _ if error.is_retryable() => Exit::Temporary,
         _ if error.party() == Party::Configuration => Exit::Configuration,
@@ -151,6 +170,16 @@ fn hint_for(error: &Error, login: &str) -> Option<String> {
             format!("Run `{login}` to try again and choose Accept.")
         }
         Error::NotSignedIn(_) => format!("Run `{login}` to sign in."),
+        Error::Ended { .. } | Error::ReplyDamaged => format!("Run `{login}` to sign in again."),
+        Error::NoRefreshToken { .. } => {
+            format!("Run `{login} --force` to sign in again; ask for the scope offline_access.")
+        }
+        Error::Interrupted { .. } => {
+            "Try the same command again in a moment; `twg auth status` shows how things are.".to_owned()
+        }
+        Error::ReplyNotSaved { .. } => {
+            "Make that place writable, then run `twg auth refresh`; do not delete the kept answer.".to_owned()
+        }
         Error::TokenRejected if login.ends_with("--force") => format!("Run `{login}`."),
         Error::TokenRejected => format!("Run `{login} --force` to sign in again."),
         Error::Unavailable { .. } | Error::NotOAuth { .. } | Error::Transport { .. } => {

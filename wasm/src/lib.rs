@@ -7,13 +7,14 @@ use twg_core::login::{LoginFlow, LoginRequest};
 use twg_core::logout::LogoutFlow;
 use twg_core::pkce::Entropy;
 use twg_core::provider::{BUNDLED, ProviderProfile};
+use twg_core::refresh::{Need, RefreshFlow, RefreshRequest};
 use twg_core::time::{Span, UnixTime};
 
 pub use twg_core::*;
 
-/// Begins a sign-in and a sign-out at `now` (milliseconds since the epoch) and answers each with the
-/// wrong outcome, so that the linker must keep every transition of both. Returns how many of them took
-/// that as the misuse it is: 2.
+/// Begins a sign-in, a sign-out and a refresh at `now` (milliseconds since the epoch) and answers each with
+/// the wrong outcome, so that the linker must keep every transition of them. Returns how many of them took
+/// that as the misuse it is: 3.
 #[unsafe(no_mangle)]
 pub extern "C" fn twg_self_check(now: u64) -> u32 {
     let now = UnixTime::from_millis(now);
@@ -33,8 +34,18 @@ pub extern "C" fn twg_self_check(now: u64) -> u32 {
     };
     let entropy = (Entropy::new([1; 32]), Entropy::new([2; 32]));
     let login = LoginFlow::sign_in(request, entropy).map(|flow| misused(flow, now));
-    let logout = key.map(|key| misused(LogoutFlow::sign_out(key, None), now));
-    u32::from(login.unwrap_or(false)) + u32::from(logout.unwrap_or(false))
+    let logout = key.clone().map(|key| misused(LogoutFlow::sign_out(key, None), now));
+    let refresh = key.map(|key| {
+        let request = RefreshRequest {
+            key,
+            need: Need::Live,
+            registered: Err("not in this check".to_owned()),
+            host: credential::Host::default(),
+        };
+        misused(RefreshFlow::refresh(request, Entropy::new([3; 32])), now)
+    });
+    let noticed = [login.unwrap_or(false), logout.unwrap_or(false), refresh.unwrap_or(false)];
+    noticed.into_iter().map(u32::from).sum()
 }
 
 fn misused(mut flow: impl flow::Flow, now: UnixTime) -> bool {
@@ -47,7 +58,7 @@ fn misused(mut flow: impl flow::Flow, now: UnixTime) -> bool {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn both_flows_notice() {
-        assert_eq!(super::twg_self_check(1_700_000_000_000), 2);
+    fn every_flow_notices() {
+        assert_eq!(super::twg_self_check(1_700_000_000_000), 3);
     }
 }

@@ -1,9 +1,11 @@
 //! What the fuzz targets share: a world that answers as its input says, and a watch over what a flow
 //! asks of it and shows of it.
 
+mod refresh_watch;
 mod watch;
 mod world;
 
+pub use refresh_watch::RefreshWatch;
 pub use watch::{Watch, assert_inert};
 pub use world::{Choices, World};
 

@@ -2,16 +2,18 @@
 
 use std::fmt::Debug;
 
+use twg_core::credential::{AttemptId, StagedReply};
 use twg_core::flow::{
     Effect, Flow, LockError, Misuse, Outcome, Step, StepId, StoreError, StoreErrorKind,
     UserAgentError,
 };
 use twg_core::http::{HttpRequest, HttpResponse, TransportError, TransportFailure};
 use twg_core::login::LoginFlow;
+use twg_core::refresh::RefreshFlow;
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
-use crate::{STATE, Watch};
+use crate::{RefreshWatch, STATE, Watch};
 
 /// The input, taken byte by byte. Beyond its end it is zero, and zero is always the good choice.
 #[derive(Debug)]
@@ -64,7 +66,9 @@ pub struct World<'a> {
     pub redirect_uri: String,
     pub state: String,
     /// What the store holds.
-    stored: Option<String>,
+    pub stored: Option<String>,
+    /// What the stage holds.
+    staged: Option<String>,
 }
 
 impl<'a> World<'a> {
@@ -78,7 +82,29 @@ impl<'a> World<'a> {
             redirect_uri: String::new(),
             state: STATE.to_owned(),
             stored: None,
+            staged: None,
         }
+    }
+
+    /// Drives a refresh to its end, or to where the input lets its process die: what it left behind is
+    /// there for the next one.
+    pub fn refresh(&mut self, mut flow: RefreshFlow, mut watch: RefreshWatch) {
+        let mut step = flow.begin(self.now).expect("it has not begun");
+        for _ in 0..PATIENCE {
+            let (id, effect) = match step {
+                Step::Done(result) => return watch.done(&result),
+                Step::Perform(id, effect) => (id, effect),
+            };
+            watch.step(&effect);
+            self.pass();
+            if self.choices.below(16) == 15 {
+                return;
+            }
+            let outcome = self.answer(&effect);
+            watch.answer(&effect, &outcome);
+            step = flow.resume(id, outcome, self.now).expect("that was the answer");
+        }
+        panic!("it never ends");
     }
 
     /// Drives a login to its end, or to where the input lets its process die.
@@ -183,7 +209,9 @@ impl<'a> World<'a> {
             Effect::OpenUserAgent(_) | Effect::AwaitRedirect { .. } => {
                 Outcome::Redirected(Err(self.user_agent_error()))
             }
-            Effect::Notify(_) | Effect::ReleaseLock(_) => Outcome::Notified,
+            Effect::Notify(_) | Effect::ReleaseLock(_) | Effect::ArmRecovery { .. } => {
+                Outcome::Notified
+            }
             Effect::AcquireLock { .. } if good => Outcome::Locked(Ok(())),
             Effect::AcquireLock { .. } => Outcome::Locked(Err(match self.choices.below(2) {
                 0 => LockError::TimedOut { holder: None },
@@ -203,8 +231,30 @@ impl<'a> World<'a> {
             Effect::PreflightStore(_) | Effect::ReplaceRecord { .. } | Effect::RemoveRecord(_) => {
                 Outcome::Store(Err(self.store_error()))
             }
-            Effect::SetAsideRecord(_) if good => Outcome::Kept(Ok("/store/aside".to_owned())),
-            Effect::SetAsideRecord(_) => Outcome::Kept(Err(self.store_error())),
+            Effect::OpenStage { .. } | Effect::DiscardStage { .. } if good => {
+                self.staged = None;
+                Outcome::Store(Ok(()))
+            }
+            Effect::OpenStage { .. } | Effect::DiscardStage { .. } => {
+                Outcome::Store(Err(self.store_error()))
+            }
+            Effect::StageReply { bytes, .. } | Effect::RescueReply { bytes, .. } if good => {
+                self.staged = Some(bytes.expose().to_owned());
+                Outcome::Kept(Ok("/store/stage".to_owned()))
+            }
+            Effect::LoadStage { id, .. } | Effect::LoadRescue { id, .. } if good => {
+                Outcome::Loaded(Ok(self.stage(id).map(Secret::new)))
+            }
+            Effect::LoadStage { .. } | Effect::LoadRescue { .. } => {
+                Outcome::Loaded(Err(self.store_error()))
+            }
+            Effect::SetAsideRecord(_) | Effect::SetAsideStage { .. } if good => {
+                Outcome::Kept(Ok("/store/aside".to_owned()))
+            }
+            Effect::SetAsideRecord(_)
+            | Effect::SetAsideStage { .. }
+            | Effect::StageReply { .. }
+            | Effect::RescueReply { .. } => Outcome::Kept(Err(self.store_error())),
         }
     }
 
@@ -236,6 +286,24 @@ impl<'a> World<'a> {
             3 => Some(r#"{"schema_version":2,"token":"CANARY"}"#.to_owned()),
             4 => Some(self.choices.text()),
             _ => None,
+        }
+    }
+
+    /// What lies in the stage: what was written, a reply to that attempt, or anything.
+    fn stage(&mut self, id: &AttemptId) -> Option<String> {
+        match self.choices.below(5) {
+            0 => self.staged.clone(),
+            1 => Some("\0".repeat(100)),
+            2 => {
+                let reply = response(self.status(), include_bytes!("../answers/tokens.json"));
+                Some(StagedReply::write(id, &reply).expose().to_owned())
+            }
+            3 => {
+                let reply = response(200, include_bytes!("../answers/tokens.json"));
+                let whole = StagedReply::write(id, &reply);
+                Some(String::from_utf8_lossy(&self.mutated(whole.expose())).into_owned())
+            }
+            _ => Some(self.choices.text()),
         }
     }
 

@@ -63,8 +63,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 /// Which machine, and when by a clock of its own that nobody can set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// Something that no other machine has, if there is such a thing. Not a secret, and not the system's own
-    /// machine id either, but made from it.
+    /// Something that no other machine has, if there is such a thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
     /// Something that changes when the machine starts anew, if there is such a thing.
@@ -76,11 +75,21 @@ pub struct Host {
 }
 
 impl Host {
+    /// A host from what its operating system calls itself. The names are only ever compared, so that a
+    /// hash of them is kept: systems ask not to spread their machine id (machine-id(5)).
+    #[must_use]
+    pub fn new(machine: Option<&str>, boot: Option<&str>, uptime: Span) -> Self {
+        let hashed = |name: &str| {
+            let mut digits = sha256_hex(format!("twg host {}", name.trim()).as_bytes());
+            digits.truncate(32);
+            digits
+        };
+        Self { machine: machine.map(hashed), boot: boot.map(hashed), uptime }
+    }
+
+    /// The id of a boot session is random, so that no two machines have the same.
     fn is_same_boot(&self, other: &Self) -> bool {
-        self.machine.is_some()
-            && self.machine == other.machine
-            && self.boot.is_some()
-            && self.boot == other.boot
+        self.boot.is_some() && self.boot == other.boot
     }
 
     fn is_other_machine(&self, other: &Self) -> bool {

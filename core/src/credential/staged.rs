@@ -12,7 +12,7 @@ use crate::secret::{Secret, serialize_exposed};
 /// What a stage holds.
 #[derive(Clone, Debug)]
 pub enum StagedReply {
-    /// Nothing was written into it: no reply came, or nobody lived to write it.
+    /// Nothing was written into it for this attempt: no reply came, or nobody lived to write it.
     Empty,
     /// A reply, all of it.
     Complete(HttpResponse),
@@ -56,9 +56,10 @@ impl StagedReply {
             return Self::Empty;
         }
         match serde_json::from_str::<Line>(written) {
+            // Left over: its attempt is over.
+            Ok(line) if line.id != *id => Self::Empty,
             Ok(line)
                 if line.schema_version == 1
-                    && line.id == *id
                     && line.sha256 == sha256_hex(line.body.expose().as_bytes()) =>
             {
                 Self::Complete(HttpResponse {

@@ -4,7 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Ending, How, Phase, RefreshMachine, Refreshed, Transition, is_live};
+use super::{
+    Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
+};
 use crate::client::{Registered, RequestStyle, authenticated_request};
 use crate::credential::{
     AttemptId, EndReason, Ended, Generation, Pending, StagedReply, StoredCredential, sha256_hex,
@@ -188,8 +190,9 @@ impl RefreshMachine {
             Err(error @ (Error::Refused(_) | Error::Unavailable { status: 429, .. })) => {
                 self.withdraw(*attempt, error, now)
             }
-            // Somebody on the way may say so although the server did do it.
-            Err(error) => self.without_reply(attempt, Some(error), now),
+            // Somebody on the way may say so although the server did do it. Who answers like this will not
+            // do better at once: the next refresh asks again.
+            Err(error) => self.interrupted(*attempt, Some(error), now),
         }
     }
 
@@ -322,13 +325,18 @@ impl RefreshMachine {
         let found = record.ok().flatten().and_then(|record| {
             StoredCredential::parse_for(&self.request.key, record.expose()).ok()
         });
-        if let Some(found) = &found
-            && !same_token(found, &attempt.credential)
+        if let Some(found) = found
+            && !same_token(&found, &attempt.credential)
             && found.ended.is_none()
-            && is_live(found, now)
         {
-            let done = Refreshed { credential: found.clone(), how: How::Adopted };
-            return self.discard(attempt.pending.id, Ok(Box::new(done)));
+            if is_live(&found, now) {
+                let done = Refreshed { credential: found, how: How::Adopted };
+                return self.discard(attempt.pending.id, Ok(Box::new(done)));
+            }
+            // Theirs is to be refreshed in its turn.
+            if self.may_send() && has_refresh_token(&found) {
+                return self.attempt(found, None, now);
+            }
         }
         let reason =
             if attempt.was_interrupted() { EndReason::Interrupted } else { EndReason::Revoked };

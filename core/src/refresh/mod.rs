@@ -386,7 +386,7 @@ impl Machine for RefreshMachine {
             (Phase::Announcing(attempt, until), Outcome::Notified) => {
                 self.perform(Phase::InQuarantine(attempt), Effect::WaitUntil(until))
             }
-            (Phase::InQuarantine(attempt), Outcome::Waited) => self.send_again(*attempt, now),
+            (Phase::InQuarantine(attempt), Outcome::Waited) => self.waited(*attempt, now),
             (Phase::Intending(attempt), Outcome::Store(result)) => {
                 self.intended(attempt, result, now)
             }

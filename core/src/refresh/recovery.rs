@@ -108,11 +108,7 @@ impl RefreshMachine {
         now: UnixTime,
     ) -> Transition {
         if !self.may_send_again(&attempt, now) {
-            let error = Error::Interrupted {
-                cause: cause.map(Box::new),
-                repairable_until: self.repairable_until(&attempt, now),
-            };
-            return self.give_up(*attempt, error, now);
+            return self.interrupted(*attempt, cause, now);
         }
         let left = self.quarantine_left(&attempt, now);
         if left == Span::ZERO {
@@ -122,9 +118,35 @@ impl RefreshMachine {
         self.perform(Phase::Announcing(attempt, until), Effect::Notify(Notice::Recovering))
     }
 
+    /// The quarantine is over, by one clock at least. The machine may have slept through the leeway too.
+    pub(super) fn waited(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
+        if self.may_send_again(&attempt, now) {
+            self.send_again(attempt, now)
+        } else {
+            self.interrupted(attempt, None, now)
+        }
+    }
+
+    /// This is as far as this flow goes.
+    pub(super) fn interrupted(
+        &mut self,
+        attempt: Attempt,
+        cause: Option<Error>,
+        now: UnixTime,
+    ) -> Transition {
+        let repairable_until = self.repairable_until(&attempt, now);
+        let error = Error::Interrupted { cause: cause.map(Box::new), repairable_until };
+        self.give_up(attempt, error, now)
+    }
+
     /// The new intent makes the old one durable too, which may have been visible without being so.
-    pub(super) fn send_again(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
+    fn send_again(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
         self.attempt(attempt.credential, Some(attempt.pending), now)
+    }
+
+    /// Whether this flow may send anything more.
+    pub(super) const fn may_send(&self) -> bool {
+        self.sent < SENDS
     }
 
     /// Whether to send the same token again in this flow.
@@ -133,7 +155,7 @@ impl RefreshMachine {
     /// the token is sent again only if there is nothing to lose. If the lost request never arrived, that
     /// saves the login, too; if it did, the server ends a login that could not be refreshed any more.
     fn may_send_again(&self, attempt: &Attempt, now: UnixTime) -> bool {
-        if self.sent >= SENDS {
+        if !self.may_send() {
             return false;
         }
         let is_live = is_live(&attempt.credential, now);

@@ -2,16 +2,17 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use twg_core::client::Client;
-use twg_core::credential::{ConnectionKey, StoredCredential};
+use twg_core::client::{Client, Registered};
+use twg_core::credential::{ConnectionKey, Host, IssuedBy, StoredCredential};
 use twg_core::endpoint_url::EndpointUrl;
 use twg_core::flow::{AuthorizationPrompt, Flow};
 use twg_core::http::HttpResponse;
 use twg_core::login::{LoginFlow, LoginRequest};
 use twg_core::pkce::Entropy;
 use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
+use twg_core::refresh::{Need, RefreshRequest};
 use twg_core::secret::Secret;
-use twg_core::time::Span;
+use twg_core::time::{Span, UnixTime};
 
 use super::{Play, json, query};
 
@@ -191,6 +192,41 @@ pub(crate) fn old_record() -> String {
 }
 "#
     .to_owned()
+}
+
+/// A stored login of generation 7 at `profile`, whose tokens were issued at that time for an hour.
+pub(crate) fn record_of(profile: &ProviderProfile, issued_at: UnixTime) -> StoredCredential {
+    let mut record = parsed(&old_record());
+    record.provider.clone_from(&profile.name);
+    record.server = IssuedBy {
+        token_endpoint: profile.endpoints.token.clone().expect("an address"),
+        revocation_endpoint: profile.endpoints.revocation.clone(),
+        userinfo_endpoint: profile.identity.as_ref().and_then(|identity| identity.url.clone()),
+        ..record.server
+    };
+    let tokens = record.tokens.as_mut().expect("tokens");
+    tokens.issued_at = issued_at;
+    tokens.expires_at = issued_at.plus(Span::from_mins(60));
+    record
+}
+
+/// A refresh of the default connection of `profile`, by its public client.
+pub(crate) fn refresh_of(profile: ProviderProfile, need: Need) -> RefreshRequest {
+    RefreshRequest {
+        key: ConnectionKey::new(&profile.name, "default").expect("good names"),
+        need,
+        registered: Ok(Registered { profile, client: Some(public_client()) }),
+        host: host(),
+    }
+}
+
+/// A machine that has been up for an hour when a script begins.
+pub(crate) fn host() -> Host {
+    Host {
+        machine: Some("machine-1".to_owned()),
+        boot: Some("boot-1".to_owned()),
+        uptime: Span::from_mins(60),
+    }
 }
 
 pub(crate) fn parsed(record: &str) -> StoredCredential {

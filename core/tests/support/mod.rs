@@ -5,7 +5,7 @@
 //! not taken to its end fails too. What holds for every flow is checked at every step:
 //!
 //! - step ids only grow;
-//! - records are read and written only under the lock, which is taken once and given back at the end;
+//! - records and stages are written only under the lock, which is given back at the end;
 //! - no `Debug` of an effect or of the flow shows a secret (A85, A62).
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its own part of this")]
@@ -17,7 +17,7 @@ pub(crate) mod http;
 
 use std::fmt::Debug;
 
-use twg_core::credential::{Generation, StoredCredential};
+use twg_core::credential::{AttemptId, Generation, StoredCredential};
 use twg_core::flow::{
     AuthorizationPrompt, DevicePrompt, Effect, Flow, Misuse, Notice, Outcome, RedirectTarget, Step,
     StepId, StoreError, StoreErrorKind,
@@ -92,11 +92,18 @@ where
                     Effect::AcquireLock { .. } => {
                         assert!(!self.locked, "the lock is taken twice\n{}", self.story());
                     }
-                    // Reading needs no lock: records are replaced as a whole.
+                    // Reading a record needs no lock: it is replaced as a whole.
                     Effect::ReleaseLock(_)
                     | Effect::ReplaceRecord { .. }
                     | Effect::SetAsideRecord(_)
-                    | Effect::RemoveRecord(_) => {
+                    | Effect::RemoveRecord(_)
+                    | Effect::OpenStage { .. }
+                    | Effect::StageReply { .. }
+                    | Effect::LoadStage { .. }
+                    | Effect::RescueReply { .. }
+                    | Effect::LoadRescue { .. }
+                    | Effect::SetAsideStage { .. }
+                    | Effect::DiscardStage { .. } => {
                         assert!(self.locked, "the lock is not held\n{}", self.story());
                     }
                     _ => {}
@@ -326,11 +333,18 @@ where
         let error =
             StoreError { kind, place: "/store/record".to_owned(), detail: "no space".to_owned() };
         let outcome = match self.effect() {
-            Effect::LoadRecord(_) => Outcome::Loaded(Err(error.clone())),
-            Effect::SetAsideRecord(_) => Outcome::Kept(Err(error.clone())),
-            Effect::PreflightStore(_) | Effect::ReplaceRecord { .. } | Effect::RemoveRecord(_) => {
-                Outcome::Store(Err(error.clone()))
+            Effect::LoadRecord(_) | Effect::LoadStage { .. } | Effect::LoadRescue { .. } => {
+                Outcome::Loaded(Err(error.clone()))
             }
+            Effect::SetAsideRecord(_)
+            | Effect::SetAsideStage { .. }
+            | Effect::StageReply { .. }
+            | Effect::RescueReply { .. } => Outcome::Kept(Err(error.clone())),
+            Effect::PreflightStore(_)
+            | Effect::ReplaceRecord { .. }
+            | Effect::RemoveRecord(_)
+            | Effect::OpenStage { .. }
+            | Effect::DiscardStage { .. } => Outcome::Store(Err(error.clone())),
             _ => self.unexpected("something of the store"),
         };
         self.answer(outcome);
@@ -345,6 +359,79 @@ where
         let replacement = self.replace();
         self.release();
         replacement
+    }
+
+    /// Expects the place for a reply to be made ready, and says for which attempt.
+    #[track_caller]
+    pub(crate) fn open_stage(&mut self) -> AttemptId {
+        let Effect::OpenStage { id, .. } = self.effect().clone() else {
+            self.unexpected("a stage being opened")
+        };
+        self.answer(Outcome::Store(Ok(())));
+        id
+    }
+
+    /// Expects a reply to be staged, and says what is written.
+    #[track_caller]
+    pub(crate) fn stage(&mut self) -> String {
+        let Effect::StageReply { bytes, .. } = self.effect().clone() else {
+            self.unexpected("a reply being staged")
+        };
+        self.answer(Outcome::Kept(Ok("/store/stage".to_owned())));
+        bytes.expose().to_owned()
+    }
+
+    /// Expects the stage to be read, and says which attempt's.
+    #[track_caller]
+    pub(crate) fn load_stage(&mut self, stage: Option<&str>) -> AttemptId {
+        let Effect::LoadStage { id, .. } = self.effect().clone() else {
+            self.unexpected("a stage being read")
+        };
+        self.answer(Outcome::Loaded(Ok(stage.map(Secret::new))));
+        id
+    }
+
+    /// Expects a rescue, and says what is rescued.
+    #[track_caller]
+    pub(crate) fn rescue(&mut self) -> String {
+        let Effect::RescueReply { bytes, .. } = self.effect().clone() else {
+            self.unexpected("a rescue")
+        };
+        self.answer(Outcome::Kept(Ok("/rescue/reply".to_owned())));
+        bytes.expose().to_owned()
+    }
+
+    /// Expects what was rescued to be read.
+    #[track_caller]
+    pub(crate) fn load_rescue(&mut self, rescued: Option<&str>) {
+        let Effect::LoadRescue { .. } = self.effect() else { self.unexpected("a rescue read") };
+        self.answer(Outcome::Loaded(Ok(rescued.map(Secret::new))));
+    }
+
+    #[track_caller]
+    pub(crate) fn set_stage_aside(&mut self) {
+        let Effect::SetAsideStage { .. } = self.effect() else {
+            self.unexpected("a stage being set aside")
+        };
+        self.answer(Outcome::Kept(Ok("/store/damaged-stage".to_owned())));
+    }
+
+    /// Expects the stage to be removed, and says which attempt's.
+    #[track_caller]
+    pub(crate) fn discard_stage(&mut self) -> AttemptId {
+        let Effect::DiscardStage { id, .. } = self.effect().clone() else {
+            self.unexpected("a stage being removed")
+        };
+        self.answer(Outcome::Store(Ok(())));
+        id
+    }
+
+    /// Expects somebody to be sent for, and says after how long.
+    #[track_caller]
+    pub(crate) fn arm(&mut self) -> Span {
+        let Effect::ArmRecovery { at, .. } = *self.effect() else { self.unexpected("an alarm") };
+        self.answer(Outcome::Notified);
+        at.since(self.now)
     }
 
     pub(crate) fn is_done(&self) -> bool {

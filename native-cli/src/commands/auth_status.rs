@@ -117,6 +117,15 @@ impl Status<'_> {
                         "signed out {} ago; the server did not confirm that the tokens are dead",
                         self.now.since(ended.at)
                     ),
+                    EndReason::Revoked => format!(
+                        "none: {} ago the server said that the login is over",
+                        self.now.since(ended.at)
+                    ),
+                    EndReason::Interrupted => format!(
+                        "none: the login was interrupted; the answer to a refresh got lost, and {} ago the \
+                         server did not accept its token again",
+                        self.now.since(ended.at)
+                    ),
                     EndReason::Other => "none: the login is over".to_owned(),
                 },
                 None => "none".to_owned(),

@@ -5,17 +5,17 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use twg_core::credential::{ConnectionKey, fresh_access_token};
-use twg_core::schedule::{TokenState, token_state};
+use twg_core::refresh::Need;
 use twg_core::secret::Secret;
 
 use crate::config_dir::ConfigDir;
-use crate::context::{Context, arguments, env};
+use crate::context::{Context, env};
 use crate::effects::clock;
 use crate::effects::store::Store;
 use crate::effects::terminal::print_data;
 use crate::failure::Failure;
 use crate::output::{print_json, rfc3339};
-use crate::providers;
+use crate::{providers, refresh};
 
 /// The hot path: exactly `twg auth token`, and the token is fresh. Starts no parser, no runtime, no TLS
 /// and takes no lock. Anything else, any doubt and any error is left to the full command.
@@ -38,30 +38,23 @@ fn print_line(token: &Secret) -> bool {
     print_data(line.expose().as_bytes()).is_ok()
 }
 
-/// The full command.
-pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    let (credential, token) = context.live_token(key)?;
-    let now = clock::now();
-    if let TokenState::Due { expires_at } = token_state(&credential, now) {
-        let (program, arguments) = (context.program, arguments(key));
-        context.say(&format!(
-            "The access token is due for a refresh, which this version cannot do yet. It works for {} more; \
-             run `{program} login{arguments} --force` to sign in again.",
-            expires_at.since(now),
-        ));
-    }
+/// The full command: refreshes if that is due.
+pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+    let refreshed = refresh::run(context, key, Need::Live).await?;
+    let Some(tokens) = refreshed.credential.tokens else {
+        return Err(Failure::internal("a live token is no token"));
+    };
     if context.json {
-        let tokens = credential.tokens.as_ref();
         print_json(&json!({
             "schemaVersion": 1,
             "provider": key.provider(),
             "connection": key.connection(),
-            "accessToken": token.expose(),
+            "accessToken": tokens.access_token.expose(),
             "tokenType": "Bearer",
-            "expiresAt": tokens.map(|tokens| rfc3339(tokens.expires_at)),
-            "scopes": tokens.map(|tokens| &tokens.scopes),
+            "expiresAt": rfc3339(tokens.expires_at),
+            "scopes": tokens.scopes,
         }));
-    } else if !print_line(&token) {
+    } else if !print_line(&tokens.access_token) {
         return Err(Failure::internal("cannot write to standard output"));
     }
     Ok(ExitCode::SUCCESS)

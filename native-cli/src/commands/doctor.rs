@@ -252,8 +252,7 @@ async fn prove_server(profile: &ProviderProfile) -> Check {
         }
         None => endpoint.as_str().to_owned(),
     };
-    let request =
-        HttpRequest { method: Method::Get, url, headers: Vec::new(), body: Secret::default() };
+    let request = HttpRequest::new(Method::Get, url, Vec::new(), Secret::default());
     let before = clock::now();
     let response = match HttpClient::new().send(request).await {
         Ok(response) => response,

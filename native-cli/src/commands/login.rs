@@ -7,22 +7,21 @@ use twg_core::atlassian::Site;
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::error::Error;
 use twg_core::login::{LoginFlow, LoginRequest, SignedIn};
-use twg_core::pkce::Entropy;
 use twg_core::plan::{Plan, Wishes, plan_login};
 use twg_core::provider::{Grant, ProviderProfile};
-use twg_core::schedule::{TokenState, token_state};
+use twg_core::refresh::{Need, Refreshed};
 use twg_core::time::{Span, UnixTime};
 
 use super::sites;
 use crate::cli::Login;
 use crate::clients::{self, Registration};
-use crate::context::{Context, UserAgent, arguments as named, login_command};
+use crate::context::{Context, UserAgent, arguments as named, entropy, login_command};
 use crate::driver::drive;
+use crate::effects::clock;
 use crate::effects::http::HttpClient;
-use crate::effects::{clock, entropy};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
-use crate::providers;
+use crate::{providers, refresh};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<ExitCode, Failure> {
@@ -44,7 +43,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     };
     let again = arguments.force || arguments.new_client || arguments.client_id.is_some();
     if let (false, Some(credential)) = (again, stored)
-        && let Some(end) = still_good(&credential, &scopes, clock::now())
+        && let Some((credential, end)) = still_good(context, &key, credential, &scopes).await?
     {
         if let Some(site) = &arguments.site {
             sites::use_site(context, &key, site).await?;
@@ -99,12 +98,31 @@ fn scopes(profile: &ProviderProfile, asked: Option<&str>) -> Vec<String> {
     }
 }
 
-/// When the token ends, if it works now and has every scope that is asked for.
-fn still_good(credential: &StoredCredential, scopes: &[String], now: UnixTime) -> Option<UnixTime> {
-    let tokens = credential.tokens.as_ref()?;
-    let works =
-        matches!(token_state(credential, now), TokenState::Fresh { .. } | TokenState::Due { .. });
-    (works && tokens.missing_scopes(scopes).is_empty()).then_some(tokens.expires_at)
+/// The login and when its token ends, if it has every scope that is asked for and works, perhaps after a
+/// refresh: nobody must be asked to approve what needs no approval.
+async fn still_good(
+    context: &mut Context,
+    key: &ConnectionKey,
+    credential: StoredCredential,
+    scopes: &[String],
+) -> Result<Option<(StoredCredential, UnixTime)>, Failure> {
+    let all_scopes = |credential: &StoredCredential| {
+        let tokens = credential.tokens.as_ref()?;
+        tokens.missing_scopes(scopes).is_empty().then_some(tokens.expires_at)
+    };
+    if all_scopes(&credential).is_none() || credential.ended.is_some() {
+        return Ok(None);
+    }
+    match refresh::attempt(context, key, Need::Live).await? {
+        Ok(Refreshed { credential, .. }) => {
+            Ok(all_scopes(&credential).map(|end| (credential, end)))
+        }
+        // Without the server, there is no signing in either.
+        Err(
+            error @ (Error::Transport { .. } | Error::Unavailable { .. } | Error::NotOAuth { .. }),
+        ) => Err(refresh::failure(context, key, "Could not refresh the login", &error)),
+        Err(_) => Ok(None),
+    }
 }
 
 fn already_signed_in(
@@ -212,11 +230,6 @@ async fn sign_in(
         open: plan.open,
         timeout: Span::from_secs(u64::from(arguments.timeout)),
     };
-    let fresh = || {
-        entropy::fresh()
-            .map(Entropy::new)
-            .map_err(|error| Failure::internal(format!("no randomness to be had: {error}")))
-    };
     let doing = format!("Could not sign in to {name}");
     // As it was typed: without `--force` the same command might find that all is well.
     let login = format!("{}{}", login_command(key), if arguments.force { " --force" } else { "" });
@@ -229,7 +242,8 @@ async fn sign_in(
             .keeping(kept)
             .or_hint(format!("Run `{login}` to try again."))
     };
-    let flow = LoginFlow::sign_in(request, (fresh()?, fresh()?)).map_err(|error| failed(&error))?;
+    let flow =
+        LoginFlow::sign_in(request, (entropy()?, entropy()?)).map_err(|error| failed(&error))?;
     let result = drive(context, &HttpClient::new(), flow).await;
     let result = result.map_err(|failure| failure.keeping(kept))?;
     if let Err(Error::GrantNotEnabled(_)) = &result {

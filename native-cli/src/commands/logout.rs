@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use twg_core::client::Registered;
 use twg_core::credential::ConnectionKey;
 use twg_core::error::Error;
 use twg_core::logout::{LoggedOut, LogoutFlow};
@@ -64,9 +65,9 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
 
 async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOut, Failure> {
     // A profile or a client that cannot be read must not keep anybody signed in.
-    let registered = providers::load(context, key.provider()).ok().and_then(|profile| {
-        let known = clients::find(context, &profile, None).ok()??;
-        Some((known.client, profile))
+    let registered = providers::load(context, key.provider()).ok().map(|profile| {
+        let known = clients::find(context, &profile, None).ok().flatten();
+        Registered { profile, client: known.map(|known| known.client) }
     });
     let flow = LogoutFlow::sign_out(key.clone(), registered);
     let done = drive(context, &HttpClient::new(), flow).await?;

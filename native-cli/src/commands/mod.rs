@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod auth_refresh;
 pub(crate) mod auth_status;
 pub(crate) mod auth_token;
 mod doctor;
@@ -27,7 +28,12 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Sites(arguments) => block_on(sites::run(context, arguments))?,
         Command::Doctor(connection) => block_on(doctor::run(context, &connection.key()?))?,
         Command::Auth(Auth::Status(connection)) => auth_status::run(context, &connection.key()?),
-        Command::Auth(Auth::Token(connection)) => auth_token::run(context, &connection.key()?),
+        Command::Auth(Auth::Token(connection)) => {
+            block_on(auth_token::run(context, &connection.key()?))?
+        }
+        Command::Auth(Auth::Refresh(arguments)) => {
+            block_on(auth_refresh::run(context, &arguments))?
+        }
         Command::Sandbox(arguments) => sandbox::run(context, arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();

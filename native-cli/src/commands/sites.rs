@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use twg_core::atlassian::{Site, SitesFlow, UseSiteFlow};
+use twg_core::atlassian::{Site, SitesRequest, UseSiteFlow};
 use twg_core::credential::ConnectionKey;
 
 use crate::cli::{self, Sites, SitesAction};
@@ -13,7 +13,7 @@ use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
 use crate::failure::Failure;
 use crate::output::print_json;
-use crate::providers;
+use crate::{providers, refresh};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: Sites) -> Result<ExitCode, Failure> {
@@ -52,15 +52,12 @@ async fn ask(
     key: &ConnectionKey,
 ) -> Result<(Vec<Site>, Option<String>), Failure> {
     let profile = providers::load(context, key.provider())?;
-    let (credential, token) = context.live_token(key)?;
-    let flow = SitesFlow::for_token(profile, token);
-    let sites = drive(context, &HttpClient::new(), flow).await?;
-    let mut sites = sites.map_err(|error| {
-        Failure::from_core("Could not list the sites", &error, &login_command(key))
-    })?;
+    let doing = "Could not list the sites";
+    let answer = refresh::ask(context, key, SitesRequest::new(profile), doing).await?;
+    let mut sites = answer.answer;
     // The server's order has no meaning and changes.
     sites.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    Ok((sites, credential.default_site))
+    Ok((sites, answer.credential.default_site))
 }
 
 /// The one site that `text` means.

@@ -4,31 +4,19 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use twg_core::credential::ConnectionKey;
-use twg_core::identity::IdentityFlow;
+use twg_core::identity::IdentityRequest;
 
-use crate::context::{Context, login_command};
-use crate::driver::drive;
-use crate::effects::http::HttpClient;
+use crate::context::Context;
 use crate::effects::terminal::print_data;
 use crate::failure::Failure;
 use crate::output::print_json;
-use crate::providers;
+use crate::{providers, refresh};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
     let profile = providers::load(context, key.provider())?;
-    let (credential, token) = context.live_token(key)?;
-    let Some(url) = credential.server.userinfo_endpoint else {
-        return Err(Failure::configuration(format!(
-            "{} does not tell who an account is",
-            profile.display_name
-        )));
-    };
-    let flow = IdentityFlow::for_token(profile, url, token);
-    let account = drive(context, &HttpClient::new(), flow).await?;
-    let account = account.map_err(|error| {
-        Failure::from_core("Could not ask who is signed in", &error, &login_command(key))
-    })?;
+    let doing = "Could not ask who is signed in";
+    let account = refresh::ask(context, key, IdentityRequest::new(profile), doing).await?.answer;
     if context.json {
         print_json(&json!({
             "schemaVersion": 1,

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, redirect, retry};
-use twg_core::http::{
-    HttpRequest, HttpResponse, MAX_RESPONSE_BYTES, Method, REQUEST_TIMEOUT, TransportError,
-    TransportFailure,
-};
+use twg_core::http::{HttpRequest, HttpResponse, Method, TransportError, TransportFailure};
 use twg_core::text::inert;
 use url::{Host, Url};
 
-/// The first part of [`REQUEST_TIMEOUT`]: name, connection, proxy and TLS. Less than the whole, so
+/// The first part of a request's time: name, connection, proxy and TLS. Less than the whole of any, so
 /// that a timeout tells whether the request may have been sent.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// No request has more time than this.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 const USER_AGENT: &str = concat!("twg/", env!("CARGO_PKG_VERSION"));
 
@@ -44,7 +44,7 @@ enum Route {
 impl HttpClient {
     /// A client that did nothing yet.
     pub(crate) const fn new() -> Self {
-        Self::with_timeouts(Duration::from_millis(REQUEST_TIMEOUT.as_millis()), CONNECT_TIMEOUT)
+        Self::with_timeouts(LONGEST_TIMEOUT, CONNECT_TIMEOUT)
     }
 
     const fn with_timeouts(total: Duration, connect: Duration) -> Self {
@@ -62,8 +62,13 @@ impl HttpClient {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+            Method::Head => reqwest::Method::HEAD,
         };
-        let mut builder = client.request(method, url).headers(headers(&request)?);
+        let timeout = Duration::from_millis(request.timeout.as_millis()).min(self.total);
+        let mut builder = client.request(method, url).headers(headers(&request)?).timeout(timeout);
         if request.method == Method::Post || !request.body.is_empty() {
             builder = builder.body(request.body.expose().to_owned());
         }
@@ -88,7 +93,7 @@ impl HttpClient {
             body: Vec::with_capacity(16 * 1024),
         };
         while let Some(chunk) = response.chunk().await.map_err(interrupted)? {
-            if answer.body.len() + chunk.len() > MAX_RESPONSE_BYTES as usize {
+            if answer.body.len() + chunk.len() > request.max_response_bytes as usize {
                 return Err(TransportError::Unknown(TransportFailure::TooLarge));
             }
             answer.body.extend_from_slice(&chunk);

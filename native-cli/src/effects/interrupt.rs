@@ -86,6 +86,17 @@ impl Interrupts {
         }
     }
 
+    /// Whether a signal came that was not reported yet.
+    pub(crate) async fn came(&mut self) -> bool {
+        // Signals are noted by the runtime, which must have had a chance to.
+        tokio::task::yield_now().await;
+        tokio::select! {
+            biased;
+            _ = self.next() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
     /// `work`, unless a signal comes first: then `work` is dropped.
     ///
     /// # Errors

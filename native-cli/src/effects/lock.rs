@@ -43,6 +43,8 @@ pub(crate) async fn acquire(
 ) -> Result<Lock, LockError> {
     store.prepare_dir(path).map_err(LockError::Unusable)?;
     let unusable = |error: io::Error| LockError::Unusable(store.failed(path, &error));
+    // By a clock that nobody can set, and that goes on while the machine sleeps.
+    let (begun, patience) = (platform::uptime(), clock::until(deadline));
     let mut pause = FIRST_PAUSE;
     loop {
         let mut file = open(store, path)?;
@@ -59,7 +61,7 @@ pub(crate) async fn acquire(
             Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        let left = clock::until(deadline);
+        let left = patience.saturating_sub(platform::uptime().saturating_sub(begun));
         if left.is_zero() {
             return Err(LockError::TimedOut { holder: holder(&mut file) });
         }

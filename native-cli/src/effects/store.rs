@@ -24,7 +24,7 @@ const MAX_RECORD_BYTES: u64 = 4 * 1024 * 1024;
 /// What a preflight proves that there is room for: a record with the largest tokens seen.
 pub(crate) const PREFLIGHT_BYTES: u32 = 64 * 1024;
 
-/// A file that a preflight left behind is one of a dead process after this time.
+/// A file that a writer without a lock left behind is one of a dead process after this time.
 const STALE_PROBE: Duration = Duration::from_secs(3600);
 
 /// The files of one configuration directory.
@@ -106,11 +106,13 @@ impl Store {
         bytes: &Secret,
     ) -> Result<(), StoreError> {
         let place = self.prepare(path)?;
-        if let Expected::Generation(expected) = expected {
-            self.check_generation(path, expected)?;
-            self.sweep(&place);
-        }
-        let mut temporary = self.create_beside(&place, "tmp")?;
+        let mut temporary = match expected {
+            Expected::Generation(expected) => {
+                self.check_generation(path, expected)?;
+                self.create_alone(&beside(&place, "tmp"))?
+            }
+            Expected::Anything => self.create_beside(&place, "tmp")?,
+        };
         temporary.file.write_all(bytes.expose().as_bytes()).map_err(|e| self.failed(path, &e))?;
         temporary.file.sync_all().map_err(|e| self.failed(path, &e))?;
         temporary.rename(&place).map_err(|e| self.failed(path, &e))?;
@@ -127,6 +129,7 @@ impl Store {
         if platform::is_mount_point(&place) {
             return Err(self.failed(path, &io::ErrorKind::ResourceBusy.into()));
         }
+        self.sweep(&place);
         let mut probe = self.create_beside(&place, "probe")?;
         platform::reserve(&probe.file, PREFLIGHT_BYTES).map_err(|e| self.failed(path, &e))?;
         probe.file.sync_all().map_err(|e| self.failed(path, &e))?;
@@ -138,7 +141,8 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a file, and returns once that is durable. A file that is not there is removed.
+    /// Removes a record and whatever lies beside it that belongs to it: a stage, or a half-written successor,
+    /// that a process left which died. Returns once that is durable. A file that is not there is removed.
     ///
     /// # Errors
     /// Any [`StoreError`]; the file is still there then.
@@ -159,6 +163,12 @@ impl Store {
     }
 
     fn remove_one(&self, path: &Path) -> Result<(), StoreError> {
+        for kind in ["stage", "tmp"] {
+            match fs::remove_file(beside(path, kind)) {
+                Err(error) if !is_absent(&error) => return Err(self.failed(path, &error)),
+                _ => {}
+            }
+        }
         match fs::remove_file(path) {
             Ok(()) => self.sync_parent(path),
             Err(error) if is_absent(&error) => Ok(()),
@@ -234,8 +244,18 @@ impl Store {
         }
     }
 
+    /// The directory that this is the store of.
+    pub(crate) const fn config(&self) -> &ConfigDir {
+        &self.config
+    }
+
+    /// A path for people.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        self.config.display(path)
+    }
+
     /// Gets the directory ready, and says which file to replace there.
-    fn prepare(&self, path: &Path) -> Result<PathBuf, StoreError> {
+    pub(crate) fn prepare(&self, path: &Path) -> Result<PathBuf, StoreError> {
         self.prepare_dir(path)?;
         self.locate(path)
     }
@@ -243,7 +263,7 @@ impl Store {
     /// The file that a path means: itself, unless it is a symlink to a regular file of this user.
     /// People whose dotfiles are managed have such links, and a rename over one would cut it off from
     /// the file that they think they are using.
-    fn locate(&self, path: &Path) -> Result<PathBuf, StoreError> {
+    pub(crate) fn locate(&self, path: &Path) -> Result<PathBuf, StoreError> {
         if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
             return Ok(path.to_owned());
         }
@@ -284,8 +304,10 @@ impl Store {
         Err(self.error(StoreErrorKind::Changed, path, &detail))
     }
 
-    /// Removes what writers left behind that died. The caller holds the record's lock, so that none
-    /// of them can be alive; a preflight needs no lock, so that its files must be old, too.
+    /// Removes what writers without a lock left behind that died: whatever is old.
+    ///
+    /// This looks at every name in the directory. A refresh must not, because its cost must not grow with
+    /// the number of other connections: under a lock, the names are fixed.
     fn sweep(&self, place: &Path) {
         let (Some(dir), Some(name)) = (place.parent(), place.file_name().and_then(|n| n.to_str()))
         else {
@@ -295,8 +317,7 @@ impl Store {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let stale = entry.file_name().to_str().is_some_and(|n| {
                 n.strip_prefix(&prefix).is_some_and(|rest| match rest.split_once('.') {
-                    Some((random, "tmp")) => is_random(random),
-                    Some((random, "probe")) => is_random(random) && is_old(&entry),
+                    Some((random, "tmp" | "probe")) => is_random(random) && is_old(&entry),
                     _ => false,
                 })
             });
@@ -304,6 +325,21 @@ impl Store {
                 // In the way of nothing: the next writer tries again.
                 let _ = fs::remove_file(entry.path());
             }
+        }
+    }
+
+    /// A new file of which there is only one, because the caller holds the lock. One that is there already
+    /// belonged to somebody who died.
+    pub(crate) fn create_alone(&self, name: &Path) -> Result<Temporary, StoreError> {
+        let created = match platform::create_private(name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(name).and_then(|()| platform::create_private(name))
+            }
+            created => created,
+        };
+        match created {
+            Ok(file) => Ok(Temporary { file, name: RemoveOnDrop(name.to_owned()) }),
+            Err(error) => Err(self.failed(name.parent().unwrap_or(name), &error)),
         }
     }
 
@@ -319,13 +355,11 @@ impl Store {
         let random = getrandom::u64().map_err(|error| {
             self.error(StoreErrorKind::CannotCreate, place, &format!("no randomness: {error}"))
         })?;
-        let mut name = OsString::from(".");
-        name.push(place.file_name().unwrap_or_default());
-        name.push(format!(".{random:016x}.{kind}"));
-        Ok(place.with_file_name(name))
+        Ok(beside(place, &format!("{random:016x}.{kind}")))
     }
 
-    fn sync_parent(&self, path: &Path) -> Result<(), StoreError> {
+    /// Makes the names beside this file durable.
+    pub(crate) fn sync_parent(&self, path: &Path) -> Result<(), StoreError> {
         path.parent()
             .map_or(Ok(()), |dir| platform::sync_dir(dir).map_err(|error| self.failed(dir, &error)))
     }
@@ -396,20 +430,34 @@ fn is_old(entry: &fs::DirEntry) -> bool {
     modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE_PROBE))
 }
 
+/// `.NAME.KIND` in the directory of the file NAME.
+pub(crate) fn beside(place: &Path, kind: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(place.file_name().unwrap_or_default());
+    name.push(format!(".{kind}"));
+    place.with_file_name(name)
+}
+
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// A new file under a name that goes away with it, unless it is renamed.
+/// A new file under a name that goes away with it, unless it is renamed or kept.
 #[derive(Debug)]
-struct Temporary {
-    file: File,
+pub(crate) struct Temporary {
+    pub(crate) file: File,
     name: RemoveOnDrop,
 }
 
 impl Temporary {
+    /// Leaves the file where it is.
+    pub(crate) fn keep(mut self) -> File {
+        self.name.0.clear();
+        self.file
+    }
+
     fn rename(&mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.name.0, to)?;
         // Nothing has the old name now; an empty path names nothing.

@@ -5,22 +5,21 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
+use twg_core::http::MAX_RESPONSE_BYTES;
 use twg_core::secret::Secret;
+use twg_core::time::Span;
 
 use super::*;
 
 const CANARY: &str = "canary-s3cr3t";
 
 fn post(url: impl Into<String>) -> HttpRequest {
-    HttpRequest {
-        method: Method::Post,
-        url: url.into(),
-        headers: vec![
-            ("content-type", Secret::new("application/x-www-form-urlencoded")),
-            ("authorization", Secret::new(format!("Basic {CANARY}"))),
-        ],
-        body: Secret::new(format!("refresh_token={CANARY}")),
-    }
+    let headers = vec![
+        ("content-type", Secret::new("application/x-www-form-urlencoded")),
+        ("authorization", Secret::new(format!("Basic {CANARY}"))),
+    ];
+    let body = Secret::new(format!("refresh_token={CANARY}"));
+    HttpRequest::new(Method::Post, url.into(), headers, body)
 }
 
 fn send_with(client: &HttpClient, request: HttpRequest) -> Result<HttpResponse, TransportError> {
@@ -164,6 +163,21 @@ fn a_large_answer_is_cut_off() {
             }
         }
     }
+}
+
+/// A request's own limits go before the usual ones.
+#[test]
+fn a_request_has_limits_of_its_own() {
+    let (url, _server) = server(vec![b"HTTP/1.1 200 OK\r\n\r\n12345".to_vec()]);
+    let small = HttpRequest { max_response_bytes: 4, ..post(url) };
+    let too_large = TransportError::Unknown(TransportFailure::TooLarge);
+    assert_eq!(send(small).unwrap_err(), too_large);
+    // Accepted by the kernel, and by nobody else.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/?query", listener.local_addr().unwrap());
+    let hasty = HttpRequest { timeout: Span::from_millis(50), ..post(url) };
+    let late = TransportError::Unknown(TransportFailure::Timeout);
+    assert_eq!(send(hasty).unwrap_err(), late);
 }
 
 #[test]

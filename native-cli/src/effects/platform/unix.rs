@@ -179,6 +179,24 @@ pub(crate) fn uptime() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
+/// What this machine is called and no other, if it has such a name.
+pub(crate) fn machine_id() -> Option<String> {
+    // machine-id(5); the second place is that of D-Bus, which had it first.
+    id_in("/etc/machine-id").or_else(|| id_in("/var/lib/dbus/machine-id"))
+}
+
+/// What no other boot session is called, if this one has such a name.
+pub(crate) fn boot_id() -> Option<String> {
+    id_in("/proc/sys/kernel/random/boot_id")
+}
+
+fn id_in(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let id = text.trim();
+    // An image that was not started yet says "uninitialized".
+    (id.len() >= 32).then(|| id.to_owned())
+}
+
 /// The terminal that this process belongs to, while a question is asked there. Dropping it puts
 /// everything back.
 #[derive(Debug)]

@@ -134,3 +134,13 @@ pub(crate) fn uptime() -> Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed()
 }
+
+/// Not known without the registry: other machines are not told from this one.
+pub(crate) fn machine_id() -> Option<String> {
+    None
+}
+
+/// Not known: the wall clock tells how long ago something was.
+pub(crate) fn boot_id() -> Option<String> {
+    None
+}

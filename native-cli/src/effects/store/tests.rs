@@ -404,25 +404,28 @@ fn a_damaged_record_is_kept_whole_and_nothing_overwritten() {
 }
 
 #[test]
-fn what_dead_writers_left_is_removed_under_the_lock_only() {
+fn what_dead_writers_left_is_removed() {
     let dir = scratch_dir();
     let (store, path) = (store_in(dir.path()), dir.path().join("auth.conf"));
     let left = [".auth.conf.0123456789abcdef.tmp", ".auth.conf.0123456789abcdef.probe"];
+    let alive = ".auth.conf.aaaaaaaaaaaaaaaa.probe";
     let others = [".auth.conf.notes.tmp", ".other.conf.0123456789abcdef.tmp", ".auth.conf.swp"];
     for name in left.iter().chain(&others) {
         fs::write(dir.path().join(name), "").unwrap();
+        let old = SystemTime::now() - 2 * STALE_PROBE;
+        File::open(dir.path().join(name)).unwrap().set_modified(old).unwrap();
     }
-    let old = SystemTime::now() - 2 * STALE_PROBE;
-    File::open(dir.path().join(left[1])).unwrap().set_modified(old).unwrap();
-    fs::write(dir.path().join(".auth.conf.aaaaaaaaaaaaaaaa.probe"), "").unwrap();
+    fs::write(dir.path().join(alive), "").unwrap();
+    // Under the lock the name is fixed: one that is there belongs to nobody.
+    fs::write(dir.path().join(".auth.conf.tmp"), "half a rec").unwrap();
+    store.replace(&path, NO_RECORD, &record(1)).unwrap();
+    assert_eq!(loaded(&store, &path).unwrap(), record(1).expose());
+    assert_eq!(names(dir.path()).len(), 7, "a refresh looks at no other name");
     store.preflight(&path).unwrap();
-    store.replace(&path, Expected::Anything, &record(1)).unwrap();
-    assert_eq!(names(dir.path()).len(), 7);
-    store.replace(&path, expect(1), &record(2)).unwrap();
     assert_eq!(
         names(dir.path()),
         [
-            ".auth.conf.aaaaaaaaaaaaaaaa.probe",
+            alive,
             ".auth.conf.notes.tmp",
             ".auth.conf.swp",
             ".other.conf.0123456789abcdef.tmp",

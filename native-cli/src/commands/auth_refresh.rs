@@ -1,0 +1,87 @@
+//! `twg auth refresh`: refresh if that is due, or repair what an interrupted refresh left behind.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use twg_core::credential::ConnectionKey;
+use twg_core::refresh::{How, Need, Refreshed};
+use twg_core::schedule::due_at;
+use twg_core::time::{Span, UnixTime};
+
+use crate::cli::Refresh;
+use crate::context::{Context, shown};
+use crate::driver::interruptible;
+use crate::effects::{clock, recovery};
+use crate::failure::Failure;
+use crate::output::{print_json, rfc3339};
+use crate::refresh;
+
+/// Runs the command. Succeeds without a request if a refresh is not due.
+pub(crate) async fn run(context: &mut Context, arguments: &Refresh) -> Result<ExitCode, Failure> {
+    let key = arguments.connection.key()?;
+    if let Some(at) = arguments.recover_at {
+        return recover(context, &key, UnixTime::from_millis(at)).await;
+    }
+    let need = if arguments.force { Need::Now } else { Need::Due(Span::ZERO) };
+    let refreshed = refresh::run(context, &key, need).await?;
+    report(context, &key, &refreshed);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one-shot recovery of an interrupted refresh, armed by the process that was interrupted.
+async fn recover(
+    context: &mut Context,
+    key: &ConnectionKey,
+    at: UnixTime,
+) -> Result<ExitCode, Failure> {
+    let lock = context.config.lock_path(key);
+    // Whatever is wrong here, nobody is there to hear of it, and the next command will say so.
+    let Ok(Some(_only_one)) = recovery::claim(&context.store, &lock) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    interruptible(clock::wait_until(at, |_| ())).await?;
+    refresh::run(context, key, Need::Due(Span::ZERO)).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(context: &mut Context, key: &ConnectionKey, refreshed: &Refreshed) {
+    let Refreshed { credential, how } = refreshed;
+    let Some(tokens) = &credential.tokens else { return };
+    let now = clock::now();
+    if context.json {
+        let how = match how {
+            How::StillFresh => "fresh",
+            How::Adopted => "adopted",
+            How::Refreshed => "refreshed",
+            How::Recovered => "recovered",
+            How::NotRefreshed(_) => "not_refreshed",
+        };
+        print_json(&json!({
+            "schemaVersion": 1,
+            "ok": true,
+            "provider": key.provider(),
+            "connection": key.connection(),
+            "result": how,
+            "accessTokenExpiresAt": rfc3339(tokens.expires_at),
+            "refreshDueAt": rfc3339(due_at(tokens)),
+        }));
+        return;
+    }
+    let left = tokens.expires_at.since(now);
+    let due = due_at(tokens).since(now);
+    let name = shown(key);
+    match how {
+        How::StillFresh if credential.pending.is_none() => context.say(&format!(
+            "The access token of {name} is fresh: it works for {left}, and a refresh is due in {due}"
+        )),
+        How::StillFresh | How::NotRefreshed(_) => {
+            context.say(&format!("The access token of {name} works for {left}"));
+        }
+        How::Adopted => context.achieved(&format!(
+            "Another process has refreshed {name}; the access token works for {left}"
+        )),
+        How::Refreshed | How::Recovered => {
+            context.achieved(&format!("Refreshed {name}; the access token works for {left}"));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The one-shot recovery: another process that repairs an interrupted refresh while the server still lets it,
+//! whether or not anybody runs a command until then.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use twg_core::credential::ConnectionKey;
+use twg_core::flow::StoreError;
+use twg_core::time::UnixTime;
+
+use super::platform;
+use super::store::Store;
+
+/// The hidden argument of `twg auth refresh` that says when to begin, in milliseconds since the epoch.
+pub(crate) const FLAG: &str = "--recover-at";
+
+/// Starts `twg auth refresh` for that time, detached from this process and its terminal. Best effort: if it
+/// cannot be started, the next command of the user repairs the login just as well, if it comes in time.
+pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) {
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut command = Command::new(program);
+    command
+        .args(["auth", "refresh", key.provider(), "--connection", key.connection()])
+        .arg(format!("{FLAG}={}", at.as_millis()))
+        // Whichever way the directory was chosen, it is this one.
+        .env("TWG_CONFIG_DIR", store.config().path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir(std::env::temp_dir());
+    platform::detach(&mut command);
+    // It is not waited for: it outlives this process.
+    let _ = command.spawn();
+}
+
+/// Whoever waits to recover a connection holds this, so that one is enough however often it was armed.
+/// `None` if another process does.
+///
+/// # Errors
+/// [`StoreError`] if the file cannot be used.
+pub(crate) fn claim(store: &Store, lock: &std::path::Path) -> Result<Option<File>, StoreError> {
+    let path = super::store::beside(lock, "recovery");
+    store.prepare_dir(&path)?;
+    let file = platform::open_lock(&path).map_err(|error| store.failed(&path, &error))?;
+    Ok(file.try_lock().is_ok().then_some(file))
+}

@@ -1,0 +1,77 @@
+//! `twg`, the native shell around `twg-core`.
+//!
+//! [`main`] first looks whether it is asked for a token that is still fresh, the one thing that scripts
+//! and agents ask all day; for that nothing is initialised, not even the parser of the command line.
+
+mod agents;
+mod cli;
+mod clients;
+mod commands;
+mod config_dir;
+mod context;
+mod driver;
+mod effects;
+mod failure;
+mod output;
+mod providers;
+mod refresh;
+mod sandbox;
+mod surroundings;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::context::{Context, env};
+use crate::failure::{Exit, Failure};
+
+/// The whole program: its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    effects::hardening::forbid_core_dumps();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if commands::auth_token::print_if_fresh(arguments.get(1..).unwrap_or_default()) {
+        return ExitCode::SUCCESS;
+    }
+    let cli = match cli::Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return explain_usage(&error, cli::wants_json(&arguments)),
+    };
+    // Also behind `twg sandbox`, whose arguments are another command line.
+    let json = cli.global.json || cli::wants_json(&arguments);
+    let result = config_dir::ConfigDir::resolve(&env)
+        .map_err(|error| Failure::configuration(error.to_string()))
+        .and_then(|config| {
+            let global = &cli.global;
+            let mut context = Context::new(config, json, global.quiet, global.no_input);
+            let code = commands::run(&mut context, cli.command)?;
+            if context.interrupted {
+                let kept = "What was under way was finished and saved first.";
+                return Err(Failure::interrupted().keeping(kept));
+            }
+            Ok(code)
+        });
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.report(&mut effects::terminal::Terminal::new(&env), json);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// clap's own words and exit codes: 0 for `--help` and `--version`, 2 for a mistake.
+pub(crate) fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
+    if error.exit_code() != 0 && json {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::usage(twg_core::text::displayable(first))
+            .or_hint("Run `twg --help` to see what can be typed.");
+        failure.report(&mut effects::terminal::Terminal::new(&env), true);
+        return ExitCode::from(Exit::Usage as u8);
+    }
+    // A closed pipe (`twg --help | head -1`) is no reason to complain.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
