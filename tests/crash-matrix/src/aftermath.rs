@@ -54,7 +54,7 @@ pub enum Fate {
     Replayed,
     /// The server ended the grant: the user must sign in again.
     Lost,
-    /// The grant lives at the server, and the recovery did not get hold of it.
+    /// The grant lives at the server, but the token for it is gone and nobody dares to send the spent one.
     Stuck,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for Fate {
             Self::Saved => "already saved",
             Self::Replayed => "token replayed in the leeway",
             Self::Lost => "LOST",
-            Self::Stuck => "STUCK",
+            Self::Stuck => "LOST (reply damaged)",
         })
     }
 }
@@ -83,26 +83,33 @@ pub struct Aftermath {
     pub problems: Vec<String>,
 }
 
-/// Recovers, and finds out. `phase` is where the case was interrupted; `before` is what the server had
-/// counted when it began.
+/// What a case was like before its recovery.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// Where it was interrupted.
+    pub phase: Phase,
+    /// What the server had counted when it began.
+    pub counted: Option<Counted>,
+    /// Whether the reply may have died, so that a server without leeway cannot be recovered from.
+    pub may_be_lost: bool,
+}
+
+/// Recovers, and finds out.
 #[must_use]
-pub fn recover(
-    place: &Place<'_>,
-    phase: Phase,
-    before: Option<Counted>,
-    sabotage: Sabotage,
-) -> Aftermath {
+pub fn recover(place: &Place<'_>, before: Before, sabotage: Sabotage) -> Aftermath {
     let mut problems = Vec::new();
     sabotage.commit(place);
     let recovery = place.refresh(&["--json"]).run();
-    let requests = before.and_then(|before| Some(place.counted()?.since(before)));
-    let fate = fate_of(place, &recovery, phase, requests);
+    let requests = before.counted.and_then(|counted| Some(place.counted()?.since(counted)));
+    let fate = fate_of(place, &recovery, before.phase, requests);
     match fate {
+        Fate::Lost | Fate::Stuck if !before.may_be_lost => {
+            problems.push(format!("the grant was lost ({fate}): {recovery}"));
+        }
         Fate::Lost if recovery.code() != Some(77) => {
             problems.push(format!("a lost login must be exit code 77: {recovery}"));
         }
-        Fate::Stuck => problems.push(format!("the grant lives but was not recovered: {recovery}")),
-        Fate::Lost => {}
+        Fate::Lost | Fate::Stuck => {}
         Fate::Untouched | Fate::SentLater | Fate::Kept | Fate::Saved | Fate::Replayed => {
             if requests.is_some_and(|requests| requests.reuses > 0) {
                 problems.push(format!("a token was reused: {requests:?}"));

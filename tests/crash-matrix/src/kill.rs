@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::aftermath::{Aftermath, Fate, Sabotage, recover};
+use crate::aftermath::{Aftermath, Before, Fate, Sabotage, recover};
 use crate::parallel::{self, busy};
 use crate::place::{Age, Place};
 use crate::protocol::{Object, Phase};
@@ -112,9 +112,6 @@ pub fn kill_at(server: &Server, points: &[Point], plan: Plan) -> Killing {
                 let at = format!("{at} ({}, {})", killed.phase.name(), killed.object);
                 let problems = killed.after.problems.iter();
                 killing.violations.extend(problems.map(|problem| format!("{at}: {problem}")));
-                if killed.after.fate == Fate::Lost && !may_be_lost(server, killed.phase) {
-                    killing.violations.push(format!("{at}: the grant was lost"));
-                }
                 killing.killed.push(killed);
             }
         }
@@ -152,7 +149,9 @@ fn one(place: &Place<'_>, point: &Point, plan: Plan) -> Option<Killed> {
         let phase = place.layout.phases(&traced.trace)[at];
         let object = place.layout.object_of(call);
         let early = before.and_then(|before| Some(place.counted()?.since(before)));
-        let mut after = recover(place, phase, before, plan.sabotage);
+        let counted = before;
+        let may_be_lost = may_be_lost(place.server, phase);
+        let mut after = recover(place, Before { phase, counted, may_be_lost }, plan.sabotage);
         if !phase.is_sent() && early.is_some_and(|early| early.requests() > 0) {
             after.problems.push(format!("a request before the call that sends it: {early:?}"));
         }

@@ -2,10 +2,13 @@
 #![doc = include_str!("../README.md")]
 
 pub mod aftermath;
+pub mod disk;
 pub mod kill;
 pub mod parallel;
 pub mod place;
+pub mod power;
 pub mod protocol;
+pub mod replay;
 pub mod server;
 pub mod trace;
 pub mod traced;

@@ -1,6 +1,6 @@
 //! x
 use std::collections::BTreeMap;
-use twg_crash_matrix::{aftermath::*, kill::*, place::*, server::*};
+use twg_crash_matrix::{aftermath::*, power::*, server::*};
 fn main() {
     for kind in [
         Kind::Sandbox { leeway: 600, children: Children::All },
@@ -8,15 +8,19 @@ fn main() {
     ] {
         let t0 = std::time::Instant::now();
         let s = Server::start(kind);
-        let pts = points(&s);
-        println!("{kind}: {} points", pts.len());
-        let k =
-            kill_at(&s, &pts, Plan { age: Age::Expired, sabotage: Sabotage::None, threads: 100 });
-        let mut m: BTreeMap<_, usize> = BTreeMap::new();
-        for k in &k.killed {
-            *m.entry((k.phase, k.after.fate)).or_default() += 1;
+        let pts = states(&s);
+        println!("{kind}: {} states", pts.len());
+        for p in &pts {
+            println!("{:?} {} {}", p.phase, p.point.call, p.description);
         }
-        println!("{m:#?} {:?}", k.unreached);
+        let k = fail_in(&s, &pts, 100, Sabotage::None);
+        let mut m: BTreeMap<_, usize> = BTreeMap::new();
+        for k in &k.failed {
+            *m.entry((k.state.phase, k.has_reply, k.after.fate)).or_default() += 1;
+        }
+        for (k, v) in m {
+            println!("{k:?} {v}");
+        }
         for v in &k.violations {
             println!("V {v}");
         }

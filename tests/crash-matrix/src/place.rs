@@ -121,6 +121,12 @@ impl<'server> Place<'server> {
         &self.layout.config
     }
 
+    /// The directory of the record.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.record_path().parent().expect("it is in a directory").to_owned()
+    }
+
     /// What the server counted for this login.
     #[must_use]
     pub fn counted(&self) -> Option<Counted> {
