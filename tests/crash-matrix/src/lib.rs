@@ -3,6 +3,7 @@
 
 pub mod aftermath;
 pub mod disk;
+pub mod faults;
 pub mod kill;
 pub mod parallel;
 pub mod place;

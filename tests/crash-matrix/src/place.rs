@@ -133,15 +133,23 @@ impl<'server> Place<'server> {
         self.server.counted(self.family.as_deref())
     }
 
-    /// Files that should not be there when nothing is going on.
+    /// Files that should not be there when nothing is going on. Damaged ones that were set aside are for
+    /// people to look at.
     #[must_use]
     pub fn litter(&self) -> Vec<PathBuf> {
         let record = self.record_path();
-        let entries = std::fs::read_dir(record.parent().expect("it is in a directory"));
-        let names = entries.expect("it is there").map(|entry| entry.expect("an entry").path());
-        let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", record.display()));
-        let lock = beside(".lock");
-        names.filter(|path| path.is_file() && *path != record && *path != lock).collect()
+        let lock = PathBuf::from(format!("{}.lock", record.display()));
+        let files = files_in(&self.directory()).into_iter().chain(self.rescued());
+        files
+            .filter(|path| *path != record && *path != lock)
+            .filter(|path| !path.to_string_lossy().contains(".damaged-"))
+            .collect()
+    }
+
+    /// Replies that were rescued.
+    #[must_use]
+    pub fn rescued(&self) -> Vec<PathBuf> {
+        files_in(&self.layout.state.join("state/twg/rescue"))
     }
 
     /// Whether the server still knows this login.
@@ -149,4 +157,11 @@ impl<'server> Place<'server> {
     pub fn is_alive(&self) -> bool {
         self.server.is_alive(self.family.as_deref(), &self.refresh_token())
     }
+}
+
+/// The files in a directory, which need not be there.
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.is_file()).collect()
 }

@@ -94,8 +94,8 @@ pub fn fail_in(server: &Server, states: &[State], threads: usize, sabotage: Sabo
     let results = parallel::run(states, threads, |own: &mut Option<Place<'_>>, state| {
         let place = own.take().unwrap_or_else(|| busy(|| Place::sign_in(server, None)));
         let failed = one(&place, state, sabotage);
-        // What was set aside stays for people to look at; the next case begins without it.
-        let is_clean = failed.after.problems.is_empty() && place.litter().is_empty();
+        // What was set aside stays there; the next case begins without it.
+        let is_clean = failed.after.problems.is_empty() && files_of(&place).len() == 1;
         if is_clean && !matches!(failed.after.fate, Fate::Lost | Fate::Stuck) {
             *own = Some(place);
         }
@@ -203,6 +203,12 @@ fn after_restart(bytes: &[u8]) -> Vec<u8> {
         *byte = b'e';
     }
     bytes
+}
+
+/// Whether the reply, or the record made of it, is there as a whole.
+pub(crate) fn has_reply_on_disk(place: &Place<'_>) -> bool {
+    let image = Image { files: files_of(place), description: String::new() };
+    has_reply(&place.layout, &image)
 }
 
 fn has_reply(layout: &Layout, image: &Image) -> bool {
