@@ -30,12 +30,57 @@ pub struct Point {
 /// What to do to one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// Whether it is the refresh that is killed, or a recovery.
+    pub victim: Victim,
     /// How old the token is.
     pub age: Age,
     /// For negative controls.
     pub sabotage: Sabotage,
     /// How many logins at once.
     pub threads: usize,
+}
+
+/// Which run is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// A refresh that is due.
+    Refresh,
+    /// The recovery of a refresh that was killed when its reply was in memory only.
+    RecoveryWithoutReply,
+    /// The recovery of a refresh that was killed when its reply was in the stage.
+    RecoveryWithReply,
+}
+
+impl Victim {
+    /// Where the refresh before a recovery was killed: before the first call of this phase.
+    const fn killed_in(self) -> Option<Phase> {
+        match self {
+            Self::Refresh => None,
+            Self::RecoveryWithoutReply => Some(Phase::Received),
+            Self::RecoveryWithReply => Some(Phase::Commit),
+        }
+    }
+
+    /// Brings a place into the state that the victim starts from.
+    fn prepare(self, place: &Place<'_>, age: Age) {
+        place.age(age);
+        let Some(phase) = self.killed_in() else { return };
+        let whole = busy(|| place.undisturbed(Detail::Calls));
+        let phases = place.layout.phases(&whole);
+        let at = phases.iter().position(|p| *p == phase).expect("a refresh has every phase");
+        let kill = [Injection::kill(&whole.calls[at].name, whole.occurrence(at))];
+        for _ in 0..TRIES {
+            place.age(age);
+            let trace = busy(|| place.traced(Detail::Calls, &kill, &[])).trace;
+            let killed = trace.killed_before().map(|at| place.layout.phases(&trace)[at]);
+            if killed == Some(phase) {
+                return;
+            }
+            let repair = place.refresh(&[]).run();
+            assert_eq!(repair.code(), Some(0), "{repair}");
+        }
+        panic!("no refresh could be killed in {phase:?}");
+    }
 }
 
 /// What came of one kill.
@@ -62,16 +107,22 @@ pub struct Killing {
     pub violations: Vec<String>,
 }
 
-/// Every call of an undisturbed refresh here.
+/// Every call of an undisturbed run of the victim.
 #[must_use]
-pub fn points(server: &Server) -> Vec<Point> {
+pub fn points(server: &Server, plan: Plan) -> Vec<Point> {
     let place = Place::sign_in(server, None);
-    let runs: Vec<BTreeSet<(String, usize)>> = (0..BASELINES)
+    let baselines = if plan.victim == Victim::Refresh { BASELINES } else { 1 };
+    let runs: Vec<BTreeSet<(String, usize)>> = (0..baselines)
         .map(|_| {
-            let trace = place.undisturbed(Detail::Calls);
-            (0..trace.calls.len())
-                .map(|n| (trace.calls[n].name.clone(), trace.occurrence(n)))
-                .collect()
+            plan.victim.prepare(&place, plan.age);
+            let run = place.traced(Detail::Calls, &[], &[]);
+            assert_eq!(run.output.code(), Some(0), "{}", run.output);
+            let calls = &run.trace.calls;
+            assert!(
+                calls.iter().all(|call| call.thread == calls[0].thread),
+                "the cases count on a program of one thread"
+            );
+            (0..calls.len()).map(|n| (calls[n].name.clone(), run.trace.occurrence(n))).collect()
         })
         .collect();
     let all: BTreeSet<_> = runs.iter().flatten().collect();
@@ -81,7 +132,8 @@ pub fn points(server: &Server) -> Vec<Point> {
         .map(|one| Point {
             call: one.0.clone(),
             occurrence: one.1,
-            is_certain: runs.iter().all(|run| run.contains(one)),
+            // How often a recovery looks at the clock while it waits is not the same each time.
+            is_certain: runs.len() == BASELINES && runs.iter().all(|run| run.contains(one)),
         })
         .collect()
 }
@@ -127,17 +179,15 @@ fn may_be_lost(server: &Server, phase: Phase) -> bool {
 
 fn one(place: &Place<'_>, point: &Point, plan: Plan) -> Option<Killed> {
     for _ in 0..TRIES {
-        place.age(plan.age);
+        plan.victim.prepare(place, plan.age);
         let before = place.counted();
         let injection = [Injection::kill(&point.call, point.occurrence)];
-        let traced = busy(|| place.traced(Detail::Calls, &injection, &[]));
+        let run = || place.traced(Detail::Calls, &injection, &[]);
+        // A recovery waits, and must not keep others from working.
+        let traced = if plan.victim == Victim::Refresh { busy(run) } else { run() };
         let Some(at) = traced.trace.killed_before() else {
-            assert_eq!(
-                traced.output.code(),
-                Some(0),
-                "not killed, and no success: {}",
-                traced.output
-            );
+            let output = &traced.output;
+            assert_eq!(output.code(), Some(0), "not killed, and no success: {output}");
             continue;
         };
         let call = &traced.trace.calls[at];
@@ -149,13 +199,22 @@ fn one(place: &Place<'_>, point: &Point, plan: Plan) -> Option<Killed> {
         let phase = place.layout.phases(&traced.trace)[at];
         let object = place.layout.object_of(call);
         let early = before.and_then(|before| Some(place.counted()?.since(before)));
-        let counted = before;
-        let may_be_lost = may_be_lost(place.server, phase);
-        let mut after = recover(place, Before { phase, counted, may_be_lost }, plan.sabotage);
+        let after = recover(
+            place,
+            Before {
+                phase: if plan.victim == Victim::RecoveryWithReply { Phase::Commit } else { phase },
+                counted: before,
+                may_be_lost: plan.victim != Victim::RecoveryWithReply
+                    && may_be_lost(place.server, phase),
+            },
+            plan.sabotage,
+        );
+        let mut killed = Killed { point: point.clone(), phase, object, after };
         if !phase.is_sent() && early.is_some_and(|early| early.requests() > 0) {
-            after.problems.push(format!("a request before the call that sends it: {early:?}"));
+            let problem = format!("a request before the call that sends it: {early:?}");
+            killed.after.problems.push(problem);
         }
-        return Some(Killed { point: point.clone(), phase, object, after });
+        return Some(killed);
     }
     None
 }

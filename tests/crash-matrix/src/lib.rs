@@ -11,5 +11,6 @@ pub mod power;
 pub mod protocol;
 pub mod replay;
 pub mod server;
+pub mod storm;
 pub mod trace;
 pub mod traced;
