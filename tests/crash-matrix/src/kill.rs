@@ -97,7 +97,7 @@ pub struct Killed {
 }
 
 /// Every kill at one server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Killing {
     /// Those that happened.
     pub killed: Vec<Killed>,
@@ -105,6 +105,15 @@ pub struct Killing {
     pub unreached: Vec<Point>,
     /// What must not be.
     pub violations: Vec<String>,
+}
+
+impl Killing {
+    /// Adds what came of further kills.
+    pub fn extend(&mut self, more: Self) {
+        self.killed.extend(more.killed);
+        self.unreached.extend(more.unreached);
+        self.violations.extend(more.violations);
+    }
 }
 
 /// Every call of an undisturbed run of the victim.

@@ -17,11 +17,12 @@ mod linux {
     use twg_crash_matrix::group::{self, Extent};
     use twg_crash_matrix::report;
 
-    const USAGE: &str = "usage: twg-crash-matrix quick|full [--seed NUMBER] [--report]";
+    const USAGE: &str = "usage: twg-crash-matrix quick|full [--seed NUMBER] [--only kills|errors|power|storm] [--report]";
 
     struct Options {
         extent: Extent,
         seed: u64,
+        only: Option<String>,
         report: bool,
     }
 
@@ -31,7 +32,7 @@ mod linux {
             return ExitCode::from(2);
         };
         say(&format!("seed {}", options.seed));
-        let results = group::run(options.extent, options.seed, &mut say);
+        let results = group::run(options.extent, options.only.as_deref(), options.seed, &mut say);
         if options.report {
             report::write(&results, options.seed);
         }
@@ -46,15 +47,20 @@ mod linux {
             "full" => Extent::Full,
             _ => return None,
         };
-        let mut options = Options { extent, seed: 1, report: false };
+        let mut options = Options { extent, seed: 1, only: None, report: false };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--seed" => options.seed = args.next()?.parse().ok()?,
+                "--only" => {
+                    options.only = args.next().filter(|part| group::PARTS.contains(&&**part));
+                    options.only.as_ref()?;
+                }
                 "--report" if extent == Extent::Full => options.report = true,
                 _ => return None,
             }
         }
-        Some(options)
+        // A report tells of everything.
+        (!options.report || options.only.is_none()).then_some(options)
     }
 
     #[expect(clippy::print_stdout, reason = "this is what a runner is for")]

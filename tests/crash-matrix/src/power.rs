@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::disk::Image;
 use crate::kill::Point;
 use crate::parallel::{self, busy};
 use crate::place::{Age, Place};
-use crate::protocol::{Layout, Phase};
+use crate::protocol::{Layout, Object, Phase};
 use crate::replay::Replay;
 use crate::server::Server;
 use crate::trace::Trace;
@@ -23,9 +24,93 @@ use crate::traced::{Detail, Injection};
 /// As for kills.
 const TRIES: usize = 5;
 
+/// What was there when the run that is cut began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prelude {
+    /// A login at rest, all of it durable.
+    Rest,
+    /// A refresh was killed when its intent had its name, and the name was not durable.
+    IntentVisible,
+    /// The same with the stage.
+    StageVisible,
+    /// A refresh was killed when the reply was in the stage, and not durable there.
+    ReplyVisible,
+    /// A refresh was killed when the new record had its name, and the name was not durable.
+    CommitVisible,
+}
+
+impl Prelude {
+    /// Those with an earlier run: what that left is visible to the next run, but may be gone after the power
+    /// failure, and the next run must not rely on it.
+    pub const KILLED: [Self; 4] =
+        [Self::IntentVisible, Self::StageVisible, Self::ReplyVisible, Self::CommitVisible];
+
+    /// For people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rest => "at rest",
+            Self::IntentVisible => "killed, intent not durable",
+            Self::StageVisible => "killed, stage not durable",
+            Self::ReplyVisible => "killed, reply not durable",
+            Self::CommitVisible => "killed, commit not durable",
+        }
+    }
+
+    /// The earlier run is killed before the call that follows this one.
+    const fn after(self) -> Option<(Phase, &'static str, Object)> {
+        match self {
+            Self::Rest => None,
+            Self::IntentVisible => Some((Phase::Intent, "rename", Object::Temporary)),
+            Self::StageVisible => Some((Phase::Stage, "fsync", Object::Stage)),
+            Self::ReplyVisible => Some((Phase::Received, "write", Object::Stage)),
+            Self::CommitVisible => Some((Phase::Commit, "rename", Object::Temporary)),
+        }
+    }
+
+    /// Does it, and says what the disk may look like then.
+    fn play(self, place: &Place<'_>) -> Replay {
+        place.age(Age::Expired);
+        let Some((phase, name, object)) = self.after() else {
+            return Replay::new(&place.layout, &files_of(place));
+        };
+        let whole = place.undisturbed(Detail::Calls);
+        let phases = place.layout.phases(&whole);
+        let is_it = |n: &usize| {
+            let call = &whole.calls[*n];
+            phases[*n] == phase && call.name == name && place.layout.object_of(call) == object
+        };
+        let at = (0..phases.len()).find(is_it).expect("a refresh makes this call") + 1;
+        let kill = [Injection::kill(&whole.calls[at].name, whole.occurrence(at))];
+        place.age(Age::Expired);
+        let mut replay = Replay::new(&place.layout, &files_of(place));
+        let trace = place.traced(Detail::Bytes, &kill, &[]).trace;
+        assert!(trace.was_killed, "the earlier run came to its end");
+        replay.all(&place.layout, &trace).unwrap_or_else(|error| panic!("{error}"));
+        replay.next_process();
+        replay
+    }
+
+    /// The second run insists, so that it does something also where the first one left a fresh token.
+    const fn args(self) -> &'static [&'static str] {
+        match self {
+            Self::Rest => &[],
+            _ => &["--force"],
+        }
+    }
+
+    /// Whether the server has certainly spent the token that the record on the disk may hold, and answered:
+    /// between the request and the answer the disk does not change, so that there are no other states.
+    fn is_spent(self, phase: Phase) -> bool {
+        phase >= Phase::Received || self == Self::ReplyVisible
+    }
+}
+
 /// One state of the disk, and how to get there.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// What was before.
+    pub prelude: Prelude,
     /// Where the run is cut.
     pub point: Point,
     /// The step of the protocol there.
@@ -56,36 +141,29 @@ pub struct Failures {
 
 /// Every different state of disk and server that a power failure during a refresh can lead to.
 #[must_use]
-pub fn states(server: &Server) -> Vec<State> {
+pub fn states(server: &Server, prelude: Prelude) -> Vec<State> {
     let place = Place::sign_in(server, None);
-    place.age(Age::Expired);
-    let files = files_of(&place);
-    let traced = place.traced(Detail::Bytes, &[], &[]);
+    let mut replay = prelude.play(&place);
+    let traced = place.traced(Detail::Bytes, &[], prelude.args());
     assert_eq!(traced.output.code(), Some(0), "{}", traced.output);
     let trace = &traced.trace;
     let phases = place.layout.phases(trace);
-    let mut replay = Replay::new(&place.layout, &files);
     let (mut seen, mut states) = (BTreeSet::new(), Vec::new());
     for (index, call) in trace.calls.iter().enumerate() {
-        if index > 0 {
+        // How often it waits for events is not the same each time; the call after that will do as well.
+        if index > 0 && call.name != "epoll_wait" {
             let phase = phases[index];
-            for image in replay.disk.after_power_failure() {
-                if seen.insert((is_spent(phase), image.description.clone())) {
+            for Image { description, .. } in replay.disk.after_power_failure() {
+                if seen.insert((prelude.is_spent(phase), description.clone())) {
                     let occurrence = trace.occurrence(index);
                     let point = Point { call: call.name.clone(), occurrence, is_certain: true };
-                    states.push(State { point, phase, description: image.description });
+                    states.push(State { prelude, point, phase, description });
                 }
             }
         }
         replay.call(&place.layout, call).unwrap_or_else(|error| panic!("{error}"));
     }
     states
-}
-
-/// Whether the server has certainly spent the token: its answer is here. Between the request and the answer
-/// the disk does not change, so that there are no other states.
-fn is_spent(phase: Phase) -> bool {
-    phase >= Phase::Received
 }
 
 /// Tries these states.
@@ -103,10 +181,11 @@ pub fn fail_in(server: &Server, states: &[State], threads: usize, sabotage: Sabo
     });
     let mut failures = Failures { failed: Vec::new(), violations: Vec::new() };
     for (state, result) in states.iter().zip(results) {
-        let State { point, phase, description } = state;
+        let State { prelude, point, phase, description } = state;
         let at = format!(
-            "{}: power failure before {} #{} ({}), disk {description}",
+            "{}: {}, power failure before {} #{} ({}), disk {description}",
             server.kind,
+            prelude.name(),
             point.call,
             point.occurrence,
             phase.name()
@@ -125,42 +204,62 @@ pub fn fail_in(server: &Server, states: &[State], threads: usize, sabotage: Sabo
 
 fn one(place: &Place<'_>, state: &State, sabotage: Sabotage) -> Failed {
     for _ in 0..TRIES {
-        place.age(Age::Expired);
+        let mut replay = busy(|| state.prelude.play(place));
         let counted = place.counted();
-        let files = files_of(place);
         let kill = [Injection::kill(&state.point.call, state.point.occurrence)];
-        let trace = busy(|| place.traced(Detail::Bytes, &kill, &[])).trace;
-        let Some(image) = image_of(&place.layout, &files, &trace, state) else { continue };
+        let run = || place.traced(Detail::Bytes, &kill, state.prelude.args());
+        // A recovery waits, and must not keep others from working.
+        let traced = if state.prelude == Prelude::Rest { busy(run) } else { run() };
+        let Some(image) = image_of(&place.layout, &mut replay, &traced.trace, state) else {
+            busy(|| settle(place));
+            continue;
+        };
         let has_reply = has_reply(&place.layout, &image);
+        let is_spent = state.prelude.is_spent(state.phase);
+        let lacks_intent = is_spent && !has_reply && !has_intent(&place.layout, &image);
         install(place, &image);
-        // The server answered, and neither the answer nor a record made of it was durable.
-        let in_danger = is_spent(state.phase) && state.phase < Phase::Commit && !has_reply;
-        let may_be_lost = place.server.kind.leeway() < 60 && in_danger;
-        let before = Before { phase: state.phase, counted, may_be_lost };
-        let mut after = recover(place, before, sabotage);
-        if has_reply && after.fate == Fate::Replayed {
+        let may_be_lost = place.server.kind.leeway() < 60 && is_spent && !has_reply;
+        let phase = match state.prelude {
+            Prelude::Rest => state.phase,
+            _ if is_spent && has_reply => Phase::Commit,
+            _ => Phase::Intent,
+        };
+        let mut after = recover(place, Before { phase, counted, may_be_lost }, sabotage);
+        if has_reply && after.fate == Fate::Replayed && state.prelude == Prelude::Rest {
             after.problems.push("the reply was there, and the token was sent again".to_owned());
+        }
+        if lacks_intent {
+            after.problems.push("a request was sent, and no intent is on the disk".to_owned());
+        }
+        if is_durable(state) && !has_reply {
+            after.problems.push("the reply was said to be durable".to_owned());
         }
         return Failed { state: state.clone(), has_reply, after };
     }
     panic!("the state was not reached")
 }
 
+/// Whether `fdatasync` of the stage had returned.
+fn is_durable(state: &State) -> bool {
+    state.prelude == Prelude::Rest && state.phase >= Phase::Commit
+}
+
+/// Puts a place back to rest after a run that did not get where it should.
+fn settle(place: &Place<'_>) {
+    let output = place.refresh(&[]).run();
+    assert_eq!(output.code(), Some(0), "{output}");
+}
+
 /// The state of the disk in a run of its own.
-fn image_of(
-    layout: &Layout,
-    files: &BTreeMap<String, Vec<u8>>,
-    trace: &Trace,
-    state: &State,
-) -> Option<Image> {
+fn image_of(layout: &Layout, replay: &mut Replay, trace: &Trace, state: &State) -> Option<Image> {
     let at = trace.killed_before()?;
+    let is_spent = |phase| state.prelude.is_spent(phase);
     let is_there = trace.calls[at].name == state.point.call
         && trace.occurrence(at) == state.point.occurrence
         && is_spent(layout.phases(trace)[at]) == is_spent(state.phase);
     if !is_there {
         return None;
     }
-    let mut replay = Replay::new(layout, files);
     replay.all(layout, trace).unwrap_or_else(|error| panic!("{error}"));
     let images = replay.disk.after_power_failure();
     images.into_iter().find(|image| image.description == state.description)
@@ -212,23 +311,22 @@ pub(crate) fn has_reply_on_disk(place: &Place<'_>) -> bool {
 }
 
 fn has_reply(layout: &Layout, image: &Image) -> bool {
-    let json = |bytes: &[u8]| {
-        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
-        serde_json::from_slice::<Value>(&bytes[..end]).ok()
-    };
-    let file = |path: std::path::PathBuf| {
-        let name = path.file_name()?.to_str()?.to_owned();
-        json(image.files.get(&name)?)
-    };
-    let staged = file(layout.stage_path()).is_some_and(|stage| stage["body"].is_string());
+    let staged = json_of(image, &layout.stage_path());
     // The record of a refresh that was committed is fresh; all others here are aged.
-    let record = file(layout.record_path());
-    let committed = record.is_some_and(|record| {
-        let [issued, expires] =
-            ["issued_at", "expires_at"].map(|name| record["tokens"][name].as_u64().unwrap_or(0));
-        record["pending"].is_null() && expires > now() && issued <= now()
+    let committed = json_of(image, &layout.record_path()).is_some_and(|record| {
+        record["pending"].is_null() && record["tokens"]["expires_at"].as_u64() > Some(now())
     });
-    staged || committed
+    committed || staged.is_some_and(|stage| stage["body"].is_string())
+}
+
+fn has_intent(layout: &Layout, image: &Image) -> bool {
+    json_of(image, &layout.record_path()).is_some_and(|record| record["pending"].is_object())
+}
+
+fn json_of(image: &Image, path: &Path) -> Option<Value> {
+    let bytes = image.files.get(path.file_name()?.to_str()?)?;
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    serde_json::from_slice(&bytes[..end]).ok()
 }
 
 fn now() -> u64 {

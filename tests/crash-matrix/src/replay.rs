@@ -32,6 +32,11 @@ impl Replay {
         Self { disk: Disk::with(files), open: BTreeMap::new(), directory }
     }
 
+    /// The process is gone, and another one begins with what it sees.
+    pub fn next_process(&mut self) {
+        self.open.clear();
+    }
+
     /// Every call of a trace that was made.
     ///
     /// # Errors

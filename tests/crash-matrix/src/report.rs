@@ -8,7 +8,7 @@ use crate::faults::Faulted;
 use crate::group::{Kills, LEEWAY, Results, STRICT, victim_name};
 use crate::kill::{Killed, Victim};
 use crate::place::Age;
-use crate::power::{Failed, Failures};
+use crate::power::{Failed, Failures, Prelude};
 use crate::protocol::{Object, Phase};
 use crate::server::Kind;
 
@@ -23,6 +23,7 @@ pub fn write(results: &Results, seed: u64) {
         ("errors", errors(results)),
         ("codes", codes(results)),
         ("power", power(results)),
+        ("power twice", power_twice(results)),
         ("storm", storm(results)),
     ] {
         text = replaced(&text, name, &table);
@@ -197,7 +198,7 @@ fn codes(results: &Results) -> String {
         let modes: BTreeSet<String> = cases.iter().map(|one| one.fault.mode.to_string()).collect();
         let code = code.map_or("–".to_owned(), |code| code.to_string());
         let class = if class.is_empty() { "(could not be written)" } else { class };
-        let sent = if sent { "yes" } else { "no" };
+        let sent = yes(sent);
         let modes = modes.into_iter().collect::<Vec<_>>().join(", ");
         let _ = writeln!(table, "| {code} | {class} | {sent} | {count} | {modes} |");
     }
@@ -206,30 +207,54 @@ fn codes(results: &Results) -> String {
 
 /// Power failures by step, side by side.
 fn power(results: &Results) -> String {
+    let at_rest: Vec<_> = results.power.iter().filter(|(_, p, _)| *p == Prelude::Rest).collect();
     let mut phases: BTreeMap<(Phase, bool), usize> = BTreeMap::new();
-    for one in results.power.first().iter().flat_map(|(_, failures)| &failures.failed) {
+    for one in at_rest.first().iter().flat_map(|(.., failures)| &failures.failed) {
         *phases.entry((one.state.phase, one.has_reply)).or_default() += 1;
     }
-    let kinds: Vec<String> = results.power.iter().map(|(kind, _)| kind.to_string()).collect();
+    let kinds: Vec<String> = at_rest.iter().map(|(kind, ..)| kind.to_string()).collect();
     let mut table = format!("| step | reply on the disk | states | {} |\n", kinds.join(" | "));
     table.push_str(&"|---".repeat(kinds.len() + 3));
     table.push_str("|\n");
     for ((phase, has_reply), count) in phases {
-        let ends = |failures: &Failures| {
-            let mut fates: BTreeMap<Fate, usize> = BTreeMap::new();
-            let here = |one: &&Failed| one.state.phase == phase && one.has_reply == has_reply;
-            for one in failures.failed.iter().filter(here) {
-                *fates.entry(one.after.fate).or_default() += 1;
-            }
-            let all = fates.into_iter().map(|(fate, n)| format!("{n} {}", shown(fate)));
-            all.collect::<Vec<_>>().join(", ")
-        };
-        let cells: Vec<String> = results.power.iter().map(|(_, all)| ends(all)).collect();
-        let has_reply = if has_reply { "yes" } else { "no" };
+        let here = |one: &Failed| one.state.phase == phase && one.has_reply == has_reply;
+        let cells: Vec<String> = at_rest.iter().map(|(.., all)| fates(all, here)).collect();
+        let has_reply = yes(has_reply);
         let name = phase.name();
         let _ = writeln!(table, "| {name} | {has_reply} | {count} | {} |", cells.join(" | "));
     }
     table
+}
+
+/// Power failures in the run after one that was killed.
+fn power_twice(results: &Results) -> String {
+    let mut table = String::from(
+        "| the run before | server | states with the reply | became | without it | became |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for (kind, prelude, failures) in results.power.iter().filter(|(_, p, _)| *p != Prelude::Rest) {
+        let _ = write!(table, "| {} | {kind} ", prelude.name());
+        for has_reply in [true, false] {
+            let here = |one: &Failed| one.has_reply == has_reply;
+            let count = failures.failed.iter().filter(|one| here(one)).count();
+            let _ = write!(table, "| {count} | {} ", fates(failures, here));
+        }
+        table.push_str("|\n");
+    }
+    table
+}
+
+fn fates(failures: &Failures, which: impl Fn(&Failed) -> bool) -> String {
+    let mut fates: BTreeMap<Fate, usize> = BTreeMap::new();
+    for one in failures.failed.iter().filter(|one| which(one)) {
+        *fates.entry(one.after.fate).or_default() += 1;
+    }
+    let all = fates.into_iter().map(|(fate, n)| format!("{n} {}", shown(fate)));
+    all.collect::<Vec<_>>().join(", ")
+}
+
+const fn yes(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
 }
 
 fn storm(results: &Results) -> String {

@@ -5,7 +5,7 @@ use twg_crash_matrix::aftermath::{Before, Fate, Sabotage, recover};
 use twg_crash_matrix::group::{LEEWAY, STRICT};
 use twg_crash_matrix::kill::{self, Killing, Plan, Point, Victim};
 use twg_crash_matrix::place::{Age, Place};
-use twg_crash_matrix::power;
+use twg_crash_matrix::power::{self, Prelude};
 use twg_crash_matrix::protocol::{Layout, Object, Phase};
 use twg_crash_matrix::server::Server;
 use twg_crash_matrix::trace::Trace;
@@ -71,7 +71,7 @@ fn a_kill_that_does_not_happen_is_not_passed_over() {
 #[test]
 fn a_disk_that_lies_is_found_out() {
     let server = Server::start(STRICT);
-    let mut states = power::states(&server);
+    let mut states = power::states(&server, Prelude::Rest);
     // The reply is durable, and the record not yet replaced.
     states.retain(|state| state.phase == Phase::Commit && state.description.contains("=#1[]"));
     states.truncate(4);
