@@ -45,15 +45,18 @@ impl<R: ResourceRequest + Clone> AuthorizedFlow<R> {
     /// refreshes.
     #[must_use]
     pub fn request(request: R, refresh: RefreshRequest, entropy: Entropy) -> Self {
-        let refresh = RefreshMachine::new(RefreshRequest { need: Need::Live, ..refresh }, entropy);
-        let phase = Phase::Refreshing { again: false };
-        Self::new(AuthorizedMachine { refresh, request, phase })
+        Self::new(AuthorizedMachine::new(request, refresh, entropy))
     }
 }
 
 type Transition<A> = Next<Result<Authorized<A>, Error>>;
 
 impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
+    pub(crate) fn new(request: R, refresh: RefreshRequest, entropy: Entropy) -> Self {
+        let refresh = RefreshMachine::new(RefreshRequest { need: Need::Live, ..refresh }, entropy);
+        Self { refresh, request, phase: Phase::Refreshing { again: false } }
+    }
+
     fn refreshed(
         &mut self,
         result: Result<Refreshed, Error>,

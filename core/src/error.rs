@@ -122,6 +122,8 @@ pub enum Endpoint {
     Identity,
     /// Which sites the token reaches.
     Sites,
+    /// Any other resource.
+    Api,
 }
 
 impl fmt::Display for Endpoint {
@@ -134,6 +136,7 @@ impl fmt::Display for Endpoint {
             Self::Revocation => "revocation endpoint",
             Self::Identity => "identity endpoint",
             Self::Sites => "sites endpoint",
+            Self::Api => "API",
         })
     }
 }

@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod api;
 pub mod atlassian;
 pub mod authorization_code;
 pub mod authorization_server;

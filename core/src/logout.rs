@@ -59,6 +59,7 @@ enum Phase {
     Loading,
     Preflight(Box<StoredCredential>),
     LoadingStage(Box<StoredCredential>, Pending),
+    LoadingRescue(Box<StoredCredential>, Pending),
     SettingAside(RecordError),
     Notifying(String),
     Revoking(Box<StoredCredential>, TokenKind),
@@ -188,26 +189,23 @@ impl LogoutMachine {
         self.perform(Phase::Removing(done), effect)
     }
 
-    /// What an interrupted refresh brought is what must be revoked, and forgotten too.
-    fn ready_to_revoke(
-        &mut self,
+    /// What an interrupted refresh brought is what must be revoked: the record with those tokens, or as it was
+    /// if `kept` is no whole reply.
+    fn with_reply(
+        &self,
         mut credential: Box<StoredCredential>,
-        staged: Option<(Pending, Option<Secret>)>,
-        now: UnixTime,
-    ) -> Transition {
-        if let Some((pending, Some(stage))) = staged
-            && let StagedReply::Complete(reply) = StagedReply::parse(&pending.id, stage.expose())
-        {
-            let profile = self.registered.as_ref().map(|registered| &registered.profile);
-            let separator = profile.map_or(ScopeSeparator::default(), |p| p.scope_separator);
-            if let Ok(tokens) = TokenResponse::parse(&reply, separator) {
-                let old = credential.tokens.take();
-                let assumed = profile.map_or(Span::ZERO, ProviderProfile::assumed_token_lifetime);
-                credential.tokens =
-                    Some(tokens.into_tokens(pending.at, assumed, &[], old.as_ref()));
-            }
-        }
-        self.revoke(credential, TokenKind::Refresh, now)
+        pending: &Pending,
+        kept: Option<Secret>,
+    ) -> Result<Box<StoredCredential>, Box<StoredCredential>> {
+        let kept = kept.map(|kept| StagedReply::parse(&pending.id, kept.expose()));
+        let Some(StagedReply::Complete(reply)) = kept else { return Err(credential) };
+        let profile = self.registered.as_ref().map(|registered| &registered.profile);
+        let separator = profile.map_or(ScopeSeparator::default(), |p| p.scope_separator);
+        let Ok(tokens) = TokenResponse::parse(&reply, separator) else { return Err(credential) };
+        let old = credential.tokens.take();
+        let assumed = profile.map_or(Span::ZERO, ProviderProfile::assumed_token_lifetime);
+        credential.tokens = Some(tokens.into_tokens(pending.at, assumed, &[], old.as_ref()));
+        Ok(credential)
     }
 }
 
@@ -235,12 +233,24 @@ impl Machine for LogoutMachine {
                         let effect = Effect::LoadStage { key, id };
                         self.perform(Phase::LoadingStage(credential, pending), effect)
                     }
-                    None => self.ready_to_revoke(credential, None, now),
+                    None => self.revoke(credential, TokenKind::Refresh, now),
                 }
             }
+            // What cannot be read keeps nobody signed in.
             (Phase::LoadingStage(credential, pending), Outcome::Loaded(stage)) => {
-                // A stage that cannot be read keeps nobody signed in.
-                self.ready_to_revoke(credential, Some((pending, stage.ok().flatten())), now)
+                match self.with_reply(credential, &pending, stage.ok().flatten()) {
+                    Ok(newer) => self.revoke(newer, TokenKind::Refresh, now),
+                    Err(credential) => {
+                        let (key, id) = (self.key.clone(), pending.id.clone());
+                        let effect = Effect::LoadRescue { key, id };
+                        self.perform(Phase::LoadingRescue(credential, pending), effect)
+                    }
+                }
+            }
+            (Phase::LoadingRescue(credential, pending), Outcome::Loaded(rescued)) => {
+                let (Ok(credential) | Err(credential)) =
+                    self.with_reply(credential, &pending, rescued.ok().flatten());
+                self.revoke(credential, TokenKind::Refresh, now)
             }
             (Phase::Removing(_) | Phase::Discarding(_), Outcome::Store(Err(error))) => {
                 self.release(Err(Error::NotForgotten(Box::new(Error::Store(error)))))

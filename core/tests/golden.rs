@@ -6,14 +6,19 @@
 mod support;
 
 use support::*;
-use twg_core::credential::StoredCredential;
+use twg_core::credential::{EndReason, StoredCredential};
+use twg_core::error::Error;
 use twg_core::login::LoginFlow;
 use twg_core::logout::LogoutFlow;
+use twg_core::refresh::{Need, RefreshFlow};
 use twg_core::schedule::{TokenState, token_state};
+use twg_core::secret::Secret;
 
 const FULL: &str = include_str!("../golden/credential-v1.json");
 const MINIMAL: &str = include_str!("../golden/credential-v1-minimal.json");
 const TOMBSTONE: &str = include_str!("../golden/credential-v1-tombstone.json");
+const PENDING: &str = include_str!("../golden/credential-v1-pending.json");
+const REVOKED: &str = include_str!("../golden/credential-v1-revoked.json");
 const UNKNOWN: &str = include_str!("../golden/credential-v1-unknown.json");
 const DEVICE: &str = include_str!("../golden/suspended-v1-device.json");
 const BROWSER: &str = include_str!("../golden/suspended-v1-browser.json");
@@ -21,7 +26,7 @@ const BROWSER: &str = include_str!("../golden/suspended-v1-browser.json");
 /// What was read is written back exactly as it was.
 #[test]
 fn records_survive_byte_for_byte() {
-    for golden in [FULL, MINIMAL, TOMBSTONE, UNKNOWN] {
+    for golden in [FULL, MINIMAL, TOMBSTONE, PENDING, REVOKED, UNKNOWN] {
         let record = StoredCredential::parse(golden).unwrap();
         assert_eq!(record.to_json().expose(), golden);
     }
@@ -55,6 +60,40 @@ fn records_mean_the_same() {
     assert_eq!(record.unknown.len(), 3);
     assert_eq!(record.unknown["a_list"][2], 0.5);
     assert_eq!(record.generation.get(), u64::MAX);
+}
+
+/// A refresh that was interrupted then is recovered now: the same attempt, the same token.
+#[test]
+fn an_interrupted_refresh() {
+    let pending = parsed(PENDING).pending.unwrap();
+    assert!(pending.is_about(&Secret::new("golden refresh token")));
+    assert_eq!((pending.attempt, pending.since_first), (3, secs(40)));
+    assert_eq!(pending.at.as_millis(), 1_700_002_700_000);
+
+    let mut request = refresh_of(bundled("atlassian"), Need::Due(secs(0)));
+    request.host = pending.host.clone();
+    request.host.uptime = request.host.uptime.plus(secs(60));
+    let mut play = locked_at(pending.at.plus(secs(60)), request, PENDING);
+    assert_eq!(play.load_stage(None), pending.id);
+    play.load_rescue(None);
+    let next = play.replace().record.pending.unwrap();
+    assert_eq!((next.attempt, next.since_first), (4, secs(100)));
+    play.open_stage();
+    assert_eq!(play.http(broken()).json_body()["refresh_token"], "golden refresh token");
+    play.killed();
+}
+
+/// A login that was over then is over now, and its tokens are still there for who insists.
+#[test]
+fn a_revoked_login() {
+    let record = parsed(REVOKED);
+    assert_eq!(record.ended.as_ref().unwrap().reason, EndReason::Interrupted);
+    assert!(record.tokens.is_some());
+    assert_eq!(token_state(&record, T0), TokenState::None);
+    let flow = RefreshFlow::refresh(refresh_of(bundled("atlassian"), Need::Live), entropy().0);
+    let mut play = Play::begin(flow);
+    play.load(Some(REVOKED));
+    assert_eq!(play.done().unwrap_err(), Error::Ended { interrupted: true });
 }
 
 /// What a newer version keeps in a record is not shown by this one.

@@ -6,7 +6,7 @@ mod support;
 
 use support::*;
 use twg_core::client::{Client, Registered};
-use twg_core::credential::{EndReason, Generation};
+use twg_core::credential::{EndReason, Generation, StagedReply};
 use twg_core::error::Error;
 use twg_core::flow::{Effect, LockError, Notice, Outcome, StoreErrorKind};
 use twg_core::http::HttpRequest;
@@ -299,4 +299,49 @@ fn a_copied_record() {
         play.release();
         assert!(matches!(play.done().unwrap(), LoggedOut::SetAside { .. }));
     }
+}
+
+/// A66: what an interrupted refresh brought is what lives at the server: it is revoked in place of what the
+/// record knows, and forgotten with it.
+#[test]
+fn an_interrupted_refresh() {
+    let pending = interrupted(&due_record());
+    let id = parsed(&pending).pending.unwrap().id;
+    let reply = StagedReply::write(&id, &new_tokens(""));
+    let reply = Some(reply.expose());
+    let cases = [
+        (reply, None, "CANARY-new-refresh", "CANARY-new-access"),
+        // One that was rescued is as good.
+        (Some("\0\0\0"), Some(reply), "CANARY-new-refresh", "CANARY-new-access"),
+        (Some("torn"), Some(reply), "CANARY-new-refresh", "CANARY-new-access"),
+        // The old ones, if there is no reply, or none that can be read.
+        (Some("torn"), Some(Some("torn")), "CANARY-old-refresh", "CANARY-old-access"),
+        (None, Some(None), "CANARY-old-refresh", "CANARY-old-access"),
+    ];
+    for (stage, rescued, refresh, access) in cases {
+        let mut play = loaded(None, Some(&pending));
+        assert_eq!(play.load_stage(stage), id);
+        if let Some(rescued) = rescued {
+            play.load_rescue(rescued);
+        }
+        assert_eq!(revoked(&play.http(json(200, ""))).0, refresh);
+        assert_eq!(revoked(&play.http(json(200, ""))).0, access);
+        assert_eq!(play.discard_stage(), id);
+        play.remove();
+        play.release();
+        play.done().unwrap();
+    }
+    // A stage that cannot be read keeps nobody signed in.
+    let mut play = loaded(None, Some(&pending));
+    play.store_fails(StoreErrorKind::CannotRead);
+    play.load_rescue(None);
+    for _ in 0..2 {
+        play.http(html(503));
+    }
+    play.discard_stage();
+    let tombstone = play.replace();
+    assert!(tombstone.record.pending.is_none());
+    assert_shows_no_secret(&tombstone.text);
+    play.release();
+    play.done().unwrap();
 }

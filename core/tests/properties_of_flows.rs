@@ -23,7 +23,7 @@ use twg_core::login::LoginFlow;
 use twg_core::logout::LogoutFlow;
 use twg_core::pkce::Entropy;
 use twg_core::provider::Grant;
-use twg_core::refresh::Need;
+use twg_core::refresh::{How, Need, RefreshFlow};
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 
@@ -184,7 +184,9 @@ where
 {
     let mut play = Play::begin(flow);
     let mut codes_sent = 0;
-    let mut stored = None;
+    let mut has_intent = false;
+    // A token that is due, so that there is something to refresh, and one that is not known as stored.
+    let mut stored = choices.first().filter(|(choice, _)| choice % 2 == 0).map(|_| stored_login());
     for (choice, clock) in choices {
         if play.is_done() {
             break;
@@ -210,9 +212,16 @@ where
                 assert_goes_home(request);
                 codes_sent += usize::from(request.body.expose().contains("CANARY-code"));
                 assert!(codes_sent <= 1, "the code is sent twice\n{}", play.story());
+                let refreshes = request.body.expose().contains("grant_type=refresh_token");
+                assert!(!refreshes || has_intent, "sent without an intent\n{}", play.story());
+                has_intent = false;
             }
-            Effect::ReplaceRecord { bytes, .. } if !choice.is_multiple_of(8) => {
-                stored = Some(bytes.expose().to_owned());
+            Effect::ReplaceRecord { bytes, .. } => {
+                let is_good = !choice.is_multiple_of(8);
+                has_intent = is_good && parsed(bytes.expose()).pending.is_some();
+                if is_good {
+                    stored = Some(bytes.expose().to_owned());
+                }
             }
             _ => {}
         }
@@ -223,6 +232,12 @@ where
     }
     play.killed();
     None
+}
+
+/// A login that is due, with an account to ask for.
+fn stored_login() -> String {
+    let issued_at = UnixTime::from_millis(T0.as_millis() - 50 * 60_000);
+    record_of(&profile_with_api(), issued_at).to_json().expose().to_owned()
 }
 
 fn suspend_and_restore(flow: &LoginFlow) -> Option<LoginFlow> {
@@ -272,6 +287,24 @@ proptest! {
         drive(LogoutFlow::sign_out(key(), Some(registered)), &choices, |_| None);
     }
 
+    /// A30, A33: refreshes, whatever they are for: no panic, the lock is given back, and nothing is sent before
+    /// an intent was written.
+    #[test]
+    fn refreshes(choices in choices(), need in 0..4, leeway in prop_oneof![Just(0), Just(30), Just(600)]) {
+        let need = match need {
+            0 => Need::Live,
+            1 => Need::Due(secs(900)),
+            2 => Need::Now,
+            _ => Need::Other(Secret::new("CANARY-old-access")),
+        };
+        let mut profile = profile_with_api();
+        profile.reuse_leeway_seconds = leeway;
+        let flow = RefreshFlow::refresh(refresh_of(profile, need), Entropy::new([0x5A; 32]));
+        if let Some(Err(error)) = drive(flow, &choices, |_| None) {
+            assert_ne!(error.code(), "INTERNAL");
+        }
+    }
+
     /// A26, A30: requests with a token, refreshed first or not.
     #[test]
     fn resources(choices in choices()) {
@@ -309,4 +342,32 @@ fn some_sign_ins_succeed_and_some_fail() {
         }
         assert!(succeeded >= 10 && failed >= 10, "{grant}: {succeeded} in, {failed} out");
     }
+}
+
+/// The same of refreshes: some succeed, some fail, and some finish what others began.
+#[test]
+fn some_refreshes_succeed_and_some_fail() {
+    let (mut succeeded, mut failed, mut sent_nothing) = (0, 0, 0);
+    let mut random = 1_u64;
+    for _ in 0..400 {
+        let mut choices: Vec<Choice> = (0..60)
+            .map(|_| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let [a, b, ..] = random.to_be_bytes();
+                (a, b | 4)
+            })
+            .collect();
+        choices[0].0 |= 2;
+        let flow = RefreshFlow::refresh(
+            refresh_of(profile_with_api(), Need::Now),
+            Entropy::new([0x5A; 32]),
+        );
+        match drive(flow, &choices, |_| None) {
+            Some(Ok(done)) if matches!(done.how, How::Refreshed | How::Recovered) => succeeded += 1,
+            Some(Ok(_)) => sent_nothing += 1,
+            Some(Err(_)) => failed += 1,
+            None => {}
+        }
+    }
+    assert!(succeeded >= 10 && failed >= 10, "{succeeded}, {failed}, {sent_nothing}");
 }

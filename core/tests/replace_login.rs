@@ -130,3 +130,19 @@ fn the_save_comes_first() {
     play.http(json(200, ""));
     play.done().unwrap();
 }
+
+/// A login ends the interrupted refresh of the one that it replaces: no intent is kept, and no reply either.
+#[test]
+fn an_interrupted_refresh_is_over() {
+    let pending = interrupted(&due_record());
+    let mut play = polling("");
+    play.wait();
+    play.http(json(200, NEW));
+    play.lock();
+    play.load(Some(&pending));
+    assert!(play.replace().record.pending.is_none());
+    assert_eq!(play.discard_stage(), parsed(&pending).pending.unwrap().id);
+    play.release();
+    play.http(json(200, ""));
+    play.done().unwrap();
+}

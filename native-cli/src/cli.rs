@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Whoami(Connection),
     /// List the Atlassian sites that the login reaches, or choose the default one
     Sites(Sites),
+    /// Send any request to the provider's API, and print what it answers
+    Api(Api),
     /// Show how things are, and prove that they work
     Doctor(Connection),
     /// Credentials for programs
@@ -149,6 +151,56 @@ pub(crate) enum SitesAction {
         #[command(flatten)]
         name: ConnectionName,
     },
+}
+
+/// `twg api`
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "twg api [OPTIONS] [METHOD] <PATH>",
+    after_help = "\
+A path belongs to a site's product: /rest/api/3/myself is Jira's, /wiki/api/v2/spaces Confluence's.
+The access token goes to the provider's own hosts only, also where an answer redirects elsewhere.
+
+Examples:
+  twg api /rest/api/3/myself
+  twg api GET /rest/api/3/search/jql -f jql='assignee = currentUser()' -f fields=summary --site acme
+  twg api GET /wiki/api/v2/spaces
+  twg api POST /rest/api/3/issue --input issue.json
+  twg api /me"
+)]
+pub(crate) struct Api {
+    /// GET, POST, PUT, PATCH, DELETE or HEAD; if left out, POST with --input or -f, else GET
+    #[arg(value_name = "METHOD")]
+    pub(crate) method_or_path: String,
+    /// A path of a site's product, or a whole address on one of the provider's hosts
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<String>,
+    /// Send this along: in the query of GET, HEAD and DELETE, else as a member of a JSON object
+    #[arg(short = 'f', long = "field", value_name = "KEY=VALUE")]
+    pub(crate) fields: Vec<String>,
+    /// Send this file, which is JSON; - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "fields")]
+    pub(crate) input: Option<std::path::PathBuf>,
+    /// The site: its name, address or id
+    #[arg(long)]
+    pub(crate) site: Option<String>,
+    /// The product that the path belongs to, if the path does not tell
+    #[arg(long, value_enum)]
+    pub(crate) product: Option<ApiProduct>,
+    /// The provider; for others than Atlassian, give whole addresses
+    #[arg(long, default_value = providers::DEFAULT, hide_default_value = true)]
+    pub(crate) provider: String,
+    #[command(flatten)]
+    pub(crate) name: ConnectionName,
+}
+
+/// `--product`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ApiProduct {
+    /// Jira
+    Jira,
+    /// Confluence
+    Confluence,
 }
 
 /// `twg auth ...`

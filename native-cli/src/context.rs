@@ -138,18 +138,21 @@ impl Context {
         key: &ConnectionKey,
     ) -> Result<Option<StoredCredential>, Failure> {
         let path = self.config.record_path(key);
-        let failed = |error: &Error| {
-            let shown = self.config.display(&path);
-            let mut failure =
-                Failure::from_core(&format!("Cannot use {shown}"), error, &login_command(key));
-            if matches!(error, Error::Record(RecordError::Damaged(_))) {
-                failure.exit = Exit::AuthRequired;
-            }
-            failure.keeping("The file is unchanged.")
-        };
-        let record = self.store.load(&path).map_err(|error| failed(&Error::Store(error)))?;
+        let record = self.store.load(&path);
+        let record = record.map_err(|error| self.unusable_record(key, &Error::Store(error)))?;
         let record = record.map(|record| StoredCredential::parse_for(key, record.expose()));
-        record.transpose().map_err(|error| failed(&Error::Record(error)))
+        record.transpose().map_err(|error| self.unusable_record(key, &Error::Record(error)))
+    }
+
+    /// A record that cannot be read, or not understood.
+    pub(crate) fn unusable_record(&self, key: &ConnectionKey, error: &Error) -> Failure {
+        let shown = self.config.display(&self.config.record_path(key));
+        let mut failure =
+            Failure::from_core(&format!("Cannot use {shown}"), error, &login_command(key));
+        if matches!(error, Error::Record(RecordError::Damaged(_))) {
+            failure.exit = Exit::AuthRequired;
+        }
+        failure.keeping("The file is unchanged.")
     }
 }
 

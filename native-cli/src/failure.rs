@@ -1,6 +1,6 @@
 //! Errors for people: what happened, what was kept, which one command to run next.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use twg_core::credential::RecordError;
 use twg_core::error::{Error, Party};
 use twg_core::flow::{LockError, StoreErrorKind, UserAgentError};
@@ -105,22 +105,23 @@ impl Failure {
         }
     }
 
+    /// For programs.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "code": self.code,
+            "message": self.message,
+            "kept": self.kept,
+            "hint": self.hint,
+            "advice": self.advice,
+            "retryable": self.retryable,
+        })
+    }
+
     /// Tells the user, on standard error or, if asked for, as JSON on standard output.
     pub(crate) fn report(&self, terminal: &mut Terminal, as_json: bool) {
         if as_json {
-            let error = json!({
-                "schemaVersion": 1,
-                "ok": false,
-                "error": {
-                    "code": self.code,
-                    "message": self.message,
-                    "kept": self.kept,
-                    "hint": self.hint,
-                    "advice": self.advice,
-                    "retryable": self.retryable,
-                },
-            });
-            crate::output::print_json(&error);
+            let document = json!({ "schemaVersion": 1, "ok": false, "error": self.to_json() });
+            crate::output::print_json(&document);
             return;
         }
         terminal.error(&self.message);

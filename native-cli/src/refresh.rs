@@ -5,7 +5,7 @@ use twg_core::authorized::{Authorized, AuthorizedFlow};
 use twg_core::client::Registered;
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::error::Error;
-use twg_core::flow::LockError;
+use twg_core::flow::{LockError, StoreError, StoreErrorKind};
 use twg_core::refresh::{How, Need, RefreshFlow, RefreshRequest, Refreshed};
 use twg_core::resource::ResourceRequest;
 use twg_core::schedule::{Horizon, near_end};
@@ -95,11 +95,16 @@ pub(crate) fn failure(
         )
         .or_hint(format!("Run `{login}` to sign in."));
     }
+    if let Error::Record(_) = error {
+        return context.unusable_record(key, error);
+    }
     let mut failure = Failure::from_core(doing, error, &login_command(key));
     if let Some(kept) = kept(error) {
         failure = failure.keeping(kept);
     }
-    if let Error::Store(_) | Error::Lock(LockError::Unusable(_)) = error {
+    if let Error::Store(StoreError { kind, .. }) = error
+        && matches!(kind, StoreErrorKind::CannotCreate | StoreErrorKind::CannotWrite)
+    {
         failure.advice = agents::advice(context, key);
         if failure.advice.is_some() {
             failure.hint = Some(agents::fallback(key));
@@ -126,7 +131,6 @@ fn kept(error: &Error) -> Option<&'static str> {
         Error::Ended { .. } | Error::ReplyDamaged => {
             Some("The stored credentials are kept as they are.")
         }
-        Error::Record(_) => Some("The file is unchanged."),
         Error::Transport { .. }
         | Error::Unavailable { .. }
         | Error::NotOAuth { .. }

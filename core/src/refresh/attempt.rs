@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::recovery::REQUEST_TIMEOUT;
 use super::{
     Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
 };
@@ -24,6 +25,13 @@ use crate::token_endpoint::TokenResponse;
 /// An `fsync` that failed is never repeated on the same file: the kernel has marked the pages clean, and
 /// would report a success that it did not have.
 const COMMIT_TRIES: u32 = 4;
+
+/// How old an intent may be when its request is sent. Whoever finds it counts from its time on, and the request
+/// itself may take [`REQUEST_TIMEOUT`].
+const PROMPT: Span = Span::from_secs(2);
+
+/// An intent that got too old is written anew, this often at most: a disk may be that slow.
+const INTENTS: u32 = 4;
 
 /// An attempt that was begun, here or by a process that died.
 #[derive(Clone, Debug)]
@@ -129,6 +137,9 @@ impl RefreshMachine {
         if let Err(error) = result {
             return self.withdraw(*attempt, Error::Store(error), now);
         }
+        if self.age(&attempt, now) > PROMPT && self.ids < INTENTS {
+            return self.intend_anew(*attempt, now);
+        }
         let registered = self.request.registered.as_ref().ok();
         match request(&attempt.credential, registered) {
             Some(effect) => {
@@ -136,6 +147,18 @@ impl RefreshMachine {
                 self.perform(Phase::Sending(attempt), effect)
             }
             None => self.withdraw(*attempt, Error::OutOfOrder, now),
+        }
+    }
+
+    /// The machine slept, or the disk was slow. The quarantine of whoever comes after this process would be
+    /// over too early, and the server's leeway may be over by now.
+    fn intend_anew(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
+        match attempt.before {
+            None => self.attempt(attempt.credential, None, now),
+            Some(before) => {
+                let before = Attempt::found(attempt.credential, before);
+                self.without_reply(Box::new(before), None, now)
+            }
         }
     }
 
@@ -400,7 +423,6 @@ fn request(credential: &StoredCredential, registered: Option<&Registered>) -> Op
         [("grant_type", Secret::new("refresh_token")), ("refresh_token", token)].into();
     let mut request = authenticated_request(&server.token_endpoint, &client, style, &parameters);
     request.single_use = true;
-    // By then it is given up, so that whoever waited as long knows that it is not running any more.
-    request.timeout = super::recovery::LONGEST_QUARANTINE;
+    request.timeout = REQUEST_TIMEOUT;
     Some(Effect::SendHttp(request))
 }

@@ -10,9 +10,12 @@ use crate::flow::{Effect, Notice, StoreError};
 use crate::secret::Secret;
 use crate::time::{Span, UnixTime};
 
-/// A request is given up by its sender after this time, so that it cannot be running any more; and it is how
-/// long the server is given to forget about one whose sender died.
-pub(super) const LONGEST_QUARANTINE: Span = Span::from_secs(20);
+/// How long a request may be on its way, whether or not its sender lives.
+const LONGEST_QUARANTINE: Span = Span::from_secs(20);
+
+/// After this time its sender gives a request up. A little less than the quarantine, which counts from just
+/// before it is sent: whoever waited that long knows that it is not running any more.
+pub(super) const REQUEST_TIMEOUT: Span = Span::from_secs(18);
 
 /// A flow sends this often at most.
 const SENDS: u32 = 2;
@@ -21,14 +24,16 @@ const SENDS: u32 = 2;
 const LONGEST_BACKOFF: Span = Span::from_mins(5);
 
 /// How long after an attempt the same token is not sent again: until then the interrupted request may
-/// still reach the server, and would count as a second use of the token. Half the leeway where that is
-/// short, so that there is time left to use it.
+/// still reach the server, and would count as a second use of the token.
+///
+/// A third of the leeway where that is short: one third for the lost request to arrive, one to come back in,
+/// one for the new request to arrive.
 const fn quarantine(leeway: Span) -> Span {
-    let half = leeway.percent(50);
-    if half.as_millis() == 0 || half.as_millis() > LONGEST_QUARANTINE.as_millis() {
+    let third = Span::from_millis(leeway.as_millis() / 3);
+    if third.as_millis() == 0 || third.as_millis() > LONGEST_QUARANTINE.as_millis() {
         LONGEST_QUARANTINE
     } else {
-        half
+        third
     }
 }
 
@@ -170,10 +175,11 @@ impl RefreshMachine {
         self.repairable_until(attempt, now).is_some() && self.age(attempt, now) >= pause
     }
 
-    /// Until when the server is known to accept the token again, if it is.
+    /// Until when a request with the token may be sent so that it reaches the server in its leeway, if it may.
     fn repairable_until(&self, attempt: &Attempt, now: UnixTime) -> Option<UnixTime> {
+        let leeway = self.leeway(&attempt.credential);
         let used = attempt.pending.since_first.plus(self.age(attempt, now));
-        let left = self.leeway(&attempt.credential).minus(used)?;
+        let left = leeway.minus(quarantine(leeway))?.minus(used)?;
         (left > Span::ZERO).then(|| now.plus(left))
     }
 
@@ -183,7 +189,7 @@ impl RefreshMachine {
     }
 
     /// How long ago the attempt was. If no clock tells, it might have been just now.
-    fn age(&self, attempt: &Attempt, now: UnixTime) -> Span {
+    pub(super) fn age(&self, attempt: &Attempt, now: UnixTime) -> Span {
         attempt.pending.age(&self.host_at(now), now).unwrap_or(Span::ZERO)
     }
 
@@ -191,7 +197,9 @@ impl RefreshMachine {
     pub(super) fn give_up(&mut self, attempt: Attempt, error: Error, now: UnixTime) -> Transition {
         let is_repairable = self.repairable_until(&attempt, now).is_some();
         let pause = backoff(self.leeway(&attempt.credential), attempt.pending.attempt);
-        let at = now.plus(pause.minus(self.age(&attempt, now)).unwrap_or(Span::ZERO));
+        // Never at once: what failed now would fail again.
+        let left = pause.minus(self.age(&attempt, now)).filter(|left| *left > Span::ZERO);
+        let at = now.plus(left.unwrap_or(quarantine(self.leeway(&attempt.credential))));
         let ending = self.settle(attempt.credential, error, now);
         if is_repairable {
             let effect = Effect::ArmRecovery { key: self.request.key.clone(), at };

@@ -10,7 +10,7 @@ use twg_core::http::HttpResponse;
 use twg_core::login::{LoginFlow, LoginRequest};
 use twg_core::pkce::Entropy;
 use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
-use twg_core::refresh::{Need, RefreshRequest};
+use twg_core::refresh::{Need, RefreshFlow, RefreshRequest};
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
@@ -218,6 +218,75 @@ pub(crate) fn refresh_of(profile: ProviderProfile, need: Need) -> RefreshRequest
         registered: Ok(Registered { profile, client: Some(public_client()) }),
         host: host(),
     }
+}
+
+/// The same provider, which accepts a refresh token again for so many seconds.
+pub(crate) fn lenient(leeway: u64) -> ProviderProfile {
+    ProviderProfile { reuse_leeway_seconds: leeway, ..profile() }
+}
+
+/// A login whose access token is due, and works for ten minutes more.
+pub(crate) fn due_record() -> String {
+    record_text(10)
+}
+
+/// A login whose access token is dead.
+pub(crate) fn dead_record() -> String {
+    record_text(0)
+}
+
+fn record_text(minutes_left: u64) -> String {
+    let left = Span::from_mins(60 - minutes_left).as_millis();
+    let issued_at = UnixTime::from_millis(super::T0.as_millis() - left);
+    record_of(&profile(), issued_at).to_json().expose().to_owned()
+}
+
+/// What a token endpoint answers to a refresh, with further members.
+pub(crate) fn new_tokens(more: &str) -> HttpResponse {
+    json(
+        200,
+        &format!(
+            r#"{{"access_token":"CANARY-new-access","refresh_token":"CANARY-new-refresh",
+            "expires_in":3600{more}}}"#
+        ),
+    )
+}
+
+/// A refresh that has looked at the record and has the lock.
+#[track_caller]
+pub(crate) fn locked(profile: ProviderProfile, need: Need, record: &str) -> Play<RefreshFlow> {
+    locked_at(super::T0, refresh_of(profile, need), record)
+}
+
+#[track_caller]
+pub(crate) fn locked_at(now: UnixTime, request: RefreshRequest, record: &str) -> Play<RefreshFlow> {
+    let flow = RefreshFlow::refresh(request, Entropy::new([0x5A; 32]));
+    let mut play = Play::begin_at(flow, now);
+    play.load(Some(record));
+    play.lock();
+    play.load(Some(record));
+    play
+}
+
+/// A refresh that is about to send its request. Also the record with the intent in it.
+#[track_caller]
+pub(crate) fn sending(
+    profile: ProviderProfile,
+    need: Need,
+    record: &str,
+) -> (Play<RefreshFlow>, String) {
+    let mut play = locked(profile, need, record);
+    let intent = play.replace().text;
+    play.open_stage();
+    (play, intent)
+}
+
+/// The record that a process leaves which died after it sent its request at [`super::T0`].
+#[track_caller]
+pub(crate) fn interrupted(record: &str) -> String {
+    let (play, intent) = sending(profile(), Need::Due(Span::ZERO), record);
+    play.killed();
+    intent
 }
 
 /// A machine that has been up for an hour when a script begins.

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod api;
 mod auth_refresh;
 pub(crate) mod auth_status;
 pub(crate) mod auth_token;
@@ -26,6 +27,7 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Logout(arguments) => block_on(logout::run(context, &arguments))?,
         Command::Whoami(connection) => block_on(whoami::run(context, &connection.key()?))?,
         Command::Sites(arguments) => block_on(sites::run(context, arguments))?,
+        Command::Api(arguments) => block_on(api::run(context, &arguments))?,
         Command::Doctor(connection) => block_on(doctor::run(context, &connection.key()?))?,
         Command::Auth(Auth::Status(connection)) => auth_status::run(context, &connection.key()?),
         Command::Auth(Auth::Token(connection)) => {

@@ -47,7 +47,7 @@ pub(crate) async fn use_site(
 }
 
 /// The sites, and the id of the default one.
-async fn ask(
+pub(crate) async fn ask(
     context: &mut Context,
     key: &ConnectionKey,
 ) -> Result<(Vec<Site>, Option<String>), Failure> {
@@ -61,11 +61,9 @@ async fn ask(
 }
 
 /// The one site that `text` means.
-fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failure> {
-    let mut called: Vec<&Site> = sites.iter().filter(|site| site.is_called(text)).collect();
-    // One site is listed once for each of its products.
-    called.sort_by(|a, b| a.id.cmp(&b.id));
-    called.dedup_by(|a, b| a.id == b.id);
+pub(crate) fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failure> {
+    let called: Vec<&Site> =
+        distinct(sites).into_iter().filter(|site| site.is_called(text)).collect();
     let list =
         |sites: &[&Site]| sites.iter().map(|s| s.url.as_str()).collect::<Vec<_>>().join(", ");
     let shown = twg_core::text::displayable(text);
@@ -78,6 +76,14 @@ fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failure> {
         several => Err(Failure::usage(format!("'{shown}' may mean several sites"))
             .or_hint(format!("Name one by its address or id: {}.", list(several)))),
     }
+}
+
+/// Each site once: it is listed once for each of its products.
+pub(crate) fn distinct(sites: &[Site]) -> Vec<&Site> {
+    let mut distinct: Vec<&Site> = sites.iter().collect();
+    distinct.sort_by(|a, b| a.id.cmp(&b.id));
+    distinct.dedup_by(|a, b| a.id == b.id);
+    distinct
 }
 
 /// Keeps a site as the default.

@@ -150,7 +150,9 @@ mod tests {
             let holder = Some(format!("{} twg login", std::process::id()));
             assert_eq!(error, LockError::TimedOut { holder });
             drop(held);
-            drop(acquire(&store, &path, "twg api", within(0)).await.unwrap());
+            // Not at once: another test may be starting a program, and until that has begun, it holds what
+            // this process held.
+            drop(acquire(&store, &path, "twg api", within(20_000)).await.unwrap());
         });
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(
@@ -208,6 +210,75 @@ mod tests {
             assert!(matches!(error, LockError::Unusable(_)), "{path:?}: {error:?}");
         }
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    }
+
+    /// How many processes at once, and how often each of them.
+    const PROCESSES: usize = 80;
+    const TURNS: usize = 5;
+
+    /// The file with the brackets, and whether the lock is taken.
+    const BRACKETS: &str = "TWG_TEST_BRACKETS";
+    const LOCKED: &str = "TWG_TEST_LOCKED";
+
+    /// The other half of the test below: one process, that appends `<pid`, then `pid>`.
+    #[test]
+    #[ignore = "started by the test below"]
+    fn appends_brackets() {
+        let path = std::path::PathBuf::from(std::env::var_os(BRACKETS).unwrap());
+        let locked = std::env::var(LOCKED).is_ok_and(|locked| locked == "yes");
+        let dir = path.parent().unwrap();
+        let (store, lock) = (store_in(dir), dir.join("x.lock"));
+        let append = |text: String| {
+            let mut file = File::options().append(true).create(true).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        let id = std::process::id();
+        for _ in 0..TURNS {
+            run(async {
+                let held = match locked {
+                    true => Some(acquire(&store, &lock, "t", within(60_000)).await.unwrap()),
+                    false => None,
+                };
+                append(format!("<{id}\n"));
+                std::thread::yield_now();
+                append(format!("{id}>\n"));
+                drop(held);
+            });
+        }
+    }
+
+    /// Appended by many processes at once: how often a bracket was open when another one opened.
+    fn overlaps(locked: bool) -> usize {
+        let dir = scratch_dir();
+        let path = dir.path().join("brackets");
+        let children: Vec<_> = (0..PROCESSES)
+            .map(|_| {
+                std::process::Command::new(std::env::current_exe().unwrap())
+                    .args(["--exact", "--ignored", "effects::lock::tests::appends_brackets"])
+                    .env(BRACKETS, &path)
+                    .env(LOCKED, if locked { "yes" } else { "no" })
+                    .stdout(std::process::Stdio::null())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for mut child in children {
+            assert!(child.wait().unwrap().success());
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), PROCESSES * TURNS * 2);
+        let closes = |pair: &[&str]| pair[1] == format!("{}>", pair[0].trim_start_matches('<'));
+        let opens = |line: &str| line.starts_with('<');
+        lines.windows(2).filter(|pair| opens(pair[0]) && !closes(pair)).count()
+    }
+
+    /// `<pid` and `pid>`, appended by 80 processes: no bracket opens while another one is open. And the same
+    /// without the lock, to see that they would.
+    #[test]
+    fn brackets_of_many_processes_do_not_overlap() {
+        assert_eq!(overlaps(true), 0);
+        assert!(overlaps(false) > 0, "they never met: this proves nothing");
     }
 
     /// A lock on a file that was removed meanwhile would exclude nobody.

@@ -333,7 +333,8 @@ impl Store {
     pub(crate) fn create_alone(&self, name: &Path) -> Result<Temporary, StoreError> {
         let created = match platform::create_private(name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_file(name).and_then(|()| platform::create_private(name))
+                fs::remove_file(name).map_err(|error| self.failed(name, &error))?;
+                platform::create_private(name)
             }
             created => created,
         };
@@ -377,6 +378,7 @@ impl Store {
             E::ReadOnlyFilesystem
             | E::PermissionDenied
             | E::NotADirectory
+            | E::IsADirectory
             | E::NotFound
             | E::InvalidFilename => (StoreErrorKind::CannotCreate, words(error)),
             // A single file that is mounted into a container can be written, but not replaced.

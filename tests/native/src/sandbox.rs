@@ -187,6 +187,31 @@ impl Sandbox {
         Record::read(&self.config_dir().join("auth.conf"))
     }
 
+    /// Changes the record, as only a test does.
+    pub fn change_record(&self, change: impl FnOnce(&mut Value)) {
+        let mut record = self.record().members().clone();
+        change(&mut record);
+        std::fs::write(self.config_dir().join("auth.conf"), record.to_string())
+            .expect("it can be written");
+    }
+
+    /// Makes the stored tokens this much older, as if that time had passed here. The server's clock stays.
+    pub fn age_tokens(&self, seconds: u64) {
+        self.change_record(|record| {
+            for time in ["issued_at", "expires_at"] {
+                let then = record["tokens"][time].as_u64().expect("a time") - seconds * 1000;
+                record["tokens"][time] = then.into();
+            }
+        });
+    }
+
+    /// The refresh requests so far.
+    #[must_use]
+    pub fn refreshes(&self) -> Vec<Value> {
+        let requests = self.requests_to("/oauth/token").into_iter();
+        requests.filter(|entry| entry["grant_type"] == "refresh_token").collect()
+    }
+
     /// A provider file of it, bundled with the program but for the addresses, to be changed.
     #[must_use]
     pub fn provider_file(&self) -> Value {

@@ -200,6 +200,42 @@ impl ScriptedServer {
         })
     }
 
+    /// A record of a login at it: tokens `old-access` and `old-refresh` that were issued so many seconds ago and
+    /// live so many seconds in all.
+    #[must_use]
+    pub fn record(&self, issued_ago: u64, lifetime: u64) -> serde_json::Value {
+        let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis();
+        let now = u64::try_from(now).expect("before the end of time");
+        let issued_at = now - issued_ago * 1000;
+        serde_json::json!({
+            "schema_version": 1,
+            "generation": 1,
+            "provider": "scripted",
+            "connection": "default",
+            "server": {
+                "token_endpoint": self.url("/token"),
+                "revocation_endpoint": self.url("/revoke"),
+                "userinfo_endpoint": self.url("/me"),
+                "client_authentication": "client_secret_post",
+            },
+            "client_id": "scripted-client",
+            "login": { "at": issued_at, "grant": "authorization_code" },
+            "tokens": {
+                "access_token": "old-access",
+                "refresh_token": "old-refresh",
+                "scopes": ["read"],
+                "issued_at": issued_at,
+                "expires_at": issued_at + lifetime * 1000,
+            },
+        })
+    }
+
+    /// Makes `home` one that is signed in at it, with that [record](Self::record).
+    pub fn sign_in(&self, home: &crate::TempHome, record: &serde_json::Value) {
+        home.write_config("providers/scripted.json", self.provider_file().to_string());
+        home.write_config("connections/scripted/default.conf", record.to_string());
+    }
+
     /// The requests that arrived so far, each complete.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {

@@ -147,10 +147,10 @@ fn an_endless_answer_is_cut_off() {
     let login = login.behind(["sh", "-c", "ulimit -v 60000; exec \"$@\"", "sh"]).start();
     let answer = answer_to(&login.wait_for_address(), &[("code", "the-code")]);
     let _page = Browser::new().open(&answer);
-    place.fails(&login.wait(), 75, &["larger than 1 MiB"]);
+    place.fails(&login.wait(), 75, &["the answer is too large"]);
     let device = place.home.twg(["login", "scripted", "--device", "--force"]);
     let device = device.behind(["sh", "-c", "ulimit -v 60000; exec \"$@\"", "sh"]).run();
-    place.fails(&device, 75, &["larger than 1 MiB"]);
+    place.fails(&device, 75, &["the answer is too large"]);
 }
 
 /// What a server says cannot reach the terminal as anything but text (A21).

@@ -1,0 +1,324 @@
+//! Any request to a provider's API, with a live token.
+//!
+//! The token goes to the hosts of its provider and nowhere else, also where an answer leads elsewhere.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+
+use url::Url;
+
+use crate::authorized::{Authorized, AuthorizedMachine};
+use crate::credential::{IssuedBy, StoredCredential};
+use crate::endpoint_url::EndpointUrl;
+use crate::error::{Endpoint, Error};
+use crate::flow::{Effect, Machine, Next, Outcome, Running};
+use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
+use crate::pkce::Entropy;
+use crate::provider::ProviderProfile;
+use crate::refresh::{How, RefreshRequest};
+use crate::resource::{ResourceRequest, TokenAudience, bearer, refusal};
+use crate::secret::Secret;
+use crate::text::printable;
+use crate::time::{Span, UnixTime};
+
+/// Reports and attachments are larger than anything that an authorization server says.
+const MAX_ANSWER_BYTES: u32 = 64 * 1024 * 1024;
+
+/// Searches may take long.
+const TIMEOUT: Span = Span::from_secs(120);
+
+/// More redirects than this lead nowhere.
+const MOST_REDIRECTS: u32 = 5;
+
+/// Paths of the API host itself, beside those of a site's products.
+const PATHS_OF_THE_HOST: [&str; 4] =
+    ["/ex/", "/me", "/oauth/token/accessible-resources", "/graphql"];
+
+/// An Atlassian product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// Jira
+    Jira,
+    /// Confluence
+    Confluence,
+}
+
+impl Product {
+    /// The product that a path belongs to: Confluence's begin with `/wiki/`.
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
+        if path.starts_with("/wiki/") || path.starts_with("wiki/") {
+            Self::Confluence
+        } else {
+            Self::Jira
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jira => "jira",
+            Self::Confluence => "confluence",
+        }
+    }
+}
+
+/// Whether this names a resource of a site, so that a site must be known.
+#[must_use]
+pub fn needs_site(path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    !is_address(path) && !PATHS_OF_THE_HOST.iter().any(|own| is_below(path, own))
+}
+
+fn is_address(text: &str) -> bool {
+    text.starts_with("https:") || text.starts_with("http:")
+}
+
+/// Whether `path`, which has no `/` in front, is `own` or below it.
+fn is_below(path: &str, own: &str) -> bool {
+    let own = own.trim_matches('/');
+    path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+/// The address of a resource.
+///
+/// `https://...` must be on one of the provider's hosts. Anything else is a path: of a site's product, so
+/// that `/rest/api/3/myself` becomes `https://api.atlassian.com/ex/jira/CLOUD-ID/rest/api/3/myself`, or one of
+/// the few of the API host itself ([`needs_site`]).
+///
+/// # Errors
+/// [`Error::Configuration`] if that is no address, or leads out of where it begins.
+pub fn api_url(
+    profile: &ProviderProfile,
+    product: Product,
+    cloud_id: Option<&str>,
+    path: &str,
+) -> Result<EndpointUrl, Error> {
+    let refused = |why: String| {
+        Error::Configuration(format!("'{}' cannot be asked for: {why}", printable(path)))
+    };
+    if is_address(path) {
+        let url = EndpointUrl::parse(path).map_err(|bad| refused(format!("{bad}")))?;
+        let is_theirs = TokenAudience::new(profile, None).includes(path);
+        return if is_theirs {
+            Ok(url)
+        } else {
+            Err(refused(format!("{} is not one of the provider's hosts", url.host())))
+        };
+    }
+    let sites = profile.sites.as_ref().and_then(EndpointUrl::url);
+    let Some(origin) = sites.map(|url| url.origin().ascii_serialization()) else {
+        let name = &profile.display_name;
+        return Err(refused(format!("for {name}, give the whole address, https://...")));
+    };
+    let relative = path.strip_prefix('/').unwrap_or(path);
+    if relative.starts_with('/') {
+        return Err(refused("it begins with two slashes".into()));
+    }
+    if relative.split('?').next().is_some_and(|path| path.contains("://")) {
+        return Err(refused("it is neither a path nor an https address".into()));
+    }
+    let base = match (needs_site(path), cloud_id) {
+        (false, _) => format!("{origin}/"),
+        (true, Some(id)) if is_cloud_id(id) => format!("{origin}/ex/{}/{id}/", product.as_str()),
+        (true, Some(id)) => return Err(refused(format!("'{}' is no cloud id", printable(id)))),
+        (true, None) => return Err(refused("no site is chosen".into())),
+    };
+    let text = format!("{base}{relative}");
+    let url = EndpointUrl::parse(&text).map_err(|bad| refused(format!("{bad}")))?;
+    // The parser takes `..` and `%2e%2e` for steps upwards.
+    let stays = url.url().is_some_and(|parsed| parsed.as_str().starts_with(&base));
+    if stays { Ok(url) } else { Err(refused("it leads out of where it begins".into())) }
+}
+
+fn is_cloud_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// One request to an API.
+#[derive(Clone, Debug)]
+pub struct ApiRequest {
+    profile: ProviderProfile,
+    method: Method,
+    url: EndpointUrl,
+    /// JSON.
+    body: Option<Secret>,
+}
+
+impl ApiRequest {
+    /// A request for a token of `profile`; `body` is JSON.
+    #[must_use]
+    pub const fn new(
+        profile: ProviderProfile,
+        method: Method,
+        url: EndpointUrl,
+        body: Option<Secret>,
+    ) -> Self {
+        Self { profile, method, url, body }
+    }
+
+    fn message(&self, url: &EndpointUrl, access_token: Option<&Secret>) -> HttpRequest {
+        let mut headers = vec![("accept", Secret::new("application/json"))];
+        headers.extend(access_token.map(bearer));
+        if self.body.is_some() {
+            headers.push(("content-type", Secret::new("application/json")));
+        }
+        let body = self.body.clone().unwrap_or_default();
+        HttpRequest {
+            timeout: TIMEOUT,
+            max_response_bytes: MAX_ANSWER_BYTES,
+            ..HttpRequest::new(self.method, url.as_str().into(), headers, body)
+        }
+    }
+
+    fn may_have_token(&self, url: &EndpointUrl) -> bool {
+        TokenAudience::new(&self.profile, None).includes(url.as_str())
+    }
+}
+
+impl ResourceRequest for ApiRequest {
+    /// Whatever the API says, unless another token may help.
+    type Answer = HttpResponse;
+
+    fn request(&self, access_token: &Secret, _server: &IssuedBy) -> Result<HttpRequest, Error> {
+        if self.may_have_token(&self.url) {
+            return Ok(self.message(&self.url, Some(access_token)));
+        }
+        let host = self.url.host();
+        Err(Error::Configuration(format!("'{host}' is not one of the provider's hosts")))
+    }
+
+    fn answer(
+        &mut self,
+        answer: Result<HttpResponse, TransportError>,
+    ) -> Result<HttpResponse, Error> {
+        let response =
+            answer.map_err(|error| Error::Transport { endpoint: Endpoint::Api, error })?;
+        if response.status == 401 && refusal(&response) == Error::TokenRejected {
+            return Err(Error::TokenRejected);
+        }
+        Ok(response)
+    }
+}
+
+/// What the API said in the end.
+#[derive(Debug)]
+pub struct ApiAnswer {
+    /// The answer, whatever its status.
+    pub response: HttpResponse,
+    /// Who gave it, after redirects.
+    pub url: EndpointUrl,
+    /// The record whose access token was used.
+    pub credential: StoredCredential,
+    /// How its token came about.
+    pub how: How,
+}
+
+/// Sends one request to an API: refreshes first if that is due, and once more after a 401; follows redirects
+/// of requests that change nothing.
+pub type ApiFlow = Running<ApiMachine>;
+
+/// The transitions of [`ApiFlow`].
+#[derive(Clone, Debug)]
+pub struct ApiMachine {
+    request: ApiRequest,
+    asking: AuthorizedMachine<ApiRequest>,
+    following: Option<Following>,
+}
+
+/// A redirect that is followed.
+#[derive(Clone, Debug)]
+struct Following {
+    credential: Box<StoredCredential>,
+    how: How,
+    url: EndpointUrl,
+    redirects: u32,
+}
+
+impl ApiFlow {
+    /// A request for the connection of `refresh`. The entropy is for refreshes.
+    #[must_use]
+    pub fn ask(request: ApiRequest, refresh: RefreshRequest, entropy: Entropy) -> Self {
+        let asking = AuthorizedMachine::new(request.clone(), refresh, entropy);
+        Self::new(ApiMachine { request, asking, following: None })
+    }
+}
+
+type Transition = Next<Result<ApiAnswer, Error>>;
+
+impl ApiMachine {
+    fn answered(&mut self, answer: Result<Authorized<HttpResponse>, Error>) -> Transition {
+        match answer {
+            Ok(Authorized { answer, credential, how }) => {
+                let url = self.request.url.clone();
+                let credential = Box::new(credential);
+                self.follow(answer, Following { credential, how, url, redirects: 0 })
+            }
+            Err(error) => Next::Done(Err(error)),
+        }
+    }
+
+    /// Goes where the answer leads, if it leads anywhere and the request is one that can be repeated there.
+    /// The token goes along to the provider's own hosts only.
+    fn follow(&mut self, response: HttpResponse, mut at: Following) -> Transition {
+        let leads_on = matches!(response.status, 301 | 302 | 303 | 307 | 308)
+            && matches!(self.request.method, Method::Get | Method::Head);
+        let location = response.header("location").filter(|_| leads_on);
+        let Some(location) = location else {
+            let Following { credential, how, url, .. } = at;
+            return Next::Done(Ok(ApiAnswer { response, url, credential: *credential, how }));
+        };
+        let misbehaved =
+            |what: String| Next::Done(Err(Error::PeerMisbehaved { endpoint: Endpoint::Api, what }));
+        if at.redirects >= MOST_REDIRECTS {
+            return misbehaved(format!("more than {MOST_REDIRECTS} redirects"));
+        }
+        at.url = match target(&at.url, location) {
+            Ok(url) => url,
+            Err(why) => return misbehaved(why),
+        };
+        at.redirects += 1;
+        let token = at.credential.tokens.as_ref().map(|tokens| tokens.access_token.clone());
+        let token = token.filter(|_| self.request.may_have_token(&at.url));
+        let request = self.request.message(&at.url, token.as_ref());
+        self.following = Some(at);
+        Next::Perform(Effect::SendHttp(request))
+    }
+}
+
+/// Where a redirect leads, without a fragment.
+fn target(from: &EndpointUrl, location: &str) -> Result<EndpointUrl, String> {
+    let base = from.url().ok_or_else(|| String::from("it has no address"))?;
+    let mut url = Url::options()
+        .base_url(Some(&base))
+        .parse(location)
+        .map_err(|_| String::from("it redirects to something that is no address"))?;
+    url.set_fragment(None);
+    // Not the address itself: its query may hold a key.
+    EndpointUrl::parse_beside(from, url.as_str())
+        .map_err(|bad| format!("it redirects to an address that cannot be used: {bad}"))
+}
+
+impl Machine for ApiMachine {
+    type Output = Result<ApiAnswer, Error>;
+
+    fn start(&mut self, now: UnixTime) -> Transition {
+        let next = self.asking.start(now);
+        next.and_then(|answer| self.answered(answer))
+    }
+
+    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+        match (self.following.take(), outcome) {
+            (None, outcome) => {
+                let next = self.asking.advance(outcome, now);
+                next.and_then(|answer| self.answered(answer))
+            }
+            (Some(at), Outcome::Http(Ok(response))) => self.follow(response, at),
+            (Some(_), Outcome::Http(Err(error))) => {
+                Next::Done(Err(Error::Transport { endpoint: Endpoint::Api, error }))
+            }
+            (Some(_), _) => Next::Done(Err(Error::OutOfOrder)),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Requests to any API of the provider: which addresses may be asked, and where the token goes and does not go.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use support::*;
+use twg_core::api::{ApiFlow, ApiRequest, Product, api_url, needs_site};
+use twg_core::error::Error;
+use twg_core::http::Method;
+use twg_core::pkce::Entropy;
+use twg_core::refresh::Need;
+use twg_core::secret::Secret;
+
+const CLOUD: &str = "11223344-a1b2-3b33-c444-def123456789";
+
+fn jira(path: &str) -> Result<String, Error> {
+    api_url(&bundled("atlassian"), Product::Jira, Some(CLOUD), path)
+        .map(|url| url.as_str().to_owned())
+}
+
+#[test]
+fn paths_of_products_and_of_the_host() {
+    let site = |product, path| api_url(&bundled("atlassian"), product, Some(CLOUD), path).unwrap();
+    let base = format!("https://api.atlassian.com/ex/jira/{CLOUD}");
+    for path in ["/rest/api/3/myself", "rest/api/3/myself"] {
+        assert_eq!(site(Product::Jira, path).as_str(), format!("{base}/rest/api/3/myself"));
+        assert!(needs_site(path));
+    }
+    let wiki = "/wiki/api/v2/spaces?limit=1";
+    assert_eq!(Product::of_path(wiki), Product::Confluence);
+    assert_eq!(Product::of_path("/rest/api/space"), Product::Jira);
+    let expected = format!("https://api.atlassian.com/ex/confluence/{CLOUD}{wiki}");
+    assert_eq!(site(Product::Confluence, wiki).as_str(), expected);
+    for own in ["/me", "/oauth/token/accessible-resources", "/ex/jira/x/rest", "/graphql?q=1"] {
+        assert!(!needs_site(own), "{own}");
+        let url = api_url(&bundled("atlassian"), Product::Jira, None, own).unwrap();
+        assert_eq!(url.as_str(), format!("https://api.atlassian.com{own}"));
+    }
+    assert!(needs_site("/menu"));
+    let whole = "https://api.atlassian.com/jsm/ops?x=1";
+    assert!(!needs_site(whole));
+    assert_eq!(jira(whole).unwrap(), whole);
+}
+
+/// Incidents: gh CVE-2024-53858 and its like (a host that only looks like the right one), and paths that climb out
+/// of where they belong.
+#[test]
+fn no_address_leads_elsewhere() {
+    for address in [
+        "https://api.atlassian.com.evil/me",
+        "https://evilapi.atlassian.com/me",
+        "https://api.atlassian.com@evil.example/me",
+        "https://user@api.atlassian.com/me",
+        "https://api.atlassian.com./me",
+        "https://api.atlassian.com:8443/me",
+        "http://api.atlassian.com/me",
+        "https://api\u{430}tlassian.com/me",
+        "https://xn--pi-7kc.atlassian.com/me",
+        "https:api.atlassian.com/me",
+        "https:///api.atlassian.com/me",
+        "//evil.example/me",
+        "/\\evil.example/me",
+        "/../../../me",
+        "/rest/../../../../me",
+        "/%2e%2e/%2E%2e/other/rest",
+        "/rest/./../../x",
+        "/me\r\nX-Evil: 1",
+        "/rest\0",
+        "/rest#fragment",
+        "/rest api",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+    ] {
+        // What is no address is a path of the site, if it is anything.
+        let allowed = jira(address);
+        if let Ok(url) = &allowed {
+            assert!(
+                url.starts_with(&format!("https://api.atlassian.com/ex/jira/{CLOUD}/")),
+                "{url}"
+            );
+            assert!(!address.contains("//") && !address.contains(".."), "{address:?}: {url}");
+        }
+    }
+    // A cloud id comes from the server.
+    for id in ["", "..", "a/b", "a?b", "a b", "%2e%2e"] {
+        assert!(api_url(&bundled("atlassian"), Product::Jira, Some(id), "/rest").is_err(), "{id}");
+    }
+    assert!(api_url(&bundled("atlassian"), Product::Jira, None, "/rest").is_err());
+    // Others have no sites to complete a path with.
+    assert!(api_url(&bundled("bitbucket"), Product::Jira, None, "/2.0/user").is_err());
+    let user = "https://api.bitbucket.org/2.0/user";
+    assert!(api_url(&bundled("bitbucket"), Product::Jira, None, user).is_ok());
+}
+
+/// Asks `https://api.example/things` with a fresh token.
+#[track_caller]
+fn asking(method: Method, body: Option<&str>) -> Play<ApiFlow> {
+    let profile = profile_with_api();
+    let record = record_of(&profile, T0).to_json().expose().to_owned();
+    let url = api_url(&profile, Product::Jira, None, "https://api.example/things").unwrap();
+    let request = ApiRequest::new(profile.clone(), method, url, body.map(Secret::new));
+    let flow = ApiFlow::ask(request, refresh_of(profile, Need::Live), Entropy::new([0x5A; 32]));
+    let mut play = Play::begin(flow);
+    play.load(Some(&record));
+    play
+}
+
+/// A26: the token is in the header and nowhere else.
+#[test]
+fn a_request_and_its_answer() {
+    let mut play = asking(Method::Post, Some(r#"{"summary":"x"}"#));
+    let asked = play.http(json(201, r#"{"key":"X-1"}"#));
+    assert_eq!((asked.method, asked.url.as_str()), (Method::Post, "https://api.example/things"));
+    assert_eq!(asked.field("authorization"), Some("Bearer CANARY-old-access"));
+    assert_eq!(asked.field("content-type"), Some("application/json"));
+    assert_eq!(asked.body.expose(), r#"{"summary":"x"}"#);
+    assert!(!asked.single_use);
+    let answer = play.done().unwrap();
+    assert_eq!(answer.response.status, 201);
+    for status in [400, 403, 404, 429, 500] {
+        let mut play = asking(Method::Get, None);
+        let asked = play.http(html(status));
+        assert_eq!(asked.field("content-type"), None);
+        assert_eq!(play.done().unwrap().response.status, status, "it is for the caller to judge");
+    }
+    let mut play = asking(Method::Get, None);
+    play.http(timeout());
+    assert!(matches!(play.done(), Err(Error::Transport { .. })));
+}
+
+/// A25: 401 leads to one refresh and one more request; one that means the scopes leads to none.
+#[test]
+fn a_rejected_token() {
+    let mut play = asking(Method::Delete, None);
+    play.http(json(401, "{}"));
+    let record = record_of(&profile_with_api(), T0).to_json().expose().to_owned();
+    play.load(Some(&record));
+    play.lock();
+    play.load(Some(&record));
+    play.replace();
+    play.open_stage();
+    play.http(new_tokens(""));
+    play.stage();
+    play.replace();
+    play.discard_stage();
+    play.release();
+    let again = play.http(json(401, "{}"));
+    assert_eq!(again.method, Method::Delete);
+    assert_eq!(again.field("authorization"), Some("Bearer CANARY-new-access"));
+    assert_eq!(play.done().unwrap_err(), Error::TokenRejected);
+    let mut play = asking(Method::Get, None);
+    play.http(json(401, r#"{"code":401,"message":"Unauthorized; scope does not match"}"#));
+    assert_eq!(play.done().unwrap().response.status, 401);
+}
+
+fn redirect(status: u16, location: &str) -> twg_core::http::HttpResponse {
+    with_headers(status, &[("location", location)], "")
+}
+
+/// Incidents: requests CVE-2023-32681 and CVE-2024-47081, curl CVE-2022-27774. The token goes along to the
+/// provider's own hosts, and to nobody else; nor does anything else that was injected.
+#[test]
+fn redirects_take_the_token_to_nobody_else() {
+    for status in [301, 302, 303, 307, 308] {
+        let mut play = asking(Method::Get, None);
+        play.http(redirect(status, "/elsewhere?x=1#part"));
+        let own = play.http(redirect(status, "https://media.example/file?signature=abc"));
+        assert_eq!(own.url, "https://api.example/elsewhere?x=1");
+        assert_eq!(own.field("authorization"), Some("Bearer CANARY-old-access"));
+        let foreign = play.http(redirect(status, "https://api.example:8443/port"));
+        assert_eq!(foreign.url, "https://media.example/file?signature=abc");
+        let names: Vec<_> = foreign.headers.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["accept"], "{status}");
+        assert_eq!(foreign.method, Method::Get);
+        let port = play.http(redirect(status, "https://api.example/back"));
+        assert_eq!(port.field("authorization"), None, "another port is somebody else");
+        let back = play.http(json(200, "{}"));
+        assert_eq!(back.field("authorization"), Some("Bearer CANARY-old-access"));
+        let answer = play.done().unwrap();
+        assert_eq!(answer.url.as_str(), "https://api.example/back");
+    }
+}
+
+#[test]
+fn redirects_that_lead_nowhere() {
+    for location in [
+        "http://api.example/plain",
+        "https://user:pw@api.example/",
+        "https://api.example.evil./",
+        "http://127.0.0.1:1/local",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "https://",
+    ] {
+        let mut play = asking(Method::Get, None);
+        play.http(redirect(302, location));
+        let error = play.done().unwrap_err();
+        assert!(matches!(error, Error::PeerMisbehaved { .. }), "{location}: {error:?}");
+    }
+    // Round and round.
+    let mut play = asking(Method::Head, None);
+    for _ in 0..6 {
+        play.http(redirect(302, "/things"));
+    }
+    assert!(play.done().unwrap_err().to_string().contains("redirects"));
+    // What changes something is not repeated elsewhere.
+    for method in [Method::Post, Method::Put, Method::Patch, Method::Delete] {
+        let mut play = asking(method, None);
+        play.http(redirect(307, "https://api.example/other"));
+        assert_eq!(play.done().unwrap().response.status, 307);
+    }
+}

@@ -1,0 +1,384 @@
+//! What is done about a refresh whose process died, or that never heard its answer.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod support;
+
+use support::*;
+use twg_core::credential::{EndReason, Generation, StagedReply};
+use twg_core::error::Error;
+use twg_core::flow::{Effect, Notice, Outcome, StoreErrorKind};
+use twg_core::http::HttpResponse;
+use twg_core::refresh::{How, Need, RefreshFlow};
+use twg_core::secret::Secret;
+use twg_core::time::{Span, UnixTime};
+
+const DUE: Need = Need::Due(Span::ZERO);
+
+/// A recovery that found neither a staged nor a rescued reply, `after` the interrupted attempt.
+#[track_caller]
+fn searching(leeway: u64, need: Need, record: &str, after: Span) -> Play<RefreshFlow> {
+    let mut request = refresh_of(lenient(leeway), need);
+    request.host.uptime = request.host.uptime.plus(after);
+    let mut play = locked_at(T0.plus(after), request, &interrupted(record));
+    play.load_stage(Some("\0\0\0"));
+    play.load_rescue(None);
+    play
+}
+
+/// The stage of the attempt in a record.
+fn staged(record: &str, reply: &HttpResponse) -> String {
+    let id = parsed(record).pending.unwrap().id;
+    StagedReply::write(&id, reply).expose().to_owned()
+}
+
+/// The second request, to its good end.
+#[track_caller]
+fn sends_again(mut play: Play<RefreshFlow>) {
+    let intent = play.replace().record;
+    let pending = intent.pending.unwrap();
+    assert_eq!(pending.attempt, 2);
+    assert_eq!(play.open_stage(), pending.id);
+    let request = play.http(new_tokens(""));
+    assert_eq!(request.form()["refresh_token"], "CANARY-old-refresh");
+    play.stage();
+    play.replace();
+    play.discard_stage();
+    play.release();
+    assert!(matches!(play.done().unwrap().how, How::Recovered));
+}
+
+/// A reply that was staged or rescued is committed, without a request, whatever the leeway.
+#[test]
+fn a_reply_that_was_kept() {
+    let record = interrupted(&due_record());
+    let reply = staged(&record, &new_tokens(""));
+    for is_rescued in [false, true] {
+        let mut play = locked(profile(), Need::Live, &record);
+        let id = parsed(&record).pending.unwrap().id;
+        if is_rescued {
+            assert_eq!(play.load_stage(Some("\0\0\0")), id);
+            play.load_rescue(Some(&reply));
+        } else {
+            assert_eq!(play.load_stage(Some(&format!("{reply}\0\0\0"))), id);
+        }
+        let commit = play.replace().record;
+        assert_eq!(commit.generation, Generation::from(8));
+        let tokens = commit.tokens.unwrap();
+        assert_eq!(tokens.refresh_token.unwrap().expose(), "CANARY-new-refresh");
+        // Counted from before the request, which was long ago perhaps.
+        assert_eq!(tokens.issued_at, T0);
+        play.discard_stage();
+        play.release();
+        assert!(matches!(play.done().unwrap().how, How::Recovered));
+    }
+}
+
+/// A refusal that was kept ends the login as any other does.
+#[test]
+fn a_refusal_that_was_kept() {
+    let record = interrupted(&due_record());
+    let mut play = locked(profile(), Need::Live, &record);
+    play.load_stage(Some(&staged(&record, &oauth_error(400, "invalid_grant"))));
+    play.load(Some(&record));
+    assert_eq!(play.replace().record.ended.unwrap().reason, EndReason::Revoked);
+    play.discard_stage();
+    play.release();
+    play.done().unwrap_err();
+}
+
+/// Without a reply, the interrupted request gets its time, then the same token is sent again while the
+/// leeway lasts, although the access token still works. The user is told why it takes so long.
+#[test]
+fn quarantine() {
+    for (leeway, after, wait) in
+        [(600, 0, 20), (600, 5, 15), (60, 0, 20), (30, 0, 10), (30, 4, 6), (600, 19, 1)]
+    {
+        let mut play = searching(leeway, DUE, &due_record(), secs(after));
+        assert_eq!(play.notice(), Notice::Recovering);
+        assert_eq!(play.wait_silently(), secs(wait), "leeway {leeway}, after {after}");
+        sends_again(play);
+    }
+    for (leeway, after) in [(600, 20), (600, 579), (60, 39), (30, 19)] {
+        sends_again(searching(leeway, DUE, &due_record(), secs(after)));
+    }
+}
+
+/// A request must also arrive within the leeway: in its last seconds nothing is sent that works without.
+/// Nobody is sent for either.
+#[test]
+fn too_late() {
+    for (leeway, after) in [(0, 60), (600, 580), (60, 40), (30, 20)] {
+        let record = record_of(&profile(), T0).to_json().expose().to_owned();
+        let intent = {
+            // Upkeep ahead of time, so that the token outlives every leeway.
+            let mut play = locked(profile(), Need::Due(secs(3600)), &record);
+            let intent = play.replace().text;
+            play.killed();
+            intent
+        };
+        let mut request = refresh_of(lenient(leeway), Need::Due(secs(3600)));
+        request.host.uptime = request.host.uptime.plus(secs(after));
+        let mut play = locked_at(T0.plus(secs(after)), request, &intent);
+        play.load_stage(None);
+        play.load_rescue(None);
+        play.release();
+        let error = play.done().unwrap_err();
+        assert_eq!(error, Error::Interrupted { cause: None, repairable_until: None }, "{leeway}");
+    }
+}
+
+/// With nothing to lose, the token is sent again whatever the leeway: the request may never have arrived. Also
+/// if the user insists.
+#[test]
+fn nothing_to_lose() {
+    for (need, record) in [
+        (Need::Live, dead_record()),
+        (DUE, dead_record()),
+        (Need::Now, due_record()),
+        (Need::Other(Secret::new("CANARY-old-access")), due_record()),
+    ] {
+        let mut play = searching(0, need.clone(), &record, Span::ZERO);
+        play.notice();
+        assert_eq!(play.wait_silently(), secs(20));
+        sends_again(play);
+        sends_again(searching(0, need, &record, secs(300)));
+    }
+}
+
+/// The server refuses the second time: the login is over, and the reason is known.
+#[test]
+fn the_token_was_spent() {
+    let mut play = searching(0, Need::Live, &dead_record(), secs(300));
+    let intent = play.replace().text;
+    play.open_stage();
+    play.http(oauth_error(403, "invalid_grant"));
+    play.stage();
+    play.load(Some(&intent));
+    assert_eq!(play.replace().record.ended.unwrap().reason, EndReason::Interrupted);
+    play.discard_stage();
+    play.release();
+    assert_eq!(play.done().unwrap_err(), Error::Ended { interrupted: true });
+}
+
+/// Two requests per flow, no more; then somebody is sent for while the leeway lasts.
+#[test]
+fn not_for_ever() {
+    let (mut play, _) = sending(lenient(600), Need::Now, &due_record());
+    play.http(broken());
+    play.notice();
+    play.wait_silently();
+    play.replace();
+    play.open_stage();
+    play.http(timeout());
+    assert_eq!(play.arm(), secs(40), "twice the quarantine after the second attempt");
+    play.release();
+    let error = play.done().unwrap_err();
+    assert!(matches!(error, Error::Interrupted { repairable_until: Some(_), .. }));
+}
+
+/// Whoever only needs a token, and has one, does not wait: not in the quarantine, and longer each time.
+#[test]
+fn backoff() {
+    let mut play = searching(600, Need::Live, &due_record(), secs(5));
+    assert_eq!(play.arm(), secs(15));
+    play.release();
+    assert!(matches!(play.done().unwrap().how, How::NotRefreshed(_)));
+    sends_again(searching(600, Need::Live, &due_record(), secs(20)));
+}
+
+/// A damaged stage: a reply was there. With a leeway it is put aside and asked for again; without one nothing
+/// is sent, and nothing overwritten.
+#[test]
+fn a_damaged_stage() {
+    let record = interrupted(&due_record());
+    let whole = staged(&record, &new_tokens(""));
+    for torn in [&whole[..whole.len() / 2], "garbage", &whole.replace("new-access", "old-access")] {
+        let mut request = refresh_of(lenient(600), DUE);
+        request.host.uptime = request.host.uptime.plus(secs(60));
+        let mut play = locked_at(T0.plus(secs(60)), request, &record);
+        play.load_stage(Some(torn));
+        play.load_rescue(None);
+        play.set_stage_aside();
+        sends_again(play);
+
+        let mut play = locked(profile(), DUE, &record);
+        play.load_stage(Some(torn));
+        play.load_rescue(None);
+        play.release();
+        assert_eq!(play.done().unwrap_err(), Error::ReplyDamaged);
+    }
+}
+
+/// A stage that cannot be read may be the reply: nothing is sent.
+#[test]
+fn an_unreadable_stage() {
+    let mut play = locked(lenient(600), DUE, &interrupted(&due_record()));
+    let error = play.store_fails(StoreErrorKind::CannotRead);
+    play.arm();
+    play.release();
+    assert_eq!(play.done().unwrap_err(), Error::Store(error));
+}
+
+/// The new intent must be durable as the first one had to; if it is not, the old one is put back.
+#[test]
+fn the_old_intent_stays() {
+    let old = parsed(&interrupted(&due_record())).pending.unwrap();
+    let mut play = searching(600, DUE, &due_record(), secs(60));
+    let error = play.store_fails(StoreErrorKind::CannotWrite);
+    assert_eq!(play.replace().record.pending, Some(old));
+    play.release();
+    assert_eq!(play.done().unwrap_err(), Error::Store(error));
+}
+
+/// An intent about another refresh token is none: a login replaced the record since.
+#[test]
+fn an_intent_of_an_older_login() {
+    let record = interrupted(&due_record()).replace("CANARY-old-refresh", "CANARY-newer");
+    let mut play = locked(profile(), DUE, &record);
+    let pending = play.replace().record.pending.unwrap();
+    assert_eq!(pending.attempt, 1);
+    play.killed();
+}
+
+/// A63: a machine that sleeps for two hours during the quarantine sends nothing afterwards that could end a
+/// login which works.
+#[test]
+fn sleeping_through_the_leeway() {
+    let record = record_of(&profile(), T0);
+    let mut long = record.clone();
+    long.tokens.as_mut().unwrap().expires_at = T0.plus(secs(86_400));
+    let text = long.to_json().expose().to_owned();
+    let mut play = locked(lenient(600), Need::Due(secs(86_400)), &text);
+    play.replace();
+    play.open_stage();
+    play.http(broken());
+    play.notice();
+    assert_eq!(play.wait_with_clock(T0.plus(secs(7200))), secs(20));
+    play.release();
+    assert!(matches!(play.done(), Err(Error::Interrupted { repairable_until: None, .. })));
+}
+
+/// A63: a machine that sleeps between intent and request writes the intent anew: whoever finds it counts from
+/// its time on.
+#[test]
+fn sleeping_before_the_request() {
+    let mut play = locked(profile(), Need::Now, &due_record());
+    let first = play.replace().record.pending.unwrap();
+    play.pass(secs(7200));
+    play.open_stage();
+    let second = play.replace().record.pending.unwrap();
+    assert_eq!((second.at, second.attempt), (T0.plus(secs(7200)), 1));
+    assert_ne!(first.id, second.id);
+    assert_eq!(play.open_stage(), second.id);
+    play.http(new_tokens(""));
+    play.killed();
+
+    // The second attempt of a recovery asks itself anew whether the leeway still lasts.
+    let mut play = searching(60, DUE, &due_record(), secs(30));
+    play.replace();
+    play.pass(secs(30));
+    play.open_stage();
+    play.release();
+    assert!(matches!(play.done(), Err(Error::Interrupted { .. })));
+}
+
+/// A disk that takes its time with every write does not keep a flow busy for ever.
+#[test]
+fn a_slow_disk() {
+    let mut play = locked(profile(), Need::Now, &due_record());
+    let mut intents = 0;
+    while matches!(play.effect(), Effect::ReplaceRecord { .. }) {
+        play.replace();
+        play.pass(secs(10));
+        play.open_stage();
+        intents += 1;
+    }
+    assert_eq!(intents, 4);
+    play.http(new_tokens(""));
+    play.killed();
+}
+
+/// A63: on the machine and in the session of the attempt, the clock that cannot be set counts, whatever the
+/// other one says. Elsewhere nothing tells how long ago it was, and it might have been just now.
+#[test]
+fn clocks_that_were_set() {
+    let day = 86_400_000;
+    let t0 = T0.as_millis();
+    for now in [t0 - day, t0 + 5000, t0 + day] {
+        let mut record = parsed(&interrupted(&dead_record()));
+        // Dead by every clock.
+        record.tokens.as_mut().unwrap().expires_at = UnixTime::EPOCH;
+        let record = record.to_json().expose().to_owned();
+        let now = UnixTime::from_millis(now);
+        let mut request = refresh_of(lenient(600), Need::Live);
+        request.host.uptime = request.host.uptime.plus(secs(5));
+        let mut play = locked_at(now, request.clone(), &record);
+        play.load_stage(None);
+        play.load_rescue(None);
+        play.notice();
+        assert_eq!(play.wait_silently(), secs(15));
+        play.killed();
+
+        let mut elsewhere = request.clone();
+        elsewhere.host.boot = Some("boot-2".to_owned());
+        elsewhere.host.machine = Some("machine-2".to_owned());
+        let mut play = locked_at(now, elsewhere, &record);
+        play.load_stage(None);
+        play.load_rescue(None);
+        play.notice();
+        assert_eq!(play.wait_silently(), secs(20));
+        play.killed();
+    }
+}
+
+/// After a restart the wall clock counts, unless it shows a time before the attempt.
+#[test]
+fn after_a_restart() {
+    for (shift, wait) in [(5000, 15), (-86_400_000_i64, 20)] {
+        let now = UnixTime::from_millis(T0.as_millis().checked_add_signed(shift).unwrap());
+        let mut request = refresh_of(lenient(600), Need::Now);
+        request.host.boot = Some("boot-2".to_owned());
+        request.host.uptime = secs(1);
+        let mut play = locked_at(now, request, &interrupted(&due_record()));
+        play.load_stage(None);
+        play.load_rescue(None);
+        play.notice();
+        assert_eq!(play.wait_silently(), secs(wait));
+        play.killed();
+    }
+}
+
+/// No storm: a server that never answers well is not asked by every command. A thousand commands in ten
+/// minutes make a handful of requests, and everybody is served.
+#[test]
+fn no_storm() {
+    let mut record = due_record();
+    let mut requests = 0;
+    for command in 0..1000 {
+        let after = Span::from_millis(command * 599);
+        let mut request = refresh_of(lenient(600), Need::Live);
+        request.host.uptime = request.host.uptime.plus(after);
+        let flow = RefreshFlow::refresh(request, twg_core::pkce::Entropy::new([7; 32]));
+        let mut play = Play::begin_at(flow, T0.plus(after));
+        while !play.is_done() {
+            match play.effect().clone() {
+                Effect::LoadRecord(_) => play.load(Some(&record)),
+                Effect::AcquireLock { .. } => play.lock(),
+                Effect::ReleaseLock(_) => play.release(),
+                Effect::ReplaceRecord { .. } => record = play.replace().text,
+                Effect::OpenStage { .. } => drop(play.open_stage()),
+                Effect::LoadStage { .. } => drop(play.load_stage(None)),
+                Effect::LoadRescue { .. } => play.load_rescue(None),
+                Effect::ArmRecovery { .. } => drop(play.arm()),
+                Effect::SendHttp(_) => {
+                    requests += 1;
+                    play.answer(Outcome::Http(Err(broken())));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(play.done().unwrap().how, How::NotRefreshed(_)));
+    }
+    assert!((3..=8).contains(&requests), "{requests} requests");
+}

@@ -1,0 +1,237 @@
+//! `twg api`: any request to the provider's API.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+use twg_core::api::{ApiAnswer, ApiFlow, ApiRequest, Product, api_url, needs_site};
+use twg_core::atlassian::Site;
+use twg_core::credential::ConnectionKey;
+use twg_core::error::Error;
+use twg_core::http::Method;
+use twg_core::provider::ProviderProfile;
+use twg_core::refresh::Need;
+use twg_core::secret::Secret;
+use twg_core::text::{displayable, printable};
+use url::form_urlencoded;
+
+use super::sites;
+use crate::cli::{self, Api, ApiProduct};
+use crate::context::{Context, entropy, login_command};
+use crate::driver::drive;
+use crate::effects::http::HttpClient;
+use crate::effects::terminal::print_data;
+use crate::failure::{Exit, Failure};
+use crate::output::print_json;
+use crate::{providers, refresh};
+
+/// Runs the command. The answer is standard output, whatever its status; the status decides the exit code.
+pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCode, Failure> {
+    let key = cli::key(&arguments.provider, &arguments.name.connection)?;
+    let profile = providers::load(context, key.provider())?;
+    let request = request(context, &key, &profile, arguments).await?;
+    let flow = ApiFlow::ask(request, refresh::request(context, &key, Need::Live), entropy()?);
+    let doing = "The request was not answered";
+    let answer = drive(context, &HttpClient::new(), flow).await?;
+    let answer = answer.map_err(|error| refresh::failure(context, &key, doing, &error))?;
+    refresh::remark(context, &key, &answer.credential, &answer.how);
+    show(context, &key, &answer, method(arguments)? == Method::Head)
+}
+
+/// What shall be asked.
+async fn request(
+    context: &mut Context,
+    key: &ConnectionKey,
+    profile: &ProviderProfile,
+    arguments: &Api,
+) -> Result<ApiRequest, Failure> {
+    let method = method(arguments)?;
+    let fields = fields(arguments)?;
+    let mut path = path(arguments).to_owned();
+    let has_body = matches!(method, Method::Post | Method::Put | Method::Patch);
+    let mut body = None;
+    if let Some(file) = &arguments.input {
+        body = Some(input(file)?);
+    } else if !fields.is_empty() && has_body {
+        let members: Map<_, _> = fields.into_iter().map(|(k, v)| (k, Value::String(v))).collect();
+        body = Some(Secret::new(Value::Object(members).to_string()));
+    } else if !fields.is_empty() {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        path = format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' });
+    }
+    let product = match arguments.product {
+        Some(ApiProduct::Jira) => Product::Jira,
+        Some(ApiProduct::Confluence) => Product::Confluence,
+        None => Product::of_path(&path),
+    };
+    let site = if needs_site(&path) {
+        Some(site(context, key, profile, arguments.site.as_deref()).await?)
+    } else {
+        None
+    };
+    let cloud_id = site.as_ref().map(|site| site.id.as_str());
+    let url = api_url(profile, product, cloud_id, &path).map_err(|error| {
+        Failure::usage(error.to_string()).or_hint("Run `twg api --help` to see examples.")
+    })?;
+    Ok(ApiRequest::new(profile.clone(), method, url, body))
+}
+
+/// As users of `gh api` expect: `POST` if something is sent along, else `GET`.
+fn method(arguments: &Api) -> Result<Method, Failure> {
+    let name = match &arguments.path {
+        Some(_) => arguments.method_or_path.to_ascii_uppercase(),
+        None if arguments.fields.is_empty() && arguments.input.is_none() => "GET".to_owned(),
+        None => "POST".to_owned(),
+    };
+    let all = [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete, Method::Head];
+    let known = all.into_iter().find(|method| method.as_str() == name);
+    known.ok_or_else(|| {
+        Failure::usage(format!("'{}' is no method", printable(&name)))
+            .or_hint("Use one of GET, POST, PUT, PATCH, DELETE and HEAD, then the path.")
+    })
+}
+
+fn path(arguments: &Api) -> &str {
+    arguments.path.as_deref().unwrap_or(&arguments.method_or_path)
+}
+
+fn fields(arguments: &Api) -> Result<Vec<(String, String)>, Failure> {
+    let field = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Failure::usage(format!("'{}' is not KEY=VALUE", displayable(text)))),
+    };
+    arguments.fields.iter().map(field).collect()
+}
+
+/// The body from a file, or from standard input.
+fn input(file: &std::path::Path) -> Result<Secret, Failure> {
+    let read = if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    read.map(Secret::new).map_err(|error| {
+        let shown = twg_core::text::inert(&file.display().to_string());
+        Failure::usage(format!("Cannot read the body from {shown}: {error}"))
+    })
+}
+
+/// The site that is meant: the one that is named, or the default one, or the only one.
+async fn site(
+    context: &mut Context,
+    key: &ConnectionKey,
+    profile: &ProviderProfile,
+    named: Option<&str>,
+) -> Result<Site, Failure> {
+    if profile.sites.is_none() {
+        return Err(Failure::usage(format!("{} has no sites", profile.display_name))
+            .or_hint("Give the whole address: `twg api --provider NAME https://...`."));
+    }
+    let stored = context.credential(key)?;
+    let known = stored.as_ref().map(|record| record.sites.as_slice()).unwrap_or_default();
+    let default = stored.as_ref().and_then(|record| record.default_site.as_deref());
+    if let Some(site) = choose(known, default, named) {
+        return Ok(site.clone());
+    }
+    // What is stored may be old.
+    let (now, _) = sites::ask(context, key).await?;
+    if let Some(site) = choose(&now, default, named) {
+        return Ok(site.clone());
+    }
+    match named {
+        Some(name) => sites::find(&now, name).cloned(),
+        None if now.is_empty() => sites::find(&now, "").cloned(),
+        None => {
+            let list: Vec<_> = sites::distinct(&now).iter().map(|site| site.url.as_str()).collect();
+            Err(Failure::usage("The login reaches several sites, and none is chosen")
+                .or_hint(format!("Run `twg sites use SITE`, or add --site: {}.", list.join(", "))))
+        }
+    }
+}
+
+fn choose<'a>(sites: &'a [Site], default: Option<&str>, named: Option<&str>) -> Option<&'a Site> {
+    match (named, default) {
+        (Some(name), _) => sites::find(sites, name).ok(),
+        (None, Some(id)) => sites.iter().find(|site| site.id == id),
+        (None, None) => match sites::distinct(sites).as_slice() {
+            [only] => Some(only),
+            _ => None,
+        },
+    }
+}
+
+fn show(
+    context: &mut Context,
+    key: &ConnectionKey,
+    answer: &ApiAnswer,
+    only_headers: bool,
+) -> Result<ExitCode, Failure> {
+    let status = answer.response.status;
+    let failure = failure(key, answer);
+    if context.json {
+        let body = serde_json::from_slice(&answer.response.body)
+            .unwrap_or_else(|_| String::from_utf8_lossy(&answer.response.body).into());
+        let body: Value = body;
+        let url = answer.url.as_str().split('?').next();
+        let mut document = json!({
+            "schemaVersion": 1,
+            "ok": failure.is_none(),
+            "status": status,
+            "url": url,
+            "body": body,
+        });
+        if let Some(failure) = &failure {
+            document["error"] = failure.to_json();
+        }
+        print_json(&document);
+        let exit = failure.map(|failure| ExitCode::from(failure.exit as u8));
+        return Ok(exit.unwrap_or(ExitCode::SUCCESS));
+    }
+    let mut printed = Vec::new();
+    if only_headers {
+        printed.extend(format!("HTTP {status}\n").bytes());
+        for (name, value) in &answer.response.headers {
+            printed.extend(twg_core::text::inert(&format!("{name}: {value}")).bytes());
+            printed.push(b'\n');
+        }
+    } else {
+        printed.extend(&answer.response.body);
+        if std::io::stdout().is_terminal() && !printed.is_empty() && !printed.ends_with(b"\n") {
+            printed.push(b'\n');
+        }
+    }
+    if print_data(&printed).is_err() {
+        return Err(Failure::internal("cannot write to standard output"));
+    }
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// What the status means, unless it is a good one.
+fn failure(key: &ConnectionKey, answer: &ApiAnswer) -> Option<Failure> {
+    let status = answer.response.status;
+    let host = answer.url.host();
+    let told = |what: &str| format!("{host} answered HTTP {status}{what}");
+    let login = login_command(key);
+    Some(match status {
+        200..=299 => return None,
+        300..=399 => Failure::new(
+            Exit::Failed,
+            "REDIRECTED",
+            told(", a redirect, which is followed only for GET and HEAD"),
+        ),
+        401 => {
+            let rejected = Error::NotPermitted;
+            Failure::new(Exit::Failed, rejected.code(), told(": the login lacks a scope for this"))
+                .or_hint(format!(
+                    "Run `{login} --force --scopes ...` with the scope that it needs."
+                ))
+        }
+        403 => Failure::new(Exit::Failed, "NOT_PERMITTED", told(": this account or login may not"))
+            .or_hint("`twg auth status` shows the scopes and sites of the login."),
+        404 => Failure::new(Exit::Failed, "NOT_FOUND", told("")),
+        429 | 500.. => Failure::new(Exit::Temporary, "SERVER_UNAVAILABLE", told(""))
+            .or_hint("Try the same command again later."),
+        _ => Failure::new(Exit::Failed, "API_ERROR", told("")),
+    })
+}

@@ -1,0 +1,161 @@
+//! A process that runs commands, one after the other, each of which may refresh.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use twg_core::client::{Client, Registered};
+use twg_core::credential::{ConnectionKey, Host};
+use twg_core::flow::{Effect, Flow as _, Outcome, Step, StepId};
+use twg_core::pkce::Entropy;
+use twg_core::provider::ProviderProfile;
+use twg_core::refresh::{Need, RefreshFlow, RefreshRequest, Refreshed};
+use twg_core::time::{Span, UnixTime};
+
+use crate::network::Reply;
+
+/// What a command wants of its refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Want {
+    /// `twg auth token`
+    Live,
+    /// `twg auth refresh`, and the one-shot recovery
+    Due,
+    /// `twg auth refresh --force`
+    Now,
+}
+
+/// One process, or rather one after the other on the same terminal.
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
+pub struct Process {
+    /// How many commands it has begun.
+    pub begun: usize,
+    /// The command that runs.
+    pub running: Option<Running>,
+}
+
+/// A command that runs.
+#[derive(Clone)]
+pub struct Running {
+    flow: RefreshFlow,
+    id: StepId,
+    /// What it waits for.
+    pub effect: Effect,
+    /// What it wants.
+    pub want: Want,
+    /// Stands for everything that happened to it: a flow has no other input.
+    history: u64,
+    /// The record at its first look.
+    pub first_look: Option<Option<Arc<str>>>,
+    /// It holds the lock, or believes so.
+    pub in_section: bool,
+    /// The reply it received, until its tokens are safe.
+    pub holding: Option<Reply>,
+    /// Whether it has sent a request.
+    pub sent: bool,
+    /// Whether something was wrong with the disk since it received it, so that it is not its fault.
+    pub disk_failed: bool,
+}
+
+impl Hash for Running {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.history.hash(state);
+        self.in_section.hash(state);
+        self.holding.hash(state);
+        self.disk_failed.hash(state);
+    }
+}
+
+/// Two flows with the same history are the same flow.
+impl PartialEq for Running {
+    fn eq(&self, other: &Self) -> bool {
+        let gist = |it: &Self| (it.history, it.in_section, it.holding, it.sent, it.disk_failed);
+        gist(self) == gist(other)
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} waits for {:?}", self.want, self.effect)
+    }
+}
+
+/// How a command ended.
+pub type Ended = Result<Refreshed, twg_core::error::Error>;
+
+/// The connection that all is about.
+#[must_use]
+pub fn key() -> ConnectionKey {
+    ConnectionKey::new("example", "default").expect("good names")
+}
+
+/// Seconds of the model as a time. The model begins well after 1970.
+#[must_use]
+pub const fn time(clock: u32) -> UnixTime {
+    UnixTime::from_millis((crate::world::EPOCH as u64 + clock as u64) * 1000)
+}
+
+impl Running {
+    /// A command begins: its first effect is waited for.
+    #[must_use]
+    pub fn begin(want: Want, leeway: u32, clock: u32, boot: u8, seed: u8) -> Self {
+        let need = match want {
+            Want::Live => Need::Live,
+            Want::Due => Need::Due(Span::ZERO),
+            Want::Now => Need::Now,
+        };
+        let profile = format!(
+            r#"{{"schema_version":1,"name":"example","display_name":"Example","grants":["device_code"],
+            "endpoints":{{"token":"https://as.example/token","device_authorization":"https://as.example/d"}},
+            "reuse_leeway_seconds":{leeway}}}"#
+        );
+        let profile = ProviderProfile::parse(&profile).expect("a good profile");
+        let client = Some(Client { id: "client".to_owned(), secret: None });
+        let boot = format!("boot {boot}");
+        let request = RefreshRequest {
+            key: key(),
+            need,
+            registered: Ok(Registered { profile, client }),
+            host: Host::new(Some("machine"), Some(&boot), Span::from_secs(clock.into())),
+        };
+        let mut flow = RefreshFlow::refresh(request, Entropy::new([seed; 32]));
+        let Ok(Step::Perform(id, effect)) = flow.begin(time(clock)) else {
+            panic!("a refresh begins with an effect");
+        };
+        let mut running = Self {
+            flow,
+            id,
+            effect,
+            want,
+            history: 0,
+            first_look: None,
+            in_section: false,
+            holding: None,
+            sent: false,
+            disk_failed: false,
+        };
+        running.remember(&(want, clock, boot, seed));
+        running
+    }
+
+    /// The effect came out like this; `gist` stands for the outcome. How it ended, if it did.
+    pub fn resume(&mut self, outcome: Outcome, gist: &impl Hash, clock: u32) -> Option<Ended> {
+        let mut hasher = DefaultHasher::new();
+        gist.hash(&mut hasher);
+        self.remember(&(hasher.finish(), clock));
+        match self.flow.resume(self.id, outcome, time(clock)) {
+            Ok(Step::Perform(id, effect)) => {
+                (self.id, self.effect) = (id, effect);
+                None
+            }
+            Ok(Step::Done(ended)) => Some(ended),
+            Err(misuse) => panic!("{misuse}: {:?}", self.effect),
+        }
+    }
+
+    fn remember(&mut self, what: &impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        self.history.hash(&mut hasher);
+        what.hash(&mut hasher);
+        self.history = hasher.finish();
+    }
+}

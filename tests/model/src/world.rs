@@ -1,0 +1,738 @@
+//! All of it together, and what can happen next.
+
+use std::sync::Arc;
+
+use stateright::{Model, Property};
+use twg_core::credential::StoredCredential;
+use twg_core::flow::{Effect, LockError, Outcome, StoreError, StoreErrorKind};
+use twg_core::http::{HttpResponse, TransportError, TransportFailure};
+use twg_core::secret::Secret;
+use twg_core::time::UnixTime;
+
+use crate::disk::{Content, Disk, Object, Survives, Trouble, torn};
+use crate::mutation::Mutation;
+use crate::network::{Flight, Reply};
+use crate::process::{Ended, Process, Running, key, time};
+use crate::properties::{self, Facts};
+use crate::scenario::{Budget, Scenario};
+use crate::server::Server;
+
+/// When the model begins, in seconds since 1970.
+pub const EPOCH: u32 = 1_700_000_000;
+
+/// A request reaches the server before this time is over or never, and its sender waits no longer. Of the core, for
+/// servers whose leeway is at least three times as long or that have none.
+const QUARANTINE: u32 = 20;
+
+/// How time passes.
+const TICK: u32 = 10;
+
+/// How long the machine sleeps: longer than the leeway.
+const SLEEP: u32 = 70;
+
+/// How long it sleeps at any moment: longer than the quarantine.
+const STALL: u32 = 30;
+
+/// A scenario, perhaps with something taken away.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// What is checked.
+    pub scenario: Scenario,
+    /// What is taken away.
+    pub mutation: Option<Mutation>,
+}
+
+/// How everything is at one moment.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub struct State {
+    /// Seconds since the model began.
+    pub clock: u32,
+    /// Counts the starts of the machine.
+    pub boot: u8,
+    /// Who runs what.
+    pub processes: Vec<Process>,
+    /// Who holds the lock.
+    pub lock: Option<usize>,
+    /// What is on the disk.
+    pub disk: Disk,
+    /// What the server knows.
+    pub server: Server,
+    /// What is under way.
+    pub flights: Vec<Flight>,
+    /// What may still go wrong.
+    pub budget: Budget,
+    /// Whether the disk may still get into trouble.
+    pub may_get_into_trouble: bool,
+    /// What happened so far, as far as the properties need it.
+    pub facts: Facts,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The next command of a process begins.
+    Begin(usize),
+    /// What a process waits for, happens.
+    Go(usize),
+    /// What it asked of the store, fails.
+    Fail(usize),
+    /// The record is replaced, but that could not be made durable.
+    FailLate(usize),
+    /// It no longer waits for the lock.
+    TimeOut(usize),
+    /// It is killed, before it did what it was about to do.
+    Kill(usize),
+    /// It is killed after it did that, before it was durable.
+    KillMidway(usize),
+    /// It is killed while it wrote.
+    KillWriting(usize),
+    /// A request arrives, and is answered.
+    Arrive(usize),
+    /// An answer arrives.
+    Deliver(usize),
+    /// No connection was made.
+    NotSent(usize),
+    /// The server has no time for it.
+    TooMany(usize),
+    /// The connection breaks; the request may still arrive.
+    Break(usize),
+    /// The answer is lost.
+    LoseReply(usize),
+    /// A gateway answers in the server's place, after the server did.
+    Gateway(usize),
+    /// A request for whose answer nobody waits will never arrive.
+    Vanish(usize),
+    /// Time passes.
+    Tick,
+    /// The machine sleeps for long.
+    Sleep,
+    /// The machine sleeps for a while, whatever anybody was doing.
+    Stall,
+    /// Power fails: what becomes of record and stage.
+    PowerFails(Survives, Survives),
+    /// Something is wrong with the disk from now on.
+    Trouble(Trouble),
+    /// Nothing is wrong with the disk any more.
+    Repair,
+}
+
+impl Model for World {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let lifetime = if self.scenario.live { 100_000 } else { 0 };
+        // 75 % of the lifetime are over, or all of it.
+        let issued_at = time(0).as_millis() - if self.scenario.live { 90_000_000 } else { 1 };
+        let record = serde_json::json!({
+            "schema_version": 1,
+            "generation": 1,
+            "provider": "example",
+            "connection": "default",
+            "server": {
+                "token_endpoint": "https://as.example/token",
+                "client_authentication": "client_secret_post",
+            },
+            "client_id": "client",
+            "login": { "at": issued_at, "grant": "device_code" },
+            "tokens": {
+                "access_token": "access000",
+                "refresh_token": name(0),
+                "scopes": [],
+                "issued_at": issued_at,
+                "expires_at": issued_at + lifetime * 1000,
+            },
+        });
+        let mut disk = Disk::default();
+        disk.record.set(Some(record.to_string().into()));
+        vec![State {
+            clock: 0,
+            boot: 0,
+            processes: vec![Process::default(); self.scenario.commands.len()],
+            lock: None,
+            disk,
+            server: Server::default(),
+            flights: Vec::new(),
+            budget: self.scenario.budget,
+            may_get_into_trouble: !self.scenario.trouble.is_empty(),
+            facts: Facts { best_generation: 1, ..Facts::default() },
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for p in 0..state.processes.len() {
+            self.actions_of(p, state, actions);
+        }
+        for (f, flight) in state.flights.iter().enumerate() {
+            actions_of_flight(f, flight, state.budget.network > 0, actions);
+        }
+        self.actions_of_nature(state, actions);
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Begin(p) => self.begin(&mut state, p),
+            Action::Go(p) => self.go(&mut state, p),
+            Action::Fail(p) => {
+                state.budget.store -= 1;
+                self.fail(&mut state, p);
+            }
+            Action::FailLate(p) => {
+                state.budget.store -= 1;
+                let bytes = state.running(p).replacement()?;
+                state.disk.record.visible = Some(bytes);
+                self.fail(&mut state, p);
+            }
+            Action::TimeOut(p) => {
+                state.budget.lock_timeouts -= 1;
+                let busy = LockError::TimedOut { holder: None };
+                self.answer(&mut state, p, Outcome::Locked(Err(busy)), &"busy");
+            }
+            Action::Kill(p) => state.kill(p),
+            Action::KillMidway(p) => {
+                let bytes = state.running(p).written()?;
+                state.write(p, bytes);
+                state.kill(p);
+            }
+            Action::KillWriting(p) => {
+                let bytes = torn(&state.running(p).written()?);
+                state.write(p, bytes);
+                state.kill(p);
+            }
+            Action::Arrive(f) => self.arrive(&mut state, f),
+            Action::Deliver(f) => self.deliver(&mut state, f),
+            Action::NotSent(f) => {
+                self.no_answer(&mut state, f, TransportError::NotSent(TransportFailure::Connect));
+            }
+            Action::TooMany(f) => {
+                state.budget.network -= 1;
+                state.flights[f].reply = Some(Reply::TooMany);
+            }
+            Action::Break(f) => {
+                // It may still arrive: it stays, and nobody waits for it.
+                let mut late = state.flights[f].clone();
+                late.sender = None;
+                self.no_answer(&mut state, f, unknown());
+                state.flights.push(late);
+            }
+            Action::LoseReply(f) => {
+                state.facts.reply_died |= matches!(state.flights[f].reply, Some(Reply::Tokens(_)));
+                self.no_answer(&mut state, f, unknown());
+            }
+            Action::Gateway(f) => {
+                state.budget.network -= 1;
+                state.facts.reply_died |= matches!(state.flights[f].reply, Some(Reply::Tokens(_)));
+                state.flights[f].reply = Some(Reply::Gateway);
+            }
+            Action::Vanish(f) => drop(state.flights.remove(f)),
+            Action::Tick => state.clock += TICK,
+            Action::Sleep => {
+                state.budget.sleeps -= 1;
+                state.facts.slept = true;
+                state.clock += SLEEP;
+            }
+            Action::Stall => {
+                state.budget.stalls -= 1;
+                state.clock += STALL;
+            }
+            Action::PowerFails(record, stage) => {
+                state.budget.power -= 1;
+                for p in 0..state.processes.len() {
+                    if state.processes[p].running.is_some() {
+                        state.budget.kills += 1; // not one of those that are counted
+                        state.kill(p);
+                    }
+                }
+                state.boot += 1;
+                state.disk.lose_power(record, stage);
+            }
+            Action::Trouble(trouble) => {
+                state.may_get_into_trouble = false;
+                state.disk.trouble = trouble;
+            }
+            Action::Repair => state.disk.trouble = Trouble::None,
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
+
+impl World {
+    fn mutated(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    fn actions_of(&self, p: usize, state: &State, actions: &mut Vec<Action>) {
+        let process = &state.processes[p];
+        let Some(running) = &process.running else {
+            if process.begun < self.scenario.commands[p].len() {
+                actions.push(Action::Begin(p));
+            }
+            return;
+        };
+        let in_flight = state.flights.iter().any(|flight| flight.sender == Some(p));
+        if self.can_go(running, state) && !in_flight {
+            actions.push(Action::Go(p));
+        }
+        if matches!(running.effect, Effect::AcquireLock { .. })
+            && state.lock.is_some()
+            && state.budget.lock_timeouts > 0
+        {
+            actions.push(Action::TimeOut(p));
+        }
+        if state.budget.store > 0 && running.effect.writes() {
+            actions.push(Action::Fail(p));
+            if running.replacement().is_some_and(|_| self.may_replace(running, state)) {
+                actions.push(Action::FailLate(p));
+            }
+        }
+        if state.budget.kills > 0 {
+            actions.push(Action::Kill(p));
+            match running.effect {
+                Effect::ReplaceRecord { .. } if self.may_replace(running, state) => {
+                    actions.push(Action::KillMidway(p));
+                }
+                Effect::StageReply { .. } => {
+                    actions.push(Action::KillMidway(p));
+                    actions.push(Action::KillWriting(p));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn can_go(&self, running: &Running, state: &State) -> bool {
+        match &running.effect {
+            Effect::AcquireLock { .. } => state.lock.is_none() || self.mutated(Mutation::Lock),
+            Effect::WaitUntil(until) => {
+                time(state.clock) >= *until || self.mutated(Mutation::Quarantine)
+            }
+            _ => true,
+        }
+    }
+
+    fn actions_of_nature(&self, state: &State, actions: &mut Vec<Action>) {
+        let waits = |process: &Process| {
+            let effect = process.running.as_ref().map(|running| &running.effect);
+            matches!(effect, Some(Effect::WaitUntil(until)) if time(state.clock) < *until)
+        };
+        let somebody_waits = state.processes.iter().any(waits);
+        let nobody_runs = state.processes.iter().all(|process| process.running.is_none());
+        // A request arrives in time or never.
+        let may_pass = |seconds: u32| {
+            let late =
+                |f: &Flight| f.reply.is_none() && state.clock + seconds >= f.sent_at + QUARANTINE;
+            !state.flights.iter().any(late) && state.clock + seconds <= self.scenario.end
+        };
+        let nothing_else = somebody_waits || nobody_runs && state.may_begin(&self.scenario);
+        if nothing_else && may_pass(TICK) {
+            actions.push(Action::Tick);
+        }
+        if state.budget.sleeps > 0 && nothing_else && may_pass(SLEEP) {
+            actions.push(Action::Sleep);
+        }
+        let about_to_send = state.processes.iter().enumerate().any(|(p, process)| {
+            let running = process.running.as_ref();
+            running.is_some_and(|running| matches!(running.effect, Effect::SendHttp(_)))
+                && !state.flights.iter().any(|flight| flight.sender == Some(p))
+        });
+        if state.budget.stalls > 0 && !nobody_runs && !about_to_send && may_pass(STALL) {
+            actions.push(Action::Stall);
+        }
+        if state.budget.power > 0 {
+            for record in survivals(&state.disk.record, false) {
+                for stage in survivals(&state.disk.stage, true) {
+                    actions.push(Action::PowerFails(record, stage));
+                }
+            }
+        }
+        if state.may_get_into_trouble {
+            actions.extend(self.scenario.trouble.iter().copied().map(Action::Trouble));
+        }
+        if state.disk.trouble != Trouble::None {
+            actions.push(Action::Repair);
+        }
+    }
+
+    fn begin(&self, state: &mut State, p: usize) {
+        let process = &mut state.processes[p];
+        let want = self.scenario.commands[p][process.begun];
+        process.begun += 1;
+        let seed = u8::try_from(p * 16 + process.begun).unwrap_or_default();
+        let leeway = self.scenario.rules.leeway;
+        process.running = Some(Running::begin(want, leeway, state.clock, state.boot, seed));
+    }
+
+    /// What a process waits for, happens as well as it can at this moment.
+    fn go(&self, state: &mut State, p: usize) {
+        let effect = state.running(p).effect.clone();
+        match &effect {
+            Effect::LoadRecord(_) => {
+                let running = state.running(p);
+                let seen = if running.in_section && self.mutated(Mutation::Reload) {
+                    running.first_look.clone().flatten()
+                } else {
+                    state.disk.record.visible.clone()
+                };
+                let running = state.running_mut(p);
+                running.first_look.get_or_insert_with(|| seen.clone());
+                self.loaded(state, p, seen);
+            }
+            Effect::LoadStage { .. } => self.loaded(state, p, state.disk.stage.visible.clone()),
+            Effect::LoadRescue { .. } => self.loaded(state, p, state.disk.rescue.visible.clone()),
+            Effect::AcquireLock { .. } => {
+                state.lock = Some(p);
+                state.running_mut(p).in_section = true;
+                self.answer(state, p, Outcome::Locked(Ok(())), &"locked");
+            }
+            Effect::ReleaseLock(_) => {
+                state.running_mut(p).in_section = false;
+                state.unlock(p);
+                self.answer(state, p, Outcome::Notified, &"released");
+            }
+            Effect::ReplaceRecord { bytes, .. } => self.replace(state, p, bytes),
+            Effect::OpenStage { .. } => {
+                if state.disk.trouble == Trouble::None {
+                    state.disk.stage.set(Some("".into()));
+                    self.answer(state, p, Outcome::Store(Ok(())), &"opened");
+                } else {
+                    self.fail(state, p);
+                }
+            }
+            Effect::StageReply { bytes, .. } => {
+                let is_full = state.disk.trouble == Trouble::Full;
+                if state.disk.trouble == Trouble::Broken
+                    || is_full && self.mutated(Mutation::Preallocation)
+                {
+                    return self.fail(state, p);
+                }
+                let content: Content = Some(bytes.expose().into());
+                if self.mutated(Mutation::StageSync) {
+                    state.disk.stage.visible = content;
+                } else {
+                    state.disk.stage.set(content);
+                }
+                state.is_safe(p);
+                self.answer(state, p, Outcome::Kept(Ok("stage".to_owned())), &"staged");
+            }
+            Effect::RescueReply { bytes, .. } => {
+                if state.disk.trouble == Trouble::Full {
+                    return self.fail(state, p);
+                }
+                state.disk.rescue.set(Some(bytes.expose().into()));
+                state.is_safe(p);
+                state.facts.rescued = true;
+                self.answer(state, p, Outcome::Kept(Ok("rescue".to_owned())), &"rescued");
+            }
+            Effect::SetAsideStage { .. } => {
+                state.disk.stage.set(None);
+                self.answer(state, p, Outcome::Kept(Ok("aside".to_owned())), &"aside");
+            }
+            Effect::DiscardStage { .. } => {
+                // Not synced: after a power failure it may be back.
+                state.disk.stage.visible = None;
+                state.disk.rescue.visible = None;
+                self.answer(state, p, Outcome::Store(Ok(())), &"discarded");
+            }
+            Effect::SendHttp(request) => {
+                let token = number_in(request.body.expose());
+                properties::watch_sending(state, self, p, token);
+                let sent_at = state.clock;
+                state.flights.push(Flight { sender: Some(p), token, sent_at, reply: None });
+                state.running_mut(p).sent = true;
+            }
+            Effect::WaitUntil(_) => self.answer(state, p, Outcome::Waited, &"waited"),
+            Effect::Notify(_) | Effect::ArmRecovery { .. } => {
+                self.answer(state, p, Outcome::Notified, &"noted");
+            }
+            other => panic!("a refresh does not ask for {other:?}"),
+        }
+    }
+
+    fn loaded(&self, state: &mut State, p: usize, content: Content) {
+        let secret = content.as_deref().map(Secret::new);
+        self.answer(state, p, Outcome::Loaded(Ok(secret)), &content);
+    }
+
+    fn may_replace(&self, running: &Running, state: &State) -> bool {
+        let Effect::ReplaceRecord { expected, .. } = &running.effect else { return false };
+        let found = state.record().map(|record| record.generation);
+        state.disk.trouble == Trouble::None
+            && (found == *expected || self.mutated(Mutation::Reload))
+    }
+
+    fn replace(&self, state: &mut State, p: usize, bytes: &Secret) {
+        if !self.may_replace(state.running(p), state) {
+            return self.fail(state, p);
+        }
+        let record = StoredCredential::parse(bytes.expose()).expect("what is written can be read");
+        let over_intent = state.record().is_some_and(|old| old.pending.is_some());
+        let content: Content = Some(bytes.expose().into());
+        if self.mutated(Mutation::RecordSync)
+            || self.mutated(Mutation::IntentResync) && record.pending.is_some() && over_intent
+        {
+            state.disk.record.visible = content;
+        } else {
+            state.disk.replace_record(content);
+            state.facts.wrote(record.generation.get());
+        }
+        if state.running(p).holding == record_token(&record).map(Reply::Tokens) {
+            state.is_safe(p);
+        }
+        self.answer(state, p, Outcome::Store(Ok(())), &"replaced");
+    }
+
+    /// The store does not do what it was asked for.
+    fn fail(&self, state: &mut State, p: usize) {
+        let running = state.running_mut(p);
+        running.disk_failed = true;
+        let kind = StoreErrorKind::CannotWrite;
+        let error = StoreError { kind, place: "store".to_owned(), detail: "no".to_owned() };
+        let outcome = match running.effect {
+            Effect::StageReply { .. }
+            | Effect::RescueReply { .. }
+            | Effect::SetAsideStage { .. } => Outcome::Kept(Err(error)),
+            _ => Outcome::Store(Err(error)),
+        };
+        self.answer(state, p, outcome, &"failed");
+    }
+
+    fn arrive(&self, state: &mut State, f: usize) {
+        let (token, sender) = (state.flights[f].token, state.flights[f].sender);
+        let reply = match state.server.exchange(token, self.scenario.rules, state.clock) {
+            Some(new) => Reply::Tokens(new),
+            None => Reply::Refused,
+        };
+        if sender.is_some() {
+            state.flights[f].reply = Some(reply);
+        } else {
+            state.facts.reply_died |= matches!(reply, Reply::Tokens(_));
+            state.flights.remove(f);
+        }
+    }
+
+    fn deliver(&self, state: &mut State, f: usize) {
+        let flight = state.flights.remove(f);
+        let (Some(p), Some(reply)) = (flight.sender, flight.reply) else { return };
+        if matches!(reply, Reply::Tokens(_)) {
+            state.running_mut(p).holding = Some(reply);
+        }
+        self.answer(state, p, Outcome::Http(Ok(response(reply))), &reply);
+    }
+
+    fn no_answer(&self, state: &mut State, f: usize, error: TransportError) {
+        state.budget.network -= 1;
+        let flight = state.flights.remove(f);
+        let Some(p) = flight.sender else { return };
+        let gist = format!("{error:?}");
+        self.answer(state, p, Outcome::Http(Err(error)), &gist);
+    }
+
+    fn answer(&self, state: &mut State, p: usize, outcome: Outcome, gist: &impl std::hash::Hash) {
+        let clock = state.clock;
+        if let Some(ended) = state.running_mut(p).resume(outcome, gist, clock) {
+            state.ended(p, &ended);
+        }
+    }
+}
+
+fn actions_of_flight(f: usize, flight: &Flight, faults: bool, actions: &mut Vec<Action>) {
+    match (flight.sender, flight.reply) {
+        (None, _) => actions.extend([Action::Arrive(f), Action::Vanish(f)]),
+        (Some(_), None) => {
+            actions.push(Action::Arrive(f));
+            if faults {
+                actions.extend([Action::NotSent(f), Action::TooMany(f), Action::Break(f)]);
+            }
+        }
+        (Some(_), Some(reply)) => {
+            actions.push(Action::Deliver(f));
+            if faults && matches!(reply, Reply::Tokens(_) | Reply::Refused) {
+                actions.extend([Action::LoseReply(f), Action::Gateway(f)]);
+            }
+        }
+    }
+}
+
+fn survivals(object: &Object, is_written_in_place: bool) -> Vec<Survives> {
+    match (object.visible == object.durable, is_written_in_place) {
+        (true, _) => vec![Survives::Durable],
+        (false, false) => vec![Survives::Durable, Survives::Visible],
+        (false, true) => vec![Survives::Durable, Survives::Visible, Survives::Torn],
+    }
+}
+
+impl State {
+    /// A step from here, for people.
+    #[must_use]
+    pub fn describe(&self, action: Action) -> String {
+        use Action::{Begin, Fail, FailLate, Go, Kill, KillMidway, KillWriting, TimeOut};
+        let clock = self.clock;
+        match action {
+            Go(p) | Fail(p) | FailLate(p) | TimeOut(p) | Kill(p) | KillMidway(p)
+            | KillWriting(p) => {
+                format!("{clock:3} s  {action:?}: {:?}", self.processes[p].running)
+            }
+            Begin(_) => format!("{clock:3} s  {action:?}"),
+            other => format!("{clock:3} s  {other:?}  {:?}", self.flights),
+        }
+    }
+
+    /// The record as it is read now.
+    #[must_use]
+    pub fn record(&self) -> Option<StoredCredential> {
+        StoredCredential::parse_for(&key(), self.disk.record.visible.as_deref()?).ok()
+    }
+
+    /// The command that runs in a process.
+    ///
+    /// # Panics
+    /// If none does.
+    #[must_use]
+    pub fn running(&self, p: usize) -> &Running {
+        self.processes[p].running.as_ref().expect("it runs")
+    }
+
+    fn running_mut(&mut self, p: usize) -> &mut Running {
+        self.processes[p].running.as_mut().expect("it runs")
+    }
+
+    fn may_begin(&self, scenario: &Scenario) -> bool {
+        self.processes.iter().zip(scenario.commands).any(|(process, all)| process.begun < all.len())
+    }
+
+    fn unlock(&mut self, p: usize) {
+        if self.lock == Some(p) {
+            self.lock = None;
+        }
+    }
+
+    /// What it was about to write is there, and not synced.
+    fn write(&mut self, p: usize, bytes: Arc<str>) {
+        let object = match self.running(p).effect {
+            Effect::ReplaceRecord { .. } => &mut self.disk.record,
+            _ => &mut self.disk.stage,
+        };
+        object.visible = Some(bytes);
+    }
+
+    fn kill(&mut self, p: usize) {
+        self.budget.kills -= 1;
+        let Some(running) = self.processes[p].running.take() else { return };
+        self.facts.reply_died |= matches!(running.holding, Some(Reply::Tokens(_)));
+        self.unlock(p);
+        for f in (0..self.flights.len()).rev() {
+            if self.flights[f].sender == Some(p) {
+                let reply = self.flights[f].reply;
+                self.facts.reply_died |= matches!(reply, Some(Reply::Tokens(_)));
+                self.flights[f].sender = None;
+                if reply.is_some() {
+                    self.flights.remove(f);
+                }
+            }
+        }
+    }
+
+    /// The store said that the tokens that a process received are on the disk.
+    fn is_safe(&mut self, p: usize) {
+        if let Some(Reply::Tokens(token)) = self.running_mut(p).holding.take() {
+            self.facts.safe.push(token);
+        }
+    }
+
+    fn ended(&mut self, p: usize, ended: &Ended) {
+        let Some(running) = self.processes[p].running.take() else { return };
+        self.unlock(p);
+        if matches!(running.holding, Some(Reply::Tokens(_))) {
+            self.facts.reply_died = true;
+            self.facts.lost_to_disk |= running.disk_failed;
+        }
+        self.facts.note(ended, running.sent);
+    }
+
+    /// When the access token of the record stops working.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixTime> {
+        self.record()?.tokens.map(|tokens| tokens.expires_at)
+    }
+}
+
+impl Running {
+    /// The record that it is about to write.
+    fn replacement(&self) -> Option<Arc<str>> {
+        match &self.effect {
+            Effect::ReplaceRecord { bytes, .. } => Some(bytes.expose().into()),
+            _ => None,
+        }
+    }
+
+    /// What it is about to write.
+    fn written(&self) -> Option<Arc<str>> {
+        match &self.effect {
+            Effect::ReplaceRecord { bytes, .. } | Effect::StageReply { bytes, .. } => {
+                Some(bytes.expose().into())
+            }
+            _ => None,
+        }
+    }
+}
+
+trait Writes {
+    /// Whether a single failure of the store can hit it.
+    fn writes(&self) -> bool;
+}
+
+impl Writes for Effect {
+    fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::ReplaceRecord { .. }
+                | Self::OpenStage { .. }
+                | Self::StageReply { .. }
+                | Self::RescueReply { .. }
+        )
+    }
+}
+
+/// How a refresh token is called: of one length, so that no name is a part of another.
+#[must_use]
+pub fn name(token: usize) -> String {
+    format!("refresh{token:03}")
+}
+
+/// The number of the refresh token that is named in this text.
+fn number_in(text: &str) -> usize {
+    let from = text.find("refresh0").expect("a refresh token") + "refresh".len();
+    text.get(from..from + 3).and_then(|digits| digits.parse().ok()).expect("its number")
+}
+
+/// The number of the refresh token in a record.
+#[must_use]
+pub fn record_token(record: &StoredCredential) -> Option<usize> {
+    let token = record.tokens.as_ref()?.refresh_token.as_ref()?;
+    Some(number_in(token.expose()))
+}
+
+fn unknown() -> TransportError {
+    TransportError::Unknown(TransportFailure::Interrupted)
+}
+
+fn response(reply: Reply) -> HttpResponse {
+    let (status, body) = match reply {
+        Reply::Tokens(token) => {
+            let refresh = name(token);
+            let body = format!(
+                r#"{{"access_token":"access{token:03}","refresh_token":"{refresh}","expires_in":100000}}"#
+            );
+            (200, body)
+        }
+        Reply::Refused => (403, r#"{"error":"invalid_grant"}"#.to_owned()),
+        Reply::TooMany => (429, String::new()),
+        Reply::Gateway => (502, "<html>Bad gateway".to_owned()),
+    };
+    HttpResponse { status, headers: Vec::new(), body: body.into_bytes() }
+}

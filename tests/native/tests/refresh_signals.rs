@@ -1,0 +1,118 @@
+//! Signals between the moment when a refresh token may be spent and the moment when its successor is safe:
+//! the process finishes first.
+#![cfg(unix)]
+
+use rustix::process::{Pid, Signal, kill_process};
+use twg_tests::{Record, Reply, Request, RunningTwg, ScriptedServer, TempHome};
+
+/// A server that keeps the answer to the first refresh until it is told to give it.
+fn holding() -> ScriptedServer {
+    let mut first = true;
+    ScriptedServer::answering(move |request: &Request| {
+        let reply = match request.target.as_str() {
+            "/token" => Reply::json(
+                "200 OK",
+                r#"{"access_token":"new-access","refresh_token":"new-refresh","expires_in":3600}"#,
+            ),
+            _ => Reply::json("200 OK", r#"{"sub":"1","name":"Ada"}"#),
+        };
+        if request.target == "/token" && std::mem::take(&mut first) { reply.held() } else { reply }
+    })
+}
+
+struct Place {
+    server: ScriptedServer,
+    home: TempHome,
+}
+
+impl Place {
+    fn new(issued_ago: u64) -> Self {
+        let (server, home) = (holding(), TempHome::new());
+        server.sign_in(&home, &server.record(issued_ago, 3600));
+        Self { server, home }
+    }
+
+    /// A command whose refresh request has arrived and is not answered.
+    fn held(&self, command: &[&str]) -> RunningTwg {
+        let running = self.home.twg(command).start();
+        let _ = self.server.wait_for_requests(1);
+        running
+    }
+
+    fn record(&self) -> Record {
+        Record::read(&self.home.config_dir().join("connections/scripted/default.conf"))
+    }
+}
+
+fn send(running: &RunningTwg, signal: Signal) {
+    let id = Pid::from_raw(running.id().cast_signed()).expect("a process id");
+    kill_process(id, signal).expect("it can be signalled");
+}
+
+/// Ctrl-C, a closed terminal, somebody who wants the process to end: what was asked for is saved first, and
+/// nothing new is begun.
+#[test]
+fn what_is_under_way_is_finished() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        for command in [&["auth", "refresh", "scripted"][..], &["whoami", "scripted"]] {
+            let place = Place::new(2800);
+            let running = place.held(command);
+            send(&running, signal);
+            place.server.release();
+            let output = running.wait();
+            output.expect_code(130);
+            assert_eq!(place.record().access_token(), "new-access", "{signal:?} {output}");
+            assert_eq!(place.record().refresh_token(), Some("new-refresh"), "{signal:?}");
+            assert!(place.record().members()["pending"].is_null(), "{signal:?}");
+            assert_eq!(place.server.requests().len(), 1, "nothing new: {signal:?} {output}");
+        }
+    }
+}
+
+#[test]
+fn it_says_that_it_finished_first() {
+    let place = Place::new(2800);
+    let running = place.held(&["auth", "refresh", "scripted"]);
+    running.interrupt();
+    place.server.release();
+    running
+        .wait()
+        .expect_code(130)
+        .expect_stderr("What was under way was finished and saved first.");
+}
+
+/// SIGKILL waits for nobody. The intent shows what happened, and the next command does what can be done.
+#[test]
+fn a_killed_refresh_leaves_its_intent() {
+    let place = Place::new(2800);
+    let running = place.held(&["auth", "refresh", "scripted"]);
+    running.kill();
+    drop(running);
+    let left = place.record();
+    assert_eq!(left.access_token(), "old-access");
+    let pending = &left.members()["pending"];
+    assert_eq!(pending["attempt"], 1, "{pending}");
+    assert_eq!(pending["refresh_token_sha256"].as_str().map(str::len), Some(64));
+    assert!(!pending.to_string().contains("old-refresh"));
+    // Its access token works, and this server has no leeway: it is served, and nothing is sent.
+    let token = place.home.twg(["auth", "token", "scripted"]).run();
+    assert_eq!(token.expect_success().stdout, "old-access\n");
+    assert_eq!(place.server.requests().len(), 1);
+}
+
+/// In the quarantine there is nothing to protect: Ctrl-C ends it at once, and the next command goes on.
+#[test]
+fn the_quarantine_can_be_interrupted() {
+    let place = Place::new(2800);
+    let running = place.held(&["auth", "refresh", "scripted"]);
+    running.kill();
+    drop(running);
+    let waiting = place.home.twg(["auth", "refresh", "scripted", "--force"]).start();
+    waiting
+        .wait_for_stderr(|text| text.contains("An earlier refresh was interrupted").then_some(()));
+    let before = place.record();
+    waiting.interrupt();
+    waiting.wait().expect_code(130);
+    assert_eq!(place.record(), before);
+    assert_eq!(place.server.requests().len(), 1);
+}
