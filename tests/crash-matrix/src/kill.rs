@@ -1,0 +1,229 @@
+//! SIGKILL at every system call of a refresh.
+
+use std::collections::BTreeSet;
+
+use crate::aftermath::{Aftermath, Before, Fate, Sabotage, recover};
+use crate::parallel::{self, busy};
+use crate::place::{Age, Place};
+use crate::protocol::{Object, Phase};
+use crate::server::Server;
+use crate::traced::{Detail, Injection};
+
+/// How often a run that did not get to the call is repeated. The event loop does not make quite the same
+/// calls each time.
+const TRIES: usize = 5;
+
+/// The undisturbed runs from which the calls to kill at are taken.
+const BASELINES: usize = 3;
+
+/// "Before the n-th call of this name."
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Point {
+    /// The name of the call.
+    pub call: String,
+    /// Counted from 1.
+    pub occurrence: usize,
+    /// Whether every undisturbed run made it.
+    pub is_certain: bool,
+}
+
+/// What to do to one server.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Whether it is the refresh that is killed, or a recovery.
+    pub victim: Victim,
+    /// How old the token is.
+    pub age: Age,
+    /// For negative controls.
+    pub sabotage: Sabotage,
+    /// How many logins at once.
+    pub threads: usize,
+}
+
+/// Which run is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// A refresh that is due.
+    Refresh,
+    /// The recovery of a refresh that was killed when its reply was in memory only.
+    RecoveryWithoutReply,
+    /// The recovery of a refresh that was killed when its reply was in the stage.
+    RecoveryWithReply,
+}
+
+impl Victim {
+    /// Where the refresh before a recovery was killed: before the first call of this phase.
+    const fn killed_in(self) -> Option<Phase> {
+        match self {
+            Self::Refresh => None,
+            Self::RecoveryWithoutReply => Some(Phase::Received),
+            Self::RecoveryWithReply => Some(Phase::Commit),
+        }
+    }
+
+    /// Brings a place into the state that the victim starts from.
+    fn prepare(self, place: &Place<'_>, age: Age) {
+        place.age(age);
+        let Some(phase) = self.killed_in() else { return };
+        let whole = busy(|| place.undisturbed(Detail::Calls));
+        let phases = place.layout.phases(&whole);
+        let at = phases.iter().position(|p| *p == phase).expect("a refresh has every phase");
+        let kill = [Injection::kill(&whole.calls[at].name, whole.occurrence(at))];
+        for _ in 0..TRIES {
+            place.age(age);
+            let trace = busy(|| place.traced(Detail::Calls, &kill, &[])).trace;
+            let killed = trace.killed_before().map(|at| place.layout.phases(&trace)[at]);
+            if killed == Some(phase) {
+                return;
+            }
+            let repair = place.refresh(&[]).run();
+            assert_eq!(repair.code(), Some(0), "{repair}");
+        }
+        panic!("no refresh could be killed in {phase:?}");
+    }
+}
+
+/// What came of one kill.
+#[derive(Clone, Debug)]
+pub struct Killed {
+    /// Where.
+    pub point: Point,
+    /// The step of the protocol.
+    pub phase: Phase,
+    /// What the call would have touched.
+    pub object: Object,
+    /// How it ended.
+    pub after: Aftermath,
+}
+
+/// Every kill at one server.
+#[derive(Debug, Default)]
+pub struct Killing {
+    /// Those that happened.
+    pub killed: Vec<Killed>,
+    /// Calls that only some runs make and that no try got to. Counted, so that nothing passes silently.
+    pub unreached: Vec<Point>,
+    /// What must not be.
+    pub violations: Vec<String>,
+}
+
+impl Killing {
+    /// Adds what came of further kills.
+    pub fn extend(&mut self, more: Self) {
+        self.killed.extend(more.killed);
+        self.unreached.extend(more.unreached);
+        self.violations.extend(more.violations);
+    }
+}
+
+/// Every call of an undisturbed run of the victim.
+#[must_use]
+pub fn points(server: &Server, plan: Plan) -> Vec<Point> {
+    let place = Place::sign_in(server, None);
+    let baselines = if plan.victim == Victim::Refresh { BASELINES } else { 1 };
+    let runs: Vec<BTreeSet<(String, usize)>> = (0..baselines)
+        .map(|_| {
+            plan.victim.prepare(&place, plan.age);
+            let run = place.traced(Detail::Calls, &[], &[]);
+            assert_eq!(run.output.code(), Some(0), "{}", run.output);
+            let calls = &run.trace.calls;
+            assert!(
+                calls.iter().all(|call| call.thread == calls[0].thread),
+                "the cases count on a program of one thread"
+            );
+            (0..calls.len()).map(|n| (calls[n].name.clone(), run.trace.occurrence(n))).collect()
+        })
+        .collect();
+    let all: BTreeSet<_> = runs.iter().flatten().collect();
+    // `execve` is strace's own: before it there is no program to kill, and after it comes the next call.
+    all.into_iter()
+        .filter(|(call, _)| call != "execve")
+        .map(|one| Point {
+            call: one.0.clone(),
+            occurrence: one.1,
+            // How often a recovery looks at the clock while it waits is not the same each time.
+            is_certain: runs.len() == BASELINES && runs.iter().all(|run| run.contains(one)),
+        })
+        .collect()
+}
+
+/// Kills at each of these points.
+#[must_use]
+pub fn kill_at(server: &Server, points: &[Point], plan: Plan) -> Killing {
+    let results = parallel::run(points, plan.threads, |own: &mut Option<Place<'_>>, point| {
+        let place = own.take().unwrap_or_else(|| busy(|| Place::sign_in(server, None)));
+        let killed = one(&place, point, plan);
+        // A login that is over is of no use to the next case, and one with a problem might spoil it.
+        if killed.as_ref().is_none_or(|k| k.after.fate != Fate::Lost && k.after.problems.is_empty())
+        {
+            *own = Some(place);
+        }
+        killed
+    });
+    let mut killing = Killing { killed: Vec::new(), unreached: Vec::new(), violations: Vec::new() };
+    for (point, result) in points.iter().zip(results) {
+        let at = format!("{}: {} #{}", server.kind, point.call, point.occurrence);
+        match result {
+            Err(panic) => killing.violations.push(format!("{at}: {panic}")),
+            Ok(None) if point.is_certain => {
+                killing.violations.push(format!("{at}: the call was not reached"));
+            }
+            Ok(None) => killing.unreached.push(point.clone()),
+            Ok(Some(killed)) => {
+                let at = format!("{at} ({}, {})", killed.phase.name(), killed.object);
+                let problems = killed.after.problems.iter();
+                killing.violations.extend(problems.map(|problem| format!("{at}: {problem}")));
+                killing.killed.push(killed);
+            }
+        }
+    }
+    killing
+}
+
+/// A leeway of a minute is enough for a recovery that comes at once. With less, a reply that nobody
+/// could write down may be lost; nothing else may.
+fn may_be_lost(server: &Server, phase: Phase) -> bool {
+    server.kind.leeway() < 60 && phase.is_window()
+}
+
+fn one(place: &Place<'_>, point: &Point, plan: Plan) -> Option<Killed> {
+    for _ in 0..TRIES {
+        plan.victim.prepare(place, plan.age);
+        let before = place.counted();
+        let injection = [Injection::kill(&point.call, point.occurrence)];
+        let run = || place.traced(Detail::Calls, &injection, &[]);
+        // A recovery waits, and must not keep others from working.
+        let traced = if plan.victim == Victim::Refresh { busy(run) } else { run() };
+        let Some(at) = traced.trace.killed_before() else {
+            let output = &traced.output;
+            assert_eq!(output.code(), Some(0), "not killed, and no success: {output}");
+            continue;
+        };
+        let call = &traced.trace.calls[at];
+        assert_eq!(
+            (call.name.as_str(), traced.trace.occurrence(at)),
+            (point.call.as_str(), point.occurrence),
+            "killed elsewhere"
+        );
+        let phase = place.layout.phases(&traced.trace)[at];
+        let object = place.layout.object_of(call);
+        let early = before.and_then(|before| Some(place.counted()?.since(before)));
+        let after = recover(
+            place,
+            Before {
+                phase: if plan.victim == Victim::RecoveryWithReply { Phase::Commit } else { phase },
+                counted: before,
+                may_be_lost: plan.victim != Victim::RecoveryWithReply
+                    && may_be_lost(place.server, phase),
+            },
+            plan.sabotage,
+        );
+        let mut killed = Killed { point: point.clone(), phase, object, after };
+        if !phase.is_sent() && early.is_some_and(|early| early.requests() > 0) {
+            let problem = format!("a request before the call that sends it: {early:?}");
+            killed.after.problems.push(problem);
+        }
+        return Some(killed);
+    }
+    None
+}

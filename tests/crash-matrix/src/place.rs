@@ -1,0 +1,168 @@
+//! One user at one server: a home with a login of its own, in which one case after the other happens.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use twg_tests::{Record, TempHome, TwgCommand};
+
+use crate::protocol::Layout;
+use crate::server::{Counted, Server};
+use crate::trace::Trace;
+use crate::traced::{Detail, Injection, Traced};
+
+/// How old the access token is when a case begins. A case ages the record, as if the machine had been off
+/// for a while: no test waits, and the refresh is due without `--force`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It has expired: without a refresh nothing works.
+    Expired,
+    /// A refresh is due, and the token still works.
+    Due,
+}
+
+/// A home and its login.
+#[derive(Debug)]
+pub struct Place<'server> {
+    /// Where it is signed in.
+    pub server: &'server Server,
+    home: TempHome,
+    /// Where its files are.
+    pub layout: Layout,
+    family: Option<String>,
+}
+
+impl<'server> Place<'server> {
+    /// Signs in, with a real `twg login` and its approval. `known_leeway`: see [`Server::furnish`].
+    #[must_use]
+    pub fn sign_in(server: &'server Server, known_leeway: Option<u64>) -> Self {
+        let home = TempHome::new();
+        server.furnish(&home, known_leeway);
+        let layout = Layout {
+            config: home.config_dir(),
+            state: home.path().join(".local"),
+            record: server.record().to_owned(),
+        };
+        let words = ["login"].into_iter().chain(server.provider()).chain(["--loopback"]);
+        let output = server.finish(home.twg(words).start());
+        assert_eq!(output.code(), Some(0), "{output}");
+        let mut place = Self { server, home, layout, family: None };
+        place.family = server.family_of(&place.refresh_token());
+        place
+    }
+
+    /// `twg auth refresh` with these further arguments.
+    #[must_use]
+    pub fn refresh(&self, args: &[&str]) -> TwgCommand {
+        let words = ["auth", "refresh"].into_iter().chain(self.server.provider());
+        self.home.twg(words.chain(args.iter().copied()))
+    }
+
+    /// `twg auth token`.
+    #[must_use]
+    pub fn token(&self) -> TwgCommand {
+        self.home.twg(["auth", "token"].into_iter().chain(self.server.provider()))
+    }
+
+    /// `twg auth refresh` under strace.
+    #[must_use]
+    pub fn traced(&self, detail: Detail, injections: &[Injection], args: &[&str]) -> Traced {
+        Traced::run(&self.refresh(args), &self.home.path().join("trace"), detail, injections)
+    }
+
+    /// A refresh that nothing happens to: what the others are compared to.
+    #[must_use]
+    pub fn undisturbed(&self, detail: Detail) -> Trace {
+        self.age(Age::Expired);
+        let traced = self.traced(detail, &[], &[]);
+        assert_eq!(traced.output.code(), Some(0), "{}", traced.output);
+        traced.trace
+    }
+
+    /// Sets the times of the stored access token back.
+    pub fn age(&self, age: Age) {
+        let mut record = self.record().members().clone();
+        let issued = record["tokens"]["issued_at"].as_u64().expect("a time");
+        let expires = record["tokens"]["expires_at"].as_u64().expect("a time");
+        let by = match age {
+            Age::Expired => expires - issued + 60_000,
+            Age::Due => (expires - issued) / 10 * 9,
+        };
+        record["tokens"]["issued_at"] = (issued - by).into();
+        record["tokens"]["expires_at"] = (expires - by).into();
+        std::fs::write(self.record_path(), record.to_string()).expect("the record can be written");
+    }
+
+    /// The record as it is now.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        Record::read(&self.record_path())
+    }
+
+    /// The stored refresh token.
+    #[must_use]
+    pub fn refresh_token(&self) -> String {
+        self.record().refresh_token().expect("every login here has one").to_owned()
+    }
+
+    /// Whether the record says that a refresh was begun.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        !matches!(self.record().members().get("pending"), None | Some(Value::Null))
+    }
+
+    /// The path of the record.
+    #[must_use]
+    pub fn record_path(&self) -> PathBuf {
+        self.layout.record_path()
+    }
+
+    /// The configuration directory.
+    #[must_use]
+    pub fn config_dir(&self) -> &Path {
+        &self.layout.config
+    }
+
+    /// The directory of the record.
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.record_path().parent().expect("it is in a directory").to_owned()
+    }
+
+    /// What the server counted for this login.
+    #[must_use]
+    pub fn counted(&self) -> Option<Counted> {
+        self.server.counted(self.family.as_deref())
+    }
+
+    /// Files that should not be there when nothing is going on. Damaged ones that were set aside are for
+    /// people to look at.
+    #[must_use]
+    pub fn litter(&self) -> Vec<PathBuf> {
+        let record = self.record_path();
+        let lock = PathBuf::from(format!("{}.lock", record.display()));
+        let files = files_in(&self.directory()).into_iter().chain(self.rescued());
+        files
+            .filter(|path| *path != record && *path != lock)
+            .filter(|path| !path.to_string_lossy().contains(".damaged-"))
+            .collect()
+    }
+
+    /// Replies that were rescued.
+    #[must_use]
+    pub fn rescued(&self) -> Vec<PathBuf> {
+        files_in(&self.layout.state.join("state/twg/rescue"))
+    }
+
+    /// Whether the server still knows this login.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.server.is_alive(self.family.as_deref(), &self.refresh_token())
+    }
+}
+
+/// The files in a directory, which need not be there.
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.is_file()).collect()
+}

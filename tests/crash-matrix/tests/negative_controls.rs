@@ -1,0 +1,104 @@
+//! The matrix can fail: made worse on purpose, the program loses logins, and the matrix says so.
+#![cfg(target_os = "linux")]
+
+use twg_crash_matrix::aftermath::{Before, Fate, Sabotage, recover};
+use twg_crash_matrix::group::{LEEWAY, STRICT};
+use twg_crash_matrix::kill::{self, Killing, Plan, Point, Victim};
+use twg_crash_matrix::place::{Age, Place};
+use twg_crash_matrix::power::{self, Prelude};
+use twg_crash_matrix::protocol::{Layout, Object, Phase};
+use twg_crash_matrix::server::Server;
+use twg_crash_matrix::trace::Trace;
+use twg_crash_matrix::traced::Detail;
+
+const THREADS: usize = 8;
+
+fn plan(sabotage: Sabotage) -> Plan {
+    Plan { victim: Victim::Refresh, age: Age::Expired, sabotage, threads: THREADS }
+}
+
+/// The calls of this step that touch this file.
+fn points(place: &Place<'_>, phase: Phase, object: Object) -> Vec<Point> {
+    let trace = place.undisturbed(Detail::Calls);
+    let is_it = |layout: &Layout, trace: &Trace, n: usize| {
+        layout.phases(trace)[n] == phase && layout.object_of(&trace.calls[n]) == object
+    };
+    let point = |n: usize| Point {
+        call: trace.calls[n].name.clone(),
+        occurrence: trace.occurrence(n),
+        is_certain: true,
+    };
+    (0..trace.calls.len()).filter(|n| is_it(&place.layout, &trace, *n)).map(point).collect()
+}
+
+/// Kills there, with and without sabotage.
+fn killed(phase: Phase, object: Object, sabotage: Sabotage) -> (Killing, Killing) {
+    let server = Server::start(STRICT);
+    let points = points(&Place::sign_in(&server, None), phase, object);
+    assert!(!points.is_empty());
+    let honest = kill::kill_at(&server, &points, plan(Sabotage::None));
+    (honest, kill::kill_at(&server, &points, plan(sabotage)))
+}
+
+#[test]
+fn a_program_without_a_stage_is_found_out() {
+    let (honest, worse) = killed(Phase::Commit, Object::Temporary, Sabotage::RemoveStage);
+    assert!(honest.violations.is_empty(), "{:?}", honest.violations);
+    assert!(honest.killed.iter().all(|one| one.after.fate == Fate::Kept), "{honest:?}");
+    assert!(worse.killed.iter().all(|one| one.after.fate == Fate::Lost), "{worse:?}");
+    assert_eq!(worse.violations.len(), worse.killed.len());
+}
+
+#[test]
+fn a_program_that_forgets_its_intent_is_found_out() {
+    let (honest, worse) = killed(Phase::Staging, Object::Stage, Sabotage::ForgetIntent);
+    assert!(honest.violations.is_empty(), "{:?}", honest.violations);
+    assert!(worse.killed.iter().all(|one| one.after.fate == Fate::Lost), "{worse:?}");
+    assert_eq!(worse.violations.len(), worse.killed.len());
+}
+
+#[test]
+fn a_kill_that_does_not_happen_is_not_passed_over() {
+    let server = Server::start(LEEWAY);
+    let never = |is_certain| Point { call: "rename".into(), occurrence: 99, is_certain };
+    let killing = kill::kill_at(&server, &[never(true), never(false)], plan(Sabotage::None));
+    assert_eq!(killing.violations.len(), 1, "{:?}", killing.violations);
+    assert!(killing.violations[0].contains("not reached"));
+    assert_eq!(killing.unreached, [never(false)]);
+}
+
+/// A disk that loses what `fsync` returned for.
+#[test]
+fn a_disk_that_lies_is_found_out() {
+    let server = Server::start(STRICT);
+    let mut states = power::states(&server, Prelude::Rest);
+    // The reply is durable, and the record not yet replaced.
+    states.retain(|state| state.phase == Phase::Commit && state.description.contains("=#1[]"));
+    states.truncate(4);
+    let honest = power::fail_in(&server, &states, THREADS, Sabotage::None);
+    assert!(honest.violations.is_empty(), "{:?}", honest.violations);
+    let worse = power::fail_in(&server, &states, THREADS, Sabotage::RemoveStage);
+    assert_eq!((worse.failed.len(), worse.violations.len()), (4, 4), "{worse:?}");
+    assert!(worse.failed.iter().all(|one| one.after.fate == Fate::Lost), "{worse:?}");
+}
+
+/// A backup that is put back, or a commit that was not durable: a spent token, and no intent.
+#[test]
+fn a_token_that_is_used_again_is_counted() {
+    for (kind, lost) in [(STRICT, true), (LEEWAY, false)] {
+        let server = Server::start(kind);
+        let place = Place::sign_in(&server, None);
+        place.age(Age::Expired);
+        let counted = place.counted();
+        let old = place.record().bytes;
+        assert_eq!(place.refresh(&[]).run().code(), Some(0));
+        std::fs::write(place.record_path(), old).unwrap();
+        let before = Before { phase: Phase::End, counted, may_be_lost: false };
+        let after = recover(&place, before, Sabotage::None);
+        assert_eq!(after.fate == Fate::Lost, lost, "{after:?}");
+        assert_eq!(after.problems.is_empty(), !lost, "{after:?}");
+        let requests = after.requests.unwrap();
+        let expected = if lost { (0, 1) } else { (1, 0) };
+        assert_eq!((requests.replays, requests.reuses), expected);
+    }
+}
