@@ -61,6 +61,10 @@ fn every_command_prints_one_document_without_secrets() {
     assert!(status["accessTokenExpiresAt"].is_string() && status["loginEndsAt"].is_string());
     let doctor = check(&run(&["doctor"]), &secrets);
     assert_eq!(doctor["schemaVersion"], 1);
+    let fresh = check(run(&["auth", "refresh"]).expect_success(), &secrets);
+    assert_eq!(fresh["result"], "fresh");
+    let me = check(run(&["api", "/me"]).expect_success(), &secrets);
+    assert_eq!(me["body"]["email"], "mia@example.com");
 
     let token = check(run(&["auth", "token"]).expect_success(), &secrets[1..]);
     assert_eq!(token["accessToken"], record.access_token());

@@ -124,6 +124,10 @@ fn no_command_says_a_secret() {
         &["doctor", "scripted"],
         &["doctor", "scripted", "--json"],
         &["auth", "token", "--nonsense"],
+        &["auth", "refresh", "scripted", "--force"],
+        &["auth", "refresh", "scripted", "--force", "--json"],
+        &["api", "--provider", "scripted", &place.server.url("/me")],
+        &["api", "--provider", "scripted", &place.server.url("/me"), "--json"],
     ] {
         place.assert_kept(&place.twg(args).run());
     }
