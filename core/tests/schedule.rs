@@ -7,7 +7,9 @@ mod support;
 use support::*;
 use twg_core::credential::StoredCredential;
 use twg_core::provider::LoginLifetime;
-use twg_core::schedule::{Horizon, TokenState, due_at, session_horizon, token_state};
+use twg_core::schedule::{
+    Horizon, TokenState, UPKEEP_WINDOW, due_at, is_due, session_horizon, token_state, wake_at,
+};
 use twg_core::time::{Span, UnixTime};
 
 /// Tokens issued at T0 that live for `lifetime` seconds.
@@ -105,4 +107,30 @@ fn horizon() {
         session_horizon(&credential, profile.login_lifetime),
         Some((at(3600), Horizon::AccessToken))
     );
+}
+
+/// The upkeep refreshes what would become due before its next run: at a lifetime of 60 minutes from minute 30 on,
+/// at 20 minutes or less at every run. A clock that was set back is no reason to wait either.
+#[test]
+fn upkeep_looks_ahead() {
+    let due = |lifetime, now| is_due(issued(lifetime).tokens.as_ref().unwrap(), now, UPKEEP_WINDOW);
+    assert!(!due(3600, at(1799)) && due(3600, at(1800)));
+    assert!(due(1200, T0) && due(300, T0));
+    assert!(!due(28_800, at(20_699)) && due(28_800, at(20_700)));
+    assert!(due(28_800, before(86_400)));
+}
+
+/// A32: a scheduler wakes up at 75 % plus jitter: never before a refresh is due, never when it is too late, and
+/// not all at once.
+#[test]
+fn a_scheduler_wakes_up_with_jitter() {
+    for lifetime in [300, 3600, 28_800] {
+        let credential = issued(lifetime);
+        let tokens = credential.tokens.as_ref().unwrap();
+        let woken: Vec<_> = (0..=255).map(|chance| wake_at(tokens, chance)).collect();
+        assert_eq!(woken[0], due_at(tokens));
+        assert!(woken.is_sorted() && woken[255] > woken[0].plus(secs(lifetime / 25)));
+        assert!(woken[255] <= at(lifetime * 80 / 100));
+    }
+    assert_eq!(wake_at(issued(0).tokens.as_ref().unwrap(), 255), T0);
 }
