@@ -8,7 +8,7 @@
 //! - [`server`]: an authorization server that rotates refresh tokens, strict or with a leeway;
 //! - [`network`]: requests that are lost, late, answered by a gateway, or whose answers are lost;
 //! - [`process`]: a process that runs one refresh after the other, and is killed anywhere;
-//! - [`world`]: all of it together, and what can happen next;
+//! - [`world`]: all of it together, and what can happen next; `shell.rs`: what a flow asks for, happens;
 //! - [`properties`]: I1 to I7;
 //! - [`mutation`]: what is taken away from the world to see that the check notices.
 //!
@@ -29,6 +29,7 @@ pub mod process;
 pub mod properties;
 pub mod scenario;
 pub mod server;
+mod shell;
 pub mod world;
 
 pub use mutation::Mutation;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use stateright::{Model, Property};
 use twg_core::credential::StoredCredential;
-use twg_core::flow::{Effect, LockError, Outcome, StoreError, StoreErrorKind};
-use twg_core::http::{HttpResponse, TransportError, TransportFailure};
-use twg_core::secret::Secret;
+use twg_core::flow::{Effect, LockError, Outcome};
+use twg_core::http::{TransportError, TransportFailure};
 use twg_core::time::UnixTime;
 
-use crate::disk::{Content, Disk, Object, Survives, Trouble, torn};
+use crate::disk::{Disk, Object, Survives, Trouble, torn};
 use crate::mutation::Mutation;
 use crate::network::{Flight, Reply};
 use crate::process::{Ended, Process, Running, key, time};
 use crate::properties::{self, Facts};
 use crate::scenario::{Budget, Scenario};
 use crate::server::Server;
+use crate::shell::unknown;
 
 /// When the model begins, in seconds since 1970.
 pub const EPOCH: u32 = 1_700_000_000;
@@ -262,7 +262,7 @@ impl Model for World {
 }
 
 impl World {
-    fn mutated(&self, mutation: Mutation) -> bool {
+    pub(crate) fn mutated(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
     }
 
@@ -357,187 +357,6 @@ impl World {
             actions.push(Action::Repair);
         }
     }
-
-    fn begin(&self, state: &mut State, p: usize) {
-        let process = &mut state.processes[p];
-        let want = self.scenario.commands[p][process.begun];
-        process.begun += 1;
-        let seed = u8::try_from(p * 16 + process.begun).unwrap_or_default();
-        let leeway = self.scenario.rules.leeway;
-        process.running = Some(Running::begin(want, leeway, state.clock, state.boot, seed));
-    }
-
-    /// What a process waits for, happens as well as it can at this moment.
-    fn go(&self, state: &mut State, p: usize) {
-        let effect = state.running(p).effect.clone();
-        match &effect {
-            Effect::LoadRecord(_) => {
-                let running = state.running(p);
-                let seen = if running.in_section && self.mutated(Mutation::Reload) {
-                    running.first_look.clone().flatten()
-                } else {
-                    state.disk.record.visible.clone()
-                };
-                let running = state.running_mut(p);
-                running.first_look.get_or_insert_with(|| seen.clone());
-                self.loaded(state, p, seen);
-            }
-            Effect::LoadStage { .. } => self.loaded(state, p, state.disk.stage.visible.clone()),
-            Effect::LoadRescue { .. } => self.loaded(state, p, state.disk.rescue.visible.clone()),
-            Effect::AcquireLock { .. } => {
-                state.lock = Some(p);
-                state.running_mut(p).in_section = true;
-                self.answer(state, p, Outcome::Locked(Ok(())), &"locked");
-            }
-            Effect::ReleaseLock(_) => {
-                state.running_mut(p).in_section = false;
-                state.unlock(p);
-                self.answer(state, p, Outcome::Notified, &"released");
-            }
-            Effect::ReplaceRecord { bytes, .. } => self.replace(state, p, bytes),
-            Effect::OpenStage { .. } => {
-                if state.disk.trouble == Trouble::None {
-                    state.disk.stage.set(Some("".into()));
-                    self.answer(state, p, Outcome::Store(Ok(())), &"opened");
-                } else {
-                    self.fail(state, p);
-                }
-            }
-            Effect::StageReply { bytes, .. } => {
-                let is_full = state.disk.trouble == Trouble::Full;
-                if state.disk.trouble == Trouble::Broken
-                    || is_full && self.mutated(Mutation::Preallocation)
-                {
-                    return self.fail(state, p);
-                }
-                let content: Content = Some(bytes.expose().into());
-                if self.mutated(Mutation::StageSync) {
-                    state.disk.stage.visible = content;
-                } else {
-                    state.disk.stage.set(content);
-                }
-                state.is_safe(p);
-                self.answer(state, p, Outcome::Kept(Ok("stage".to_owned())), &"staged");
-            }
-            Effect::RescueReply { bytes, .. } => {
-                if state.disk.trouble == Trouble::Full {
-                    return self.fail(state, p);
-                }
-                state.disk.rescue.set(Some(bytes.expose().into()));
-                state.is_safe(p);
-                state.facts.rescued = true;
-                self.answer(state, p, Outcome::Kept(Ok("rescue".to_owned())), &"rescued");
-            }
-            Effect::SetAsideStage { .. } => {
-                state.disk.stage.set(None);
-                self.answer(state, p, Outcome::Kept(Ok("aside".to_owned())), &"aside");
-            }
-            Effect::DiscardStage { .. } => {
-                // Not synced: after a power failure it may be back.
-                state.disk.stage.visible = None;
-                state.disk.rescue.visible = None;
-                self.answer(state, p, Outcome::Store(Ok(())), &"discarded");
-            }
-            Effect::SendHttp(request) => {
-                let token = number_in(request.body.expose());
-                properties::watch_sending(state, self, p, token);
-                let sent_at = state.clock;
-                state.flights.push(Flight { sender: Some(p), token, sent_at, reply: None });
-                state.running_mut(p).sent = true;
-            }
-            Effect::WaitUntil(_) => self.answer(state, p, Outcome::Waited, &"waited"),
-            Effect::Notify(_) | Effect::ArmRecovery { .. } => {
-                self.answer(state, p, Outcome::Notified, &"noted");
-            }
-            other => panic!("a refresh does not ask for {other:?}"),
-        }
-    }
-
-    fn loaded(&self, state: &mut State, p: usize, content: Content) {
-        let secret = content.as_deref().map(Secret::new);
-        self.answer(state, p, Outcome::Loaded(Ok(secret)), &content);
-    }
-
-    fn may_replace(&self, running: &Running, state: &State) -> bool {
-        let Effect::ReplaceRecord { expected, .. } = &running.effect else { return false };
-        let found = state.record().map(|record| record.generation);
-        state.disk.trouble == Trouble::None
-            && (found == *expected || self.mutated(Mutation::Reload))
-    }
-
-    fn replace(&self, state: &mut State, p: usize, bytes: &Secret) {
-        if !self.may_replace(state.running(p), state) {
-            return self.fail(state, p);
-        }
-        let record = StoredCredential::parse(bytes.expose()).expect("what is written can be read");
-        let over_intent = state.record().is_some_and(|old| old.pending.is_some());
-        let content: Content = Some(bytes.expose().into());
-        if self.mutated(Mutation::RecordSync)
-            || self.mutated(Mutation::IntentResync) && record.pending.is_some() && over_intent
-        {
-            state.disk.record.visible = content;
-        } else {
-            state.disk.replace_record(content);
-            state.facts.wrote(record.generation.get());
-        }
-        if state.running(p).holding == record_token(&record).map(Reply::Tokens) {
-            state.is_safe(p);
-        }
-        self.answer(state, p, Outcome::Store(Ok(())), &"replaced");
-    }
-
-    /// The store does not do what it was asked for.
-    fn fail(&self, state: &mut State, p: usize) {
-        let running = state.running_mut(p);
-        running.disk_failed = true;
-        let kind = StoreErrorKind::CannotWrite;
-        let error = StoreError { kind, place: "store".to_owned(), detail: "no".to_owned() };
-        let outcome = match running.effect {
-            Effect::StageReply { .. }
-            | Effect::RescueReply { .. }
-            | Effect::SetAsideStage { .. } => Outcome::Kept(Err(error)),
-            _ => Outcome::Store(Err(error)),
-        };
-        self.answer(state, p, outcome, &"failed");
-    }
-
-    fn arrive(&self, state: &mut State, f: usize) {
-        let (token, sender) = (state.flights[f].token, state.flights[f].sender);
-        let reply = match state.server.exchange(token, self.scenario.rules, state.clock) {
-            Some(new) => Reply::Tokens(new),
-            None => Reply::Refused,
-        };
-        if sender.is_some() {
-            state.flights[f].reply = Some(reply);
-        } else {
-            state.facts.reply_died |= matches!(reply, Reply::Tokens(_));
-            state.flights.remove(f);
-        }
-    }
-
-    fn deliver(&self, state: &mut State, f: usize) {
-        let flight = state.flights.remove(f);
-        let (Some(p), Some(reply)) = (flight.sender, flight.reply) else { return };
-        if matches!(reply, Reply::Tokens(_)) {
-            state.running_mut(p).holding = Some(reply);
-        }
-        self.answer(state, p, Outcome::Http(Ok(response(reply))), &reply);
-    }
-
-    fn no_answer(&self, state: &mut State, f: usize, error: TransportError) {
-        state.budget.network -= 1;
-        let flight = state.flights.remove(f);
-        let Some(p) = flight.sender else { return };
-        let gist = format!("{error:?}");
-        self.answer(state, p, Outcome::Http(Err(error)), &gist);
-    }
-
-    fn answer(&self, state: &mut State, p: usize, outcome: Outcome, gist: &impl std::hash::Hash) {
-        let clock = state.clock;
-        if let Some(ended) = state.running_mut(p).resume(outcome, gist, clock) {
-            state.ended(p, &ended);
-        }
-    }
 }
 
 fn actions_of_flight(f: usize, flight: &Flight, faults: bool, actions: &mut Vec<Action>) {
@@ -597,7 +416,7 @@ impl State {
         self.processes[p].running.as_ref().expect("it runs")
     }
 
-    fn running_mut(&mut self, p: usize) -> &mut Running {
+    pub(crate) fn running_mut(&mut self, p: usize) -> &mut Running {
         self.processes[p].running.as_mut().expect("it runs")
     }
 
@@ -605,7 +424,7 @@ impl State {
         self.processes.iter().zip(scenario.commands).any(|(process, all)| process.begun < all.len())
     }
 
-    fn unlock(&mut self, p: usize) {
+    pub(crate) fn unlock(&mut self, p: usize) {
         if self.lock == Some(p) {
             self.lock = None;
         }
@@ -638,13 +457,13 @@ impl State {
     }
 
     /// The store said that the tokens that a process received are on the disk.
-    fn is_safe(&mut self, p: usize) {
+    pub(crate) fn is_safe(&mut self, p: usize) {
         if let Some(Reply::Tokens(token)) = self.running_mut(p).holding.take() {
             self.facts.safe.push(token);
         }
     }
 
-    fn ended(&mut self, p: usize, ended: &Ended) {
+    pub(crate) fn ended(&mut self, p: usize, ended: &Ended) {
         let Some(running) = self.processes[p].running.take() else { return };
         self.unlock(p);
         if matches!(running.holding, Some(Reply::Tokens(_))) {
@@ -705,7 +524,7 @@ pub fn name(token: usize) -> String {
 }
 
 /// The number of the refresh token that is named in this text.
-fn number_in(text: &str) -> usize {
+pub(crate) fn number_in(text: &str) -> usize {
     let from = text.find("refresh0").expect("a refresh token") + "refresh".len();
     text.get(from..from + 3).and_then(|digits| digits.parse().ok()).expect("its number")
 }
@@ -715,24 +534,4 @@ fn number_in(text: &str) -> usize {
 pub fn record_token(record: &StoredCredential) -> Option<usize> {
     let token = record.tokens.as_ref()?.refresh_token.as_ref()?;
     Some(number_in(token.expose()))
-}
-
-fn unknown() -> TransportError {
-    TransportError::Unknown(TransportFailure::Interrupted)
-}
-
-fn response(reply: Reply) -> HttpResponse {
-    let (status, body) = match reply {
-        Reply::Tokens(token) => {
-            let refresh = name(token);
-            let body = format!(
-                r#"{{"access_token":"access{token:03}","refresh_token":"{refresh}","expires_in":100000}}"#
-            );
-            (200, body)
-        }
-        Reply::Refused => (403, r#"{"error":"invalid_grant"}"#.to_owned()),
-        Reply::TooMany => (429, String::new()),
-        Reply::Gateway => (502, "<html>Bad gateway".to_owned()),
-    };
-    HttpResponse { status, headers: Vec::new(), body: body.into_bytes() }
 }
