@@ -349,7 +349,7 @@ pub enum Notice {
         /// What the trouble is.
         String,
     ),
-    /// An earlier refresh was interrupted; its request may still be running. The flow waits until it cannot
+    /// A refresh was interrupted; its request may still be running. The flow waits until it cannot
     /// be, and then repairs the login.
     Recovering,
     /// The client may not use the device grant; the login goes on in the browser, and this is

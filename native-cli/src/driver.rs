@@ -276,7 +276,7 @@ impl Shell<'_> {
             ),
             Notice::StillTrying(trouble) => terminal.warning(&format!("{trouble}. Still trying.")),
             Notice::Recovering => terminal.warning(
-                "An earlier refresh was interrupted. Waiting until its request cannot be running any \
+                "A refresh was interrupted. Waiting until its request cannot be running any \
                  more, then repairing the login.",
             ),
             Notice::DeviceGrantNotEnabled => terminal.warning(

@@ -108,8 +108,7 @@ fn the_quarantine_can_be_interrupted() {
     running.kill();
     drop(running);
     let waiting = place.home.twg(["auth", "refresh", "scripted", "--force"]).start();
-    waiting
-        .wait_for_stderr(|text| text.contains("An earlier refresh was interrupted").then_some(()));
+    waiting.wait_for_stderr(|text| text.contains("A refresh was interrupted").then_some(()));
     let before = place.record();
     waiting.interrupt();
     waiting.wait().expect_code(130);
