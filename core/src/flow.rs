@@ -119,7 +119,7 @@ pub enum Effect {
         bytes: Secret,
     },
     /// Move a record that cannot be read out of the way, keeping every byte of it.
-    /// Answer: [`Outcome::SetAside`].
+    /// Answer: [`Outcome::Kept`].
     SetAsideRecord(ConnectionKey),
     /// Durably remove the record, and whatever was kept beside it for it. The flow holds the lock. Answer: [`Outcome::Store`].
     RemoveRecord(ConnectionKey),

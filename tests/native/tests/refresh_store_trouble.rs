@@ -1,6 +1,7 @@
 //! A store that cannot be written, fills up in the middle, or holds something strange. Nothing is sent that could
 //! not be saved, nothing that was received is lost, and nothing that cannot be read is overwritten.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -230,7 +231,7 @@ const ODDITIES: [Oddity; 9] = [
         "a lock that is a symbolic link",
         |path| {
             std::fs::remove_file(lock(path)).ok();
-            symlink(path, lock(path)).unwrap();
+            symlink(path, lock(path)).expect("it can be made strange");
         },
         73,
         "symbolic link",
@@ -239,7 +240,7 @@ const ODDITIES: [Oddity; 9] = [
         "a lock that is a directory",
         |path| {
             std::fs::remove_file(lock(path)).ok();
-            std::fs::create_dir(lock(path)).unwrap();
+            std::fs::create_dir(lock(path)).expect("it can be made strange");
         },
         73,
         "auth.conf.lock",
@@ -247,8 +248,8 @@ const ODDITIES: [Oddity; 9] = [
     (
         "a record that is a directory",
         |path| {
-            std::fs::remove_file(path).unwrap();
-            std::fs::create_dir(path).unwrap();
+            std::fs::remove_file(path).expect("it can be made strange");
+            std::fs::create_dir(path).expect("it can be made strange");
         },
         74,
         "not a regular file",
@@ -256,7 +257,8 @@ const ODDITIES: [Oddity; 9] = [
     (
         "a stage that is a directory",
         |path| {
-            std::fs::create_dir(path.with_file_name(".auth.conf.stage")).unwrap();
+            std::fs::create_dir(path.with_file_name(".auth.conf.stage"))
+                .expect("it can be made strange");
         },
         73,
         ".auth.conf.stage",
@@ -264,7 +266,8 @@ const ODDITIES: [Oddity; 9] = [
     (
         "somebody else's directory",
         |path| {
-            std::os::unix::fs::chown(path.parent().unwrap(), Some(65534), None).unwrap();
+            std::os::unix::fs::chown(path.parent().expect("a directory"), Some(65534), None)
+                .expect("it can be made strange");
         },
         73,
         "another user",
