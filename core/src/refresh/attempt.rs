@@ -57,7 +57,7 @@ pub(super) struct Commit {
     /// The generation that is there now.
     expected: Generation,
     /// The reply, for a rescue.
-    reply: Secret,
+    reply: HttpResponse,
     tries: u32,
     error: Option<StoreError>,
 }
@@ -246,7 +246,7 @@ impl RefreshMachine {
         new.generation = credential.generation.next();
         let commit = Box::new(Commit {
             expected: credential.generation,
-            reply: StagedReply::write(&attempt.pending.id, response),
+            reply: response.clone(),
             new,
             attempt: *attempt,
             tries: 0,
@@ -286,7 +286,7 @@ impl RefreshMachine {
                 let effect = Effect::RescueReply {
                     key: self.request.key.clone(),
                     id: commit.attempt.pending.id.clone(),
-                    bytes: commit.reply.clone(),
+                    bytes: StagedReply::write(&commit.attempt.pending.id, &commit.reply),
                 };
                 self.perform(Phase::Rescuing(commit), effect)
             }
