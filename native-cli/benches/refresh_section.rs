@@ -48,9 +48,15 @@ mod unix {
     use super::bare::{Bare, Sizes};
 
     const ROUNDS: usize = 500;
-    const WARM_UP: usize = 20;
+    /// Few: ext4 does not give out the number of a file that was deleted a minute ago, and whoever creates one
+    /// looks at all of those first. In a place where thousands were deleted just now, that is all that a
+    /// measurement shows.
+    const ROUNDS_IN_A_PLACE: usize = 10;
+    const WARM_UP: usize = 2;
     /// How many other connections a crowd is.
     const CROWD: usize = 10_000;
+    /// How often one crowd is used.
+    const CROWD_ROUNDS: usize = 5;
     /// As long as Atlassian's are.
     const ACCESS_TOKEN: usize = 2000;
     const REFRESH_TOKEN: usize = 1500;
@@ -73,64 +79,77 @@ mod unix {
         }
         let rounds = value("--rounds").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
         let disk = value("--in").unwrap_or(env!("CARGO_TARGET_TMPDIR"));
-        compare_with_bare("disk", disk, rounds);
-        compare_with_crowd("disk", disk, rounds);
         let memory = Path::new("/dev/shm");
-        if memory.is_dir() && value("--in").is_none() {
-            compare_with_bare("memory", memory, rounds);
-            compare_with_crowd("memory", memory, rounds);
+        let has_memory = memory.is_dir() && value("--in").is_none();
+        for (medium, place) in [("disk", Path::new(disk)), ("memory", memory)] {
+            if medium == "disk" || has_memory {
+                println!("{medium}, {rounds} rounds:");
+                compare_with_bare(place, rounds);
+                compare_with_crowd(place, rounds);
+            }
         }
     }
 
     /// The section beside its floor, and beside three durable replaces.
-    fn compare_with_bare(medium: &str, place: impl AsRef<Path>, rounds: usize) {
-        let scratch = Scratch::in_dir(place.as_ref());
-        let mut connection = Connection::sign_in(&scratch.0, "default");
-        let (_, sizes) = connection.refresh();
-        let bare = Bare::new(&scratch.0.join("config"), sizes);
-        let mut whole = Vec::new();
-        let [section, floor, replaces] = in_turn(
-            rounds,
-            &[&scratch.0.join("config")],
+    fn compare_with_bare(place: &Path, rounds: usize) {
+        let [mut section, mut floor, mut replaces, mut whole] = [const { Vec::new() }; 4];
+        for _ in 0..rounds.div_ceil(ROUNDS_IN_A_PLACE) {
+            let scratch = Scratch::in_dir(place);
+            let mut connection = Connection::sign_in(&scratch.0, "default");
+            let (_, sizes) = connection.refresh();
+            let bare = Bare::new(&scratch.0.join("config"), sizes);
+            let mut flows = Vec::new();
+            let times = in_turn(
+                &[&scratch.0.join("config")],
+                [
+                    &mut || {
+                        let begun = Instant::now();
+                        let (section, _) = connection.refresh();
+                        flows.push(begun.elapsed());
+                        section
+                    },
+                    &mut || timed(|| bare.section()),
+                    &mut || timed(|| bare.replaces(3)),
+                ],
+            );
+            for (all, some) in [&mut section, &mut floor, &mut replaces].into_iter().zip(times) {
+                all.extend(some);
+            }
+            whole.extend(flows.split_off(WARM_UP));
+        }
+        print_beside(
+            ("the bare calls of the protocol", floor),
             [
-                &mut || {
-                    let begun = Instant::now();
-                    let (section, _) = connection.refresh();
-                    whole.push(begun.elapsed());
-                    section
-                },
-                &mut || timed(|| bare.section()),
-                &mut || timed(|| bare.replaces(3)),
+                ("the section as shipped", section),
+                ("the flow, first look and all", whole),
+                ("bare lock and 3 durable replaces", replaces),
             ],
         );
-        println!("{medium}, {rounds} rounds:");
-        let floor = Figures::of(floor);
-        floor.print("the bare calls of the protocol", &floor);
-        Figures::of(section).print("the section as shipped", &floor);
-        Figures::of(replaces).print("bare lock and 3 durable replaces", &floor);
-        Figures::of(whole.split_off(WARM_UP)).print("the flow, first look and all", &floor);
     }
 
     /// The section of a connection that is alone, and of one among many in the same directory.
-    fn compare_with_crowd(medium: &str, place: impl AsRef<Path>, rounds: usize) {
-        let (lonely, crowded) = (Scratch::in_dir(place.as_ref()), Scratch::in_dir(place.as_ref()));
-        let mut alone = Connection::sign_in(&lonely.0, "mine");
-        let mut among_many = Connection::sign_in(&crowded.0, "mine");
-        let directory = among_many.record.parent().unwrap().to_owned();
-        let dirs = [alone.record.parent().unwrap().to_owned(), directory.clone()];
-        for number in 0..CROWD {
-            let name = format!("c{number:05}");
-            fs::write(directory.join(format!("{name}.conf")), record(&name)).unwrap();
+    fn compare_with_crowd(place: &Path, rounds: usize) {
+        let [mut alone, mut among_many] = [const { Vec::new() }; 2];
+        for _ in 0..rounds.div_ceil(ROUNDS_IN_A_PLACE * CROWD_ROUNDS) {
+            let scratches = [Scratch::in_dir(place), Scratch::in_dir(place)];
+            let [mut lonely, mut crowded] =
+                scratches.each_ref().map(|scratch| Connection::sign_in(&scratch.0, "mine"));
+            let directory = crowded.record.parent().unwrap().to_owned();
+            for number in 0..CROWD {
+                let name = format!("c{number:05}");
+                fs::write(directory.join(format!("{name}.conf")), record(&name)).unwrap();
+            }
+            for _ in 0..CROWD_ROUNDS {
+                let times = in_turn(
+                    &[lonely.record.parent().unwrap().to_owned().as_path(), &directory],
+                    [&mut || lonely.refresh().0, &mut || crowded.refresh().0],
+                );
+                for (all, some) in [&mut alone, &mut among_many].into_iter().zip(times) {
+                    all.extend(some);
+                }
+            }
         }
-        let [alone, among_many] = in_turn(
-            rounds,
-            &[&dirs[0], &dirs[1]],
-            [&mut || alone.refresh().0, &mut || among_many.refresh().0],
-        );
-        println!("{medium}, {rounds} rounds:");
-        let alone = Figures::of(alone);
-        alone.print("1 connection", &alone);
-        Figures::of(among_many).print("1 of 10,001 connections", &alone);
+        print_beside(("1 connection", alone), [("1 of 10,001 connections", among_many)]);
     }
 
     /// Between two calls that are easy to find among the system calls.
@@ -146,12 +165,11 @@ mod unix {
     /// Each of these again and again, in an order that changes from round to round. None begins before what
     /// the one before it left to the file system is done.
     fn in_turn<const N: usize>(
-        rounds: usize,
         dirs: &[&Path],
         contenders: [&mut dyn FnMut() -> Duration; N],
     ) -> [Vec<Duration>; N] {
         let mut times = [const { Vec::new() }; N];
-        for round in 0..WARM_UP + rounds {
+        for round in 0..WARM_UP + ROUNDS_IN_A_PLACE {
             for turn in 0..N {
                 for dir in dirs {
                     File::open(dir).unwrap().sync_all().unwrap();
@@ -172,30 +190,43 @@ mod unix {
         begun.elapsed()
     }
 
-    struct Figures {
-        sorted: Vec<Duration>,
+    /// Two ratios: of the medians, and the median of those within a round, which does not mind a disk that is
+    /// slow for a while.
+    fn print_beside<const N: usize>(
+        (name, floor): (&str, Vec<Duration>),
+        others: [(&str, Vec<Duration>); N],
+    ) {
+        let micros = |times: &[Duration]| -> Vec<f64> {
+            times.iter().map(|time| time.as_secs_f64() * 1e6).collect()
+        };
+        let floor = micros(&floor);
+        let print = |name: &str, times: &[f64]| {
+            let in_rounds = times.iter().zip(&floor).map(|(time, floor)| time / floor).collect();
+            let times = sorted(times.to_vec());
+            println!(
+                "  {name:34} min {:6.0} us, median {:6.0} us, 90 % {:6.0} us, max {:6.0} us: {:.2}, in \
+                 a round {:.2}",
+                times[0],
+                middle(&times),
+                times[times.len() * 9 / 10],
+                times[times.len() - 1],
+                middle(&times) / middle(&sorted(floor.clone())),
+                middle(&sorted(in_rounds)),
+            );
+        };
+        print(name, &floor);
+        for (name, times) in &others {
+            print(name, &micros(times));
+        }
     }
 
-    impl Figures {
-        fn of(mut times: Vec<Duration>) -> Self {
-            times.sort_unstable();
-            Self { sorted: times }
-        }
+    fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+        values.sort_unstable_by(f64::total_cmp);
+        values
+    }
 
-        fn percentile(&self, percent: usize) -> f64 {
-            self.sorted[(self.sorted.len() - 1) * percent / 100].as_secs_f64() * 1e6
-        }
-
-        fn print(&self, name: &str, beside: &Self) {
-            println!(
-                "  {name:34} min {:6.0} us, median {:6.0} us, 90 % {:6.0} us, max {:6.0} us: {:.2}",
-                self.percentile(0),
-                self.percentile(50),
-                self.percentile(90),
-                self.percentile(100),
-                self.percentile(50) / beside.percentile(50),
-            );
-        }
+    fn middle(sorted: &[f64]) -> f64 {
+        sorted[sorted.len() / 2]
     }
 
     /// One login, refreshed as often as one likes.
@@ -360,10 +391,12 @@ mod unix {
 
     impl Scratch {
         fn in_dir(place: &Path) -> Self {
-            let unique = format!("refresh-section-{}-{:?}", std::process::id(), Instant::now());
-            let unique: String = unique.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-            let path = place.join(unique);
-            fs::create_dir_all(&path).unwrap();
+            let place = place.join("refresh-section");
+            fs::create_dir_all(&place).unwrap();
+            scatter(&File::open(&place).unwrap());
+            let number = getrandom::u64().unwrap();
+            let path = place.join(format!("{number:016x}"));
+            fs::create_dir(&path).unwrap();
             Self(path)
         }
     }
@@ -371,6 +404,19 @@ mod unix {
     impl Drop for Scratch {
         fn drop(&mut self) {
             fs::remove_dir_all(&self.0).unwrap();
+            // Only once it is empty.
+            let _ = fs::remove_dir(self.0.parent().unwrap());
         }
     }
+
+    /// What is created in here shall lie far apart from each other.
+    #[cfg(target_os = "linux")]
+    fn scatter(dir: &File) {
+        use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+        // Not every file system knows what that means.
+        let _ = ioctl_getflags(dir).and_then(|flags| ioctl_setflags(dir, flags | IFlags::TOPDIR));
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn scatter(_: &File) {}
 }
