@@ -234,6 +234,8 @@ struct Following {
     how: How,
     url: EndpointUrl,
     redirects: u32,
+    /// A stranger was asked on the way: whatever follows is what the stranger chose.
+    strayed: bool,
 }
 
 impl ApiFlow {
@@ -253,14 +255,18 @@ impl ApiMachine {
             Ok(Authorized { answer, credential, how }) => {
                 let url = self.request.url.clone();
                 let credential = Box::new(credential);
-                self.follow(answer, Following { credential, how, url, redirects: 0 })
+                self.follow(
+                    answer,
+                    Following { credential, how, url, redirects: 0, strayed: false },
+                )
             }
             Err(error) => Next::Done(Err(error)),
         }
     }
 
     /// Goes where the answer leads, if it leads anywhere and the request is one that can be repeated there.
-    /// The token goes along to the provider's own hosts only.
+    /// The token goes along to the provider's own hosts only, and no longer once a stranger was asked: else the
+    /// stranger would choose what the token is used for.
     fn follow(&mut self, response: HttpResponse, mut at: Following) -> Transition {
         let leads_on = matches!(response.status, 301 | 302 | 303 | 307 | 308)
             && matches!(self.request.method, Method::Get | Method::Head);
@@ -279,8 +285,9 @@ impl ApiMachine {
             Err(why) => return misbehaved(why),
         };
         at.redirects += 1;
+        at.strayed |= !self.request.may_have_token(&at.url);
         let token = at.credential.tokens.as_ref().map(|tokens| tokens.access_token.clone());
-        let token = token.filter(|_| self.request.may_have_token(&at.url));
+        let token = token.filter(|_| !at.strayed);
         let request = self.request.message(&at.url, token.as_ref());
         self.following = Some(at);
         Next::Perform(Effect::SendHttp(request))
