@@ -98,17 +98,21 @@ pub(crate) fn rescue(store: &Store, id: &AttemptId, reply: &Secret) -> Result<St
     Err(refused)
 }
 
-/// What was rescued of a reply; `None` if nothing was.
+/// What was rescued of a reply; `None` if nothing was. A place that cannot be read is none that could be
+/// written, and does not hide the next one.
 ///
 /// # Errors
-/// [`StoreErrorKind::CannotRead`].
+/// [`StoreErrorKind::CannotRead`] if there is no reply and a place could not be read.
 pub(crate) fn load_rescued(store: &Store, id: &AttemptId) -> Result<Option<Secret>, StoreError> {
+    let mut nothing = Ok(None);
     for (_, file) in store.config().rescue_paths(id) {
-        if let Some(reply) = store.load(&file)? {
-            return Ok(Some(reply));
+        match store.load(&file) {
+            Ok(Some(reply)) => return Ok(Some(reply)),
+            Ok(None) => {}
+            Err(error) => nothing = Err(error),
         }
     }
-    Ok(None)
+    nothing
 }
 
 fn path_of(store: &Store, record: &Path) -> Result<PathBuf, StoreError> {

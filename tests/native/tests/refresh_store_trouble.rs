@@ -134,11 +134,31 @@ fn what_cannot_be_committed_is_staged() {
 #[test]
 fn what_cannot_be_staged_is_rescued() {
     let place = Held::new();
+    let rescue = place.home.path().join(".local/state/twg/rescue");
+    rescued(&place, &[], &rescue, "~/.local/state/twg/rescue/");
+}
+
+/// The first place of rescue lies below something that is no directory: it neither takes the reply nor hides
+/// the one that does.
+#[test]
+fn what_is_rescued_in_the_second_place_is_found_there() {
+    let place = Held::new();
+    let (file, runtime) = (place.home.path().join("file"), place.home.path().join("runtime"));
+    std::fs::write(&file, "").unwrap();
+    std::fs::create_dir(&runtime).unwrap();
+    std::fs::set_permissions(&runtime, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let places = [("XDG_STATE_HOME", file.join("state")), ("XDG_RUNTIME_DIR", runtime.clone())];
+    rescued(&place, &places, &runtime.join("twg/rescue"), "~/runtime/twg/rescue/");
+}
+
+fn rescued(place: &Held, places: &[(&str, PathBuf)], rescue: &Path, shown: &str) {
+    let twg = || {
+        let twg = place.home.twg(["auth", "refresh", "scripted"]);
+        places.iter().fold(twg, |twg, (name, dir)| twg.env(name, dir))
+    };
     // Every write into the stage fails, and so does every new file beside it.
     let stage = place.dir().join(".default.conf.stage");
-    let output = place
-        .home
-        .twg(["auth", "refresh", "scripted"])
+    let output = twg()
         .behind([
             "strace",
             "-f",
@@ -156,15 +176,14 @@ fn what_cannot_be_staged_is_rescued() {
     freeze(&place.dir(), true);
     place.server.release();
     let output = output.wait();
-    output.expect_code(74).expect_stderr("~/.local/state/twg/rescue/").expect_stderr(".reply");
+    output.expect_code(74).expect_stderr(shown).expect_stderr(".reply");
     assert!(!output.stderr.contains("new-"), "{output}");
-    let rescue = place.home.path().join(".local/state/twg/rescue");
-    let files: Vec<_> = std::fs::read_dir(&rescue).unwrap().map(|e| e.unwrap().path()).collect();
+    let files: Vec<_> = std::fs::read_dir(rescue).unwrap().map(|e| e.unwrap().path()).collect();
     let [reply] = files.as_slice() else { panic!("{files:?}") };
     assert_eq!(std::fs::metadata(reply).unwrap().permissions().mode() & 0o7777, 0o600);
-    assert_eq!(std::fs::metadata(&rescue).unwrap().permissions().mode() & 0o7777, 0o700);
+    assert_eq!(std::fs::metadata(rescue).unwrap().permissions().mode() & 0o7777, 0o700);
     freeze(&place.dir(), false);
-    place.home.twg(["auth", "refresh", "scripted"]).run().expect_success();
+    twg().run().expect_success();
     assert_eq!(place.record().access_token(), "new-access");
     assert_eq!(place.server.requests().len(), 1, "nothing was sent");
     assert!(!reply.exists(), "it is where it belongs now");
