@@ -28,6 +28,10 @@ pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .current_dir(std::env::temp_dir());
+    // Of other ways to sign in it needs nothing.
+    for name in ["TWG_OAUTH_ACCESS_TOKEN", "TWG_TOKEN", "TWG_BBC_TOKEN"] {
+        command.env_remove(name);
+    }
     platform::detach(&mut command);
     // It is not waited for: it outlives this process.
     let _ = command.spawn();
@@ -39,8 +43,8 @@ pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) {
 /// # Errors
 /// [`StoreError`] if the file cannot be used.
 pub(crate) fn claim(store: &Store, lock: &std::path::Path) -> Result<Option<File>, StoreError> {
+    // Where the directory is gone there is nothing to recover, and nothing to make.
     let path = super::store::beside(lock, "recovery");
-    store.prepare_dir(&path)?;
     let file = platform::open_lock(&path).map_err(|error| store.failed(&path, &error))?;
     Ok(file.try_lock().is_ok().then_some(file))
 }
