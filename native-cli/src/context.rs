@@ -80,6 +80,15 @@ impl Context {
         env(name)?.into_string().ok().filter(|text| !text.is_empty())
     }
 
+    /// Whether to go on after a flow: not if a signal came meanwhile.
+    pub(crate) fn unless_interrupted(&self) -> Result<(), Failure> {
+        if self.interrupted {
+            let kept = "What was under way was finished and saved first.";
+            return Err(Failure::interrupted().keeping(kept));
+        }
+        Ok(())
+    }
+
     pub(crate) fn can_open_browser(&self) -> bool {
         self.here.browser && !self.here.ci
     }

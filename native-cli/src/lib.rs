@@ -48,10 +48,7 @@ pub fn main() -> ExitCode {
             let global = &cli.global;
             let mut context = Context::new(config, json, global.quiet, global.no_input);
             let code = commands::run(&mut context, cli.command)?;
-            if context.interrupted {
-                let kept = "What was under way was finished and saved first.";
-                return Err(Failure::interrupted().keeping(kept));
-            }
+            context.unless_interrupted()?;
             Ok(code)
         });
     match result {

@@ -59,6 +59,7 @@ pub(crate) async fn run(
         };
         failure(context, key, doing, &error)
     })?;
+    context.unless_interrupted()?;
     remark(context, key, &refreshed.credential, &refreshed.how);
     Ok(refreshed)
 }
@@ -75,6 +76,7 @@ pub(crate) async fn ask<R: ResourceRequest + Clone>(
     let flow = AuthorizedFlow::request(request, refresh, entropy()?);
     let answer = drive(context, &HttpClient::new(), flow).await?;
     let answer = answer.map_err(|error| failure(context, key, doing, &error))?;
+    context.unless_interrupted()?;
     remark(context, key, &answer.credential, &answer.how);
     Ok(answer)
 }

@@ -69,6 +69,26 @@ fn what_is_under_way_is_finished() {
     }
 }
 
+/// Whoever reads the output gets the cancellation, and no token or result beside it.
+#[test]
+fn an_interrupted_command_says_one_thing() {
+    for command in [&["auth", "refresh", "scripted", "--json"][..], &["auth", "token", "scripted"]]
+    {
+        let place = Place::new(3700);
+        let running = place.held(command);
+        send(&running, Signal::INT);
+        place.server.release();
+        let output = running.wait();
+        output.expect_code(130);
+        if command.contains(&"--json") {
+            assert_eq!(output.json()["error"]["code"], "CANCELLED", "{output}");
+        } else {
+            assert_eq!(output.stdout, "", "{output}");
+        }
+        assert_eq!(place.record().refresh_token(), Some("new-refresh"));
+    }
+}
+
 #[test]
 fn it_says_that_it_finished_first() {
     let place = Place::new(2800);
