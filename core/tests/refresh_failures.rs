@@ -21,6 +21,7 @@ fn withdrawn(play: &mut Play<RefreshFlow>) {
     let record = play.replace().record;
     assert!(record.pending.is_none());
     assert_eq!(record.generation, Generation::from(7));
+    play.discard_stage();
     play.release();
 }
 
@@ -68,6 +69,7 @@ fn a_store_that_takes_nothing() {
     let mut play = locked(profile(), Need::Now, &due_record());
     let first = play.store_fails(FULL);
     play.store_fails(FULL);
+    play.discard_stage();
     play.release();
     assert_eq!(play.done().unwrap_err(), Error::Store(first));
 }
@@ -101,7 +103,9 @@ fn unknown() {
         TransportFailure::TooLarge,
         TransportFailure::Other("no".to_owned()),
     ] {
-        for (need, serves) in [(Need::Live, true), (Need::Due(Span::ZERO), false)] {
+        for (need, serves) in
+            [(Need::Live, true), (Need::Due(Span::ZERO), false), (Need::Now, false)]
+        {
             let (mut play, _) = sending(profile(), need, &due_record());
             play.http(TransportError::Unknown(failure.clone()));
             play.release();
@@ -250,12 +254,15 @@ fn commits_are_tried_again() {
 /// intent leads the next refresh there.
 #[test]
 fn a_reply_that_cannot_be_saved() {
-    for (is_staged, is_rescued, place) in [
-        (true, false, Some("/store/stage")),
-        (false, true, Some("/rescue/reply")),
-        (false, false, None),
+    for (is_staged, is_rescued, place, leeway) in [
+        (true, false, Some("/store/stage"), 0),
+        (false, true, Some("/rescue/reply"), 0),
+        (false, false, None, 0),
+        (true, false, Some("/store/stage"), 600),
+        (false, true, Some("/rescue/reply"), 600),
+        (false, false, None, 600),
     ] {
-        let (mut play, intent) = sending(profile(), Need::Live, &due_record());
+        let (mut play, intent) = sending(lenient(leeway), Need::Live, &due_record());
         let id = parsed(&intent).pending.unwrap().id;
         play.http(new_tokens(""));
         if is_staged {
@@ -276,6 +283,9 @@ fn a_reply_that_cannot_be_saved() {
             } else {
                 play.store_fails(FULL);
             }
+        }
+        if leeway > 0 {
+            assert_eq!(play.arm(), Span::from_secs(20), "somebody comes back while it lasts");
         }
         play.release();
         let error = play.done().unwrap_err();

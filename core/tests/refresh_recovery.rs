@@ -227,6 +227,7 @@ fn the_old_intent_stays() {
     let mut play = searching(600, DUE, &due_record(), secs(60));
     let error = play.store_fails(StoreErrorKind::CannotWrite);
     assert_eq!(play.replace().record.pending, Some(old));
+    play.discard_stage();
     play.release();
     assert_eq!(play.done().unwrap_err(), Error::Store(error));
 }

@@ -44,7 +44,7 @@ pub(super) struct Attempt {
     before: Option<Pending>,
     /// Where the reply is staged, once it is.
     pub(super) staged_at: Option<String>,
-    /// Whether the reply was found, left by a process that died.
+    /// Whether another process began it, or an earlier run of this flow, and its end was not written down.
     pub(super) found: bool,
 }
 
@@ -265,6 +265,7 @@ impl RefreshMachine {
         &mut self,
         mut commit: Box<Commit>,
         result: Result<(), StoreError>,
+        now: UnixTime,
     ) -> Transition {
         match result {
             Ok(()) => {
@@ -281,7 +282,7 @@ impl RefreshMachine {
                     return self.perform(Phase::LookingAfterFailedCommit(commit), effect);
                 }
                 if commit.attempt.staged_at.is_some() {
-                    return self.not_saved(*commit);
+                    return self.not_saved(*commit, now);
                 }
                 let effect = Effect::RescueReply {
                     key: self.request.key.clone(),
@@ -301,10 +302,7 @@ impl RefreshMachine {
         record: Result<Option<Secret>, StoreError>,
         now: UnixTime,
     ) -> Transition {
-        let found = record.ok().flatten().and_then(|record| {
-            StoredCredential::parse_for(&self.request.key, record.expose()).ok()
-        });
-        if let Some(found) = found {
+        if let Some(found) = self.readable(record) {
             let is_ours =
                 same_token(&found, &commit.new) || same_token(&found, &commit.attempt.credential);
             if !is_ours && is_live(&found, now) {
@@ -324,17 +322,22 @@ impl RefreshMachine {
         &mut self,
         mut commit: Commit,
         result: Result<String, StoreError>,
+        now: UnixTime,
     ) -> Transition {
         commit.attempt.staged_at = result.ok();
-        self.not_saved(commit)
+        self.not_saved(commit, now)
     }
 
-    /// The intent stays: it leads the next refresh to the reply.
-    fn not_saved(&mut self, commit: Commit) -> Transition {
-        self.release(match commit.error {
-            Some(cause) => Err(Error::ReplyNotSaved { cause, place: commit.attempt.staged_at }),
+    /// The intent stays: it leads the next refresh to the reply. If that was kept nowhere, only the server's
+    /// leeway helps; and while a token is live nobody else may come in time.
+    fn not_saved(&mut self, commit: Commit, now: UnixTime) -> Transition {
+        let Commit { attempt, error, .. } = commit;
+        let recovery_at = self.recovery_at(&attempt, now);
+        let ending = match error {
+            Some(cause) => Err(Error::ReplyNotSaved { cause, place: attempt.staged_at }),
             None => Err(Error::OutOfOrder),
-        })
+        };
+        self.leave(ending, recovery_at)
     }
 
     /// The server refused the token. If the record holds another one by now, somebody else was faster, and
@@ -345,10 +348,7 @@ impl RefreshMachine {
         record: Result<Option<Secret>, StoreError>,
         now: UnixTime,
     ) -> Transition {
-        let found = record.ok().flatten().and_then(|record| {
-            StoredCredential::parse_for(&self.request.key, record.expose()).ok()
-        });
-        if let Some(found) = found
+        if let Some(found) = self.readable(record)
             && !same_token(&found, &attempt.credential)
             && found.ended.is_none()
         {
@@ -380,12 +380,17 @@ impl RefreshMachine {
         let credential = StoredCredential { pending: attempt.before, ..attempt.credential };
         let effect = self.replace(&credential, credential.generation);
         let ending = self.settle(credential, error, now);
-        self.perform(Phase::Withdrawing(ending), effect)
+        self.perform(Phase::Withdrawing(attempt.pending.id, ending), effect)
     }
 
     pub(super) fn discard(&mut self, id: AttemptId, ending: Ending) -> Transition {
         let effect = Effect::DiscardStage { key: self.request.key.clone(), id };
         self.perform(Phase::Discarding(ending), effect)
+    }
+
+    /// The record as it is by now, if it can be used.
+    fn readable(&self, record: Result<Option<Secret>, StoreError>) -> Option<StoredCredential> {
+        StoredCredential::parse_for(&self.request.key, record.ok()??.expose()).ok()
     }
 
     fn replace(&self, record: &StoredCredential, expected: Generation) -> Effect {

@@ -24,7 +24,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::client::Registered;
-use crate::credential::{ConnectionKey, EndReason, Host, LOCK_PATIENCE, StoredCredential, Tokens};
+use crate::credential::{
+    AttemptId, ConnectionKey, EndReason, Host, LOCK_PATIENCE, StoredCredential, Tokens,
+};
 use crate::error::Error;
 use crate::flow::{Effect, LockError, Machine, Next, Outcome, Running};
 use crate::http::HttpResponse;
@@ -134,8 +136,8 @@ enum Phase {
     /// The server refused the refresh token. Perhaps the record shows why.
     Rereading(Box<Attempt>),
     Burying(Box<Attempt>),
-    /// Taking the intent back: nothing can have been spent.
-    Withdrawing(Ending),
+    /// Taking the intent of this attempt back: nothing can have been spent.
+    Withdrawing(AttemptId, Ending),
     Arming(Ending),
     Discarding(Ending),
     Releasing(Ending),
@@ -400,11 +402,13 @@ impl Machine for RefreshMachine {
                 attempt.staged_at = result.ok();
                 self.understand(attempt, &response, now)
             }
-            (Phase::Committing(commit), Outcome::Store(result)) => self.committed(commit, result),
+            (Phase::Committing(commit), Outcome::Store(result)) => {
+                self.committed(commit, result, now)
+            }
             (Phase::LookingAfterFailedCommit(commit), Outcome::Loaded(record)) => {
                 self.commit_again(commit, record, now)
             }
-            (Phase::Rescuing(commit), Outcome::Kept(result)) => self.rescued(*commit, result),
+            (Phase::Rescuing(commit), Outcome::Kept(result)) => self.rescued(*commit, result, now),
             (Phase::Rereading(attempt), Outcome::Loaded(record)) => {
                 self.reread(attempt, record, now)
             }
@@ -413,9 +417,10 @@ impl Machine for RefreshMachine {
                 let interrupted = attempt.was_interrupted();
                 self.discard(attempt.pending.id, Err(Error::Ended { interrupted }))
             }
+            // What cannot be withdrawn or discarded costs the next refresh a moment, nothing else.
+            (Phase::Withdrawing(id, ending), Outcome::Store(_)) => self.discard(id, ending),
             (
-                Phase::Withdrawing(ending) | Phase::Arming(ending) | Phase::Discarding(ending),
-                // What cannot be withdrawn or discarded costs the next refresh a moment, nothing else.
+                Phase::Arming(ending) | Phase::Discarding(ending),
                 Outcome::Store(_) | Outcome::Notified,
             ) => self.release(ending),
             (Phase::Releasing(ending), Outcome::Notified) => Next::Done(ending.map(|done| *done)),

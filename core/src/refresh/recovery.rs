@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::attempt::Attempt;
-use super::{Need, Phase, RefreshMachine, StageWas, Transition, is_live};
+use super::{Ending, Need, Phase, RefreshMachine, StageWas, Transition, is_live};
 use crate::credential::{Host, Pending, StagedReply};
 use crate::error::Error;
 use crate::flow::{Effect, Notice, StoreError};
@@ -172,14 +172,21 @@ impl RefreshMachine {
     /// Whether to send the same token again in this flow.
     ///
     /// While the server's leeway lasts, soon: it is what saves the login. After it (or if there is none),
-    /// the token is sent again only if there is nothing to lose. If the lost request never arrived, that
-    /// saves the login, too; if it did, the server ends a login that could not be refreshed any more.
+    /// the token is sent again only if there is nothing to lose, or if the user insists although an earlier
+    /// refresh was interrupted. If the lost request never arrived, that saves the login, too; if it did, the
+    /// server ends a login that could not be refreshed any more, and with it an access token that still worked.
     fn may_send_again(&self, attempt: &Attempt, now: UnixTime) -> bool {
         if !self.may_send() {
             return false;
         }
         let is_live = is_live(&attempt.credential, now);
-        let is_urgent = !is_live || matches!(self.request.need, Need::Now | Need::Other(_));
+        let is_urgent = !is_live
+            || match self.request.need {
+                // Who asked for a refresh did not ask for a second one that may end the login.
+                Need::Now => attempt.found,
+                Need::Other(_) => true,
+                Need::Live | Need::Due(_) => false,
+            };
         if is_urgent {
             return true;
         }
@@ -206,18 +213,31 @@ impl RefreshMachine {
         attempt.pending.age(&self.host_at(now), now).unwrap_or(Span::ZERO)
     }
 
-    /// Leaves the attempt as it is. If the server's leeway still lasts, somebody shall come back in time.
+    /// Leaves the attempt as it is.
     pub(super) fn give_up(&mut self, attempt: Attempt, error: Error, now: UnixTime) -> Transition {
-        let is_repairable = self.repairable_until(&attempt, now).is_some();
+        let recovery_at = self.recovery_at(&attempt, now);
+        let ending = self.settle(attempt.credential, error, now);
+        self.leave(ending, recovery_at)
+    }
+
+    /// When somebody shall come back to the attempt; `None` if the server's leeway is over, or there is
+    /// none.
+    pub(super) fn recovery_at(&self, attempt: &Attempt, now: UnixTime) -> Option<UnixTime> {
+        self.repairable_until(attempt, now)?;
         let pause = backoff(self.leeway(&attempt.credential), attempt.pending.attempt);
         // Never at once: what failed now would fail again.
-        let left = pause.minus(self.age(&attempt, now)).filter(|left| *left > Span::ZERO);
-        let at = now.plus(left.unwrap_or(quarantine(self.leeway(&attempt.credential))));
-        let ending = self.settle(attempt.credential, error, now);
-        if is_repairable {
-            let effect = Effect::ArmRecovery { key: self.request.key.clone(), at };
-            return self.perform(Phase::Arming(ending), effect);
+        let left = pause.minus(self.age(attempt, now)).filter(|left| *left > Span::ZERO);
+        Some(now.plus(left.unwrap_or(quarantine(self.leeway(&attempt.credential)))))
+    }
+
+    /// Ends with an intent in the record.
+    pub(super) fn leave(&mut self, ending: Ending, recovery_at: Option<UnixTime>) -> Transition {
+        match recovery_at {
+            Some(at) => {
+                let effect = Effect::ArmRecovery { key: self.request.key.clone(), at };
+                self.perform(Phase::Arming(ending), effect)
+            }
+            None => self.release(ending),
         }
-        self.release(ending)
     }
 }
