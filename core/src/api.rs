@@ -7,8 +7,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 
-use url::Url;
-
 use crate::authorized::{Authorized, AuthorizedMachine};
 use crate::credential::{IssuedBy, StoredCredential};
 use crate::endpoint_url::EndpointUrl;
@@ -296,15 +294,24 @@ impl ApiMachine {
 
 /// Where a redirect leads, without a fragment.
 fn target(from: &EndpointUrl, location: &str) -> Result<EndpointUrl, String> {
+    // Not the address itself in any of these: its query may hold a key.
+    let unusable = |why: &dyn core::fmt::Display| {
+        format!("it redirects to an address that cannot be used: {why}")
+    };
+    let location = location.split('#').next().unwrap_or_default();
+    if let Some(c) = location.chars().find(|c| !c.is_ascii_graphic() || *c == '\\') {
+        return Err(unusable(&format!("it contains the character {c:?}")));
+    }
     let base = from.url().ok_or_else(|| String::from("it has no address"))?;
-    let mut url = Url::options()
-        .base_url(Some(&base))
-        .parse(location)
-        .map_err(|_| String::from("it redirects to something that is no address"))?;
-    url.set_fragment(None);
-    // Not the address itself: its query may hold a key.
-    EndpointUrl::parse_beside(from, url.as_str())
-        .map_err(|bad| format!("it redirects to an address that cannot be used: {bad}"))
+    // A host is looked at as it is written: the parser forgives too much, and panics at some in debug builds.
+    let absolute = if location.starts_with("//") {
+        format!("{}:{location}", base.scheme())
+    } else if location.split(['/', '?']).next().is_some_and(|first| first.contains(':')) {
+        location.into()
+    } else {
+        base.join(location).map_err(|error| unusable(&error))?.into()
+    };
+    EndpointUrl::parse_beside(from, &absolute).map_err(|bad| unusable(&bad))
 }
 
 impl Machine for ApiMachine {

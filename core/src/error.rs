@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::credential::{ConnectionKey, RecordError};
 use crate::flow::{LockError, StoreError, StoreErrorKind, UserAgentError};
-use crate::http::TransportError;
+use crate::http::{TransportError, TransportFailure};
 use crate::oauth_error::OAuthError;
 use crate::time::{Span, UnixTime};
 
@@ -236,11 +236,14 @@ impl Error {
         if let Self::Refused(error) = self {
             return error.is_transient();
         }
+        // What is too large now is too large again.
+        if let Self::Transport { error, .. } = self {
+            return *error.failure() != TransportFailure::TooLarge;
+        }
         matches!(
             self,
             Self::Unavailable { .. }
                 | Self::NotOAuth { .. }
-                | Self::Transport { .. }
                 | Self::Interrupted { .. }
                 | Self::Lock(LockError::TimedOut { .. })
         )

@@ -193,6 +193,11 @@ fn redirects_that_lead_nowhere() {
         "javascript:alert(1)",
         "file:///etc/passwd",
         "https://",
+        // The parser stops debug builds at these two.
+        "//M\u{37f}/",
+        "https://M%CD%BF/",
+        "\\\\evil.example/",
+        "/two words",
     ] {
         let mut play = asking(Method::Get, None);
         play.http(redirect(302, location));

@@ -183,6 +183,7 @@ fn hint_for(error: &Error, login: &str) -> Option<String> {
         }
         Error::TokenRejected if login.ends_with("--force") => format!("Run `{login}`."),
         Error::TokenRejected => format!("Run `{login} --force` to sign in again."),
+        Error::Transport { .. } if !error.is_retryable() => return None,
         Error::Unavailable { .. } | Error::NotOAuth { .. } | Error::Transport { .. } => {
             "Check the network and try the same command again; `twg doctor` shows proxy and CA settings."
                 .to_owned()

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde::Serialize;
 use twg_core::time::UnixTime;
 
 use crate::effects::terminal::print_data;
 
 /// Prints a JSON document. A reader that went away is not our failure.
-pub(crate) fn print_json(document: &Value) {
-    let mut text = format!("{document:#}");
+pub(crate) fn print_json(document: &impl Serialize) {
+    // Members with names, and nothing else: this cannot fail.
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');
     let _ = print_data(text.as_bytes());
 }

@@ -3,12 +3,14 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use twg_core::api::{ApiAnswer, ApiFlow, ApiRequest, Product, api_url, needs_site};
 use twg_core::atlassian::Site;
 use twg_core::credential::ConnectionKey;
-use twg_core::error::Error;
-use twg_core::http::Method;
+use twg_core::error::{Endpoint, Error};
+use twg_core::http::{Method, TransportError};
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::Need;
 use twg_core::secret::Secret;
@@ -33,9 +35,30 @@ pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCo
     let flow = ApiFlow::ask(request, refresh::request(context, &key, Need::Live), entropy()?);
     let doing = "The request was not answered";
     let answer = drive(context, &HttpClient::new(), flow).await?;
-    let answer = answer.map_err(|error| refresh::failure(context, &key, doing, &error))?;
+    let method = method(arguments)?;
+    let answer = answer.map_err(|error| {
+        let failure = refresh::failure(context, &key, doing, &error);
+        if may_be_done(method, &error) { not_to_be_repeated(failure) } else { failure }
+    })?;
     refresh::remark(context, &key, &answer.credential, &answer.how);
-    show(context, &key, &answer, method(arguments)? == Method::Head)
+    show(context, &key, &answer, method == Method::Head)
+}
+
+/// Whether a request that changes something was sent, and nobody knows what became of it.
+const fn may_be_done(method: Method, error: &Error) -> bool {
+    let is_unknown = matches!(
+        error,
+        Error::Transport { endpoint: Endpoint::Api, error: TransportError::Unknown(_) }
+    );
+    is_unknown && !matches!(method, Method::Get | Method::Head)
+}
+
+fn not_to_be_repeated(mut failure: Failure) -> Failure {
+    failure.exit = Exit::Failed;
+    failure.retryable = false;
+    failure.hint = Some("See whether it was carried out before you send it again.".to_owned());
+    failure
+        .keeping("The request was sent, and may have been carried out. The login is kept as it is.")
 }
 
 /// What shall be asked.
@@ -161,6 +184,28 @@ fn choose<'a>(sites: &'a [Site], default: Option<&str>, named: Option<&str>) -> 
     }
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    schema_version: u32,
+    ok: bool,
+    status: u16,
+    /// Without its query.
+    url: &'a str,
+    body: Body<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Body<'a> {
+    /// As it was written: what reads numbers may round them.
+    Json(&'a RawValue),
+    Text(String),
+}
+
 fn show(
     context: &mut Context,
     key: &ConnectionKey,
@@ -170,21 +215,18 @@ fn show(
     let status = answer.response.status;
     let failure = failure(key, answer);
     if context.json {
-        let body = serde_json::from_slice(&answer.response.body)
-            .unwrap_or_else(|_| String::from_utf8_lossy(&answer.response.body).into());
-        let body: Value = body;
-        let url = answer.url.as_str().split('?').next();
-        let mut document = json!({
-            "schemaVersion": 1,
-            "ok": failure.is_none(),
-            "status": status,
-            "url": url,
-            "body": body,
+        let body = &answer.response.body;
+        print_json(&Document {
+            schema_version: 1,
+            ok: failure.is_none(),
+            status,
+            url: answer.url.without_query(),
+            body: match serde_json::from_slice(body) {
+                Ok(json) => Body::Json(json),
+                Err(_) => Body::Text(String::from_utf8_lossy(body).into()),
+            },
+            error: failure.as_ref().map(Failure::to_json),
         });
-        if let Some(failure) = &failure {
-            document["error"] = failure.to_json();
-        }
-        print_json(&document);
         let exit = failure.map(|failure| ExitCode::from(failure.exit as u8));
         return Ok(exit.unwrap_or(ExitCode::SUCCESS));
     }

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, redirect, retry};
 use twg_core::http::{HttpRequest, HttpResponse, Method, TransportError, TransportFailure};
 use twg_core::text::inert;
@@ -69,8 +69,11 @@ impl HttpClient {
         };
         let timeout = Duration::from_millis(request.timeout.as_millis()).min(self.total);
         let mut builder = client.request(method, url).headers(headers(&request)?).timeout(timeout);
-        if request.method == Method::Post || !request.body.is_empty() {
+        if !request.body.is_empty() {
             builder = builder.body(request.body.expose().to_owned());
+        } else if matches!(request.method, Method::Post | Method::Put | Method::Patch) {
+            // hyper says nothing of an empty body, and some servers insist on hearing its length (411).
+            builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(classify)?;
         let interrupted = |error: reqwest::Error| {

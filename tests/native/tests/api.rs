@@ -49,6 +49,7 @@ fn echo() -> (ScriptedServer, TempHome) {
             "target": request.target,
             "body": request.text(),
             "type": request.header("content-type"),
+            "length": request.header("content-length"),
             "bearer": request.header("authorization").is_some(),
         });
         Reply::json("200 OK", &body.to_string())
@@ -78,6 +79,9 @@ fn methods_fields_and_bodies() {
     assert_eq!(parsed(got["body"].as_str().unwrap())["summary"], "a=b");
     let got = ask(&["PUT", &things, "--input", "-"], r#"{"from":"stdin"}"#);
     assert_eq!((&got["method"], &got["body"]), (&"PUT".into(), &r#"{"from":"stdin"}"#.into()));
+    // Some servers answer 411 to a request that may have a body and does not say that it has none.
+    let got = ask(&["PUT", &things], "");
+    assert_eq!((&got["body"], &got["length"]), (&"".into(), &"0".into()));
     let file = home.path().join("body.json");
     std::fs::write(&file, r#"["file"]"#).unwrap();
     let got = ask(&["patch", &things, "--input", file.to_str().unwrap()], "");
@@ -142,5 +146,37 @@ fn every_status_has_its_exit_code() {
         let output = home.twg(["api", "--provider", "scripted", &server.url("/x")]).run();
         output.expect_code(code).expect_stderr(&format!("HTTP {}", &status[..3]));
         assert_eq!(output.stdout, r#"{"why":1}"#);
+    }
+}
+
+/// What an API says is passed on to the last digit, also within another document.
+#[test]
+fn numbers_are_not_rounded() {
+    let body = r#"{"id":123456789012345678901234567890,"price":1.10}"#;
+    let server = ScriptedServer::answering(move |_: &Request| Reply::json("200 OK", body));
+    let home = TempHome::new();
+    server.sign_in(&home, &server.record(10, 3600));
+    let url = server.url("/x?key=secret");
+    let output = home.twg(["api", "--provider", "scripted", &url, "--json"]).run();
+    assert!(output.expect_success().stdout.contains(body), "{output}");
+    assert!(!output.stdout.contains("secret"), "{output}");
+    assert_eq!(output.json()["body"]["price"], 1.1);
+}
+
+/// A request that changes something, and whose answer got lost, is not one to send again at once; one that
+/// changes nothing is.
+#[test]
+fn an_answer_that_got_lost() {
+    for (method, code) in [("POST", 1), ("DELETE", 1), ("GET", 75)] {
+        let server = ScriptedServer::answering(|_: &Request| Reply::close());
+        let home = TempHome::new();
+        server.sign_in(&home, &server.record(10, 3600));
+        let url = server.url("/x");
+        let output = home.twg(["api", "--provider", "scripted", method, &url, "--json"]).run();
+        let error = &output.expect_code(code).json()["error"];
+        assert_eq!(error["retryable"], code == 75, "{output}");
+        let kept = error["kept"].as_str().unwrap();
+        assert_eq!(kept.contains("may have been carried out"), code == 1, "{output}");
+        assert_eq!(server.requests().len(), 1);
     }
 }
