@@ -4,8 +4,8 @@
 //! A record has one stage, `.auth.conf.stage` beside `auth.conf`: whoever uses it holds the lock. What it
 //! holds says which attempt it belongs to.
 
-use std::fs::{self, File};
-use std::io::{self, Seek as _, Write as _};
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use twg_core::credential::AttemptId;
@@ -30,22 +30,24 @@ impl Stage {
     pub(crate) fn open(store: &Store, record: &Path) -> Result<Self, StoreError> {
         let place = store.prepare(record)?;
         let path = beside(&place, "stage");
-        let stage = store.create_alone(&path)?;
+        let mut stage = store.create_alone(&path)?;
         platform::reserve(&stage.file, STAGE_BYTES)
             .and_then(|()| stage.file.sync_all())
+            // Reserving may move the place where writing begins. Later, each call between the reply and its
+            // writing would be one more at which the reply is lost if the process dies.
+            .and_then(|()| stage.file.rewind())
             .map_err(|error| store.failed(&path, &error))?;
         store.sync_parent(&path)?;
         Ok(Self { file: stage.keep(), path })
     }
 
-    /// Writes the reply, and returns where once it is on the disk.
+    /// Writes the reply, of which there is one, and returns where once it is on the disk.
     ///
     /// # Errors
     /// Any [`StoreError`]; the stage may hold a part of it then.
     pub(crate) fn write(&mut self, store: &Store, reply: &Secret) -> Result<String, StoreError> {
         self.file
-            .rewind()
-            .and_then(|()| self.file.write_all(reply.expose().as_bytes()))
+            .write_all(reply.expose().as_bytes())
             .and_then(|()| self.file.sync_data())
             .map_err(|error| store.failed(&self.path, &error))?;
         Ok(store.shown(&self.path))
@@ -75,10 +77,12 @@ impl Stage {
     /// # Errors
     /// Any [`StoreError`].
     pub(crate) fn discard(store: &Store, record: &Path, id: &AttemptId) -> Result<(), StoreError> {
+        // The stage first: where nothing was rescued, its place may be out of reach.
+        let removed = path_of(store, record).and_then(|stage| store.unlink(&stage));
         for (_, rescued) in store.config().rescue_paths(id) {
-            remove(store, &rescued)?;
+            store.unlink(&rescued)?;
         }
-        remove(store, &path_of(store, record)?)
+        removed.map(drop)
     }
 }
 
@@ -119,19 +123,10 @@ fn path_of(store: &Store, record: &Path) -> Result<PathBuf, StoreError> {
     Ok(beside(&store.locate(record)?, "stage"))
 }
 
-fn remove(store: &Store, path: &Path) -> Result<(), StoreError> {
-    use io::ErrorKind::{NotADirectory, NotFound};
-    match fs::remove_file(path) {
-        Err(error) if !matches!(error.kind(), NotFound | NotADirectory) => {
-            Err(store.failed(path, &error))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::super::store::tests::{scratch_dir, store_in};

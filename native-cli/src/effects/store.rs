@@ -164,14 +164,17 @@ impl Store {
 
     fn remove_one(&self, path: &Path) -> Result<(), StoreError> {
         for kind in ["stage", "tmp"] {
-            match fs::remove_file(beside(path, kind)) {
-                Err(error) if !is_absent(&error) => return Err(self.failed(path, &error)),
-                _ => {}
-            }
+            self.unlink(&beside(path, kind))?;
         }
+        if self.unlink(path)? { self.sync_parent(path) } else { Ok(()) }
+    }
+
+    /// Removes one name, which is not durable yet. Whether there was one.
+    pub(crate) fn unlink(&self, path: &Path) -> Result<bool, StoreError> {
         match fs::remove_file(path) {
-            Ok(()) => self.sync_parent(path),
-            Err(error) if is_absent(&error) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
             Err(error) => Err(self.failed(path, &error)),
         }
     }
