@@ -43,7 +43,11 @@ pub(crate) async fn attempt(
     need: Need,
 ) -> Result<Result<Refreshed, Error>, Failure> {
     let flow = RefreshFlow::refresh(request(context, key, need), entropy()?);
-    drive(context, &HttpClient::new(), flow).await
+    let refreshed = drive(context, &HttpClient::new(), flow).await?;
+    if refreshed.is_ok() {
+        context.unless_interrupted()?;
+    }
+    Ok(refreshed)
 }
 
 /// Refreshes a connection, or finds that there is no need to, and remarks on what the user should know.
@@ -59,7 +63,6 @@ pub(crate) async fn run(
         };
         failure(context, key, doing, &error)
     })?;
-    context.unless_interrupted()?;
     remark(context, key, &refreshed.credential, &refreshed.how);
     Ok(refreshed)
 }
