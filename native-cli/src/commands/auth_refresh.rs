@@ -36,10 +36,13 @@ async fn recover(
 ) -> Result<ExitCode, Failure> {
     let lock = context.config.lock_path(key);
     // Whatever is wrong here, nobody is there to hear of it, and the next command will say so.
-    let Ok(Some(_only_one)) = recovery::claim(&context.store, &lock) else {
+    let Ok(Some(only_one)) = recovery::claim(&context.store, &lock) else {
         return Ok(ExitCode::SUCCESS);
     };
     interruptible(clock::wait_until(at, |_| ())).await?;
+    // From here on the lock keeps others out. If this refresh is interrupted too, the recovery that it arms has
+    // to find this free.
+    drop(only_one);
     refresh::run(context, key, Need::Due(Span::ZERO)).await?;
     Ok(ExitCode::SUCCESS)
 }

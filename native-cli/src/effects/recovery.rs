@@ -28,7 +28,7 @@ pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .current_dir(std::env::temp_dir());
-    // Of other ways to sign in it needs nothing.
+    // Of other ways to sign in it needs nothing; of the variables that name a client it does.
     for name in ["TWG_OAUTH_ACCESS_TOKEN", "TWG_TOKEN", "TWG_BBC_TOKEN"] {
         command.env_remove(name);
     }

@@ -204,14 +204,14 @@ fn names_in(dir: &Path) -> Vec<PathBuf> {
 /// A reply that was kept for a refresh that is not finished.
 pub(super) fn leftovers(context: &Context, key: &ConnectionKey, id: &AttemptId) -> Option<String> {
     let record = context.config.record_path(key);
-    let whole = |kept: Option<Secret>| {
-        kept.is_some_and(|kept| {
-            matches!(StagedReply::parse(id, kept.expose()), StagedReply::Complete(_))
-        })
+    // Not every answer holds tokens: a proxy's error page is kept as well.
+    let status = |kept: Option<Secret>| match StagedReply::parse(id, kept?.expose()) {
+        StagedReply::Complete(reply) => Some(reply.status),
+        StagedReply::Empty | StagedReply::Damaged => None,
     };
-    if whole(Stage::load(&context.store, &record).ok().flatten()) {
-        return Some("its answer is in the stage".to_owned());
+    if let Some(status) = status(Stage::load(&context.store, &record).ok().flatten()) {
+        return Some(format!("its answer is in the stage (HTTP {status})"));
     }
-    let rescued = stage::load_rescued(&context.store, id).ok().flatten();
-    whole(rescued).then(|| "its answer was rescued".to_owned())
+    let rescued = status(stage::load_rescued(&context.store, id).ok().flatten())?;
+    Some(format!("its answer was rescued (HTTP {rescued})"))
 }
