@@ -43,8 +43,8 @@ const LONGEST_PAUSE_MILLIS: u64 = 250;
 const SLOW_MILLIS: u64 = 600;
 
 /// The leeway that the profile names while there are kills. The server's own is longer. It makes the
-/// quarantine 2 s instead of 20: an expiry in which three processes die one after the other, each while it
-/// refreshes, takes 6 s and not a minute.
+/// quarantine a third of that, 1.3 s instead of 20: an expiry in which three processes die one after the other,
+/// each while it refreshes, takes 4 s and not a minute.
 const KNOWN_LEEWAY: u64 = 4;
 
 /// Raises a storm at a server with a long leeway.

@@ -89,6 +89,16 @@ impl Held {
         Record::read(&self.dir().join("default.conf"))
     }
 
+    /// What makes every write into the stage of a program fail.
+    fn failing_stage(&self, error: &str) -> Vec<String> {
+        let stage = self.dir().join(".default.conf.stage");
+        let stage = stage.to_str().unwrap();
+        let inject = format!("inject=write:error={error}");
+        ["strace", "-f", "-o", "/dev/null", "-P", stage, "-e", "trace=write", "-e", &inject]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
     /// A refresh during which `meanwhile` happens after the request was sent and before it is answered.
     fn refresh(&self, meanwhile: impl FnOnce()) -> TwgOutput {
         let refresh = self.home.twg(["auth", "refresh", "scripted"]).start();
@@ -157,21 +167,7 @@ fn rescued(place: &Held, places: &[(&str, PathBuf)], rescue: &Path, shown: &str)
         places.iter().fold(twg, |twg, (name, dir)| twg.env(name, dir))
     };
     // Every write into the stage fails, and so does every new file beside it.
-    let stage = place.dir().join(".default.conf.stage");
-    let output = twg()
-        .behind([
-            "strace",
-            "-f",
-            "-o",
-            "/dev/null",
-            "-P",
-            stage.to_str().unwrap(),
-            "-e",
-            "trace=write",
-            "-e",
-            "inject=write:error=EIO",
-        ])
-        .start();
+    let output = twg().behind(place.failing_stage("EIO")).start();
     let _ = place.server.wait_for_requests(1);
     freeze(&place.dir(), true);
     place.server.release();
@@ -194,23 +190,11 @@ fn rescued(place: &Held, places: &[(&str, PathBuf)], rescue: &Path, shown: &str)
 fn what_can_be_kept_nowhere_is_told() {
     let place = Held::new();
     std::fs::write(place.home.path().join("state"), "a file where a directory should be").unwrap();
-    let stage = place.dir().join(".default.conf.stage");
     let output = place
         .home
         .twg(["auth", "refresh", "scripted"])
         .env("XDG_STATE_HOME", place.home.path().join("state"))
-        .behind([
-            "strace",
-            "-f",
-            "-o",
-            "/dev/null",
-            "-P",
-            stage.to_str().unwrap(),
-            "-e",
-            "trace=write",
-            "-e",
-            "inject=write:error=ENOSPC",
-        ])
+        .behind(place.failing_stage("ENOSPC"))
         .start();
     let _ = place.server.wait_for_requests(1);
     freeze(&place.dir(), true);
