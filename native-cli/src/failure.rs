@@ -175,6 +175,10 @@ fn hint_for(error: &Error, login: &str) -> Option<String> {
         Error::NoRefreshToken { .. } => {
             format!("Run `{login} --force` to sign in again; ask for the scope offline_access.")
         }
+        // While the access token works it is not put at risk, however often the command is tried.
+        Error::Interrupted { repairable_until: None, .. } => format!(
+            "`twg auth status` shows how things are; `{login} --force` signs in again at once."
+        ),
         Error::Interrupted { .. } => {
             "Try the same command again in a moment; `twg auth status` shows how things are.".to_owned()
         }

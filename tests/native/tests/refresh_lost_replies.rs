@@ -89,7 +89,8 @@ fn without_a_leeway_the_user_is_told() {
         .expect_code(75)
         .expect_stderr("the refresh was interrupted after it was sent")
         .expect_stderr("if it did carry the refresh out, the login is over")
-        .expect_stderr("it is tried again when it is needed");
+        .expect_stderr("it is tried again when it is needed")
+        .expect_stderr("`twg login --force` signs in again at once");
     // While the old token works, nothing is gambled with.
     let token = sandbox.twg(["auth", "token"]).run();
     assert_eq!(token.expect_success().stdout.trim_end(), before.access_token());
