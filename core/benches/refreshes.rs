@@ -23,7 +23,7 @@ use twg_core::pkce::Entropy;
 use twg_core::provider::{BUNDLED, ProviderProfile};
 use twg_core::refresh::{How, Need, RefreshFlow, RefreshRequest};
 use twg_core::secret::Secret;
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 const WARM_UP: usize = 200;
 const RUNS: usize = 2000;
@@ -32,7 +32,8 @@ const RUNS: usize = 2000;
 const ACCESS_TOKEN: usize = 2000;
 const REFRESH_TOKEN: usize = 1500;
 
-const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
+const AT: UnixTime = UnixTime::from_millis(1_700_000_000_000);
+const NOW: Now = Now { wall: AT, uptime: Some(Span::from_secs(1000)) };
 
 fn main() {
     let profile = ProviderProfile::parse(BUNDLED[0].1).unwrap();
@@ -80,7 +81,7 @@ fn refresh(
         key: ConnectionKey::new("atlassian", "default").unwrap(),
         need,
         registered: Ok(registered.clone()),
-        host: Host::new(Some("machine"), Some("boot"), Span::from_secs(1000)),
+        host: Host::new(Some("machine"), Some("boot")),
     };
     let mut flow = RefreshFlow::refresh(request, Entropy::new([1; 32]));
     let mut step = flow.begin(NOW).unwrap();

@@ -19,7 +19,7 @@ use crate::refresh::{How, RefreshRequest};
 use crate::resource::{ResourceRequest, TokenAudience, bearer, refusal};
 use crate::secret::Secret;
 use crate::text::printable;
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span};
 
 /// Reports and attachments are larger than anything that an authorization server says.
 const MAX_ANSWER_BYTES: u32 = 64 * 1024 * 1024;
@@ -317,12 +317,12 @@ fn target(from: &EndpointUrl, location: &str) -> Result<EndpointUrl, String> {
 impl Machine for ApiMachine {
     type Output = Result<ApiAnswer, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Transition {
+    fn start(&mut self, now: Now) -> Transition {
         let next = self.asking.start(now);
         next.and_then(|answer| self.answered(answer))
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Transition {
         match (self.following.take(), outcome) {
             (None, outcome) => {
                 let next = self.asking.advance(outcome, now);

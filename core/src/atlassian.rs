@@ -15,7 +15,7 @@ use crate::provider::ProviderProfile;
 use crate::resource::{ResourceRequest, TokenAudience, host_of, resource_answer, shown_member};
 use crate::secret::Secret;
 use crate::text::displayable;
-use crate::time::UnixTime;
+use crate::time::Now;
 
 /// One container that a token reaches, every text of it escaped for display.
 ///
@@ -128,12 +128,12 @@ impl Machine for UseSite {
     /// Whether there was a record to keep it in.
     type Output = Result<bool, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+    fn start(&mut self, now: Now) -> Next<Self::Output> {
         let next = self.update.start(now);
         next.and_then(|updated| Next::Done(updated.map(|updated| updated.new.is_some())))
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Next<Self::Output> {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Next<Self::Output> {
         let next = self.update.advance(outcome, now);
         next.and_then(|updated| Next::Done(updated.map(|updated| updated.new.is_some())))
     }

@@ -21,7 +21,7 @@ use crate::pkce::{CodeVerifier, Entropy};
 use crate::provider::IssParameter;
 use crate::secret::{Secret, serialize_exposed};
 use crate::text::printable;
-use crate::time::UnixTime;
+use crate::time::{Now, UnixTime};
 use crate::token_endpoint::TokenResponse;
 
 /// One authorization request that waits for its redirect. It can be written down and read again:
@@ -361,9 +361,9 @@ impl AuthorizationCodeGrant {
 impl Machine for AuthorizationCodeGrant {
     type Output = Result<TokenResponse, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+    fn start(&mut self, now: Now) -> Next<Self::Output> {
         match &self.phase {
-            Phase::AwaitingRedirect(pending) if now >= pending.deadline => {
+            Phase::AwaitingRedirect(pending) if now.wall >= pending.deadline => {
                 Next::Done(Err(Error::UserAgent(UserAgentError::TimedOut)))
             }
             Phase::AwaitingRedirect(pending) => Next::Perform(self.prompt(pending)),
@@ -376,10 +376,10 @@ impl Machine for AuthorizationCodeGrant {
         }
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Next<Self::Output> {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Next<Self::Output> {
         match outcome {
             Outcome::RedirectUri(Ok(redirect_uri)) => {
-                match self.redirect_uri_obtained(redirect_uri, now) {
+                match self.redirect_uri_obtained(redirect_uri, now.wall) {
                     Ok(effect) => Next::Perform(effect),
                     Err(error) => Next::Done(Err(error)),
                 }

@@ -9,7 +9,7 @@ use crate::flow::{Machine, Next, Outcome, Running};
 use crate::pkce::Entropy;
 use crate::refresh::{How, Need, RefreshMachine, RefreshRequest, Refreshed};
 use crate::resource::{ResourceRequest, WithToken};
-use crate::time::UnixTime;
+use crate::time::Now;
 
 /// Sends one request of a connection.
 pub type AuthorizedFlow<R> = Running<AuthorizedMachine<R>>;
@@ -61,7 +61,7 @@ impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
         &mut self,
         result: Result<Refreshed, Error>,
         again: bool,
-        now: UnixTime,
+        now: Now,
     ) -> Transition<R::Answer> {
         let refreshed = match result {
             Ok(refreshed) => refreshed,
@@ -80,11 +80,7 @@ impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
 
     /// RFC 6750 section 3.1 of `invalid_token`: "The client MAY request a new access token and retry the protected
     /// resource request." Once: a server that rejects a new token too will reject every one.
-    fn answered(
-        &mut self,
-        answer: Result<R::Answer, Error>,
-        now: UnixTime,
-    ) -> Transition<R::Answer> {
+    fn answered(&mut self, answer: Result<R::Answer, Error>, now: Now) -> Transition<R::Answer> {
         let Phase::Asking { refreshed, again, .. } =
             core::mem::replace(&mut self.phase, Phase::Over)
         else {
@@ -109,12 +105,12 @@ impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
 impl<R: ResourceRequest + Clone> Machine for AuthorizedMachine<R> {
     type Output = Result<Authorized<R::Answer>, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Transition<R::Answer> {
+    fn start(&mut self, now: Now) -> Transition<R::Answer> {
         let next = self.refresh.start(now);
         next.and_then(|result| self.refreshed(result, false, now))
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition<R::Answer> {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Transition<R::Answer> {
         match &mut self.phase {
             Phase::Refreshing { again } => {
                 let again = *again;

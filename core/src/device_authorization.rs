@@ -18,7 +18,7 @@ use crate::login::LoginRequest;
 use crate::provider::{ScopeSeparator, TokenRequestFormat};
 use crate::secret::{Secret, serialize_exposed};
 use crate::text::{displayable, printable};
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span, UnixTime};
 use crate::token_endpoint::{TokenResponse, json_answer, retry_after};
 
 /// RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
@@ -392,41 +392,43 @@ impl PendingDevice {
 impl Machine for DeviceCodeGrant {
     type Output = Result<TokenResponse, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+    fn start(&mut self, now: Now) -> Next<Self::Output> {
         let effect = match &mut self.phase {
             Phase::RequestingCode => self.code_request(),
             // The user may have approved while nobody waited: show the code again, and go on.
             Phase::Waiting(pending) => {
-                pending.last_seen = now;
-                self.pending().map(|pending| self.prompt(pending, now)).ok_or(Error::OutOfOrder)
+                pending.last_seen = now.wall;
+                self.pending()
+                    .map(|pending| self.prompt(pending, now.wall))
+                    .ok_or(Error::OutOfOrder)
             }
         };
         next(effect)
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Next<Self::Output> {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Next<Self::Output> {
         let pending = match (&mut self.phase, outcome) {
             (Phase::RequestingCode, Outcome::Http(answer)) => {
-                return next(self.code_answered(answer, now));
+                return next(self.code_answered(answer, now.wall));
             }
             (Phase::Waiting(_), Outcome::Shown(Err(error))) => {
                 return Next::Done(Err(Error::UserAgent(error)));
             }
             (Phase::Waiting(pending), Outcome::Notified) => pending,
             (Phase::Waiting(pending), Outcome::Shown(Ok(()))) => {
-                pending.spend(now, Span::ZERO, REQUEST_TIMEOUT);
+                pending.spend(now.wall, Span::ZERO, REQUEST_TIMEOUT);
                 pending
             }
             (Phase::Waiting(pending), Outcome::Waited) => {
                 let planned = pending.pause();
-                pending.spend(now, planned, CLOCK_CHECK);
+                pending.spend(now.wall, planned, CLOCK_CHECK);
                 return match self.pending() {
                     Some(pending) => next(self.poll(pending)),
                     None => Next::Done(Err(Error::OutOfOrder)),
                 };
             }
             (Phase::Waiting(pending), Outcome::Http(answer)) => {
-                pending.spend(now, Span::ZERO, REQUEST_TIMEOUT);
+                pending.spend(now.wall, Span::ZERO, REQUEST_TIMEOUT);
                 match pending.polled(answer, self.request.profile.scope_separator) {
                     Poll::Over(result) => return Next::Done(result),
                     Poll::Again => {
@@ -451,7 +453,7 @@ impl Machine for DeviceCodeGrant {
         if pause > pending.remaining {
             return Next::Done(Err(pending.over()));
         }
-        Next::Perform(Effect::WaitUntil(now.plus(pause)))
+        Next::Perform(Effect::WaitUntil(now.wall.plus(pause)))
     }
 }
 

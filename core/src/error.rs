@@ -236,9 +236,11 @@ impl Error {
         if let Self::Refused(error) = self {
             return error.is_transient();
         }
-        // What is too large now is too large again.
-        if let Self::Transport { error, .. } = self {
-            return *error.failure() != TransportFailure::TooLarge;
+        if let Self::Transport { endpoint, error } = self {
+            // What an API has too much of now, it has too much of again. No other endpoint has that much to say:
+            // there somebody on the way answered, and that may pass.
+            let is_too_large = *error.failure() == TransportFailure::TooLarge;
+            return *endpoint != Endpoint::Api || !is_too_large;
         }
         matches!(
             self,

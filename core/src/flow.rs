@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::credential::{AttemptId, ConnectionKey, Generation};
 use crate::http::{HttpRequest, HttpResponse, TransportError};
 use crate::secret::Secret;
-use crate::time::UnixTime;
+use crate::time::{Now, UnixTime};
 
 /// What a flow wants next.
 #[derive(Debug)]
@@ -434,7 +434,7 @@ pub trait Flow {
     ///
     /// # Errors
     /// [`Misuse::NotWaiting`] if the flow is over.
-    fn begin(&mut self, now: UnixTime) -> Result<Step<Self::Output>, Misuse>;
+    fn begin(&mut self, now: impl Into<Now>) -> Result<Step<Self::Output>, Misuse>;
 
     /// The next step.
     ///
@@ -445,7 +445,7 @@ pub trait Flow {
         &mut self,
         id: StepId,
         outcome: Outcome,
-        now: UnixTime,
+        now: impl Into<Now>,
     ) -> Result<Step<Self::Output>, Misuse>;
 }
 
@@ -481,10 +481,10 @@ pub trait Machine {
     type Output;
 
     /// The first transition.
-    fn start(&mut self, now: UnixTime) -> Next<Self::Output>;
+    fn start(&mut self, now: Now) -> Next<Self::Output>;
 
     /// The transition that `outcome` causes.
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Next<Self::Output>;
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Next<Self::Output>;
 }
 
 /// Where a transition leads.
@@ -556,7 +556,7 @@ impl<M: Machine> Running<M> {
 impl<M: Machine> Flow for Running<M> {
     type Output = M::Output;
 
-    fn begin(&mut self, now: UnixTime) -> Result<Step<M::Output>, Misuse> {
+    fn begin(&mut self, now: impl Into<Now>) -> Result<Step<M::Output>, Misuse> {
         if let Some((id, effect)) = &self.waiting {
             return Ok(Step::Perform(*id, effect.clone()));
         }
@@ -564,7 +564,7 @@ impl<M: Machine> Flow for Running<M> {
             return Err(Misuse::NotWaiting);
         }
         self.begun = true;
-        let next = self.machine.start(now);
+        let next = self.machine.start(now.into());
         Ok(self.step(next))
     }
 
@@ -572,7 +572,7 @@ impl<M: Machine> Flow for Running<M> {
         &mut self,
         id: StepId,
         outcome: Outcome,
-        now: UnixTime,
+        now: impl Into<Now>,
     ) -> Result<Step<M::Output>, Misuse> {
         let Some((waiting, effect)) = &self.waiting else {
             return Err(Misuse::NotWaiting);
@@ -583,7 +583,7 @@ impl<M: Machine> Flow for Running<M> {
         if !effect.is_answered_by(&outcome) {
             return Err(Misuse::WrongOutcome);
         }
-        let next = self.machine.advance(outcome, now);
+        let next = self.machine.advance(outcome, now.into());
         Ok(self.step(next))
     }
 }

@@ -33,7 +33,7 @@ use crate::pkce::Entropy;
 use crate::provider::{Grant, ProviderProfile};
 use crate::resource::WithToken;
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span, UnixTime};
 use crate::token_endpoint::TokenResponse;
 
 /// What a login is asked to do.
@@ -229,7 +229,7 @@ impl LoginMachine {
     }
 
     /// Runs the next grant of the plan.
-    fn ask(&mut self, now: UnixTime) -> Transition {
+    fn ask(&mut self, now: Now) -> Transition {
         let (Some(grant), Some(server)) = (self.request.grants.pop_front(), self.server.clone())
         else {
             return failed(Error::Configuration(alloc::format!(
@@ -256,7 +256,7 @@ impl LoginMachine {
         run: impl FnOnce(
             &mut dyn Machine<Output = Result<TokenResponse, Error>>,
         ) -> Next<Result<TokenResponse, Error>>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let next = match &mut asking {
             Asking::Device(device) => run(device),
@@ -275,7 +275,7 @@ impl LoginMachine {
         &mut self,
         grant: Grant,
         result: Result<TokenResponse, Error>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         match result {
             Ok(tokens) => self.save(grant, tokens, now),
@@ -294,13 +294,13 @@ impl LoginMachine {
         }
     }
 
-    fn save(&mut self, grant: Grant, tokens: TokenResponse, now: UnixTime) -> Transition {
+    fn save(&mut self, grant: Grant, tokens: TokenResponse, now: Now) -> Transition {
         let Some(server) = &self.server else { return failed(Error::OutOfOrder) };
         let Some(token_endpoint) = server.endpoints.token.clone() else {
             return failed(Error::OutOfOrder);
         };
         // A clock that was set back during the request must not make the token look older than it is.
-        let issued_at = self.sent_at.min(now);
+        let issued_at = self.sent_at.min(now.wall);
         let ends_at = tokens.authorization_expires_in.map(|span| issued_at.plus(span));
         let new = StoredCredential {
             schema_version: SCHEMA_VERSION,
@@ -315,7 +315,7 @@ impl LoginMachine {
                 client_authentication: server.style.authentication,
             },
             client_id: self.request.client.id.clone(),
-            login: credential::Login { at: now, grant, ends_at },
+            login: credential::Login { at: now.wall, grant, ends_at },
             tokens: Some(tokens.into_tokens(
                 issued_at,
                 self.request.profile.assumed_token_lifetime(),
@@ -339,7 +339,7 @@ impl LoginMachine {
         next.and_then(|result| self.saved(result, now))
     }
 
-    fn saved(&mut self, result: Result<Updated, Error>, now: UnixTime) -> Transition {
+    fn saved(&mut self, result: Result<Updated, Error>, now: Now) -> Transition {
         let updated = match result {
             Ok(updated) => updated,
             Err(error) => return failed(Error::NotSaved(Box::new(error))),
@@ -391,7 +391,7 @@ impl LoginMachine {
     }
 
     /// Also shows that the new token is alive.
-    fn identify(&mut self, signed_in: Box<SignedIn>, now: UnixTime) -> Transition {
+    fn identify(&mut self, signed_in: Box<SignedIn>, now: Now) -> Transition {
         let server = signed_in.credential.server.clone();
         let (true, Some(tokens)) =
             (server.userinfo_endpoint.is_some(), &signed_in.credential.tokens)
@@ -405,7 +405,7 @@ impl LoginMachine {
         next.and_then(|account| self.identified(account, now))
     }
 
-    fn identified(&mut self, account: Result<Account, Error>, now: UnixTime) -> Transition {
+    fn identified(&mut self, account: Result<Account, Error>, now: Now) -> Transition {
         match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Identifying(mut signed_in, _) => {
                 signed_in.account = Some(account);
@@ -415,7 +415,7 @@ impl LoginMachine {
         }
     }
 
-    fn list_sites(&mut self, signed_in: Box<SignedIn>, now: UnixTime) -> Transition {
+    fn list_sites(&mut self, signed_in: Box<SignedIn>, now: Now) -> Transition {
         let (true, Some(tokens)) =
             (self.request.profile.sites.is_some(), &signed_in.credential.tokens)
         else {
@@ -429,7 +429,7 @@ impl LoginMachine {
         next.and_then(|sites| self.sites_listed(sites, now))
     }
 
-    fn sites_listed(&mut self, sites: Result<Vec<Site>, Error>, now: UnixTime) -> Transition {
+    fn sites_listed(&mut self, sites: Result<Vec<Site>, Error>, now: Now) -> Transition {
         match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::ListingSites(mut signed_in, _) => {
                 signed_in.sites = Some(sites);
@@ -440,7 +440,7 @@ impl LoginMachine {
     }
 
     /// Writes account and sites into the record, so that `auth status` can name them offline.
-    fn note(&mut self, signed_in: Box<SignedIn>, now: UnixTime) -> Transition {
+    fn note(&mut self, signed_in: Box<SignedIn>, now: Now) -> Transition {
         let account = signed_in.account.as_ref().and_then(|account| account.as_ref().ok()).cloned();
         let sites = signed_in.sites.as_ref().and_then(|sites| sites.as_ref().ok()).cloned();
         if account.is_none() && sites.is_none() {
@@ -484,7 +484,7 @@ fn failed(error: Error) -> Transition {
 impl Machine for LoginMachine {
     type Output = Result<SignedIn, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Transition {
+    fn start(&mut self, now: Now) -> Transition {
         match core::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Asking(grant, asking) => {
                 self.run_grant(grant, asking, |grant| grant.start(now), now)
@@ -496,7 +496,7 @@ impl Machine for LoginMachine {
         }
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Transition {
         let next = match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
             (Phase::Preflight, Outcome::Store(Ok(()))) => {
                 self.phase = Phase::LookingAtRecord;
@@ -553,18 +553,14 @@ impl Machine for LoginMachine {
             _ => failed(Error::OutOfOrder),
         };
         if matches!(next, Next::Perform(Effect::SendHttp(_))) {
-            self.sent_at = now;
+            self.sent_at = now.wall;
         }
         next
     }
 }
 
 impl LoginMachine {
-    fn discovered(
-        &mut self,
-        server: Result<AuthorizationServer, Error>,
-        now: UnixTime,
-    ) -> Transition {
+    fn discovered(&mut self, server: Result<AuthorizationServer, Error>, now: Now) -> Transition {
         match server {
             Ok(server) => {
                 self.server = Some(server);

@@ -17,7 +17,7 @@ use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
 use crate::provider::{ProviderProfile, ScopeSeparator};
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
 use crate::secret::Secret;
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span, UnixTime};
 use crate::token_endpoint::TokenResponse;
 
 /// What a logout did.
@@ -115,7 +115,7 @@ impl LogoutMachine {
         &mut self,
         credential: Box<StoredCredential>,
         kind: TokenKind,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let token = credential.tokens.as_ref().and_then(|tokens| match kind {
             TokenKind::Refresh => tokens.refresh_token.as_ref(),
@@ -139,7 +139,7 @@ impl LogoutMachine {
         credential: Box<StoredCredential>,
         kind: TokenKind,
         revocation: Revocation,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         self.revoked.push(revocation);
         match kind {
@@ -158,7 +158,7 @@ impl LogoutMachine {
 
     /// Removes the record. Where the server did not confirm the end of the tokens, a tombstone without
     /// any secret stays, so that `auth status` and `doctor` can say so.
-    fn forget(&mut self, credential: StoredCredential, now: UnixTime) -> Transition {
+    fn forget(&mut self, credential: StoredCredential, now: Now) -> Transition {
         let mut revoked = core::mem::take(&mut self.revoked).into_iter();
         let (Some(refresh_token), Some(access_token)) = (revoked.next(), revoked.next()) else {
             return self.release(Err(Error::OutOfOrder));
@@ -175,7 +175,7 @@ impl LogoutMachine {
         let tombstone = StoredCredential {
             generation: expected.next(),
             tokens: None,
-            ended: Some(Ended { at: now, reason: EndReason::SignedOutUnconfirmed }),
+            ended: Some(Ended { at: now.wall, reason: EndReason::SignedOutUnconfirmed }),
             pending: None,
             // Members of a newer version may hold secrets.
             unknown: serde_json::Map::new(),
@@ -212,13 +212,13 @@ impl LogoutMachine {
 impl Machine for LogoutMachine {
     type Output = Result<LoggedOut, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Transition {
+    fn start(&mut self, now: Now) -> Transition {
         let effect =
-            Effect::AcquireLock { key: self.key.clone(), deadline: now.plus(LOCK_PATIENCE) };
+            Effect::AcquireLock { key: self.key.clone(), deadline: now.wall.plus(LOCK_PATIENCE) };
         self.perform(Phase::Locking, effect)
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Transition {
         match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
             (Phase::Locking, Outcome::Locked(Ok(()))) => {
                 let effect = Effect::LoadRecord(self.key.clone());

@@ -15,7 +15,7 @@ use crate::http::{HttpRequest, HttpResponse, Method};
 use crate::provider::{Endpoints, ProviderProfile};
 use crate::secret::Secret;
 use crate::text::printable;
-use crate::time::UnixTime;
+use crate::time::Now;
 use crate::token_endpoint::retry_after;
 
 /// What a server says about itself, as far as the flows need it.
@@ -139,7 +139,7 @@ impl Discovery {
 impl Machine for Discovery {
     type Output = Result<AuthorizationServer, Error>;
 
-    fn start(&mut self, _now: UnixTime) -> Next<Self::Output> {
+    fn start(&mut self, _now: Now) -> Next<Self::Output> {
         match &self.profile.issuer {
             Some(issuer) if self.profile.needs_discovery() => match self.request(issuer) {
                 Some(request) => Next::Perform(request),
@@ -149,7 +149,7 @@ impl Machine for Discovery {
         }
     }
 
-    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
+    fn advance(&mut self, outcome: Outcome, _now: Now) -> Next<Self::Output> {
         let (Outcome::Http(answer), Some(issuer)) = (outcome, self.profile.issuer.clone()) else {
             return Next::Done(Err(Error::OutOfOrder));
         };

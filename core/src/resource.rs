@@ -13,7 +13,7 @@ use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
 use crate::provider::ProviderProfile;
 use crate::secret::Secret;
 use crate::text::displayable;
-use crate::time::UnixTime;
+use crate::time::Now;
 use crate::token_endpoint::{redirected, retry_after};
 
 /// The hosts that a provider's access tokens may be sent to. Nothing else ever gets one.
@@ -107,14 +107,14 @@ impl<R> WithToken<R> {
 impl<R: ResourceRequest> Machine for WithToken<R> {
     type Output = Result<R::Answer, Error>;
 
-    fn start(&mut self, _now: UnixTime) -> Next<Self::Output> {
+    fn start(&mut self, _now: Now) -> Next<Self::Output> {
         match self.request.request(&self.access_token, &self.server) {
             Ok(request) => Next::Perform(Effect::SendHttp(request)),
             Err(error) => Next::Done(Err(error)),
         }
     }
 
-    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
+    fn advance(&mut self, outcome: Outcome, _now: Now) -> Next<Self::Output> {
         match outcome {
             Outcome::Http(answer) => Next::Done(self.request.answer(answer)),
             _ => Next::Done(Err(Error::OutOfOrder)),

@@ -47,6 +47,23 @@ impl UnixTime {
     }
 }
 
+/// What the shell's clocks show at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock.
+    pub wall: UnixTime,
+    /// How long ago the boot session of this [`Host`](crate::credential::Host) began, time asleep included, by a
+    /// clock that nobody can set; `None` if there is no such clock, so that the wall clock must do.
+    pub uptime: Option<Span>,
+}
+
+impl From<UnixTime> for Now {
+    /// What a shell knows that has nothing but a wall clock.
+    fn from(wall: UnixTime) -> Self {
+        Self { wall, uptime: None }
+    }
+}
+
 /// A length of time in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

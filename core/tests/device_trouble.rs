@@ -273,7 +273,7 @@ fn the_clock_is_set() {
         play.wait();
         play.http(pending());
         let clock = jump(play.now);
-        assert_eq!(play.wait_with_clock(clock), secs(5));
+        assert_eq!(play.wait_with_clock(clock, secs(5)), secs(5));
         play.http(pending());
         for _ in 0..20 {
             assert_eq!(play.wait(), secs(5));
@@ -293,7 +293,7 @@ fn a_mad_clock_makes_no_storm() {
     while play.is_waiting() {
         let clock =
             if polls % 2 == 0 { set_back(play.now, DAY) } else { play.now.plus(secs(172_800)) };
-        assert_eq!(play.wait_with_clock(clock), secs(5));
+        assert_eq!(play.wait_with_clock(clock, secs(5)), secs(5));
         play.http(pending());
         polls += 1;
         assert!(polls <= 120, "more polls than intervals in the code's life");
@@ -310,14 +310,14 @@ fn suspended_for_two_hours() {
     play.wait();
     play.http(pending());
     let clock = play.now.plus(secs(7200));
-    play.wait_with_clock(clock);
+    play.wait_with_clock(clock, secs(7200));
     play.http(oauth_error(400, "expired_token"));
     assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
 
     // A code that was approved just before is not thrown away.
     let mut play = polling(r#","expires_in":600"#);
     let clock = play.now.plus(secs(7200));
-    play.wait_with_clock(clock);
+    play.wait_with_clock(clock, secs(7200));
     succeeds(play);
 }
 

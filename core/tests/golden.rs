@@ -13,6 +13,7 @@ use twg_core::logout::LogoutFlow;
 use twg_core::refresh::{Need, RefreshFlow};
 use twg_core::schedule::{TokenState, token_state};
 use twg_core::secret::Secret;
+use twg_core::time::Now;
 
 const FULL: &str = include_str!("../golden/credential-v1.json");
 const MINIMAL: &str = include_str!("../golden/credential-v1-minimal.json");
@@ -72,8 +73,10 @@ fn an_interrupted_refresh() {
 
     let mut request = refresh_of(bundled("atlassian"), Need::Due(secs(0)));
     request.host = pending.host.clone();
-    request.host.uptime = request.host.uptime.plus(secs(60));
-    let mut play = locked_at(pending.at.plus(secs(60)), request, PENDING);
+    let uptime = pending.uptime.map(|uptime| uptime.plus(secs(60)));
+    // Which counts, although the wall clock is a day ahead.
+    let now = Now { wall: pending.at.plus(secs(86_460)), uptime };
+    let mut play = locked_by(now, request, PENDING);
     assert_eq!(play.load_stage(None), pending.id);
     play.load_rescue(None);
     let next = play.replace().record.pending.unwrap();

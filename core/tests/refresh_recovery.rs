@@ -11,15 +11,14 @@ use twg_core::flow::{Effect, Notice, Outcome, StoreErrorKind};
 use twg_core::http::HttpResponse;
 use twg_core::refresh::{How, Need, RefreshFlow};
 use twg_core::secret::Secret;
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 const DUE: Need = Need::Due(Span::ZERO);
 
 /// A recovery that found neither a staged nor a rescued reply, `after` the interrupted attempt.
 #[track_caller]
 fn searching(leeway: u64, need: Need, record: &str, after: Span) -> Play<RefreshFlow> {
-    let mut request = refresh_of(lenient(leeway), need);
-    request.host.uptime = request.host.uptime.plus(after);
+    let request = refresh_of(lenient(leeway), need);
     let mut play = locked_at(T0.plus(after), request, &interrupted(record));
     play.load_stage(Some("\0\0\0"));
     play.load_rescue(None);
@@ -117,8 +116,7 @@ fn too_late() {
             play.killed();
             intent
         };
-        let mut request = refresh_of(lenient(leeway), Need::Due(secs(3600)));
-        request.host.uptime = request.host.uptime.plus(secs(after));
+        let request = refresh_of(lenient(leeway), Need::Due(secs(3600)));
         let mut play = locked_at(T0.plus(secs(after)), request, &intent);
         play.load_stage(None);
         play.load_rescue(None);
@@ -194,8 +192,7 @@ fn a_damaged_stage() {
     let record = interrupted(&due_record());
     let whole = staged(&record, &new_tokens(""));
     for torn in [&whole[..whole.len() / 2], "garbage", &whole.replace("new-access", "old-access")] {
-        let mut request = refresh_of(lenient(600), DUE);
-        request.host.uptime = request.host.uptime.plus(secs(60));
+        let request = refresh_of(lenient(600), DUE);
         let mut play = locked_at(T0.plus(secs(60)), request, &record);
         play.load_stage(Some(torn));
         play.load_rescue(None);
@@ -255,7 +252,7 @@ fn sleeping_through_the_leeway() {
     play.open_stage();
     play.http(broken());
     play.notice();
-    assert_eq!(play.wait_with_clock(T0.plus(secs(7200))), secs(20));
+    assert_eq!(play.wait_with_clock(T0.plus(secs(7200)), secs(7200)), secs(20));
     play.release();
     assert!(matches!(play.done(), Err(Error::Interrupted { repairable_until: None, .. })));
 }
@@ -311,10 +308,9 @@ fn clocks_that_were_set() {
         // Dead by every clock.
         record.tokens.as_mut().unwrap().expires_at = UnixTime::EPOCH;
         let record = record.to_json().expose().to_owned();
-        let now = UnixTime::from_millis(now);
-        let mut request = refresh_of(lenient(600), Need::Live);
-        request.host.uptime = request.host.uptime.plus(secs(5));
-        let mut play = locked_at(now, request.clone(), &record);
+        let now = Now { wall: UnixTime::from_millis(now), ..up(T0.plus(secs(5))) };
+        let request = refresh_of(lenient(600), Need::Live);
+        let mut play = locked_by(now, request.clone(), &record);
         play.load_stage(None);
         play.load_rescue(None);
         play.notice();
@@ -324,12 +320,66 @@ fn clocks_that_were_set() {
         let mut elsewhere = request.clone();
         elsewhere.host.boot = Some("boot-2".to_owned());
         elsewhere.host.machine = Some("machine-2".to_owned());
-        let mut play = locked_at(now, elsewhere, &record);
+        let mut play = locked_by(now, elsewhere, &record);
         play.load_stage(None);
         play.load_rescue(None);
         play.notice();
         assert_eq!(play.wait_silently(), secs(20));
         play.killed();
+    }
+}
+
+/// A63: a clock that is set in the middle of the quarantine neither cuts it short nor prolongs it; the intent that
+/// follows says how long the machine has been up, and not what the wall clock made of it.
+#[test]
+fn a_clock_that_is_set_during_the_quarantine() {
+    for jump in [-86_400_000_i64, 86_400_000] {
+        let mut play = searching(600, DUE, &dead_record(), Span::ZERO);
+        play.notice();
+        let now = UnixTime::from_millis(play.now.as_millis().checked_add_signed(jump).unwrap());
+        // Whichever clock ended the wait: nothing is sent before the time is over.
+        assert_eq!(play.wait_with_clock(now, secs(3)), secs(20));
+        assert_eq!(play.wait_silently(), secs(17));
+        let pending = play.replacement().record.pending.unwrap();
+        assert_eq!((pending.at, pending.uptime), (now.plus(secs(17)), Some(secs(3620))));
+        sends_again(play);
+    }
+}
+
+/// A clock that is set all the time keeps no flow busy for ever. What it cannot know, it does not gamble with.
+#[test]
+fn a_mad_clock() {
+    let mut play = searching(600, DUE, &dead_record(), Span::ZERO);
+    play.notice();
+    let mut waits = 0;
+    while play.is_waiting() {
+        let now = play.now.plus(secs(3600));
+        play.wait_with_clock(now, Span::ZERO);
+        waits += 1;
+    }
+    assert_eq!(waits, 8);
+    play.arm();
+    play.release();
+    let Err(Error::Interrupted { repairable_until: Some(_), .. }) = play.done() else { panic!() };
+}
+
+/// A shell that has only a wall clock waits by it, and by the timer that its waits end by.
+#[test]
+fn without_a_boot_clock() {
+    let record = interrupted(&dead_record());
+    let request = refresh_of(lenient(600), DUE);
+    for (clock, waits) in [(-3_600_000_i64, 1), (20_000, 1), (3_600_000, 1), (5000, 2)] {
+        let mut play = locked_by(T0.into(), request.clone(), &record);
+        play.load_stage(None);
+        play.load_rescue(None);
+        play.notice();
+        let now = UnixTime::from_millis(T0.as_millis().checked_add_signed(clock).unwrap());
+        assert_eq!(play.wait_with_clock(now, secs(20)), secs(20));
+        if waits == 2 {
+            assert_eq!(play.wait_silently(), secs(15));
+        }
+        assert_eq!(play.replacement().record.pending.unwrap().uptime, None);
+        sends_again(play);
     }
 }
 
@@ -340,8 +390,8 @@ fn after_a_restart() {
         let now = UnixTime::from_millis(T0.as_millis().checked_add_signed(shift).unwrap());
         let mut request = refresh_of(lenient(600), Need::Now);
         request.host.boot = Some("boot-2".to_owned());
-        request.host.uptime = secs(1);
-        let mut play = locked_at(now, request, &interrupted(&due_record()));
+        let now = Now { wall: now, uptime: Some(secs(1)) };
+        let mut play = locked_by(now, request, &interrupted(&due_record()));
         play.load_stage(None);
         play.load_rescue(None);
         play.notice();
@@ -358,8 +408,7 @@ fn no_storm() {
     let mut requests = 0;
     for command in 0..1000 {
         let after = Span::from_millis(command * 599);
-        let mut request = refresh_of(lenient(600), Need::Live);
-        request.host.uptime = request.host.uptime.plus(after);
+        let request = refresh_of(lenient(600), Need::Live);
         let flow = RefreshFlow::refresh(request, twg_core::pkce::Entropy::new([7; 32]));
         let mut play = Play::begin_at(flow, T0.plus(after));
         while !play.is_done() {

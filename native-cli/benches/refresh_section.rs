@@ -43,7 +43,7 @@ mod unix {
     use twg_core::pkce::Entropy;
     use twg_core::provider::{BUNDLED, ProviderProfile};
     use twg_core::refresh::{How, Need, RefreshFlow, RefreshRequest, Refreshed};
-    use twg_core::time::UnixTime;
+    use twg_core::time::Now;
 
     use super::bare::{Bare, Sizes};
 
@@ -293,7 +293,7 @@ mod unix {
         fn pass_on(
             &mut self,
             step: Step<Result<Refreshed, Error>>,
-            now: UnixTime,
+            now: Now,
         ) -> Result<Step<Measured>, Misuse> {
             match step {
                 Step::Perform(id, Effect::SendHttp(_)) => {
@@ -327,7 +327,8 @@ mod unix {
     impl Flow for Answered {
         type Output = Measured;
 
-        fn begin(&mut self, now: UnixTime) -> Result<Step<Measured>, Misuse> {
+        fn begin(&mut self, now: impl Into<Now>) -> Result<Step<Measured>, Misuse> {
+            let now = now.into();
             let step = self.flow.begin(now)?;
             self.pass_on(step, now)
         }
@@ -336,8 +337,9 @@ mod unix {
             &mut self,
             id: StepId,
             outcome: Outcome,
-            now: UnixTime,
+            now: impl Into<Now>,
         ) -> Result<Step<Measured>, Misuse> {
+            let now = now.into();
             let step = self.flow.resume(id, outcome, now)?;
             self.pass_on(step, now)
         }

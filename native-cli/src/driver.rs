@@ -48,7 +48,7 @@ pub(crate) async fn drive<F: Flow>(
     let mut shell =
         Shell { context, http, lock: None, stage: None, listener: None, approval_until: None };
     let misuse = |misuse| Failure::internal(format!("a defect of twg: {misuse}"));
-    let mut step = flow.begin(clock::now()).map_err(misuse)?;
+    let mut step = flow.begin(clock::read()).map_err(misuse)?;
     loop {
         match step {
             Step::Done(output) => {
@@ -61,7 +61,7 @@ pub(crate) async fn drive<F: Flow>(
             }
             Step::Perform(id, effect) if !effect.is_interruptible() => {
                 let outcome = shell.perform(effect).await;
-                step = flow.resume(id, outcome, clock::now()).map_err(misuse)?;
+                step = flow.resume(id, outcome, clock::read()).map_err(misuse)?;
             }
             Step::Perform(id, effect) => {
                 let outcome = match interrupts.or(shell.perform(effect)).await {
@@ -71,7 +71,7 @@ pub(crate) async fn drive<F: Flow>(
                         return Err(Failure::interrupted());
                     }
                 };
-                step = flow.resume(id, outcome, clock::now()).map_err(misuse)?;
+                step = flow.resume(id, outcome, clock::read()).map_err(misuse)?;
             }
         }
     }

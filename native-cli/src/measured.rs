@@ -49,8 +49,8 @@ impl Shell {
     }
 }
 
-/// This machine, now.
+/// This machine.
 #[must_use]
 pub fn host() -> Host {
-    host::now()
+    host::this()
 }

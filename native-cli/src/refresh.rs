@@ -25,7 +25,7 @@ pub(crate) fn request(context: &Context, key: &ConnectionKey, need: Need) -> Ref
         key: key.clone(),
         need,
         registered: registered(context, key),
-        host: host::now(),
+        host: host::this(),
     }
 }
 

@@ -44,7 +44,7 @@ fn refresh(choices: &mut Choices<'_>, number: u32) -> RefreshFlow {
         _ => Ok(Registered { profile, client }),
     };
     let (machine, boot) = (Some("machine"), (choices.below(4) != 3).then_some("boot"));
-    let host = Host::new(machine, boot, Span::from_secs(choices.byte().into()));
+    let host = Host::new(machine, boot);
     let seed = Entropy::new([u8::try_from(number).unwrap_or(0); 32]);
     RefreshFlow::refresh(RefreshRequest { key, need, registered, host }, seed)
 }

@@ -11,7 +11,7 @@ use twg_core::http::{HttpRequest, HttpResponse, TransportError, TransportFailure
 use twg_core::login::LoginFlow;
 use twg_core::refresh::RefreshFlow;
 use twg_core::secret::Secret;
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 use crate::{RefreshWatch, STATE, Watch};
 
@@ -62,6 +62,7 @@ pub struct World<'a> {
     pub choices: Choices<'a>,
     pub watch: Watch,
     now: UnixTime,
+    uptime: Span,
     /// Where redirects arrive, and the state that they must show.
     pub redirect_uri: String,
     pub state: String,
@@ -79,6 +80,7 @@ impl<'a> World<'a> {
             choices,
             watch,
             now,
+            uptime: Span::ZERO,
             redirect_uri: String::new(),
             state: STATE.to_owned(),
             stored: None,
@@ -89,7 +91,7 @@ impl<'a> World<'a> {
     /// Drives a refresh to its end, or to where the input lets its process die: what it left behind is
     /// there for the next one.
     pub fn refresh(&mut self, mut flow: RefreshFlow, mut watch: RefreshWatch) {
-        let mut step = flow.begin(self.now).expect("it has not begun");
+        let mut step = flow.begin(self.clocks()).expect("it has not begun");
         for _ in 0..PATIENCE {
             let (id, effect) = match step {
                 Step::Done(result) => return watch.done(&result),
@@ -102,7 +104,7 @@ impl<'a> World<'a> {
             }
             let outcome = self.answer(&effect);
             watch.answer(&effect, &outcome);
-            step = flow.resume(id, outcome, self.now).expect("that was the answer");
+            step = flow.resume(id, outcome, self.clocks()).expect("that was the answer");
         }
         panic!("it never ends");
     }
@@ -145,8 +147,13 @@ impl<'a> World<'a> {
         }
     }
 
+    fn clocks(&self) -> Now {
+        Now { wall: self.now, uptime: Some(self.uptime) }
+    }
+
     /// Time passes, or the clock is set.
     fn pass(&mut self) {
+        self.uptime = self.uptime.plus(Span::from_secs(self.choices.byte().into()));
         self.now = match self.choices.byte() {
             255 => UnixTime::from_millis(u64::MAX),
             254 => UnixTime::EPOCH,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::secret::Secret;
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span, UnixTime};
 
 /// A refresh request that was about to be sent. Durable before the first byte of it is.
 ///
@@ -22,6 +22,9 @@ pub struct Pending {
     pub refresh_token_sha256: String,
     /// The time just before the request was to be sent.
     pub at: UnixTime,
+    /// The same time by the clock of the host that nobody can set, as [`Now::uptime`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uptime: Option<Span>,
     /// How long before `at` the first attempt with this token was: from then on the server's leeway counts.
     #[serde(default)]
     pub since_first: Span,
@@ -38,13 +41,11 @@ impl Pending {
     /// On the machine and in the boot session that wrote it, a clock tells that nobody can set. Elsewhere
     /// the wall clock does, unless it shows a time before `at`.
     #[must_use]
-    pub fn age(&self, host: &Host, now: UnixTime) -> Option<Span> {
-        if self.host.is_same_boot(host) {
-            host.uptime.minus(self.host.uptime)
-        } else if self.host.is_other_machine(host) || now < self.at {
-            None
-        } else {
-            Some(now.since(self.at))
+    pub fn age(&self, host: &Host, now: Now) -> Option<Span> {
+        match (now.uptime, self.uptime) {
+            (Some(now), Some(then)) if self.host.is_same_boot(host) => now.minus(then),
+            _ if self.host.is_other_machine(host) || now.wall < self.at => None,
+            _ => Some(now.wall.since(self.at)),
         }
     }
 
@@ -60,7 +61,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Which machine, and when by a clock of its own that nobody can set.
+/// Which machine, and which of its boot sessions: what an uptime counts in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Something that no other machine has, if there is such a thing.
@@ -69,22 +70,19 @@ pub struct Host {
     /// Something that changes when the machine starts anew, if there is such a thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
-    /// How long ago the machine started, time asleep included.
-    #[serde(default)]
-    pub uptime: Span,
 }
 
 impl Host {
     /// A host from what its operating system calls itself. The names are only ever compared, so that a
     /// hash of them is kept: systems ask not to spread their machine id (machine-id(5)).
     #[must_use]
-    pub fn new(machine: Option<&str>, boot: Option<&str>, uptime: Span) -> Self {
+    pub fn new(machine: Option<&str>, boot: Option<&str>) -> Self {
         let hashed = |name: &str| {
             let mut digits = sha256_hex(format!("twg host {}", name.trim()).as_bytes());
             digits.truncate(32);
             digits
         };
-        Self { machine: machine.map(hashed), boot: boot.map(hashed), uptime }
+        Self { machine: machine.map(hashed), boot: boot.map(hashed) }
     }
 
     /// The id of a boot session is random, so that no two machines have the same.

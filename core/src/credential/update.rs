@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome};
 use crate::http::REQUEST_TIMEOUT;
 use crate::secret::Secret;
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span};
 
 /// How long to wait for another process that holds the lock. The longest that one may hold it is a
 /// logout, for two requests; a save that gave up earlier would lose what the user has just approved.
@@ -128,13 +128,13 @@ impl RecordUpdate {
 impl Machine for RecordUpdate {
     type Output = Result<Updated, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Next<Self::Output> {
+    fn start(&mut self, now: Now) -> Next<Self::Output> {
         let effect =
-            Effect::AcquireLock { key: self.key.clone(), deadline: now.plus(LOCK_PATIENCE) };
+            Effect::AcquireLock { key: self.key.clone(), deadline: now.wall.plus(LOCK_PATIENCE) };
         self.perform(Phase::Locking, effect)
     }
 
-    fn advance(&mut self, outcome: Outcome, _now: UnixTime) -> Next<Self::Output> {
+    fn advance(&mut self, outcome: Outcome, _now: Now) -> Next<Self::Output> {
         match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
             (Phase::Locking, Outcome::Locked(Ok(()))) => {
                 let effect = Effect::LoadRecord(self.key.clone());

@@ -17,7 +17,7 @@ use crate::flow::{Effect, StoreError};
 use crate::http::{HttpResponse, TransportError};
 use crate::provider::{ScopeSeparator, TokenRequestFormat};
 use crate::secret::Secret;
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span};
 use crate::token_endpoint::TokenResponse;
 
 /// A commit is tried this often, each time with a new file.
@@ -80,21 +80,22 @@ impl RefreshMachine {
         &mut self,
         credential: StoredCredential,
         earlier: Option<Pending>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let Some(token) = credential.tokens.as_ref().and_then(|t| t.refresh_token.as_ref()) else {
             return self.release(Err(Error::OutOfOrder));
         };
         let id = AttemptId::new(self.seed.expose().as_bytes(), self.ids);
         self.ids = self.ids.saturating_add(1);
-        let host = self.host_at(now);
+        let host = self.request.host.clone();
         let since_first = earlier.as_ref().map_or(Span::ZERO, |earlier| {
             earlier.since_first.plus(earlier.age(&host, now).unwrap_or(Span::ZERO))
         });
         let pending = Pending {
             id,
             refresh_token_sha256: sha256_hex(token.expose().as_bytes()),
-            at: now,
+            at: now.wall,
+            uptime: now.uptime,
             since_first,
             attempt: earlier.as_ref().map_or(1, |earlier| earlier.attempt.saturating_add(1)),
             host,
@@ -117,7 +118,7 @@ impl RefreshMachine {
         &mut self,
         attempt: Box<Attempt>,
         result: Result<(), StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         if let Err(error) = result {
             // The new intent may be visible all the same, if only making it durable failed.
@@ -132,7 +133,7 @@ impl RefreshMachine {
         &mut self,
         attempt: Box<Attempt>,
         result: Result<(), StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         if let Err(error) = result {
             return self.withdraw(*attempt, Error::Store(error), now);
@@ -152,7 +153,7 @@ impl RefreshMachine {
 
     /// The machine slept, or the disk was slow. The quarantine of whoever comes after this process would be
     /// over too early, and the server's leeway may be over by now.
-    fn intend_anew(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
+    fn intend_anew(&mut self, attempt: Attempt, now: Now) -> Transition {
         match attempt.before {
             None => self.attempt(attempt.credential, None, now),
             Some(before) => {
@@ -166,7 +167,7 @@ impl RefreshMachine {
         &mut self,
         attempt: Box<Attempt>,
         answer: Result<HttpResponse, TransportError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         match answer {
             Ok(response) => {
@@ -194,7 +195,7 @@ impl RefreshMachine {
         &mut self,
         attempt: Box<Attempt>,
         response: &HttpResponse,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let separator = self
             .request
@@ -224,12 +225,12 @@ impl RefreshMachine {
         attempt: Box<Attempt>,
         tokens: TokenResponse,
         response: &HttpResponse,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let credential = &attempt.credential;
         // The time before the request was sent, so that no lifetime is overestimated. A clock that was set
         // back meanwhile must not make the token look older than it is.
-        let issued_at = attempt.pending.at.min(now);
+        let issued_at = attempt.pending.at.min(now.wall);
         let assumed = self
             .request
             .registered
@@ -265,7 +266,7 @@ impl RefreshMachine {
         &mut self,
         mut commit: Box<Commit>,
         result: Result<(), StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         match result {
             Ok(()) => {
@@ -300,7 +301,7 @@ impl RefreshMachine {
         &mut self,
         mut commit: Box<Commit>,
         record: Result<Option<Secret>, StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         if let Some(found) = self.readable(record) {
             let is_ours =
@@ -322,7 +323,7 @@ impl RefreshMachine {
         &mut self,
         mut commit: Commit,
         result: Result<String, StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         commit.attempt.staged_at = result.ok();
         self.not_saved(commit, now)
@@ -330,7 +331,7 @@ impl RefreshMachine {
 
     /// The intent stays: it leads the next refresh to the reply. If that was kept nowhere, only the server's
     /// leeway helps; and while a token is live nobody else may come in time.
-    fn not_saved(&mut self, commit: Commit, now: UnixTime) -> Transition {
+    fn not_saved(&mut self, commit: Commit, now: Now) -> Transition {
         let Commit { attempt, error, .. } = commit;
         let recovery_at = self.recovery_at(&attempt, now);
         let ending = match error {
@@ -346,7 +347,7 @@ impl RefreshMachine {
         &mut self,
         attempt: Box<Attempt>,
         record: Result<Option<Secret>, StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         if let Some(found) = self.readable(record)
             && !same_token(&found, &attempt.credential)
@@ -366,7 +367,7 @@ impl RefreshMachine {
         let expected = attempt.credential.generation;
         let tombstone = StoredCredential {
             generation: expected.next(),
-            ended: Some(Ended { at: now, reason }),
+            ended: Some(Ended { at: now.wall, reason }),
             pending: None,
             ..attempt.credential.clone()
         };
@@ -376,7 +377,7 @@ impl RefreshMachine {
 
     /// Nothing was spent by this attempt, so that its intent need not be there. If an earlier attempt's end
     /// is unknown, its intent must be.
-    fn withdraw(&mut self, attempt: Attempt, error: Error, now: UnixTime) -> Transition {
+    fn withdraw(&mut self, attempt: Attempt, error: Error, now: Now) -> Transition {
         let credential = StoredCredential { pending: attempt.before, ..attempt.credential };
         let effect = self.replace(&credential, credential.generation);
         let ending = self.settle(credential, error, now);

@@ -33,7 +33,7 @@ use crate::http::HttpResponse;
 use crate::pkce::Entropy;
 use crate::schedule::{TokenState, is_due, token_state};
 use crate::secret::Secret;
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span};
 
 use attempt::{Attempt, Commit};
 pub use recovery::repairable_until;
@@ -66,7 +66,7 @@ pub struct RefreshRequest {
     /// The provider's profile and client; or, for people, why they cannot be read, which matters only
     /// if something must be sent.
     pub registered: Result<Registered, String>,
-    /// This machine, now.
+    /// This machine.
     pub host: Host,
 }
 
@@ -107,8 +107,6 @@ pub struct RefreshMachine {
     ids: u32,
     /// Requests that this flow has sent.
     sent: u32,
-    /// When this flow began, by the wall clock: `request.host.uptime` was true then.
-    begun_at: UnixTime,
     /// The access token at the first look.
     seen: Option<Secret>,
     phase: Phase,
@@ -124,8 +122,9 @@ enum Phase {
     LoadingStage(Box<Attempt>),
     LoadingRescue(Box<Attempt>, StageWas),
     SettingStageAside(Box<Attempt>),
-    Announcing(Box<Attempt>, UnixTime),
-    InQuarantine(Box<Attempt>),
+    Announcing(Box<Attempt>),
+    /// For the how manyth time it waits.
+    InQuarantine(Box<Attempt>, u32),
     Intending(Box<Attempt>),
     OpeningStage(Box<Attempt>),
     Sending(Box<Attempt>),
@@ -169,7 +168,6 @@ impl RefreshMachine {
             seed: entropy.into_text(),
             ids: 0,
             sent: 0,
-            begun_at: UnixTime::EPOCH,
             seen: None,
             phase: Phase::Start,
         }
@@ -211,26 +209,26 @@ impl RefreshMachine {
     }
 
     /// Whether the record is all that is needed.
-    fn is_satisfied_by(&self, credential: &StoredCredential, now: UnixTime) -> bool {
+    fn is_satisfied_by(&self, credential: &StoredCredential, now: Now) -> bool {
         let Some(tokens) = &credential.tokens else { return false };
         if credential.pending.is_some() || credential.ended.is_some() {
             return false;
         }
         match &self.request.need {
             Need::Live => {
-                matches!(token_state(credential, now), TokenState::Fresh { .. })
+                matches!(token_state(credential, now.wall), TokenState::Fresh { .. })
                     || tokens.refresh_token.is_none() && is_live(credential, now)
             }
             Need::Other(rejected) => {
                 !tokens.access_token.matches(rejected.expose()) && is_live(credential, now)
             }
-            Need::Due(ahead) => !is_due(tokens, now, *ahead),
+            Need::Due(ahead) => !is_due(tokens, now.wall, *ahead),
             Need::Now => false,
         }
     }
 
     /// First look, without the lock: reading needs none, because records are replaced as a whole.
-    fn looked(&mut self, record: Option<&Secret>, now: UnixTime) -> Transition {
+    fn looked(&mut self, record: Option<&Secret>, now: Now) -> Transition {
         let credential = match self.read(record) {
             Ok(credential) => credential,
             Err(error) => return Next::Done(Err(error)),
@@ -249,8 +247,10 @@ impl RefreshMachine {
             // Somebody is at it, or died over it.
             (true, Some(_)) => Span::ZERO,
         };
-        let effect =
-            Effect::AcquireLock { key: self.request.key.clone(), deadline: now.plus(patience) };
+        let effect = Effect::AcquireLock {
+            key: self.request.key.clone(),
+            deadline: now.wall.plus(patience),
+        };
         self.perform(Phase::Locking(Box::new(credential)), effect)
     }
 
@@ -268,7 +268,7 @@ impl RefreshMachine {
     }
 
     /// Second look, under the lock.
-    fn reloaded(&mut self, record: Option<&Secret>, now: UnixTime) -> Transition {
+    fn reloaded(&mut self, record: Option<&Secret>, now: Now) -> Transition {
         let credential = match self.read(record) {
             Ok(credential) => credential,
             Err(error) => return self.release(Err(error)),
@@ -293,7 +293,7 @@ impl RefreshMachine {
     }
 
     /// Whoever wants a refresh now has it if somebody else was faster.
-    fn was_refreshed_meanwhile(&self, credential: &StoredCredential, now: UnixTime) -> bool {
+    fn was_refreshed_meanwhile(&self, credential: &StoredCredential, now: Now) -> bool {
         let tokens = credential.tokens.as_ref();
         let is_other = |tokens: &Tokens| {
             self.seen.as_ref().is_some_and(|seen| !tokens.access_token.matches(seen.expose()))
@@ -306,7 +306,7 @@ impl RefreshMachine {
     }
 
     /// A failed refresh is none for whoever only needs a token, as long as the old one works.
-    fn settle(&self, credential: StoredCredential, error: Error, now: UnixTime) -> Ending {
+    fn settle(&self, credential: StoredCredential, error: Error, now: Now) -> Ending {
         if matches!(self.request.need, Need::Live) && is_live(&credential, now) {
             let how = How::NotRefreshed(Box::new(error));
             Ok(Box::new(Refreshed { credential, how }))
@@ -328,13 +328,6 @@ impl RefreshMachine {
             _ => Span::ZERO,
         }
     }
-
-    /// This machine, now: as it was when the flow began, plus what the wall clock says has passed.
-    fn host_at(&self, now: UnixTime) -> Host {
-        let mut host = self.request.host.clone();
-        host.uptime = host.uptime.plus(now.since(self.begun_at));
-        host
-    }
 }
 
 fn has_refresh_token(credential: &StoredCredential) -> bool {
@@ -342,22 +335,19 @@ fn has_refresh_token(credential: &StoredCredential) -> bool {
 }
 
 /// Whether the access token works, as far as its lifetime tells.
-fn is_live(credential: &StoredCredential, now: UnixTime) -> bool {
-    matches!(token_state(credential, now), TokenState::Fresh { .. } | TokenState::Due { .. })
+fn is_live(credential: &StoredCredential, now: Now) -> bool {
+    matches!(token_state(credential, now.wall), TokenState::Fresh { .. } | TokenState::Due { .. })
 }
 
 impl Machine for RefreshMachine {
     type Output = Result<Refreshed, Error>;
 
-    fn start(&mut self, now: UnixTime) -> Transition {
-        if self.begun_at == UnixTime::EPOCH {
-            self.begun_at = now;
-        }
+    fn start(&mut self, _now: Now) -> Transition {
         let effect = Effect::LoadRecord(self.request.key.clone());
         self.perform(Phase::Looking, effect)
     }
 
-    fn advance(&mut self, outcome: Outcome, now: UnixTime) -> Transition {
+    fn advance(&mut self, outcome: Outcome, now: Now) -> Transition {
         match (core::mem::replace(&mut self.phase, Phase::Over), outcome) {
             (Phase::Looking, Outcome::Loaded(Ok(record))) => self.looked(record.as_ref(), now),
             (Phase::Looking, Outcome::Loaded(Err(error))) => Next::Done(Err(Error::Store(error))),
@@ -386,10 +376,10 @@ impl Machine for RefreshMachine {
                 Ok(_) => self.without_reply(attempt, None, now),
                 Err(error) => self.give_up(*attempt, Error::Store(error), now),
             },
-            (Phase::Announcing(attempt, until), Outcome::Notified) => {
-                self.perform(Phase::InQuarantine(attempt), Effect::WaitUntil(until))
+            (Phase::Announcing(attempt), Outcome::Notified) => self.wait_out(attempt, 1, now),
+            (Phase::InQuarantine(attempt, times), Outcome::Waited) => {
+                self.waited(attempt, times, now)
             }
-            (Phase::InQuarantine(attempt), Outcome::Waited) => self.waited(*attempt, now),
             (Phase::Intending(attempt), Outcome::Store(result)) => {
                 self.intended(attempt, result, now)
             }

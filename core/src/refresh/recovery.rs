@@ -8,7 +8,7 @@ use crate::credential::{Host, Pending, StagedReply};
 use crate::error::Error;
 use crate::flow::{Effect, Notice, StoreError};
 use crate::secret::Secret;
-use crate::time::{Span, UnixTime};
+use crate::time::{Now, Span, UnixTime};
 
 /// How long a request may be on its way, whether or not its sender lives.
 const LONGEST_QUARANTINE: Span = Span::from_secs(20);
@@ -19,6 +19,9 @@ pub(super) const REQUEST_TIMEOUT: Span = Span::from_secs(18);
 
 /// A flow sends this often at most.
 const SENDS: u32 = 2;
+
+/// A flow waits this often at most for the same quarantine: so many times may the wall clock be set meanwhile.
+const WAITS: u32 = 8;
 
 /// The longest pause between attempts that nobody is waiting for.
 const LONGEST_BACKOFF: Span = Span::from_mins(5);
@@ -52,12 +55,12 @@ pub fn repairable_until(
     pending: &Pending,
     leeway: Span,
     host: &Host,
-    now: UnixTime,
+    now: Now,
 ) -> Option<UnixTime> {
     // If no clock tells how long ago it was, it might have been just now.
     let used = pending.since_first.plus(pending.age(host, now).unwrap_or(Span::ZERO));
     let left = leeway.minus(quarantine(leeway))?.minus(used)?;
-    (left > Span::ZERO).then(|| now.plus(left))
+    (left > Span::ZERO).then(|| now.wall.plus(left))
 }
 
 impl RefreshMachine {
@@ -72,7 +75,7 @@ impl RefreshMachine {
         &mut self,
         attempt: Box<Attempt>,
         stage: Result<Option<Secret>, StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let stage = match stage {
             Ok(stage) => stage,
@@ -97,7 +100,7 @@ impl RefreshMachine {
         attempt: Box<Attempt>,
         stage: StageWas,
         rescued: Result<Option<Secret>, StoreError>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let rescued = rescued.ok().flatten();
         let rescued =
@@ -125,25 +128,34 @@ impl RefreshMachine {
         &mut self,
         attempt: Box<Attempt>,
         cause: Option<Error>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         if !self.may_send_again(&attempt, now) {
             return self.interrupted(*attempt, cause, now);
         }
-        let left = self.quarantine_left(&attempt, now);
-        if left == Span::ZERO {
+        if self.quarantine_left(&attempt, now) == Span::ZERO {
             return self.send_again(*attempt, now);
         }
-        let until = now.plus(left);
-        self.perform(Phase::Announcing(attempt, until), Effect::Notify(Notice::Recovering))
+        self.perform(Phase::Announcing(attempt), Effect::Notify(Notice::Recovering))
     }
 
-    /// The quarantine is over, by one clock at least. The machine may have slept through the leeway too.
-    pub(super) fn waited(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
-        if self.may_send_again(&attempt, now) {
-            self.send_again(attempt, now)
-        } else {
-            self.interrupted(attempt, None, now)
+    pub(super) fn wait_out(&mut self, attempt: Box<Attempt>, times: u32, now: Now) -> Transition {
+        let until = now.wall.plus(self.quarantine_left(&attempt, now));
+        self.perform(Phase::InQuarantine(attempt, times), Effect::WaitUntil(until))
+    }
+
+    /// A wait is over by one clock at least, which may be one that was set forward meanwhile. The machine may
+    /// have slept through the leeway too.
+    pub(super) fn waited(&mut self, attempt: Box<Attempt>, times: u32, now: Now) -> Transition {
+        if !self.may_send_again(&attempt, now) {
+            return self.interrupted(*attempt, None, now);
+        }
+        let whole = quarantine(self.leeway(&attempt.credential));
+        match attempt.pending.age(&self.request.host, now) {
+            Some(age) if age < whole && times < WAITS => self.wait_out(attempt, times + 1, now),
+            Some(age) if age < whole => self.interrupted(*attempt, None, now),
+            // If no clock tells, the shell has waited for as long as it had to all the same.
+            _ => self.send_again(*attempt, now),
         }
     }
 
@@ -152,7 +164,7 @@ impl RefreshMachine {
         &mut self,
         attempt: Attempt,
         cause: Option<Error>,
-        now: UnixTime,
+        now: Now,
     ) -> Transition {
         let repairable_until = self.repairable_until(&attempt, now);
         let error = Error::Interrupted { cause: cause.map(Box::new), repairable_until };
@@ -160,7 +172,7 @@ impl RefreshMachine {
     }
 
     /// The new intent makes the old one durable too, which may have been visible without being so.
-    fn send_again(&mut self, attempt: Attempt, now: UnixTime) -> Transition {
+    fn send_again(&mut self, attempt: Attempt, now: Now) -> Transition {
         self.attempt(attempt.credential, Some(attempt.pending), now)
     }
 
@@ -175,7 +187,7 @@ impl RefreshMachine {
     /// the token is sent again only if there is nothing to lose, or if the user insists although an earlier
     /// refresh was interrupted. If the lost request never arrived, that saves the login, too; if it did, the
     /// server ends a login that could not be refreshed any more, and with it an access token that still worked.
-    fn may_send_again(&self, attempt: &Attempt, now: UnixTime) -> bool {
+    fn may_send_again(&self, attempt: &Attempt, now: Now) -> bool {
         if !self.may_send() {
             return false;
         }
@@ -198,23 +210,23 @@ impl RefreshMachine {
     }
 
     /// Until when a request with the token may be sent so that it reaches the server in its leeway, if it may.
-    fn repairable_until(&self, attempt: &Attempt, now: UnixTime) -> Option<UnixTime> {
+    fn repairable_until(&self, attempt: &Attempt, now: Now) -> Option<UnixTime> {
         let leeway = self.leeway(&attempt.credential);
-        repairable_until(&attempt.pending, leeway, &self.host_at(now), now)
+        repairable_until(&attempt.pending, leeway, &self.request.host, now)
     }
 
-    fn quarantine_left(&self, attempt: &Attempt, now: UnixTime) -> Span {
+    fn quarantine_left(&self, attempt: &Attempt, now: Now) -> Span {
         let whole = quarantine(self.leeway(&attempt.credential));
         whole.minus(self.age(attempt, now)).unwrap_or(Span::ZERO)
     }
 
     /// How long ago the attempt was. If no clock tells, it might have been just now.
-    pub(super) fn age(&self, attempt: &Attempt, now: UnixTime) -> Span {
-        attempt.pending.age(&self.host_at(now), now).unwrap_or(Span::ZERO)
+    pub(super) fn age(&self, attempt: &Attempt, now: Now) -> Span {
+        attempt.pending.age(&self.request.host, now).unwrap_or(Span::ZERO)
     }
 
     /// Leaves the attempt as it is.
-    pub(super) fn give_up(&mut self, attempt: Attempt, error: Error, now: UnixTime) -> Transition {
+    pub(super) fn give_up(&mut self, attempt: Attempt, error: Error, now: Now) -> Transition {
         let recovery_at = self.recovery_at(&attempt, now);
         let ending = self.settle(attempt.credential, error, now);
         self.leave(ending, recovery_at)
@@ -222,12 +234,12 @@ impl RefreshMachine {
 
     /// When somebody shall come back to the attempt; `None` if the server's leeway is over, or there is
     /// none.
-    pub(super) fn recovery_at(&self, attempt: &Attempt, now: UnixTime) -> Option<UnixTime> {
+    pub(super) fn recovery_at(&self, attempt: &Attempt, now: Now) -> Option<UnixTime> {
         self.repairable_until(attempt, now)?;
         let pause = backoff(self.leeway(&attempt.credential), attempt.pending.attempt);
         // Never at once: what failed now would fail again.
         let left = pause.minus(self.age(attempt, now)).filter(|left| *left > Span::ZERO);
-        Some(now.plus(left.unwrap_or(quarantine(self.leeway(&attempt.credential)))))
+        Some(now.wall.plus(left.unwrap_or(quarantine(self.leeway(&attempt.credential)))))
     }
 
     /// Ends with an intent in the record.

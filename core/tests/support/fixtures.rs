@@ -12,7 +12,7 @@ use twg_core::pkce::Entropy;
 use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
 use twg_core::refresh::{Need, RefreshFlow, RefreshRequest};
 use twg_core::secret::Secret;
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 use super::{Play, json, query};
 
@@ -260,8 +260,14 @@ pub(crate) fn locked(profile: ProviderProfile, need: Need, record: &str) -> Play
 
 #[track_caller]
 pub(crate) fn locked_at(now: UnixTime, request: RefreshRequest, record: &str) -> Play<RefreshFlow> {
+    locked_by(super::up(now), request, record)
+}
+
+/// With clocks that may disagree.
+#[track_caller]
+pub(crate) fn locked_by(now: Now, request: RefreshRequest, record: &str) -> Play<RefreshFlow> {
     let flow = RefreshFlow::refresh(request, Entropy::new([0x5A; 32]));
-    let mut play = Play::begin_at(flow, now);
+    let mut play = Play::begin_by(flow, now);
     play.load(Some(record));
     play.lock();
     play.load(Some(record));
@@ -289,13 +295,9 @@ pub(crate) fn interrupted(record: &str) -> String {
     intent
 }
 
-/// A machine that has been up for an hour when a script begins.
+/// The machine that the scripts play on.
 pub(crate) fn host() -> Host {
-    Host {
-        machine: Some("machine-1".to_owned()),
-        boot: Some("boot-1".to_owned()),
-        uptime: Span::from_mins(60),
-    }
+    Host { machine: Some("machine-1".to_owned()), boot: Some("boot-1".to_owned()) }
 }
 
 pub(crate) fn parsed(record: &str) -> StoredCredential {

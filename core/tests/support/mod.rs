@@ -24,13 +24,18 @@ use twg_core::flow::{
 };
 use twg_core::http::{HttpRequest, HttpResponse, TransportError, TransportFailure};
 use twg_core::secret::Secret;
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 pub(crate) use fixtures::*;
 pub(crate) use http::*;
 
 /// When every script begins.
 pub(crate) const T0: UnixTime = UnixTime::from_millis(1_700_000_000_000);
+
+/// A machine that has been up for an hour at [`T0`], and whose clocks agree.
+pub(crate) fn up(now: UnixTime) -> Now {
+    Now { wall: now, uptime: Some(Span::from_mins(60).plus(now.since(T0))) }
+}
 
 pub(crate) const fn secs(count: u64) -> Span {
     Span::from_secs(count)
@@ -40,6 +45,8 @@ pub(crate) const fn secs(count: u64) -> Span {
 pub(crate) struct Play<F: Flow> {
     pub(crate) flow: F,
     pub(crate) now: UnixTime,
+    /// How long the machine has been up; `None` for a shell without a clock that tells.
+    pub(crate) uptime: Option<Span>,
     waiting: Option<(StepId, Effect)>,
     output: Option<F::Output>,
     last_id: Option<StepId>,
@@ -60,9 +67,16 @@ where
 
     #[track_caller]
     pub(crate) fn begin_at(flow: F, now: UnixTime) -> Self {
+        Self::begin_by(flow, up(now))
+    }
+
+    /// With clocks that may disagree.
+    #[track_caller]
+    pub(crate) fn begin_by(flow: F, now: Now) -> Self {
         let mut play = Self {
             flow,
-            now,
+            now: now.wall,
+            uptime: now.uptime,
             waiting: None,
             output: None,
             last_id: None,
@@ -70,7 +84,7 @@ where
             log: Vec::new(),
             complete: false,
         };
-        let step = play.flow.begin(now).expect("a new flow can begin");
+        let step = play.flow.begin(play.clocks()).expect("a new flow can begin");
         play.take(step);
         play
     }
@@ -151,7 +165,7 @@ where
             _ => {}
         }
         let id = self.step_id();
-        match self.flow.resume(id, outcome, self.now) {
+        match self.flow.resume(id, outcome, self.clocks()) {
             Ok(step) => self.take(step),
             Err(misuse) => panic!("{misuse} ({effect:?})\n{}", self.story()),
         }
@@ -162,9 +176,14 @@ where
         panic!("expected {expected}\n{}", self.story())
     }
 
+    fn clocks(&self) -> Now {
+        Now { wall: self.now, uptime: self.uptime }
+    }
+
     /// Time passes before the next answer.
     pub(crate) fn pass(&mut self, span: Span) {
         self.now = self.now.plus(span);
+        self.uptime = self.uptime.map(|uptime| uptime.plus(span));
     }
 
     /// Expects a request and answers it.
@@ -195,16 +214,17 @@ where
     pub(crate) fn wait_silently(&mut self) -> Span {
         let Effect::WaitUntil(until) = *self.effect() else { self.unexpected("a wait") };
         let span = until.since(self.now);
-        self.now = until;
+        self.pass(span);
         self.answer(Outcome::Waited);
         span
     }
 
-    /// Expects a wait whose end the clock shows as `now`, because it was set or the machine slept.
+    /// Expects a wait that ends after `passed`, when the wall clock shows `now` because it was set.
     #[track_caller]
-    pub(crate) fn wait_with_clock(&mut self, now: UnixTime) -> Span {
+    pub(crate) fn wait_with_clock(&mut self, now: UnixTime, passed: Span) -> Span {
         let Effect::WaitUntil(until) = *self.effect() else { self.unexpected("a wait") };
         let span = until.since(self.now);
+        self.pass(passed);
         self.now = now;
         self.answer(Outcome::Waited);
         span

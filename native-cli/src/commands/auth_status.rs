@@ -7,7 +7,7 @@ use twg_core::credential::{ConnectionKey, EndReason, Pending, StoredCredential};
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::repairable_until;
 use twg_core::schedule::{Horizon, TokenState, due_at, near_end, session_horizon, token_state};
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 use crate::context::{Context, arguments, login_command};
 use crate::effects::{clock, host};
@@ -19,7 +19,7 @@ use crate::providers;
 pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
     let profile = providers::load(context, key.provider())?;
     let credential = context.credential(key)?;
-    let now = clock::now();
+    let now = clock::read();
     let status = Status { key, profile: &profile, credential: credential.as_ref(), now };
     if context.json {
         print_json(&status.to_json());
@@ -41,12 +41,13 @@ pub(crate) struct Status<'a> {
     pub(crate) key: &'a ConnectionKey,
     pub(crate) profile: &'a ProviderProfile,
     pub(crate) credential: Option<&'a StoredCredential>,
-    pub(crate) now: UnixTime,
+    pub(crate) now: Now,
 }
 
 impl Status<'_> {
     fn state(&self) -> TokenState {
-        self.credential.map_or(TokenState::None, |credential| token_state(credential, self.now))
+        self.credential
+            .map_or(TokenState::None, |credential| token_state(credential, self.now.wall))
     }
 
     /// Whether the access token works now, as far as its lifetime tells.
@@ -104,13 +105,13 @@ impl Status<'_> {
     fn repairable_until(&self) -> Option<UnixTime> {
         let credential = self.credential.filter(|c| self.profile.is_of(&c.server))?;
         let leeway = Span::from_secs(self.profile.reuse_leeway_seconds);
-        repairable_until(credential.pending.as_ref()?, leeway, &host::now(), self.now)
+        repairable_until(credential.pending.as_ref()?, leeway, &host::this(), self.now)
     }
 
     /// A refresh whose end is not known, if there is one.
     pub(crate) fn interruption(&self) -> Option<String> {
         let pending = self.pending()?;
-        let age = pending.age(&host::now(), self.now);
+        let age = pending.age(&host::this(), self.now);
         let ago = age.map_or("at an unknown time".to_owned(), |age| format!("{age} ago"));
         let count = match pending.attempt {
             1 => String::new(),
@@ -119,7 +120,7 @@ impl Status<'_> {
         let remedy = match self.repairable_until() {
             Some(end) => format!(
                 "the next refresh repairs it, for certain in the next {}",
-                end.since(self.now)
+                end.since(self.now.wall)
             ),
             None => "the server is not known to accept its refresh token again; it is tried when \
                      the access token is over"
@@ -131,7 +132,7 @@ impl Status<'_> {
     /// When the login ends, with a warning if that is soon.
     pub(crate) fn login_line(&self) -> Option<String> {
         let (end, why) = self.login_end()?;
-        let left = end.since(self.now);
+        let left = end.since(self.now.wall);
         let mut line = match why {
             Horizon::AccessToken => {
                 format!("ends in {left} with its token, because there is no refresh token")
@@ -146,26 +147,26 @@ impl Status<'_> {
     }
 
     pub(crate) fn is_near_end(&self) -> bool {
-        let near = |credential| near_end(credential, self.profile.login_lifetime, self.now);
+        let near = |credential| near_end(credential, self.profile.login_lifetime, self.now.wall);
         self.credential.and_then(near).is_some()
     }
 
     fn token_line(&self) -> String {
         match self.state() {
             TokenState::Fresh { due_at } => {
-                let due = due_at.since(self.now);
+                let due = due_at.since(self.now.wall);
                 match self.expires_at() {
                     Some(end) => {
-                        format!("works for {}; a refresh is due in {due}", end.since(self.now))
+                        format!("works for {}; a refresh is due in {due}", end.since(self.now.wall))
                     }
                     None => "works".to_owned(),
                 }
             }
             TokenState::Due { expires_at } => {
-                format!("works for {}; a refresh is due", expires_at.since(self.now))
+                format!("works for {}; a refresh is due", expires_at.since(self.now.wall))
             }
             TokenState::Expired { expired_at } => {
-                let ago = self.now.since(expired_at);
+                let ago = self.now.wall.since(expired_at);
                 let next = if self.is_signed_in() { "; the next command refreshes it" } else { "" };
                 format!("expired {ago} ago{next}")
             }
@@ -173,16 +174,16 @@ impl Status<'_> {
                 Some(ended) => match ended.reason {
                     EndReason::SignedOutUnconfirmed => format!(
                         "signed out {} ago; the server did not confirm that the tokens are dead",
-                        self.now.since(ended.at)
+                        self.now.wall.since(ended.at)
                     ),
                     EndReason::Revoked => format!(
                         "none: {} ago the server said that the login is over",
-                        self.now.since(ended.at)
+                        self.now.wall.since(ended.at)
                     ),
                     EndReason::Interrupted => format!(
                         "none: the login was interrupted; the answer to a refresh got lost, and {} ago the \
                          server did not accept its token again",
-                        self.now.since(ended.at)
+                        self.now.wall.since(ended.at)
                     ),
                     EndReason::Other => "none: the login is over".to_owned(),
                 },

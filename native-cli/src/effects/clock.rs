@@ -1,8 +1,8 @@
-//! The wall clock, and waiting for it.
+//! The clocks, and waiting for them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 use super::platform;
 
@@ -12,10 +12,19 @@ const LONGEST_NAP: Duration = Duration::from_secs(30);
 /// How often a waiting person sees that something happens.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The time now. A clock before 1970 shows 1970.
+/// The time now, by the wall clock. One before 1970 shows 1970.
 pub(crate) fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What every clock shows now.
+pub(crate) fn read() -> Now {
+    Now { wall: now(), uptime: Some(span(platform::uptime())) }
+}
+
+fn span(duration: Duration) -> Span {
+    Span::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Waits until the clock shows `deadline`, and no longer than that seems to be now, for clocks are
@@ -55,7 +64,7 @@ impl<N: Fn() -> UnixTime, E: Fn() -> Duration> Clocks<N, E> {
             if left.is_zero() {
                 return;
             }
-            on_tick(Span::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
+            on_tick(span(left));
             tokio::time::sleep(left.min(self.tick).min(LONGEST_NAP)).await;
         }
     }

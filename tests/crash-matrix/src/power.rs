@@ -345,8 +345,8 @@ mod tests {
 
     #[test]
     fn a_restart_changes_the_boot_session_and_nothing_else() {
-        let record = br#"{"pending":{"host":{"boot": "ab12","uptime":5}}}"#;
-        assert_eq!(after_restart(record), br#"{"pending":{"host":{"boot": "eeee","uptime":5}}}"#);
+        let record = br#"{"pending":{"uptime":5,"host":{"boot": "ab12"}}}"#;
+        assert_eq!(after_restart(record), br#"{"pending":{"uptime":5,"host":{"boot": "eeee"}}}"#);
         for other in [&b"\0\0"[..], b"", br#"{"boot":"#, br#"{"boot":"ab"#] {
             assert_eq!(after_restart(other).len(), other.len());
         }

@@ -9,7 +9,7 @@ pub enum Mutation {
     /// The look under the lock shows what was there before it; and the store does not compare generations,
     /// which is a second such look.
     Reload,
-    /// Waits are over at once.
+    /// Waits are over at once, and the clocks say that their time has passed.
     Quarantine,
     /// An intent that is written over another one is not synced.
     IntentResync,
@@ -19,6 +19,8 @@ pub enum Mutation {
     StageSync,
     /// The stage has no room reserved.
     Preallocation,
+    /// There is no clock but the wall clock.
+    BootClock,
 }
 
 impl Mutation {
@@ -33,11 +35,12 @@ impl Mutation {
             | Self::RecordSync => "2 processes, strict server: kills and a lost or late request",
             Self::StageSync => "2 processes, leeway: power failure after a kill",
             Self::Preallocation => "2 processes, strict server: full and broken disks",
+            Self::BootClock => "2 processes, strict server: the clock is set",
         }
     }
 
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Lock,
         Self::Reload,
         Self::Quarantine,
@@ -45,5 +48,6 @@ impl Mutation {
         Self::RecordSync,
         Self::StageSync,
         Self::Preallocation,
+        Self::BootClock,
     ];
 }

@@ -9,7 +9,7 @@ use twg_core::flow::{Effect, Flow as _, Outcome, Step, StepId};
 use twg_core::pkce::Entropy;
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::{Need, RefreshFlow, RefreshRequest, Refreshed};
-use twg_core::time::{Span, UnixTime};
+use twg_core::time::{Now, Span, UnixTime};
 
 use crate::network::Reply;
 
@@ -44,6 +44,8 @@ pub struct Running {
     pub want: Want,
     /// Stands for everything that happened to it: a flow has no other input.
     history: u64,
+    /// When it no longer waits, in seconds since the model began.
+    longest: u32,
     /// The record at its first look.
     pub first_look: Option<Option<Arc<str>>>,
     /// It holds the lock, or believes so.
@@ -94,10 +96,35 @@ pub const fn time(clock: u32) -> UnixTime {
     UnixTime::from_millis((crate::world::EPOCH as u64 + clock as u64) * 1000)
 }
 
+/// What the clocks of the machine show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Clocks {
+    /// Seconds since the model began.
+    pub passed: u32,
+    /// How far the wall clock was set forward.
+    pub set: i32,
+    /// Whether there is a clock that cannot be set.
+    pub has_boot_clock: bool,
+}
+
+impl Clocks {
+    /// The wall clock.
+    #[must_use]
+    pub const fn wall(self) -> UnixTime {
+        time(self.passed.saturating_add_signed(self.set))
+    }
+
+    const fn now(self) -> Now {
+        let uptime =
+            if self.has_boot_clock { Some(Span::from_secs(self.passed as u64)) } else { None };
+        Now { wall: self.wall(), uptime }
+    }
+}
+
 impl Running {
     /// A command begins: its first effect is waited for.
     #[must_use]
-    pub fn begin(want: Want, leeway: u32, clock: u32, boot: u8, seed: u8) -> Self {
+    pub fn begin(want: Want, leeway: u32, clocks: Clocks, boot: u8, seed: u8) -> Self {
         let need = match want {
             Want::Live => Need::Live,
             Want::Due => Need::Due(Span::ZERO),
@@ -115,10 +142,10 @@ impl Running {
             key: key(),
             need,
             registered: Ok(Registered { profile, client }),
-            host: Host::new(Some("machine"), Some(&boot), Span::from_secs(clock.into())),
+            host: Host::new(Some("machine"), Some(&boot)),
         };
         let mut flow = RefreshFlow::refresh(request, Entropy::new([seed; 32]));
-        let Ok(Step::Perform(id, effect)) = flow.begin(time(clock)) else {
+        let Ok(Step::Perform(id, effect)) = flow.begin(clocks.now()) else {
             panic!("a refresh begins with an effect");
         };
         let mut running = Self {
@@ -127,29 +154,47 @@ impl Running {
             effect,
             want,
             history: 0,
+            longest: 0,
             first_look: None,
             in_section: false,
             holding: None,
             sent: false,
             disk_failed: false,
         };
-        running.remember(&(want, clock, boot, seed));
+        running.remember(&(want, clocks, boot, seed));
+        running.note_wait(clocks);
         running
     }
 
     /// The effect came out like this; `gist` stands for the outcome. How it ended, if it did.
-    pub fn resume(&mut self, outcome: Outcome, gist: &impl Hash, clock: u32) -> Option<Ended> {
+    pub fn resume(&mut self, outcome: Outcome, gist: &impl Hash, clocks: Clocks) -> Option<Ended> {
         let mut hasher = DefaultHasher::new();
         gist.hash(&mut hasher);
-        self.remember(&(hasher.finish(), clock));
-        match self.flow.resume(self.id, outcome, time(clock)) {
+        self.remember(&(hasher.finish(), clocks));
+        match self.flow.resume(self.id, outcome, clocks.now()) {
             Ok(Step::Perform(id, effect)) => {
                 (self.id, self.effect) = (id, effect);
+                self.note_wait(clocks);
                 None
             }
             Ok(Step::Done(ended)) => Some(ended),
             Err(misuse) => panic!("{misuse}: {:?}", self.effect),
         }
+    }
+
+    /// A wait ends with the wall clock, or once so much time has passed as it seemed to take when it began.
+    fn note_wait(&mut self, clocks: Clocks) {
+        if let Effect::WaitUntil(until) = self.effect {
+            let seconds = u32::try_from(until.since(clocks.wall()).as_secs());
+            self.longest = clocks.passed.saturating_add(seconds.unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Whether what it waits for is a time that has not come yet.
+    #[must_use]
+    pub fn is_waiting(&self, clocks: Clocks) -> bool {
+        matches!(self.effect, Effect::WaitUntil(until)
+            if clocks.wall() < until && clocks.passed < self.longest)
     }
 
     fn remember(&mut self, what: &impl Hash) {

@@ -21,6 +21,8 @@ pub struct Budget {
     pub lock_timeouts: u8,
     /// Times that the machine sleeps for a while, at any moment.
     pub stalls: u8,
+    /// Times that the wall clock is set while somebody holds the lock.
+    pub clock_sets: u8,
 }
 
 /// One thing to check.
@@ -49,8 +51,16 @@ const STRICT: Rules = Rules { leeway: 0, newest_only: false };
 const LEEWAY: Rules = Rules { leeway: 60, newest_only: false };
 const NEWEST: Rules = Rules { leeway: 60, newest_only: true };
 
-const CALM: Budget =
-    Budget { kills: 0, power: 0, network: 0, store: 0, sleeps: 0, lock_timeouts: 0, stalls: 0 };
+const CALM: Budget = Budget {
+    kills: 0,
+    power: 0,
+    network: 0,
+    store: 0,
+    sleeps: 0,
+    lock_timeouts: 0,
+    stalls: 0,
+    clock_sets: 0,
+};
 
 const REFRESHED: &str = "somewhere a login is refreshed";
 const ADOPTED: &str = "somewhere another process's refresh is adopted";
@@ -183,6 +193,26 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
             trouble: &[],
             end: 100,
             must_happen: &[REFRESHED, STAGED, RESENT, BURIED],
+        },
+        Scenario {
+            name: "2 processes, leeway, newest child only: the clock is set",
+            commands: &[&[Due, Live], &[Due]],
+            rules: NEWEST,
+            live: true,
+            budget: Budget { kills: 1, clock_sets: 1, ..CALM },
+            trouble: &[],
+            end: 50,
+            must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT],
+        },
+        Scenario {
+            name: "2 processes, strict server: the clock is set",
+            commands: &[&[Due], &[Now]],
+            rules: STRICT,
+            live: false,
+            budget: Budget { kills: 1, network: 1, clock_sets: 1, ..CALM },
+            trouble: &[],
+            end: 60,
+            must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT, BURIED],
         },
         Scenario {
             name: "3 processes, leeway, newest child only: kill and network",

@@ -11,16 +11,17 @@ use crate::mutation::Mutation;
 use crate::network::{Flight, Reply};
 use crate::process::Running;
 use crate::properties;
-use crate::world::{State, World, name, number_in, record_token};
+use crate::world::{QUARANTINE, State, World, name, number_in, record_token};
 
 impl World {
     pub(crate) fn begin(&self, state: &mut State, p: usize) {
+        let clocks = self.clocks(state);
         let process = &mut state.processes[p];
         let want = self.scenario.commands[p][process.begun];
         process.begun += 1;
         let seed = u8::try_from(p * 16 + process.begun).unwrap_or_default();
         let leeway = self.scenario.rules.leeway;
-        process.running = Some(Running::begin(want, leeway, state.clock, state.boot, seed));
+        process.running = Some(Running::begin(want, leeway, clocks, state.boot, seed));
     }
 
     /// What a process waits for, happens as well as it can at this moment.
@@ -101,7 +102,12 @@ impl World {
                 state.flights.push(Flight { sender: Some(p), token, sent_at, reply: None });
                 state.running_mut(p).sent = true;
             }
-            Effect::WaitUntil(_) => self.answer(state, p, Outcome::Waited, &"waited"),
+            Effect::WaitUntil(_) => {
+                if self.mutated(Mutation::Quarantine) {
+                    state.imagined += QUARANTINE;
+                }
+                self.answer(state, p, Outcome::Waited, &"waited");
+            }
             Effect::Notify(_) | Effect::ArmRecovery { .. } => {
                 self.answer(state, p, Outcome::Notified, &"noted");
             }
@@ -195,8 +201,8 @@ impl World {
         outcome: Outcome,
         gist: &impl std::hash::Hash,
     ) {
-        let clock = state.clock;
-        if let Some(ended) = state.running_mut(p).resume(outcome, gist, clock) {
+        let clocks = self.clocks(state);
+        if let Some(ended) = state.running_mut(p).resume(outcome, gist, clocks) {
             state.ended(p, &ended);
         }
     }

@@ -11,7 +11,7 @@ use twg_core::time::UnixTime;
 use crate::disk::{Disk, Object, Survives, Trouble, torn};
 use crate::mutation::Mutation;
 use crate::network::{Flight, Reply};
-use crate::process::{Ended, Process, Running, key, time};
+use crate::process::{Clocks, Ended, Process, Running, key, time};
 use crate::properties::{self, Facts};
 use crate::scenario::{Budget, Scenario};
 use crate::server::Server;
@@ -22,7 +22,7 @@ pub const EPOCH: u32 = 1_700_000_000;
 
 /// A request reaches the server before this time is over or never, and its sender waits no longer. Of the core, for
 /// servers whose leeway is at least three times as long or that have none.
-const QUARANTINE: u32 = 20;
+pub(crate) const QUARANTINE: u32 = 20;
 
 /// How time passes.
 const TICK: u32 = 10;
@@ -32,6 +32,9 @@ const SLEEP: u32 = 70;
 
 /// How long it sleeps at any moment: longer than the quarantine.
 const STALL: u32 = 30;
+
+/// How far the wall clock is set: beyond every wait, and back before every intent.
+const CLOCK_JUMPS: [i32; 2] = [30, -60];
 
 /// A scenario, perhaps with something taken away.
 #[derive(Clone, Debug)]
@@ -47,6 +50,10 @@ pub struct World {
 pub struct State {
     /// Seconds since the model began.
     pub clock: u32,
+    /// How far the wall clock was set forward, in seconds.
+    pub set: i32,
+    /// Seconds that the machine's clocks show and that have not passed: with [`Mutation::Quarantine`] only.
+    pub imagined: u32,
     /// Counts the starts of the machine.
     pub boot: u8,
     /// Who runs what.
@@ -108,6 +115,8 @@ pub enum Action {
     Sleep,
     /// The machine sleeps for a while, whatever anybody was doing.
     Stall,
+    /// The wall clock is set.
+    SetClock(i32),
     /// Power fails: what becomes of record and stage.
     PowerFails(Survives, Survives),
     /// Something is wrong with the disk from now on.
@@ -147,6 +156,8 @@ impl Model for World {
         disk.record.set(Some(record.to_string().into()));
         vec![State {
             clock: 0,
+            set: 0,
+            imagined: 0,
             boot: 0,
             processes: vec![Process::default(); self.scenario.commands.len()],
             lock: None,
@@ -236,6 +247,10 @@ impl Model for World {
                 state.budget.stalls -= 1;
                 state.clock += STALL;
             }
+            Action::SetClock(seconds) => {
+                state.budget.clock_sets -= 1;
+                state.set += seconds;
+            }
             Action::PowerFails(record, stage) => {
                 state.budget.power -= 1;
                 for p in 0..state.processes.len() {
@@ -262,6 +277,15 @@ impl Model for World {
 }
 
 impl World {
+    /// What the machine's clocks show.
+    pub(crate) fn clocks(&self, state: &State) -> Clocks {
+        Clocks {
+            passed: state.clock + state.imagined,
+            set: state.set,
+            has_boot_clock: !self.mutated(Mutation::BootClock),
+        }
+    }
+
     pub(crate) fn mutated(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
     }
@@ -308,8 +332,8 @@ impl World {
     fn can_go(&self, running: &Running, state: &State) -> bool {
         match &running.effect {
             Effect::AcquireLock { .. } => state.lock.is_none() || self.mutated(Mutation::Lock),
-            Effect::WaitUntil(until) => {
-                time(state.clock) >= *until || self.mutated(Mutation::Quarantine)
+            Effect::WaitUntil(_) => {
+                !running.is_waiting(self.clocks(state)) || self.mutated(Mutation::Quarantine)
             }
             _ => true,
         }
@@ -317,8 +341,7 @@ impl World {
 
     fn actions_of_nature(&self, state: &State, actions: &mut Vec<Action>) {
         let waits = |process: &Process| {
-            let effect = process.running.as_ref().map(|running| &running.effect);
-            matches!(effect, Some(Effect::WaitUntil(until)) if time(state.clock) < *until)
+            process.running.as_ref().is_some_and(|running| running.is_waiting(self.clocks(state)))
         };
         let somebody_waits = state.processes.iter().any(waits);
         let nobody_runs = state.processes.iter().all(|process| process.running.is_none());
@@ -342,6 +365,10 @@ impl World {
         });
         if state.budget.stalls > 0 && !nobody_runs && !about_to_send && may_pass(STALL) {
             actions.push(Action::Stall);
+        }
+        let in_section = |process: &Process| process.running.as_ref().is_some_and(|r| r.in_section);
+        if state.budget.clock_sets > 0 && state.processes.iter().any(in_section) {
+            actions.extend(CLOCK_JUMPS.map(Action::SetClock));
         }
         if state.budget.power > 0 {
             for record in survivals(&state.disk.record, false) {

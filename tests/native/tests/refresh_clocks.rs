@@ -6,7 +6,10 @@
 //! not here.
 #![cfg(target_os = "linux")]
 
-use twg_tests::{Reply, Request, Sandbox, ScriptedServer, TempHome, TwgCommand};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use twg_tests::{Record, Reply, Request, Sandbox, ScriptedServer, TempHome, TwgCommand};
 
 /// `command` at another time: `+1d`, `-1d`. Without the wrapper `faketime`, whose child would survive it.
 fn at(command: &TwgCommand, offset: &str) -> TwgCommand {
@@ -99,6 +102,47 @@ fn without_a_boot_session_the_wall_clock_is_believed_with_care() {
     assert_eq!(sandbox.grants()[0]["reuses"], 0);
 }
 
+/// The clock is set forward by a day while a process waits until the interrupted request cannot be running any
+/// more: it waits on.
+#[test]
+fn a_clock_that_is_set_during_the_quarantine() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let server = ScriptedServer::answering({
+        let asked = Arc::clone(&asked);
+        move |_: &Request| {
+            asked.lock().unwrap().push(Instant::now());
+            match asked.lock().unwrap().len() {
+                1 => Reply::reset(),
+                _ => Reply::json(
+                    "200 OK",
+                    r#"{"access_token":"new-access","refresh_token":"new","expires_in":3600}"#,
+                ),
+            }
+        }
+    });
+    let home = TempHome::new();
+    server.sign_in(&home, &server.record(2800, 3600));
+    let mut provider = server.provider_file();
+    provider["reuse_leeway_seconds"] = 9.into();
+    home.write_config("providers/scripted.json", provider.to_string());
+    let offset = home.path().join("offset");
+    std::fs::write(&offset, "+0").unwrap();
+    let refresh = with_wall_clock(&home.twg(["auth", "refresh", "scripted"]))
+        .env("FAKETIME_TIMESTAMP_FILE", &offset)
+        .start();
+    refresh.wait_for_stderr(|text| text.contains("Waiting until its request").then_some(()));
+    std::fs::write(&offset, "+1d").unwrap();
+    refresh.wait().expect_success();
+    let record = Record::read(&home.config_dir().join("connections/scripted/default.conf"));
+    let issued_at = record.members()["tokens"]["issued_at"].as_u64().unwrap();
+    let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    assert!(issued_at > now + 80_000_000, "the program believed its clock");
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 2);
+    // The quarantine, a third of the leeway, counts from just before the first request.
+    assert!(asked[1] - asked[0] > Duration::from_millis(2500), "{:?}", asked[1] - asked[0]);
+}
+
 /// Two hours pass in the middle of the wait for an answer: the answer counts all the same, and the lifetime of
 /// the new token counts from before the request.
 #[test]
@@ -122,7 +166,7 @@ fn a_sleep_while_the_server_answers() {
     server.release();
     refresh.wait().expect_success();
     let path = home.config_dir().join("connections/scripted/default.conf");
-    let record = twg_tests::Record::read(&path);
+    let record = Record::read(&path);
     assert_eq!(record.access_token(), "new-access");
     let times = &record.members()["tokens"];
     let (issued, expires) =

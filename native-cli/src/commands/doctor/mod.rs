@@ -72,7 +72,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         refresh_check(context, key, &profile, stored.as_ref().ok().and_then(Option::as_ref));
     let (credential, login) = login_check(context, key, stored).await?;
     let status =
-        Status { key, profile: &profile, credential: credential.as_ref(), now: clock::now() };
+        Status { key, profile: &profile, credential: credential.as_ref(), now: clock::read() };
     let mut checks = vec![Check::note("version", version()), login];
     checks.extend(found);
     checks.extend(horizon_check(&status));
@@ -173,7 +173,7 @@ fn refresh_check(
     profile: &ProviderProfile,
     stored: Option<&StoredCredential>,
 ) -> Option<Check> {
-    let status = Status { key, profile, credential: stored, now: clock::now() };
+    let status = Status { key, profile, credential: stored, now: clock::read() };
     let interruption = status.interruption()?;
     let id = &stored?.pending.as_ref()?.id;
     let kept = store::leftovers(context, key, id);
@@ -188,7 +188,7 @@ fn horizon_check(status: &Status<'_>) -> Option<Check> {
 
 /// Whether a clock that nobody can set tells how old an intent is.
 fn boot_check() -> Check {
-    let host = host::now();
+    let host = host::this();
     if host.boot.is_some() {
         Check::of(
             "clock",
