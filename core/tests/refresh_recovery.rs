@@ -5,11 +5,11 @@
 mod support;
 
 use support::*;
-use twg_core::credential::{EndReason, Generation, StagedReply};
+use twg_core::credential::{EndReason, Generation, Host, StagedReply};
 use twg_core::error::Error;
 use twg_core::flow::{Effect, Notice, Outcome, StoreErrorKind};
 use twg_core::http::HttpResponse;
-use twg_core::refresh::{How, Need, RefreshFlow};
+use twg_core::refresh::{How, Need, RefreshFlow, repairable_until};
 use twg_core::secret::Secret;
 use twg_core::time::{Now, Span, UnixTime};
 
@@ -94,6 +94,9 @@ fn quarantine() {
         [(600, 0, 20), (600, 5, 15), (60, 0, 20), (30, 0, 10), (30, 4, 6), (600, 19, 1)]
     {
         let mut play = searching(leeway, DUE, &due_record(), secs(after));
+        // Half a quarantine after it, somebody else would.
+        let half = Span::from_millis(1000 * leeway.min(60) / 6);
+        assert_eq!(play.arm(), secs(wait).plus(half));
         assert_eq!(play.notice(), Notice::Recovering);
         assert_eq!(play.wait_silently(), secs(wait), "leeway {leeway}, after {after}");
         sends_again(play);
@@ -164,6 +167,7 @@ fn the_token_was_spent() {
 fn not_for_ever() {
     let (mut play, _) = sending(lenient(600), Need::Now, &due_record());
     play.http(broken());
+    play.arm();
     play.notice();
     play.wait_silently();
     play.replace();
@@ -225,6 +229,8 @@ fn the_old_intent_stays() {
     let error = play.store_fails(StoreErrorKind::CannotWrite);
     assert_eq!(play.replace().record.pending, Some(old));
     play.discard_stage();
+    // It is still to be repaired.
+    assert_eq!(play.arm(), secs(20));
     play.release();
     assert_eq!(play.done().unwrap_err(), Error::Store(error));
 }
@@ -251,6 +257,7 @@ fn sleeping_through_the_leeway() {
     play.replace();
     play.open_stage();
     play.http(broken());
+    play.arm();
     play.notice();
     assert_eq!(play.wait_with_clock(T0.plus(secs(7200)), secs(7200)), secs(20));
     play.release();
@@ -281,20 +288,28 @@ fn sleeping_before_the_request() {
     assert!(matches!(play.done(), Err(Error::Interrupted { .. })));
 }
 
-/// A disk that takes its time with every write does not keep a flow busy for ever.
+/// A disk that takes its time with every write does not keep a flow busy for ever. What it took is taken from the
+/// request, which must not be running any more when the quarantine of its intent is over; and if too little is left of
+/// it, nothing is sent.
 #[test]
 fn a_slow_disk() {
-    let mut play = locked(profile(), Need::Now, &due_record());
-    let mut intents = 0;
-    while matches!(play.effect(), Effect::ReplaceRecord { .. }) {
-        play.replace();
-        play.pass(secs(10));
-        play.open_stage();
-        intents += 1;
+    for (slow, timeout) in [(3, Some(17)), (10, Some(10)), (15, Some(5)), (16, None)] {
+        let mut play = locked(profile(), Need::Now, &due_record());
+        for _ in 0..4 {
+            play.replace();
+            play.pass(secs(slow));
+            play.open_stage();
+        }
+        let Some(timeout) = timeout else {
+            assert_eq!(play.replace().record.pending, None);
+            play.discard_stage();
+            play.release();
+            assert!(matches!(play.done().unwrap_err(), Error::Store(_)));
+            continue;
+        };
+        assert_eq!(play.http(new_tokens("")).timeout, secs(timeout), "{slow}");
+        play.killed();
     }
-    assert_eq!(intents, 4);
-    play.http(new_tokens(""));
-    play.killed();
 }
 
 /// A63: on the machine and in the session of the attempt, the clock that cannot be set counts, whatever the
@@ -313,6 +328,7 @@ fn clocks_that_were_set() {
         let mut play = locked_by(now, request.clone(), &record);
         play.load_stage(None);
         play.load_rescue(None);
+        play.arm();
         play.notice();
         assert_eq!(play.wait_silently(), secs(15));
         play.killed();
@@ -323,6 +339,7 @@ fn clocks_that_were_set() {
         let mut play = locked_by(now, elsewhere, &record);
         play.load_stage(None);
         play.load_rescue(None);
+        play.arm();
         play.notice();
         assert_eq!(play.wait_silently(), secs(20));
         play.killed();
@@ -335,6 +352,7 @@ fn clocks_that_were_set() {
 fn a_clock_that_is_set_during_the_quarantine() {
     for jump in [-86_400_000_i64, 86_400_000] {
         let mut play = searching(600, DUE, &dead_record(), Span::ZERO);
+        play.arm();
         play.notice();
         let now = UnixTime::from_millis(play.now.as_millis().checked_add_signed(jump).unwrap());
         // Whichever clock ended the wait: nothing is sent before the time is over.
@@ -346,10 +364,60 @@ fn a_clock_that_is_set_during_the_quarantine() {
     }
 }
 
+/// The same where the boot session has no name (macOS, Windows), and where another machine wrote the intent: how
+/// long this process has waited, its own clock tells.
+#[test]
+fn a_clock_that_is_set_where_boot_sessions_have_no_name() {
+    let record = interrupted(&dead_record());
+    for (machine, wait) in [(None, 15), (Some("machine-2"), 20)] {
+        let mut request = refresh_of(lenient(600), DUE);
+        request.host = Host { machine: machine.map(Into::into), boot: None };
+        let mut play = locked_at(T0.plus(secs(5)), request, &record);
+        play.load_stage(None);
+        play.load_rescue(None);
+        play.arm();
+        play.notice();
+        let now = play.now.plus(secs(86_400));
+        assert_eq!(play.wait_with_clock(now, secs(3)), secs(wait));
+        assert_eq!(play.wait_silently(), secs(wait - 3));
+        // And an intent of its own is as old as that clock says.
+        play.replace();
+        play.pass(secs(1));
+        play.now = play.now.plus(secs(86_400));
+        play.open_stage();
+        assert!(matches!(play.effect(), Effect::SendHttp(_)));
+        play.killed();
+    }
+}
+
+/// If no clock tells how old an interrupted refresh is, nobody is promised that it can be repaired; and its next
+/// attempt counts the quarantine at least.
+#[test]
+fn an_interruption_of_unknown_age() {
+    let record = interrupted(&due_record());
+    let mut request = refresh_of(lenient(600), DUE);
+    request.host = Host { machine: Some("machine-2".into()), boot: None };
+    let pending = parsed(&record).pending.unwrap();
+    let at = |after| up(T0.plus(secs(after)));
+    assert_eq!(repairable_until(&pending, secs(600), &request.host, at(5)), None);
+    let here = repairable_until(&pending, secs(600), &host(), at(5));
+    assert_eq!(here, Some(T0.plus(secs(580))));
+
+    let mut play = locked_at(T0.plus(secs(5)), request, &record);
+    play.load_stage(None);
+    play.load_rescue(None);
+    play.arm();
+    play.notice();
+    assert_eq!(play.wait_silently(), secs(20));
+    assert_eq!(play.replace().record.pending.unwrap().since_first, secs(20));
+    play.killed();
+}
+
 /// A clock that is set all the time keeps no flow busy for ever. What it cannot know, it does not gamble with.
 #[test]
 fn a_mad_clock() {
     let mut play = searching(600, DUE, &dead_record(), Span::ZERO);
+    play.arm();
     play.notice();
     let mut waits = 0;
     while play.is_waiting() {
@@ -372,6 +440,7 @@ fn without_a_boot_clock() {
         let mut play = locked_by(T0.into(), request.clone(), &record);
         play.load_stage(None);
         play.load_rescue(None);
+        play.arm();
         play.notice();
         let now = UnixTime::from_millis(T0.as_millis().checked_add_signed(clock).unwrap());
         assert_eq!(play.wait_with_clock(now, secs(20)), secs(20));
@@ -394,6 +463,7 @@ fn after_a_restart() {
         let mut play = locked_by(now, request, &interrupted(&due_record()));
         play.load_stage(None);
         play.load_rescue(None);
+        play.arm();
         play.notice();
         assert_eq!(play.wait_silently(), secs(wait));
         play.killed();

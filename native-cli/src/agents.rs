@@ -9,8 +9,17 @@ use twg_core::credential::ConnectionKey;
 use crate::context::{Context, arguments, env};
 
 /// What to do where nothing else is known to help.
-pub(crate) fn fallback(key: &ConnectionKey) -> String {
-    format!("Run `twg auth refresh{}` in a terminal outside the coding agent.", arguments(key))
+pub(crate) fn fallback(context: &Context, key: &ConnectionKey) -> String {
+    let command = format!("twg auth refresh{}", arguments(key));
+    let place = "in a terminal outside the coding agent";
+    match env("TWG_CONFIG_DIR").filter(|dir| !dir.is_empty()) {
+        // There it would mean another login.
+        Some(_) => format!(
+            "Run `{command}` {place}, with TWG_CONFIG_DIR set to {}.",
+            context.config.path().display()
+        ),
+        None => format!("Run `{command}` {place}."),
+    }
 }
 
 /// How to let the agent that runs this command write where the login is kept; `None` if no agent seems to.

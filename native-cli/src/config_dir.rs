@@ -80,13 +80,17 @@ impl ConfigDir {
     /// Where a reply is kept that cannot be kept in this directory; best first. Each with the directory
     /// that stands for this one there.
     pub(crate) fn rescue_paths(&self, id: &AttemptId) -> Vec<(Self, PathBuf)> {
-        let elsewhere = |dir: &PathBuf| {
-            let place =
-                Self { dir: dir.join("rescue"), home: self.home.clone(), refuges: Vec::new() };
+        let elsewhere = |dir: PathBuf| {
+            let place = Self { dir, home: self.home.clone(), refuges: Vec::new() };
             let file = place.dir.join(format!("{}.reply", id.as_str()));
             (place, file)
         };
-        self.refuges.iter().map(elsewhere).collect()
+        self.rescue_dirs().map(elsewhere).collect()
+    }
+
+    /// The directories of those places.
+    pub(crate) fn rescue_dirs(&self) -> impl Iterator<Item = PathBuf> {
+        self.refuges.iter().map(|dir| dir.join("rescue"))
     }
 
     /// The client id (and secret) of this user at a provider. `None` if that cannot be a provider.

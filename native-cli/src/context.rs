@@ -110,7 +110,7 @@ impl Context {
     /// Shows several lines, indented, to the user, unless `--quiet`.
     pub(crate) fn say_lines(&mut self, lines: &str) {
         for line in lines.lines() {
-            self.say(&format!("  {line}"));
+            self.say(format!("  {line}").trim_end());
         }
     }
 

@@ -45,8 +45,15 @@ pub(crate) async fn drive<F: Flow>(
         return Err(Failure::interrupted());
     }
     let mut interrupts = watch_for_signals()?;
-    let mut shell =
-        Shell { context, http, lock: None, stage: None, listener: None, approval_until: None };
+    let mut shell = Shell {
+        context,
+        http,
+        lock: None,
+        stage: None,
+        listener: None,
+        approval_until: None,
+        armed: false,
+    };
     let misuse = |misuse| Failure::internal(format!("a defect of twg: {misuse}"));
     let mut step = flow.begin(clock::read()).map_err(misuse)?;
     loop {
@@ -68,7 +75,7 @@ pub(crate) async fn drive<F: Flow>(
                     Ok(outcome) => outcome,
                     Err(_signal) => {
                         shell.context.terminal.done_waiting();
-                        return Err(Failure::interrupted());
+                        return Err(shell.interrupted());
                     }
                 };
                 step = flow.resume(id, outcome, clock::read()).map_err(misuse)?;
@@ -86,6 +93,8 @@ struct Shell<'a> {
     listener: Option<RedirectListener>,
     /// For the countdown while polling.
     approval_until: Option<UnixTime>,
+    /// Whether somebody was sent for who repairs an interrupted refresh.
+    armed: bool,
 }
 
 impl Shell<'_> {
@@ -172,10 +181,20 @@ impl Shell<'_> {
                 Outcome::Store(Stage::discard(&self.context.store, &path, &id))
             }
             Effect::ArmRecovery { key, at } => {
-                recovery::arm(&self.context.store, &key, at);
+                self.armed = recovery::arm(&self.context.store, &key, at);
                 Outcome::Notified
             }
         }
+    }
+
+    fn interrupted(&self) -> Failure {
+        let failure = Failure::interrupted();
+        if !self.armed {
+            return failure;
+        }
+        failure
+            .keeping("The login is kept; its interrupted refresh is repaired in the background in a moment.")
+            .or_hint("`twg auth status` shows how things are.")
     }
 
     fn stage_reply(&mut self, key: &ConnectionKey, reply: &Secret) -> Result<String, StoreError> {

@@ -112,7 +112,7 @@ pub(crate) fn failure(
     {
         failure.advice = agents::advice(context, key);
         if failure.advice.is_some() {
-            failure.hint = Some(agents::fallback(key));
+            failure.hint = Some(agents::fallback(context, key));
         }
     }
     failure

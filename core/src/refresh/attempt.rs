@@ -1,23 +1,25 @@
 //! One attempt: intent, stage, request, reply, commit.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::recovery::REQUEST_TIMEOUT;
+use super::recovery::{REQUEST_TIMEOUT, quarantine};
 use super::{
     Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
 };
 use crate::client::{Registered, RequestStyle, authenticated_request};
 use crate::credential::{
-    AttemptId, EndReason, Ended, Generation, Pending, StagedReply, StoredCredential, sha256_hex,
+    AttemptId, ConnectionKey, EndReason, Ended, Generation, Pending, StagedReply, StoredCredential,
+    sha256_hex,
 };
 use crate::error::{Endpoint, Error};
-use crate::flow::{Effect, StoreError};
+use crate::flow::{Effect, StoreError, StoreErrorKind};
 use crate::http::{HttpResponse, TransportError};
 use crate::provider::{ScopeSeparator, TokenRequestFormat};
 use crate::secret::Secret;
-use crate::time::{Now, Span};
+use crate::time::{Now, Span, UnixTime};
 use crate::token_endpoint::TokenResponse;
 
 /// A commit is tried this often, each time with a new file.
@@ -32,6 +34,9 @@ const PROMPT: Span = Span::from_secs(2);
 
 /// An intent that got too old is written anew, this often at most: a disk may be that slow.
 const INTENTS: u32 = 4;
+
+/// A request that cannot have this long is not worth sending.
+const SHORTEST_TIMEOUT: Span = Span::from_secs(5);
 
 /// An attempt that was begun, here or by a process that died.
 #[derive(Clone, Debug)]
@@ -88,8 +93,10 @@ impl RefreshMachine {
         let id = AttemptId::new(self.seed.expose().as_bytes(), self.ids);
         self.ids = self.ids.saturating_add(1);
         let host = self.request.host.clone();
+        // If no clock tells how old it is, its quarantine at least has been waited for.
+        let waited = quarantine(self.leeway(&credential));
         let since_first = earlier.as_ref().map_or(Span::ZERO, |earlier| {
-            earlier.since_first.plus(earlier.age(&host, now).unwrap_or(Span::ZERO))
+            earlier.since_first.plus(earlier.age(&host, now).unwrap_or(waited))
         });
         let pending = Pending {
             id,
@@ -138,11 +145,18 @@ impl RefreshMachine {
         if let Err(error) = result {
             return self.withdraw(*attempt, Error::Store(error), now);
         }
-        if self.age(&attempt, now) > PROMPT && self.ids < INTENTS {
+        let age = self.age(&attempt, now);
+        if age > PROMPT && self.ids < INTENTS {
             return self.intend_anew(*attempt, now);
         }
+        // What the disk took is taken from the request: whoever finds the intent counts from its time on.
+        let late = age.minus(PROMPT).unwrap_or(Span::ZERO);
+        let Some(timeout) = REQUEST_TIMEOUT.minus(late).filter(|left| *left >= SHORTEST_TIMEOUT)
+        else {
+            return self.withdraw(*attempt, Error::Store(too_slow(&self.request.key)), now);
+        };
         let registered = self.request.registered.as_ref().ok();
-        match request(&attempt.credential, registered) {
+        match request(&attempt.credential, registered, timeout) {
             Some(effect) => {
                 self.sent += 1;
                 self.perform(Phase::Sending(attempt), effect)
@@ -274,7 +288,7 @@ impl RefreshMachine {
                 let recovered = found || pending.attempt > 1;
                 let how = if recovered { How::Recovered } else { How::Refreshed };
                 let done = Refreshed { credential: commit.new, how };
-                self.discard(pending.id, Ok(Box::new(done)))
+                self.discard(pending.id, Ok(Box::new(done)), None)
             }
             Err(error) => {
                 commit.error = Some(error);
@@ -309,7 +323,7 @@ impl RefreshMachine {
             if !is_ours && is_live(&found, now) {
                 // A newer login. What we hold belongs to the one that it replaced.
                 let done = Refreshed { credential: found, how: How::Adopted };
-                return self.discard(commit.attempt.pending.id, Ok(Box::new(done)));
+                return self.discard(commit.attempt.pending.id, Ok(Box::new(done)), None);
             }
             commit.expected = found.generation;
             if found.generation >= commit.new.generation && !same_token(&found, &commit.new) {
@@ -355,7 +369,7 @@ impl RefreshMachine {
         {
             if is_live(&found, now) {
                 let done = Refreshed { credential: found, how: How::Adopted };
-                return self.discard(attempt.pending.id, Ok(Box::new(done)));
+                return self.discard(attempt.pending.id, Ok(Box::new(done)), None);
             }
             // Theirs is to be refreshed in its turn.
             if self.may_send() && has_refresh_token(&found) {
@@ -376,17 +390,26 @@ impl RefreshMachine {
     }
 
     /// Nothing was spent by this attempt, so that its intent need not be there. If an earlier attempt's end
-    /// is unknown, its intent must be.
+    /// is unknown, its intent must be, and somebody must come back to it.
     fn withdraw(&mut self, attempt: Attempt, error: Error, now: Now) -> Transition {
         let credential = StoredCredential { pending: attempt.before, ..attempt.credential };
         let effect = self.replace(&credential, credential.generation);
+        let recovery_at = credential
+            .pending
+            .clone()
+            .and_then(|before| self.recovery_at(&Attempt::found(credential.clone(), before), now));
         let ending = self.settle(credential, error, now);
-        self.perform(Phase::Withdrawing(attempt.pending.id, ending), effect)
+        self.perform(Phase::Withdrawing(attempt.pending.id, ending, recovery_at), effect)
     }
 
-    pub(super) fn discard(&mut self, id: AttemptId, ending: Ending) -> Transition {
+    pub(super) fn discard(
+        &mut self,
+        id: AttemptId,
+        ending: Ending,
+        recovery_at: Option<UnixTime>,
+    ) -> Transition {
         let effect = Effect::DiscardStage { key: self.request.key.clone(), id };
-        self.perform(Phase::Discarding(ending), effect)
+        self.perform(Phase::Discarding(ending, recovery_at), effect)
     }
 
     /// The record as it is by now, if it can be used.
@@ -403,6 +426,15 @@ impl RefreshMachine {
     }
 }
 
+/// A disk on which every intent is old before its request can be sent.
+fn too_slow(key: &ConnectionKey) -> StoreError {
+    StoreError {
+        kind: StoreErrorKind::CannotWrite,
+        place: format!("the record of {key}"),
+        detail: "each write takes so long that no request can be sent in time".into(),
+    }
+}
+
 /// Whether both hold the same access token.
 fn same_token(a: &StoredCredential, b: &StoredCredential) -> bool {
     match (&a.tokens, &b.tokens) {
@@ -415,7 +447,11 @@ fn same_token(a: &StoredCredential, b: &StoredCredential) -> bool {
 /// RFC 6749 section 6. Without `scope`, which asks for what was granted before.
 ///
 /// Section 10.4: the refresh token goes to the server that issued it, and nowhere else.
-fn request(credential: &StoredCredential, registered: Option<&Registered>) -> Option<Effect> {
+fn request(
+    credential: &StoredCredential,
+    registered: Option<&Registered>,
+    timeout: Span,
+) -> Option<Effect> {
     let token = credential.tokens.as_ref()?.refresh_token.clone()?;
     let server = &credential.server;
     let format = registered
@@ -429,6 +465,6 @@ fn request(credential: &StoredCredential, registered: Option<&Registered>) -> Op
         [("grant_type", Secret::new("refresh_token")), ("refresh_token", token)].into();
     let mut request = authenticated_request(&server.token_endpoint, &client, style, &parameters);
     request.single_use = true;
-    request.timeout = REQUEST_TIMEOUT;
+    request.timeout = timeout;
     Some(Effect::SendHttp(request))
 }

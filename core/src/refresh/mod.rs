@@ -33,9 +33,10 @@ use crate::http::HttpResponse;
 use crate::pkce::Entropy;
 use crate::schedule::{TokenState, is_due, token_state};
 use crate::secret::Secret;
-use crate::time::{Now, Span};
+use crate::time::{Now, Span, UnixTime};
 
 use attempt::{Attempt, Commit};
+use recovery::Quarantine;
 pub use recovery::repairable_until;
 
 /// Whoever has a token that still works does not wait longer than this for somebody else's refresh.
@@ -122,9 +123,9 @@ enum Phase {
     LoadingStage(Box<Attempt>),
     LoadingRescue(Box<Attempt>, StageWas),
     SettingStageAside(Box<Attempt>),
+    ArmingBeforehand(Box<Attempt>),
     Announcing(Box<Attempt>),
-    /// For the how manyth time it waits.
-    InQuarantine(Box<Attempt>, u32),
+    InQuarantine(Box<Attempt>, Quarantine),
     Intending(Box<Attempt>),
     OpeningStage(Box<Attempt>),
     Sending(Box<Attempt>),
@@ -135,10 +136,11 @@ enum Phase {
     /// The server refused the refresh token. Perhaps the record shows why.
     Rereading(Box<Attempt>),
     Burying(Box<Attempt>),
-    /// Taking the intent of this attempt back: nothing can have been spent.
-    Withdrawing(AttemptId, Ending),
+    /// Taking the intent of this attempt back: nothing can have been spent by it.
+    Withdrawing(AttemptId, Ending, Option<UnixTime>),
     Arming(Ending),
-    Discarding(Ending),
+    /// And when somebody shall come back, if an earlier attempt is still to be repaired.
+    Discarding(Ending, Option<UnixTime>),
     Releasing(Ending),
     Over,
 }
@@ -376,9 +378,10 @@ impl Machine for RefreshMachine {
                 Ok(_) => self.without_reply(attempt, None, now),
                 Err(error) => self.give_up(*attempt, Error::Store(error), now),
             },
-            (Phase::Announcing(attempt), Outcome::Notified) => self.wait_out(attempt, 1, now),
-            (Phase::InQuarantine(attempt, times), Outcome::Waited) => {
-                self.waited(attempt, times, now)
+            (Phase::ArmingBeforehand(attempt), Outcome::Notified) => self.announce(attempt),
+            (Phase::Announcing(attempt), Outcome::Notified) => self.begin_quarantine(attempt, now),
+            (Phase::InQuarantine(attempt, quarantine), Outcome::Waited) => {
+                self.waited(attempt, quarantine, now)
             }
             (Phase::Intending(attempt), Outcome::Store(result)) => {
                 self.intended(attempt, result, now)
@@ -405,14 +408,16 @@ impl Machine for RefreshMachine {
             (Phase::Burying(attempt), Outcome::Store(_)) => {
                 // Whether or not the tombstone could be written: the login is over.
                 let interrupted = attempt.was_interrupted();
-                self.discard(attempt.pending.id, Err(Error::Ended { interrupted }))
+                self.discard(attempt.pending.id, Err(Error::Ended { interrupted }), None)
             }
             // What cannot be withdrawn or discarded costs the next refresh a moment, nothing else.
-            (Phase::Withdrawing(id, ending), Outcome::Store(_)) => self.discard(id, ending),
-            (
-                Phase::Arming(ending) | Phase::Discarding(ending),
-                Outcome::Store(_) | Outcome::Notified,
-            ) => self.release(ending),
+            (Phase::Withdrawing(id, ending, recovery_at), Outcome::Store(_)) => {
+                self.discard(id, ending, recovery_at)
+            }
+            (Phase::Discarding(ending, recovery_at), Outcome::Store(_)) => {
+                self.leave(ending, recovery_at)
+            }
+            (Phase::Arming(ending), Outcome::Notified) => self.release(ending),
             (Phase::Releasing(ending), Outcome::Notified) => Next::Done(ending.map(|done| *done)),
             _ => Next::Done(Err(Error::OutOfOrder)),
         }

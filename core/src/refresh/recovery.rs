@@ -31,7 +31,7 @@ const LONGEST_BACKOFF: Span = Span::from_mins(5);
 ///
 /// A third of the leeway where that is short: one third for the lost request to arrive, one to come back in,
 /// one for the new request to arrive.
-const fn quarantine(leeway: Span) -> Span {
+pub(super) const fn quarantine(leeway: Span) -> Span {
     let third = Span::from_millis(leeway.as_millis() / 3);
     if third.as_millis() == 0 || third.as_millis() > LONGEST_QUARANTINE.as_millis() {
         LONGEST_QUARANTINE
@@ -48,8 +48,15 @@ fn backoff(leeway: Span, attempt: u32) -> Span {
     Span::from_millis(millis).min(LONGEST_BACKOFF)
 }
 
+/// What is left of the leeway, `used` of which is over, for requests that shall reach the server within it.
+fn left_of(leeway: Span, used: Span) -> Option<Span> {
+    let left = leeway.minus(quarantine(leeway))?.minus(used)?;
+    (left > Span::ZERO).then_some(left)
+}
+
 /// Until when an interrupted refresh can be repaired for certain: a request with its token that is sent before
-/// then reaches the server within its leeway. `None` if there is no such time, or if it is over.
+/// then reaches the server within its leeway. `None` if there is no such time, if it is over, or if no clock
+/// tells.
 #[must_use]
 pub fn repairable_until(
     pending: &Pending,
@@ -57,10 +64,17 @@ pub fn repairable_until(
     host: &Host,
     now: Now,
 ) -> Option<UnixTime> {
-    // If no clock tells how long ago it was, it might have been just now.
-    let used = pending.since_first.plus(pending.age(host, now).unwrap_or(Span::ZERO));
-    let left = leeway.minus(quarantine(leeway))?.minus(used)?;
-    (left > Span::ZERO).then(|| now.wall.plus(left))
+    let used = pending.since_first.plus(pending.age(host, now)?);
+    left_of(leeway, used).map(|left| now.wall.plus(left))
+}
+
+/// A wait for an interrupted request to be over for certain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quarantine {
+    /// When it is over by the clock that nobody can set, if there is one.
+    over_at: Option<Span>,
+    /// Counts the waits.
+    times: u32,
 }
 
 impl RefreshMachine {
@@ -110,7 +124,7 @@ impl RefreshMachine {
         }
         match stage {
             StageWas::Empty => self.without_reply(attempt, None, now),
-            StageWas::Damaged if self.repairable_until(&attempt, now).is_some() => {
+            StageWas::Damaged if self.leeway_left(&attempt, now).is_some() => {
                 let effect = Effect::SetAsideStage {
                     key: self.request.key.clone(),
                     id: attempt.pending.id.clone(),
@@ -133,29 +147,65 @@ impl RefreshMachine {
         if !self.may_send_again(&attempt, now) {
             return self.interrupted(*attempt, cause, now);
         }
-        if self.quarantine_left(&attempt, now) == Span::ZERO {
+        let quarantine_left = self.quarantine_left(&attempt, now);
+        if quarantine_left == Span::ZERO {
             return self.send_again(*attempt, now);
         }
+        let Some(leeway_left) = self.leeway_left(&attempt, now) else {
+            return self.announce(attempt);
+        };
+        // A wait is where people press Ctrl-C. If this flow does not go on, somebody comes a little later.
+        let later = quarantine(self.leeway(&attempt.credential)).percent(50);
+        let at = now.wall.plus(quarantine_left.plus(later).min(leeway_left));
+        let effect = Effect::ArmRecovery { key: self.request.key.clone(), at };
+        self.perform(Phase::ArmingBeforehand(attempt), effect)
+    }
+
+    pub(super) fn announce(&mut self, attempt: Box<Attempt>) -> Transition {
         self.perform(Phase::Announcing(attempt), Effect::Notify(Notice::Recovering))
     }
 
-    pub(super) fn wait_out(&mut self, attempt: Box<Attempt>, times: u32, now: Now) -> Transition {
-        let until = now.wall.plus(self.quarantine_left(&attempt, now));
-        self.perform(Phase::InQuarantine(attempt, times), Effect::WaitUntil(until))
+    pub(super) fn begin_quarantine(&mut self, attempt: Box<Attempt>, now: Now) -> Transition {
+        let left = self.quarantine_left(&attempt, now);
+        let over_at = now.uptime.map(|uptime| uptime.plus(left));
+        self.wait(attempt, Quarantine { over_at, times: 1 }, left, now)
+    }
+
+    fn wait(
+        &mut self,
+        attempt: Box<Attempt>,
+        quarantine: Quarantine,
+        left: Span,
+        now: Now,
+    ) -> Transition {
+        let effect = Effect::WaitUntil(now.wall.plus(left));
+        self.perform(Phase::InQuarantine(attempt, quarantine), effect)
     }
 
     /// A wait is over by one clock at least, which may be one that was set forward meanwhile. The machine may
     /// have slept through the leeway too.
-    pub(super) fn waited(&mut self, attempt: Box<Attempt>, times: u32, now: Now) -> Transition {
+    pub(super) fn waited(
+        &mut self,
+        attempt: Box<Attempt>,
+        mut quarantine: Quarantine,
+        now: Now,
+    ) -> Transition {
         if !self.may_send_again(&attempt, now) {
             return self.interrupted(*attempt, None, now);
         }
-        let whole = quarantine(self.leeway(&attempt.credential));
-        match attempt.pending.age(&self.request.host, now) {
-            Some(age) if age < whole && times < WAITS => self.wait_out(attempt, times + 1, now),
-            Some(age) if age < whole => self.interrupted(*attempt, None, now),
-            // If no clock tells, the shell has waited for as long as it had to all the same.
-            _ => self.send_again(*attempt, now),
+        let left = match (quarantine.over_at, now.uptime) {
+            (Some(over_at), Some(uptime)) => over_at.minus(uptime).unwrap_or(Span::ZERO),
+            // Without such a clock, and if the other one does not tell, the shell's timer has to do.
+            _ if self.known_age(&attempt, now).is_none() => Span::ZERO,
+            _ => self.quarantine_left(&attempt, now),
+        };
+        if left == Span::ZERO {
+            self.send_again(*attempt, now)
+        } else if quarantine.times < WAITS {
+            quarantine.times += 1;
+            self.wait(attempt, quarantine, left, now)
+        } else {
+            self.interrupted(*attempt, None, now)
         }
     }
 
@@ -166,7 +216,8 @@ impl RefreshMachine {
         cause: Option<Error>,
         now: Now,
     ) -> Transition {
-        let repairable_until = self.repairable_until(&attempt, now);
+        let leeway = self.leeway(&attempt.credential);
+        let repairable_until = repairable_until(&attempt.pending, leeway, &self.request.host, now);
         let error = Error::Interrupted { cause: cause.map(Box::new), repairable_until };
         self.give_up(attempt, error, now)
     }
@@ -206,13 +257,13 @@ impl RefreshMachine {
         let is_asked_for = !matches!(self.request.need, Need::Live);
         let pause =
             if is_asked_for { Span::ZERO } else { backoff(leeway, attempt.pending.attempt) };
-        self.repairable_until(attempt, now).is_some() && self.age(attempt, now) >= pause
+        self.leeway_left(attempt, now).is_some() && self.age(attempt, now) >= pause
     }
 
-    /// Until when a request with the token may be sent so that it reaches the server in its leeway, if it may.
-    fn repairable_until(&self, attempt: &Attempt, now: Now) -> Option<UnixTime> {
-        let leeway = self.leeway(&attempt.credential);
-        repairable_until(&attempt.pending, leeway, &self.request.host, now)
+    /// For how long a request with the token may be sent so that it reaches the server in its leeway, if it may.
+    fn leeway_left(&self, attempt: &Attempt, now: Now) -> Option<Span> {
+        let used = attempt.pending.since_first.plus(self.age(attempt, now));
+        left_of(self.leeway(&attempt.credential), used)
     }
 
     fn quarantine_left(&self, attempt: &Attempt, now: Now) -> Span {
@@ -222,7 +273,15 @@ impl RefreshMachine {
 
     /// How long ago the attempt was. If no clock tells, it might have been just now.
     pub(super) fn age(&self, attempt: &Attempt, now: Now) -> Span {
-        attempt.pending.age(&self.request.host, now).unwrap_or(Span::ZERO)
+        self.known_age(attempt, now).unwrap_or(Span::ZERO)
+    }
+
+    fn known_age(&self, attempt: &Attempt, now: Now) -> Option<Span> {
+        match (now.uptime, attempt.pending.uptime) {
+            // Within one process the clock is the same, whether or not its boot session has a name.
+            (Some(now), Some(then)) if !attempt.found => now.minus(then),
+            _ => attempt.pending.age(&self.request.host, now),
+        }
     }
 
     /// Leaves the attempt as it is.
@@ -235,7 +294,7 @@ impl RefreshMachine {
     /// When somebody shall come back to the attempt; `None` if the server's leeway is over, or there is
     /// none.
     pub(super) fn recovery_at(&self, attempt: &Attempt, now: Now) -> Option<UnixTime> {
-        self.repairable_until(attempt, now)?;
+        self.leeway_left(attempt, now)?;
         let pause = backoff(self.leeway(&attempt.credential), attempt.pending.attempt);
         // Never at once: what failed now would fail again.
         let left = pause.minus(self.age(attempt, now)).filter(|left| *left > Span::ZERO);

@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCo
     let profile = providers::load(context, key.provider())?;
     let request = request(context, &key, &profile, arguments).await?;
     let flow = ApiFlow::ask(request, refresh::request(context, &key, Need::Live), entropy()?);
-    let doing = "The request was not answered";
+    let doing = "The request failed";
     let answer = drive(context, &HttpClient::new(), flow).await?;
     let method = method(arguments)?;
     let answer = answer.map_err(|error| {

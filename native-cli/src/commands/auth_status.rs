@@ -122,6 +122,9 @@ impl Status<'_> {
                 "the next refresh repairs it, for certain in the next {}",
                 end.since(self.now.wall)
             ),
+            None if age.is_none() && self.profile.reuse_leeway_seconds > 0 => {
+                "the next refresh tries to repair it".to_owned()
+            }
             None => "the server is not known to accept its refresh token again; it is tried when \
                      the access token is over"
                 .to_owned(),

@@ -16,8 +16,9 @@ pub(crate) const FLAG: &str = "--recover-at";
 
 /// Starts `twg auth refresh` for that time, detached from this process and its terminal. Best effort: if it
 /// cannot be started, the next command of the user repairs the login just as well, if it comes in time.
-pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) {
-    let Ok(program) = std::env::current_exe() else { return };
+/// Whether it was started.
+pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) -> bool {
+    let Ok(program) = std::env::current_exe() else { return false };
     let mut command = Command::new(program);
     command
         .args(["auth", "refresh", key.provider(), "--connection", key.connection()])
@@ -34,7 +35,7 @@ pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) {
     }
     platform::detach(&mut command);
     // It is not waited for: it outlives this process.
-    let _ = command.spawn();
+    command.spawn().is_ok()
 }
 
 /// Whoever waits to recover a connection holds this, so that one is enough however often it was armed.

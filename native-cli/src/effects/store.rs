@@ -27,6 +27,9 @@ pub(crate) const PREFLIGHT_BYTES: u32 = 64 * 1024;
 /// A file that a writer without a lock left behind is one of a dead process after this time.
 const STALE_PROBE: Duration = Duration::from_secs(3600);
 
+/// What a file's name ends with that could not be read, before the time.
+const DAMAGED: &str = ".damaged-";
+
 /// The files of one configuration directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -166,6 +169,9 @@ impl Store {
         for kind in ["stage", "tmp"] {
             self.unlink(&beside(path, kind))?;
         }
+        for stage in stages_set_aside(path) {
+            self.unlink(&stage)?;
+        }
         if self.unlink(path)? { self.sync_parent(path) } else { Ok(()) }
     }
 
@@ -186,7 +192,7 @@ impl Store {
     /// Any [`StoreError`]; the file is where it was then.
     pub(crate) fn set_aside(&self, path: &Path) -> Result<String, StoreError> {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let stem = suffixed(path, &format!(".damaged-{}", now.replace(['-', ':'], "")));
+        let stem = suffixed(path, &format!("{DAMAGED}{}", now.replace(['-', ':'], "")));
         for n in 1_u32..=1000 {
             let place = if n == 1 { stem.clone() } else { suffixed(&stem, &format!("-{n}")) };
             match platform::rename_new(path, &place) {
@@ -441,6 +447,19 @@ pub(crate) fn beside(place: &Path, kind: &str) -> PathBuf {
     name.push(place.file_name().unwrap_or_default());
     name.push(format!(".{kind}"));
     place.with_file_name(name)
+}
+
+/// Stages of this record that could not be read and were moved out of the way. They may hold tokens all the same.
+pub(crate) fn stages_set_aside(record: &Path) -> Vec<PathBuf> {
+    let stem = suffixed(&beside(record, "stage"), DAMAGED);
+    let stem = stem.file_name().unwrap_or_default().as_encoded_bytes();
+    let names = record.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten();
+    let names = names.flatten().map(|entry| entry.path());
+    names
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem))
+        })
+        .collect()
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {

@@ -21,6 +21,8 @@ pub enum Mutation {
     Preallocation,
     /// There is no clock but the wall clock.
     BootClock,
+    /// Nobody comes who is sent for.
+    Arming,
 }
 
 impl Mutation {
@@ -35,12 +37,13 @@ impl Mutation {
             | Self::RecordSync => "2 processes, strict server: kills and a lost or late request",
             Self::StageSync => "2 processes, leeway: power failure after a kill",
             Self::Preallocation => "2 processes, strict server: full and broken disks",
+            Self::Arming => "2 processes, leeway, newest child only: kills and the network",
             Self::BootClock => "2 processes, strict server: the clock is set",
         }
     }
 
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Lock,
         Self::Reload,
         Self::Quarantine,
@@ -49,5 +52,6 @@ impl Mutation {
         Self::StageSync,
         Self::Preallocation,
         Self::BootClock,
+        Self::Arming,
     ];
 }

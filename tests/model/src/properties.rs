@@ -3,12 +3,14 @@
 use stateright::Property;
 use twg_core::credential::{EndReason, StoredCredential};
 use twg_core::error::Error;
+use twg_core::flow::Effect;
 use twg_core::refresh::How;
 use twg_core::secret::Secret;
+use twg_core::time::Span;
 
 use crate::disk::Trouble;
 use crate::process::{Ended, Want, key, time};
-use crate::world::{State, World, name, record_token};
+use crate::world::{QUARANTINE, State, World, name, record_token};
 
 /// What happened so far, as far as the properties need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,6 +45,10 @@ pub struct Facts {
     pub buried: bool,
     /// A reply was rescued.
     pub rescued: bool,
+    /// Somebody was sent for who comes back to the intent that is there.
+    pub armed: bool,
+    /// A process could end, or be ended by a signal, that left a spent token in its leeway and had sent for nobody.
+    pub left_alone: bool,
 }
 
 impl Facts {
@@ -80,6 +86,26 @@ pub fn watch_sending(state: &mut State, world: &World, p: usize, token: usize) {
     let lives = state.expires_at().is_some_and(|end| time(state.clock) < end);
     let gambles = state.server.is_gamble(token, world.scenario.rules, state.clock);
     state.facts.gambled |= gambles && lives && !insisted;
+}
+
+/// A process is about to give the lock back, or to do something that a signal may interrupt.
+pub fn watch_leaving(state: &mut State, world: &World, p: usize) {
+    let running = state.running(p);
+    let may_leave =
+        matches!(running.effect, Effect::ReleaseLock(_)) || running.effect.is_interruptible();
+    if !running.in_section || !may_leave || state.facts.armed {
+        return;
+    }
+    let Some(record) = state.record() else { return };
+    let (Some(token), Some(pending)) = (record_token(&record), record.pending) else { return };
+    // As far as anybody can know who reads the record.
+    let began = pending.uptime.map_or(0, Span::as_secs);
+    let used = pending.since_first.as_secs() + u64::from(state.clock).saturating_sub(began);
+    let leeway = world.scenario.rules.leeway;
+    let can_be_repaired = state.server.is_spent(token)
+        && !state.server.is_gamble(token, world.scenario.rules, state.clock)
+        && used + u64::from(QUARANTINE) < leeway.into();
+    state.facts.left_alone |= can_be_repaired;
 }
 
 /// The names of the invariants.
@@ -121,6 +147,9 @@ pub fn all() -> Vec<Property<World>> {
         Property::always("I7 at rest the record holds the current token", holds_the_current_token),
         Property::always("nothing is gambled while there is something to lose", |_, s: &State| {
             !s.facts.gambled
+        }),
+        Property::always("nobody leaves what can be repaired to nobody", |_, s: &State| {
+            !s.facts.left_alone
         }),
         Property::always("a login is called over only if it is", |_, s: &State| {
             let ended = s.record().and_then(|record| record.ended);

@@ -62,6 +62,12 @@ impl Server {
         Some(self.tokens.len() - 1)
     }
 
+    /// Whether this token was used.
+    #[must_use]
+    pub fn is_spent(&self, presented: usize) -> bool {
+        self.tokens.get(presented).is_some_and(|token| token.spent_at.is_some())
+    }
+
     /// Whether this token, if it came now, would end the login.
     #[must_use]
     pub fn is_gamble(&self, presented: usize, rules: Rules, now: u32) -> bool {

@@ -27,6 +27,7 @@ impl World {
     /// What a process waits for, happens as well as it can at this moment.
     pub(crate) fn go(&self, state: &mut State, p: usize) {
         let effect = state.running(p).effect.clone();
+        properties::watch_leaving(state, self, p);
         match &effect {
             Effect::LoadRecord(_) => {
                 let running = state.running(p);
@@ -108,9 +109,11 @@ impl World {
                 }
                 self.answer(state, p, Outcome::Waited, &"waited");
             }
-            Effect::Notify(_) | Effect::ArmRecovery { .. } => {
-                self.answer(state, p, Outcome::Notified, &"noted");
+            Effect::ArmRecovery { .. } => {
+                state.facts.armed = !self.mutated(Mutation::Arming);
+                self.answer(state, p, Outcome::Notified, &"armed");
             }
+            Effect::Notify(_) => self.answer(state, p, Outcome::Notified, &"noted"),
             other => panic!("a refresh does not ask for {other:?}"),
         }
     }
@@ -132,6 +135,9 @@ impl World {
             return self.fail(state, p);
         }
         let record = StoredCredential::parse(bytes.expose()).expect("what is written can be read");
+        if record.pending.is_none() {
+            state.facts.armed = false;
+        }
         let over_intent = state.record().is_some_and(|old| old.pending.is_some());
         let content: Content = Some(bytes.expose().into());
         if self.mutated(Mutation::RecordSync)

@@ -88,6 +88,7 @@ fn the_configuration_of_the_agent_is_shown() {
                 .expect_stderr("~/config/sandbox")
                 .expect_stderr("Nothing was sent to the server; the login is unchanged.")
                 .expect_stderr("`twg auth refresh` in a terminal outside the coding agent")
+                .expect_stderr(&format!("with TWG_CONFIG_DIR set to {absolute}."))
                 .expect_stderr(file);
             assert_eq!(output.stdout, "");
         }
@@ -128,6 +129,9 @@ fn the_configuration_of_the_agent_is_shown() {
     assert!(advice("COPILOT_CLI").contains(absolute));
     assert!(sandbox.log().is_empty(), "{:?}", sandbox.log());
     assert_eq!(sandbox.record(), before);
+    // The doctor knows it too.
+    let doctor = read_only(&sandbox, &sandbox.twg(["doctor"]).env("CLAUDECODE", "1")).run();
+    doctor.expect_code(1).expect_stderr("allowWrite").expect_stderr("outside the coding agent");
     // In a terminal outside, it works.
     sandbox.twg(["auth", "refresh"]).run().expect_success();
 }

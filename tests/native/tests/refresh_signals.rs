@@ -135,3 +135,35 @@ fn the_quarantine_can_be_interrupted() {
     assert_eq!(place.record(), before);
     assert_eq!(place.server.requests().len(), 1);
 }
+
+/// Where the server would take the token again, somebody does what the interrupted command would have done: nobody
+/// has to run another one in time.
+#[test]
+fn whoever_is_interrupted_in_the_quarantine_has_sent_for_somebody() {
+    for signal in [Signal::INT, Signal::KILL] {
+        let place = Place::new(2800);
+        let mut provider = place.server.provider_file();
+        provider["reuse_leeway_seconds"] = 9.into();
+        place.home.write_config("providers/scripted.json", provider.to_string());
+        let running = place.held(&["auth", "refresh", "scripted"]);
+        running.kill();
+        drop(running);
+        let waiting = place.home.twg(["auth", "refresh", "scripted"]).start();
+        waiting.wait_for_stderr(|text| text.contains("A refresh was interrupted").then_some(()));
+        send(&waiting, signal);
+        let output = waiting.wait();
+        if signal == Signal::INT {
+            output
+                .expect_code(130)
+                .expect_stderr("repaired in the background")
+                .expect_stderr("`twg auth status`");
+        }
+        assert!(place.record().members()["pending"].is_object(), "{output}");
+        let requests = place.server.wait_for_requests(2);
+        assert_eq!(requests[1].field("refresh_token").as_deref(), Some("old-refresh"));
+        // Waits for the lock, and finds nothing to do.
+        place.home.twg(["auth", "refresh", "scripted"]).run().expect_success();
+        assert_eq!(place.record().refresh_token(), Some("new-refresh"));
+        assert_eq!(place.server.requests().len(), 2);
+    }
+}

@@ -27,6 +27,8 @@ struct Check {
     verdict: Verdict,
     /// What was found, for people.
     found: String,
+    /// What to do about it, where that takes more than a word.
+    remedy: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,8 +42,8 @@ enum Verdict {
 impl Check {
     fn of(name: &'static str, result: Result<String, String>) -> Self {
         match result {
-            Ok(found) => Self { name, verdict: Verdict::Good, found },
-            Err(found) => Self { name, verdict: Verdict::Bad, found },
+            Ok(found) => Self { name, verdict: Verdict::Good, found, remedy: Vec::new() },
+            Err(found) => Self { name, verdict: Verdict::Bad, found, remedy: Vec::new() },
         }
     }
 
@@ -54,8 +56,13 @@ impl Check {
         format!("{mark} {:<12} {}", self.name, self.found)
     }
 
+    fn failed(name: &'static str, failure: Failure) -> Self {
+        let remedy = failure.hint.into_iter().chain(failure.advice).collect();
+        Self { name, verdict: Verdict::Bad, found: failure.message, remedy }
+    }
+
     fn note(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Note, found: found.into() }
+        Self { name, verdict: Verdict::Note, found: found.into(), remedy: Vec::new() }
     }
 }
 
@@ -105,6 +112,9 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         lines.push(String::new());
         lines.extend(checks.iter().map(Check::line));
         print_lines(&lines);
+        for text in checks.iter().flat_map(|check| &check.remedy) {
+            context.say_lines(text);
+        }
         if let Some(hint) = status.hint(context) {
             context.terminal.line(&hint);
         }
@@ -118,7 +128,7 @@ fn to_json(check: &Check) -> Value {
         Verdict::Note => "note",
         Verdict::Bad => "bad",
     };
-    json!({ "name": check.name, "verdict": verdict, "found": check.found })
+    json!({ "name": check.name, "verdict": verdict, "found": check.found, "remedy": check.remedy })
 }
 
 fn version() -> String {
@@ -152,7 +162,8 @@ async fn login_check(
                     Check::of("login", Ok(format!("{used}; an interrupted refresh was repaired")))
                 }
                 How::NotRefreshed(error) => {
-                    bad(format!("{used}; a refresh is due, and failed: {error}"))
+                    let doing = format!("{used}; a refresh is due, and failed");
+                    Check::failed("login", refresh::failure(context, key, &doing, &error))
                 }
             };
             (Some(refreshed.credential), check)
@@ -161,7 +172,7 @@ async fn login_check(
             let failure = refresh::failure(context, key, &used, &error);
             // As it is by now: the refresh may have found that it is over.
             let stored = context.credential(key).ok().flatten().unwrap_or(stored);
-            (Some(stored), bad(failure.message))
+            (Some(stored), Check::failed("login", failure))
         }
     })
 }

@@ -15,7 +15,7 @@ use twg_core::time::Span;
 use super::Check;
 use crate::context::Context;
 use crate::effects::stage::{self, Stage};
-use crate::effects::store::{Expected, Store};
+use crate::effects::store::{Expected, Store, beside, stages_set_aside};
 use crate::effects::{clock, lock, privacy};
 use crate::failure::{Exit, Failure};
 
@@ -182,7 +182,13 @@ pub(super) fn privacy_check(context: &Context) -> Check {
     for key in config.stored_connections() {
         let record = config.record_path(&key);
         files.extend(record.parent().map(Path::to_owned));
+        files.push(beside(&record, "stage"));
+        files.extend(stages_set_aside(&record));
         files.push(record);
+    }
+    for refuge in config.rescue_dirs() {
+        files.extend(names_in(&refuge));
+        files.push(refuge);
     }
     files.extend(names_in(&config.path().join("clients")));
     files.sort();

@@ -90,6 +90,12 @@ fn what_is_stored_can_be_loaded_replaced_and_removed() {
         store.replace(&path, NO_RECORD, &record(1)).unwrap();
         store.replace(&path, expect(1), &record(2)).unwrap();
         assert_eq!(loaded(&store, &path).unwrap(), record(2).expose());
+        // Whatever may hold a token goes with it: a stage, and one that could not be read.
+        let stage = beside(&path, "stage");
+        fs::write(&stage, "{\"refresh_token\":\"tor").unwrap();
+        let place = store.set_aside(&stage).unwrap();
+        fs::write(&stage, "another").unwrap();
+        assert!(place.contains(".stage.damaged-"), "{place}");
         store.remove(&path).unwrap();
         assert_eq!(loaded(&store, &path), None);
         assert_eq!(names(path.parent().unwrap()).iter().filter(|n| n.starts_with('.')).count(), 0);
