@@ -125,9 +125,24 @@ pub fn api_url(
     };
     let text = format!("{base}{relative}");
     let url = EndpointUrl::parse(&text).map_err(|bad| refused(format!("{bad}")))?;
-    // The parser takes `..` and `%2e%2e` for steps upwards.
-    let stays = url.url().is_some_and(|parsed| parsed.as_str().starts_with(&base));
+    // The parser takes `..` and `%2e%2e` for steps upwards; what servers make of the rest varies.
+    let stays = url
+        .url()
+        .is_some_and(|parsed| parsed.as_str().starts_with(&base) && !may_climb(parsed.path()));
     if stays { Ok(url) } else { Err(refused("it leads out of where it begins".into())) }
+}
+
+/// Whether some server may take a part of this path for a step upwards: `..%2f`, `%252e%252e`, `..;`.
+fn may_climb(path: &str) -> bool {
+    let mut plain = path.to_ascii_lowercase();
+    // Each round makes it shorter.
+    while plain.contains("%25") {
+        plain = plain.replace("%25", "%");
+    }
+    for (encoded, character) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("%3b", ";")] {
+        plain = plain.replace(encoded, character);
+    }
+    plain.split('/').any(|segment| segment.split(';').next() == Some(".."))
 }
 
 fn is_cloud_id(text: &str) -> bool {

@@ -65,6 +65,12 @@ fn no_address_leads_elsewhere() {
         "/rest/../../../../me",
         "/%2e%2e/%2E%2e/other/rest",
         "/rest/./../../x",
+        "/rest/..%2F..%2Fother",
+        "/rest/..%5c..%5cother",
+        "/rest/%252e%252e/%252E%252E/other",
+        "/rest/%25252e./other",
+        "/rest/..;/..;x=1/other",
+        "/rest/..%3b/other",
         "/me\r\nX-Evil: 1",
         "/rest\0",
         "/rest#fragment",
@@ -81,6 +87,10 @@ fn no_address_leads_elsewhere() {
             );
             assert!(!address.contains("//") && !address.contains(".."), "{address:?}: {url}");
         }
+    }
+    // What only looks like it is somebody's file, and a query is no path.
+    for address in ["/rest/a..b/...", "/rest/x%2fy", "/rest/a/../b", "/rest?jql=a/..%2f/../b"] {
+        assert!(jira(address).is_ok(), "{address}");
     }
     // A cloud id comes from the server.
     for id in ["", "..", "a/b", "a?b", "a b", "%2e%2e"] {
