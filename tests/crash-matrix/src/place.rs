@@ -93,6 +93,16 @@ impl<'server> Place<'server> {
         background::stop(self.home.path())
     }
 
+    /// `twg` as this user, but with a copy of the configuration that no other has.
+    #[must_use]
+    pub fn apart(&self, command: TwgCommand, number: usize) -> TwgCommand {
+        let copy = self.home.path().join(format!("apart-{number}"));
+        let mut words = std::process::Command::new("cp");
+        let status = words.arg("-a").arg(self.config_dir()).arg(&copy).status();
+        assert!(status.expect("there is a cp").success(), "the configuration can be copied");
+        command.env("TWG_CONFIG_DIR", copy)
+    }
+
     /// Sets the times of the stored access token back.
     pub fn age(&self, age: Age) {
         // What is waiting from the case before must not read a record that is being written.
@@ -151,8 +161,7 @@ impl<'server> Place<'server> {
         self.server.counted(self.family.as_deref())
     }
 
-    /// Files that should not be there when nothing is going on. Damaged ones that were set aside are for
-    /// people to look at.
+    /// Files that should not be there when nothing is going on.
     #[must_use]
     pub fn litter(&self) -> Vec<PathBuf> {
         let record = self.record_path();
@@ -160,7 +169,6 @@ impl<'server> Place<'server> {
         let files = files_in(&self.directory()).into_iter().chain(self.rescued());
         files
             .filter(|path| *path != record && *path != lock && *path != self.layout.claim_path())
-            .filter(|path| !path.to_string_lossy().contains(".damaged-"))
             .collect()
     }
 

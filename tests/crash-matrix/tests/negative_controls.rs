@@ -93,7 +93,7 @@ fn a_token_that_is_used_again_is_counted() {
         let old = place.record().bytes;
         assert_eq!(place.refresh(&[]).run().code(), Some(0));
         std::fs::write(place.record_path(), old).unwrap();
-        let before = Before { phase: Phase::End, counted, may_be_lost: false };
+        let before = Before { phase: Phase::End, counted, may_be_lost: false, is_torn: false };
         let after = recover(&place, before, Sabotage::None);
         assert_eq!(after.fate == Fate::Lost, lost, "{after:?}");
         assert_eq!(after.problems.is_empty(), !lost, "{after:?}");
