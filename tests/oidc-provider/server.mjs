@@ -12,6 +12,7 @@ import { createServer } from 'node:http';
 console.info = () => {};
 console.warn = () => {};
 const { Provider } = await import('oidc-provider');
+const { default: MemoryAdapter } = await import('oidc-provider/lib/adapters/memory_adapter.js');
 
 const { values: options } = parseArgs({
   options: {
@@ -59,7 +60,12 @@ const clients = [
   },
 ];
 
+// Its own store forgets all but the last thousand or two of its objects, and a login that is forgotten looks like
+// one that was revoked. This one forgets nothing; what has expired is refused all the same.
+const store = new Map();
+
 const configuration = {
+  adapter: (model) => new MemoryAdapter(model, store),
   clients,
   scopes: ['openid', 'offline_access', 'profile', 'email'],
   claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'] },

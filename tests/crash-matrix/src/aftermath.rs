@@ -2,6 +2,7 @@
 //! whether the grant lives.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use twg_tests::TwgOutput;
 
@@ -20,12 +21,15 @@ pub enum Sabotage {
     RemoveStage,
     /// The intent is taken out of the record, as by a program that wrote none.
     ForgetIntent,
+    /// After an injected error a request is sent, as by a program that takes no notice of it. Done by
+    /// [`crate::faults`], before it asks the server.
+    SendAnyway,
 }
 
 impl Sabotage {
     fn commit(self, place: &Place<'_>) {
         match self {
-            Self::None => {}
+            Self::None | Self::SendAnyway => {}
             Self::RemoveStage => {
                 // It need not be there.
                 let _ = std::fs::remove_file(place.layout.stage_path());
@@ -92,6 +96,9 @@ pub struct Before {
     pub counted: Option<Counted>,
     /// Whether the reply may have died, so that a server without leeway cannot be recovered from.
     pub may_be_lost: bool,
+    /// Whether a part of a reply is in the stage, which has to be set aside then: for people to look at. Nothing
+    /// else may be.
+    pub is_torn: bool,
 }
 
 /// Recovers, and finds out.
@@ -100,6 +107,8 @@ pub fn recover(place: &Place<'_>, before: Before, sabotage: Sabotage) -> Afterma
     let mut problems = Vec::new();
     sabotage.commit(place);
     let recovery = place.refresh(&["--json"]).run();
+    // It may have armed one before it waited.
+    place.stop_recoveries();
     let requests = before.counted.and_then(|counted| Some(place.counted()?.since(counted)));
     let fate = fate_of(place, &recovery, before.phase, requests);
     match fate {
@@ -114,7 +123,7 @@ pub fn recover(place: &Place<'_>, before: Before, sabotage: Sabotage) -> Afterma
             if requests.is_some_and(|requests| requests.reuses > 0) {
                 problems.push(format!("a token was reused: {requests:?}"));
             }
-            check_rest(place, &mut problems);
+            check_rest(place, before.is_torn, &mut problems);
         }
     }
     Aftermath { fate, requests, problems }
@@ -145,7 +154,7 @@ fn fate_of(
 }
 
 /// "At rest the store holds the server's current token": it can be used, and nothing is left over.
-fn check_rest(place: &Place<'_>, problems: &mut Vec<String>) {
+fn check_rest(place: &Place<'_>, is_torn: bool, problems: &mut Vec<String>) {
     if !place.is_alive() {
         problems.push("the program is content, but the grant is over".to_owned());
     }
@@ -156,7 +165,12 @@ fn check_rest(place: &Place<'_>, problems: &mut Vec<String>) {
     if check.code() != Some(0) {
         problems.push(format!("the stored refresh token does not work: {check}"));
     }
-    let litter = place.litter();
+    let prefix = format!("{}.damaged-", place.layout.stage_path().display());
+    let is_aside = |path: &PathBuf| path.to_string_lossy().starts_with(&prefix);
+    let (aside, litter): (Vec<_>, Vec<_>) = place.litter().into_iter().partition(is_aside);
+    if aside.len() != usize::from(is_torn) {
+        problems.push(format!("set aside, and the stage was torn ({is_torn}): {aside:?}"));
+    }
     if !litter.is_empty() {
         problems.push(format!("left over: {litter:?}"));
     }

@@ -65,7 +65,8 @@ pub struct Fault {
     pub error: &'static str,
     /// For how long.
     pub mode: Mode,
-    injections: Vec<Injection>,
+    /// What strace is told.
+    pub injections: Vec<Injection>,
 }
 
 /// What came of it.
@@ -85,6 +86,8 @@ pub struct Faulted {
     pub seen: Counted,
     /// Whether the reply died because no place took it: the stage, the record and the rescue all failed.
     pub no_place: bool,
+    /// Recoveries that it had armed in the background. They were stopped.
+    pub armed: usize,
     /// How it ended, once the fault was gone.
     pub after: Aftermath,
 }
@@ -143,10 +146,10 @@ pub fn faults(server: &Server) -> Vec<Fault> {
 
 /// Tries these.
 #[must_use]
-pub fn inject(server: &Server, faults: &[Fault], threads: usize) -> Faults {
+pub fn inject(server: &Server, faults: &[Fault], threads: usize, sabotage: Sabotage) -> Faults {
     let results = parallel::run(faults, threads, |own: &mut Option<Place<'_>>, fault| {
         let place = own.take().unwrap_or_else(|| busy(|| Place::sign_in(server, None)));
-        let faulted = one(&place, fault);
+        let faulted = one(&place, fault, sabotage);
         if !faulted.no_place && faulted.after.problems.is_empty() {
             *own = Some(place);
         }
@@ -170,7 +173,7 @@ pub fn inject(server: &Server, faults: &[Fault], threads: usize) -> Faults {
     all
 }
 
-fn one(place: &Place<'_>, fault: &Fault) -> Faulted {
+fn one(place: &Place<'_>, fault: &Fault, sabotage: Sabotage) -> Faulted {
     place.age(Age::Expired);
     let before = place.counted().expect("faults are injected where requests are counted");
     let traced = busy(|| place.traced(Detail::Calls, &fault.injections, &["--json"]));
@@ -183,7 +186,11 @@ fn one(place: &Place<'_>, fault: &Fault) -> Faulted {
     let Some(first) = injected().next() else { panic!("nothing was injected: {output}") };
     let (phase, object) = (phases[first], place.layout.object_of(&traced.trace.calls[first]));
     let is_late = injected().any(|index| phases[index].is_sent());
+    if sabotage == Sabotage::SendAnyway {
+        let _ = busy(|| place.refresh(&["--force"]).run());
+    }
     let seen = place.counted().expect("as before").since(before);
+    let class = class_of(&output.stdout);
     let mut problems = Vec::new();
     match output.code() {
         Some(0) if seen.requests() != 1 => {
@@ -191,7 +198,11 @@ fn one(place: &Place<'_>, fault: &Fault) -> Faulted {
         }
         Some(0 | 73 | 74) => {}
         // A provider or client file that cannot be read is a matter of the configuration.
-        Some(78) if object == Object::Setting => {}
+        Some(78)
+            if object == Object::Setting
+                && phase < Phase::Intent
+                && seen.requests() == 0
+                && class == "CONFIGURATION" => {}
         _ => problems.push(format!("an unexpected end: {output}")),
     }
     if output.code() != Some(0) && seen.requests() > 0 && !is_late {
@@ -206,17 +217,19 @@ fn one(place: &Place<'_>, fault: &Fault) -> Faulted {
         phase: if seen.requests() > 0 { Phase::Commit } else { Phase::Intent },
         counted: Some(before),
         may_be_lost: no_place && place.server.kind.leeway() < 60,
+        is_torn: false,
     };
-    let mut after = recover(place, before, Sabotage::None);
+    let mut after = recover(place, before, sabotage);
     after.problems.splice(0..0, problems);
     Faulted {
         fault: fault.clone(),
         phase,
         object,
         code: output.code(),
-        class: class_of(&output.stdout),
+        class,
         seen,
         no_place,
+        armed: traced.armed,
         after,
     }
 }

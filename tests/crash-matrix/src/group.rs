@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::aftermath::{Fate, Sabotage};
+use crate::aftermath::{Aftermath, Fate, Sabotage};
 use crate::faults::{self, Fault, Faults};
-use crate::kill::{self, Killing, Victim};
+use crate::kill::{self, Killing, Point, Victim};
 use crate::parallel::Random;
 use crate::place::Age;
 use crate::power::{self, Failures, Prelude};
@@ -64,6 +64,8 @@ pub struct Results {
     pub storms: Vec<(storm::Plan, Storm)>,
     /// Cases that went as they should.
     pub passed: usize,
+    /// Calls that no run of theirs got to: no cases.
+    pub unreached: usize,
     /// Those that did not, in words.
     pub violations: Vec<String>,
 }
@@ -86,10 +88,11 @@ pub fn run(extent: Extent, only: Option<&str>, seed: u64, say: &mut dyn FnMut(&s
 }
 
 impl Results {
+    /// `passed` are cases that were done and had no problem.
     fn close(
         &mut self,
         name: &str,
-        cases: usize,
+        passed: usize,
         violations: &[String],
         figures: &str,
         begun: Instant,
@@ -99,12 +102,16 @@ impl Results {
             say(&format!("VIOLATION {violation}"));
         }
         let failed = violations.len();
-        let passed = cases.saturating_sub(failed);
         let seconds = begun.elapsed().as_secs();
         say(&format!("{name}: {passed} passed, {failed} failed ({figures}; {seconds} s)"));
         self.passed += passed;
         self.violations.extend_from_slice(violations);
     }
+}
+
+/// How many of them had no problem.
+fn passed<'all>(all: impl Iterator<Item = &'all Aftermath>) -> usize {
+    all.filter(|after| after.problems.is_empty()).count()
 }
 
 fn kills(extent: Extent, results: &mut Results, say: &mut dyn FnMut(&str)) {
@@ -127,29 +134,23 @@ fn kills(extent: Extent, results: &mut Results, say: &mut dyn FnMut(&str)) {
         let threads = if kind.leeway() == 5 { THREADS_IN_A_HURRY } else { THREADS };
         let plan = kill::Plan { victim, age, sabotage: Sabotage::None, threads };
         let points = kill::points(&Server::start(kind), plan);
-        let mut killing = Killing::default();
-        for some in points.chunks(cases_per_server(kind)) {
-            killing.extend(kill::kill_at(&Server::start(kind), some, plan));
-        }
+        let killing = kill::kill_at(&Server::start(kind), &points, plan);
         let count = |fate| killing.killed.iter().filter(|k| k.after.fate == fate).count();
         let figures = format!(
-            "{} replays in the leeway, {} lost, {} not reached",
+            "{} replays in the leeway, {} lost, {} with a recovery in the background, not reached: {}",
             count(Fate::Replayed),
-            count(Fate::Lost),
+            count(Fate::Lost) + count(Fate::Stuck),
+            killing.killed.iter().filter(|k| k.armed > 0).count(),
             killing.unreached.len()
         );
         let name = format!("kill -9 of {}, {kind}", victim_name(victim, age));
-        results.close(&name, points.len(), &killing.violations, &figures, begun, say);
+        for Point { call, occurrence, .. } in &killing.unreached {
+            say(&format!("not reached: {call} #{occurrence} ({name})"));
+        }
+        results.unreached += killing.unreached.len();
+        let passed = passed(killing.killed.iter().map(|one| &one.after));
+        results.close(&name, passed, &killing.violations, &figures, begun, say);
         results.kills.push(Kills { server: kind, victim, age, killing });
-    }
-}
-
-/// `oidc-provider` keeps its last one or two thousand objects in memory: of too many logins it forgets those
-/// that wait in their quarantine, which looks like a revoked grant.
-const fn cases_per_server(kind: Kind) -> usize {
-    match kind {
-        Kind::OidcProvider => 40,
-        Kind::Sandbox { .. } => 1000,
     }
 }
 
@@ -173,20 +174,22 @@ fn all_faults(extent: Extent, seed: u64, results: &mut Results, say: &mut dyn Fn
         if extent == Extent::Quick {
             faults = sample(faults, seed);
         }
-        let injected = faults::inject(&server, &faults, THREADS);
+        let injected = faults::inject(&server, &faults, THREADS, Sabotage::None);
         let count = |which: &dyn Fn(&faults::Faulted) -> bool| {
             injected.faulted.iter().filter(|one| which(one)).count()
         };
         let figures = format!(
             "{} before the request, which the server then never saw; {} without effect; {} replies \
-             kept; {} with no place left",
+             kept; {} with no place left; {} with a recovery in the background",
             count(&|one| one.code != Some(0) && one.seen.requests() == 0),
             count(&|one| one.code == Some(0)),
             count(&|one| one.code != Some(0) && one.seen.requests() > 0 && !one.no_place),
             count(&|one| one.no_place),
+            count(&|one| one.armed > 0),
         );
         let name = format!("errors, {kind}");
-        results.close(&name, faults.len(), &injected.violations, &figures, begun, say);
+        let passed = passed(injected.faulted.iter().map(|one| &one.after));
+        results.close(&name, passed, &injected.violations, &figures, begun, say);
         results.faults.push((kind, injected));
     }
 }
@@ -225,12 +228,14 @@ fn all_power(extent: Extent, results: &mut Results, say: &mut dyn FnMut(&str)) {
         let failures = power::fail_in(&server, &states, THREADS, Sabotage::None);
         let count = |fate| failures.failed.iter().filter(|one| one.after.fate == fate).count();
         let figures = format!(
-            "{} replays in the leeway, {} lost",
+            "{} replays in the leeway, {} lost, {} refused while the token worked",
             count(Fate::Replayed),
-            count(Fate::Lost) + count(Fate::Stuck)
+            count(Fate::Lost) + count(Fate::Stuck),
+            failures.failed.iter().filter(|one| one.was_aged).count()
         );
         let name = format!("power failure ({}), {kind}", prelude.name());
-        results.close(&name, states.len(), &failures.violations, &figures, begun, say);
+        let passed = passed(failures.failed.iter().map(|one| &one.after));
+        results.close(&name, passed, &failures.violations, &figures, begun, say);
         results.power.push((kind, prelude, failures));
     }
 }
@@ -240,7 +245,8 @@ fn storms(extent: Extent, seed: u64, results: &mut Results, say: &mut dyn FnMut(
     let (quiet, stormy) = if extent == Extent::Full { (20, 25) } else { (3, 3) };
     for (expiries, kills) in [(quiet, 0), (stormy, 24)] {
         let begun = Instant::now();
-        let plan = storm::Plan { processes, expiries, kills, seed };
+        let plan =
+            storm::Plan { processes, expiries, kills, seed, sabotage: storm::Sabotage::None };
         let storm = storm::raise(plan);
         let figures = format!(
             "{} processes, {} of them killed; {} requests = {} rotations + {} replays; {} reuses",
@@ -252,7 +258,7 @@ fn storms(extent: Extent, seed: u64, results: &mut Results, say: &mut dyn FnMut(
             storm.counted.reuses
         );
         let name = format!("storm {} kills", if kills > 0 { "with" } else { "without" });
-        results.close(&name, expiries, &storm.violations, &figures, begun, say);
+        results.close(&name, storm.passed, &storm.violations, &figures, begun, say);
         results.storms.push((plan, storm));
     }
 }

@@ -92,12 +92,14 @@ pub struct Killed {
     pub phase: Phase,
     /// What the call would have touched.
     pub object: Object,
+    /// Recoveries that it had armed in the background by then. They were stopped.
+    pub armed: usize,
     /// How it ended.
     pub after: Aftermath,
 }
 
 /// Every kill at one server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Killing {
     /// Those that happened.
     pub killed: Vec<Killed>,
@@ -105,15 +107,6 @@ pub struct Killing {
     pub unreached: Vec<Point>,
     /// What must not be.
     pub violations: Vec<String>,
-}
-
-impl Killing {
-    /// Adds what came of further kills.
-    pub fn extend(&mut self, more: Self) {
-        self.killed.extend(more.killed);
-        self.unreached.extend(more.unreached);
-        self.violations.extend(more.violations);
-    }
 }
 
 /// Every call of an undisturbed run of the victim.
@@ -127,10 +120,6 @@ pub fn points(server: &Server, plan: Plan) -> Vec<Point> {
             let run = place.traced(Detail::Calls, &[], &[]);
             assert_eq!(run.output.code(), Some(0), "{}", run.output);
             let calls = &run.trace.calls;
-            assert!(
-                calls.iter().all(|call| call.thread == calls[0].thread),
-                "the cases count on a program of one thread"
-            );
             (0..calls.len()).map(|n| (calls[n].name.clone(), run.trace.occurrence(n))).collect()
         })
         .collect();
@@ -189,6 +178,7 @@ fn may_be_lost(server: &Server, phase: Phase) -> bool {
 fn one(place: &Place<'_>, point: &Point, plan: Plan) -> Option<Killed> {
     for _ in 0..TRIES {
         plan.victim.prepare(place, plan.age);
+        assert!(place.is_alive(), "the login was over before the case began");
         let before = place.counted();
         let injection = [Injection::kill(&point.call, point.occurrence)];
         let run = || place.traced(Detail::Calls, &injection, &[]);
@@ -215,10 +205,12 @@ fn one(place: &Place<'_>, point: &Point, plan: Plan) -> Option<Killed> {
                 counted: before,
                 may_be_lost: plan.victim != Victim::RecoveryWithReply
                     && may_be_lost(place.server, phase),
+                is_torn: false,
             },
             plan.sabotage,
         );
-        let mut killed = Killed { point: point.clone(), phase, object, after };
+        let armed = traced.armed;
+        let mut killed = Killed { point: point.clone(), phase, object, armed, after };
         if !phase.is_sent() && early.is_some_and(|early| early.requests() > 0) {
             let problem = format!("a request before the call that sends it: {early:?}");
             killed.after.problems.push(problem);

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod aftermath;
+pub mod background;
 pub mod disk;
 pub mod faults;
 pub mod group;

@@ -36,7 +36,12 @@ mod linux {
         if options.report {
             report::write(&results, options.seed);
         }
-        say(&format!("{} passed, {} failed", results.passed, results.violations.len()));
+        say(&format!(
+            "{} passed, {} failed, not reached: {}",
+            results.passed,
+            results.violations.len(),
+            results.unreached
+        ));
         if results.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use twg_tests::{Record, TempHome, TwgCommand};
 
+use crate::background;
 use crate::protocol::Layout;
 use crate::server::{Counted, Server};
 use crate::trace::Trace;
@@ -66,7 +67,16 @@ impl<'server> Place<'server> {
     /// `twg auth refresh` under strace.
     #[must_use]
     pub fn traced(&self, detail: Detail, injections: &[Injection], args: &[&str]) -> Traced {
-        Traced::run(&self.refresh(args), &self.home.path().join("trace"), detail, injections)
+        let file = self.home.path().join("trace");
+        let mut traced = Traced::run(&self.refresh(args), &file, detail, injections);
+        let armed = self.stop_recoveries();
+        let now = now();
+        // So it still waited, and has sent nothing: whoever repairs is the case.
+        assert!(armed.iter().all(|at| *at > now), "a recovery in the background has begun");
+        traced.armed = armed.len();
+        let started = traced.trace.started();
+        assert!(started == 0 || traced.armed > 0, "a recovery was armed, and is not there");
+        traced
     }
 
     /// A refresh that nothing happens to: what the others are compared to.
@@ -78,8 +88,25 @@ impl<'server> Place<'server> {
         traced.trace
     }
 
+    /// Ends the recoveries that runs here have left in the background, and says when they would have begun.
+    pub fn stop_recoveries(&self) -> Vec<u64> {
+        background::stop(self.home.path())
+    }
+
+    /// `twg` as this user, but with a copy of the configuration that no other has.
+    #[must_use]
+    pub fn apart(&self, command: TwgCommand, number: usize) -> TwgCommand {
+        let copy = self.home.path().join(format!("apart-{number}"));
+        let mut words = std::process::Command::new("cp");
+        let status = words.arg("-a").arg(self.config_dir()).arg(&copy).status();
+        assert!(status.expect("there is a cp").success(), "the configuration can be copied");
+        command.env("TWG_CONFIG_DIR", copy)
+    }
+
     /// Sets the times of the stored access token back.
     pub fn age(&self, age: Age) {
+        // What is waiting from the case before must not read a record that is being written.
+        self.stop_recoveries();
         let mut record = self.record().members().clone();
         let issued = record["tokens"]["issued_at"].as_u64().expect("a time");
         let expires = record["tokens"]["expires_at"].as_u64().expect("a time");
@@ -134,16 +161,14 @@ impl<'server> Place<'server> {
         self.server.counted(self.family.as_deref())
     }
 
-    /// Files that should not be there when nothing is going on. Damaged ones that were set aside are for
-    /// people to look at.
+    /// Files that should not be there when nothing is going on.
     #[must_use]
     pub fn litter(&self) -> Vec<PathBuf> {
         let record = self.record_path();
         let lock = PathBuf::from(format!("{}.lock", record.display()));
         let files = files_in(&self.directory()).into_iter().chain(self.rescued());
         files
-            .filter(|path| *path != record && *path != lock)
-            .filter(|path| !path.to_string_lossy().contains(".damaged-"))
+            .filter(|path| *path != record && *path != lock && *path != self.layout.claim_path())
             .collect()
     }
 
@@ -158,6 +183,18 @@ impl<'server> Place<'server> {
     pub fn is_alive(&self) -> bool {
         self.server.is_alive(self.family.as_deref(), &self.refresh_token())
     }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.stop_recoveries();
+    }
+}
+
+/// Now, in milliseconds since the epoch.
+pub(crate) fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The files in a directory, which need not be there.

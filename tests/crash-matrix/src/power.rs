@@ -14,7 +14,7 @@ use crate::aftermath::{Aftermath, Before, Fate, Sabotage, recover};
 use crate::disk::Image;
 use crate::kill::Point;
 use crate::parallel::{self, busy};
-use crate::place::{Age, Place};
+use crate::place::{Age, Place, now};
 use crate::protocol::{Layout, Object, Phase};
 use crate::replay::Replay;
 use crate::server::Server;
@@ -126,6 +126,9 @@ pub struct Failed {
     pub state: State,
     /// Whether the reply, or the record made of it, was on this disk as a whole.
     pub has_reply: bool,
+    /// Whether the access token still worked, so that nothing was to be done without a leeway, and the record was
+    /// aged for the rest of the case.
+    pub was_aged: bool,
     /// How it ended.
     pub after: Aftermath,
 }
@@ -218,9 +221,13 @@ fn one(place: &Place<'_>, state: &State, sabotage: Sabotage) -> Failed {
         let is_spent = state.prelude.is_spent(state.phase);
         let lacks_intent = is_spent && !has_reply && !has_intent(&place.layout, &image);
         install(place, &image);
-        if has_intent(&place.layout, &image) {
-            // Also where the earlier run left a fresh token: as long as one works, nobody presents a token to
-            // a strict server that may be spent, and the case would have no end.
+        let is_torn = has_intent(&place.layout, &image) && is_torn(&place.layout, &image);
+        let mut problems = Vec::new();
+        // As long as an access token works, nobody presents a token that may be spent to a server that has no
+        // leeway, and the case would have no end.
+        let was_aged = place.server.kind.leeway() < 60 && must_wait(&place.layout, &image);
+        if was_aged {
+            problems.extend(busy(|| refusal(place, is_torn)));
             place.age(Age::Expired);
         }
         let may_be_lost = place.server.kind.leeway() < 60 && is_spent && !has_reply;
@@ -229,7 +236,9 @@ fn one(place: &Place<'_>, state: &State, sabotage: Sabotage) -> Failed {
             _ if is_spent && has_reply => Phase::Commit,
             _ => Phase::Intent,
         };
-        let mut after = recover(place, Before { phase, counted, may_be_lost }, sabotage);
+        let before = Before { phase, counted, may_be_lost, is_torn };
+        let mut after = recover(place, before, sabotage);
+        after.problems.splice(0..0, problems);
         if has_reply && after.fate == Fate::Replayed && state.prelude == Prelude::Rest {
             after.problems.push("the reply was there, and the token was sent again".to_owned());
         }
@@ -239,9 +248,42 @@ fn one(place: &Place<'_>, state: &State, sabotage: Sabotage) -> Failed {
         if is_durable(state) && !has_reply {
             after.problems.push("the reply was said to be durable".to_owned());
         }
-        return Failed { state: state.clone(), has_reply, after };
+        return Failed { state: state.clone(), has_reply, was_aged, after };
     }
     panic!("the state was not reached")
+}
+
+/// Whether a refresh may have been interrupted whose reply is not here, while the access token still works.
+fn must_wait(layout: &Layout, image: &Image) -> bool {
+    let Some(record) = json_of(image, &layout.record_path()) else { return false };
+    let staged = json_of(image, &layout.stage_path());
+    let is_its_reply = |stage: &Value| stage["id"] == record["pending"]["id"];
+    record["pending"].is_object()
+        && record["tokens"]["expires_at"].as_u64() > Some(now())
+        && !staged.as_ref().is_some_and(is_its_reply)
+}
+
+/// Whether there is a part of a reply in the stage. Zeros are the room that was reserved for it.
+fn is_torn(layout: &Layout, image: &Image) -> bool {
+    let stage = layout.stage_path();
+    let name = stage.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_written = |bytes: &Vec<u8>| bytes.iter().any(|byte| *byte != 0);
+    image.files.get(name).is_some_and(is_written) && json_of(image, &stage).is_none()
+}
+
+/// What is wrong with the answer of a plain refresh there: it has to refuse, and to leave all as it is. A part
+/// of a reply proves that the token is spent: to try again later, as after an interruption, would be of no use.
+fn refusal(place: &Place<'_>, is_torn: bool) -> Option<String> {
+    let (counted, record) = (place.counted(), place.record().bytes);
+    let output = place.refresh(&[]).run();
+    let requests = counted.and_then(|counted| Some(place.counted()?.since(counted).requests()));
+    let is_unchanged = place.record().bytes == record;
+    let is_right = output.code() == Some(if is_torn { 77 } else { 75 })
+        && requests.unwrap_or(0) == 0
+        && is_unchanged;
+    (!is_right).then(|| {
+        format!("must wait: {requests:?} requests, record unchanged: {is_unchanged}: {output}")
+    })
 }
 
 /// Whether `fdatasync` of the stage had returned.
@@ -283,12 +325,13 @@ fn install(place: &Place<'_>, image: &Image) {
     }
 }
 
-/// The files in the record's directory, but the lock.
+/// The files in the record's directory, but the locks.
 fn files_of(place: &Place<'_>) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(place.directory()).expect("it is there");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths
-        .filter(|path| path.is_file() && path.extension().is_none_or(|end| end != "lock"))
+        .filter(|path| path.is_file() && *path != place.layout.claim_path())
+        .filter(|path| path.extension().is_none_or(|end| end != "lock"))
         .map(|path| {
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             (name, std::fs::read(path).expect("it can be read"))
@@ -334,11 +377,6 @@ fn json_of(image: &Image, path: &Path) -> Option<Value> {
     serde_json::from_slice(&bytes[..end]).ok()
 }
 
-fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,7 +403,20 @@ mod tests {
         }
         let record = format!(r#"{{"tokens":{{"issued_at":1,"expires_at":{}}}}}"#, now() + 9999);
         assert!(has_reply(&layout, &with("auth.conf", record.as_bytes())));
+        assert!(!must_wait(&layout, &with("auth.conf", record.as_bytes())));
         let pending = record.replace("{\"tokens", "{\"pending\":{},\"tokens");
         assert!(!has_reply(&layout, &with("auth.conf", pending.as_bytes())));
+        assert!(must_wait(&layout, &with("auth.conf", pending.as_bytes())));
+    }
+
+    #[test]
+    fn a_torn_reply_is_neither_whole_nor_empty() {
+        let layout = Layout { config: "/c".into(), state: "/s".into(), record: "auth.conf".into() };
+        let torn = |bytes: &[u8]| {
+            let files = BTreeMap::from([(".auth.conf.stage".to_owned(), bytes.to_vec())]);
+            is_torn(&layout, &Image { files, description: String::new() })
+        };
+        assert!(torn(b"{\"body\":\"") && torn(b"\0\0\0\0\"x\"}\n"));
+        assert!(!torn(b"{\"body\":\"x\"}\n\0\0\0") && !torn(b"\0\0\0") && !torn(b""));
     }
 }

@@ -148,6 +148,14 @@ impl Layout {
         self.beside("stage")
     }
 
+    /// The file whose lock says that a recovery waits in the background. Like the other lock it stays.
+    #[must_use]
+    pub fn claim_path(&self) -> PathBuf {
+        let path = self.record_path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        path.with_file_name(format!(".{name}.lock.recovery"))
+    }
+
     /// What has this ending beside the record.
     fn beside(&self, kind: &str) -> PathBuf {
         let path = self.record_path();

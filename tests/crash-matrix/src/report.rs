@@ -49,11 +49,12 @@ fn summary(results: &Results, seed: u64) -> String {
     let any = |_: Fate| true;
     let lost = |fate: Fate| matches!(fate, Fate::Lost | Fate::Stuck);
     format!(
-        "{} cases passed, {} failed (seed {seed}). Kills at servers with a leeway of a minute or more: {}, \
+        "{} cases passed, {} failed; calls not reached: {} (seed {seed}). Kills at servers with a leeway of a minute or more: {}, \
          logins lost: **{}**. Kills at strict servers: {}, logins lost: **{}**, all of them between the \
          request and the write into the stage.",
         results.passed,
         results.violations.len(),
+        results.unreached,
         count(&long, &any),
         count(&long, &lost),
         count(&strict, &any),
@@ -112,8 +113,8 @@ fn shown(fate: Fate) -> String {
 /// Every group of kills.
 fn servers(results: &Results) -> String {
     let mut table = String::from(
-        "| server | killed | kills | lost | lost before | replays | reuse outside the leeway, login kept |\n\
-         |---|---|---|---|---|---|---|\n",
+        "| server | killed | kills | not reached | lost | lost before | a recovery was armed | replays | reuse \
+         outside the leeway, login kept |\n|---|---|---|---|---|---|---|---|---|\n",
     );
     for Kills { server, victim, age, killing } in &results.kills {
         let lost: Vec<&Killed> = killing
@@ -135,11 +136,13 @@ fn servers(results: &Results) -> String {
         let number = |n: Option<u64>| n.map_or("not told".to_owned(), |n| n.to_string());
         let _ = writeln!(
             table,
-            "| {server} | {} | {} | {} | {} | {} | {} |",
+            "| {server} | {} | {} | {} | {} | {} | {} | {} | {} |",
             victim_name(*victim, *age),
             killing.killed.len(),
+            killing.unreached.len(),
             lost.len(),
             if places.is_empty() { "–".to_owned() } else { places.join(", ") },
+            killing.killed.iter().filter(|one| one.armed > 0).count(),
             number(replays),
             number(reuses)
         );
@@ -229,8 +232,8 @@ fn power(results: &Results) -> String {
 /// Power failures in the run after one that was killed.
 fn power_twice(results: &Results) -> String {
     let mut table = String::from(
-        "| the run before | server | states with the reply | became | without it | became |\n\
-         |---|---|---|---|---|---|\n",
+        "| the run before | server | states with the reply | became | without it | became | refused while the \
+         token worked |\n|---|---|---|---|---|---|---|\n",
     );
     for (kind, prelude, failures) in results.power.iter().filter(|(_, p, _)| *p != Prelude::Rest) {
         let _ = write!(table, "| {} | {kind} ", prelude.name());
@@ -239,7 +242,8 @@ fn power_twice(results: &Results) -> String {
             let count = failures.failed.iter().filter(|one| here(one)).count();
             let _ = write!(table, "| {count} | {} ", fates(failures, here));
         }
-        table.push_str("|\n");
+        let aged = failures.failed.iter().filter(|one| one.was_aged).count();
+        let _ = writeln!(table, "| {aged} |");
     }
     table
 }

@@ -1,7 +1,7 @@
 //! What strace wrote, read back: every system call with its arguments and its result.
 //!
-//! Expects the options `-f -yy`: each line begins with a process id, and descriptors are followed by what
-//! they stand for, `9</home/auth.conf>` or `7<TCP:[...]>`.
+//! Expects the option `-yy`: descriptors are followed by what they stand for, `9</home/auth.conf>` or
+//! `7<TCP:[...]>`. With `-f` each line begins with a thread id; without, all calls are those of one thread.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct Trace {
 /// One system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Which thread made it.
+    /// Which thread made it; 0 if the trace is of one only.
     pub thread: u32,
     /// Its name.
     pub name: String,
@@ -58,9 +58,12 @@ impl Trace {
         let mut unfinished: Vec<(u32, usize, String)> = Vec::new();
         for line in text.lines() {
             let wrong = || Unreadable(line.to_owned());
-            let (thread, rest) = line.split_once(' ').ok_or_else(wrong)?;
-            let thread = thread.parse().map_err(|_| wrong())?;
-            let rest = rest.trim_start();
+            let (thread, rest) = if line.starts_with(|first: char| first.is_ascii_digit()) {
+                let (thread, rest) = line.split_once(' ').ok_or_else(wrong)?;
+                (thread.parse().map_err(|_| wrong())?, rest.trim_start())
+            } else {
+                (0, line)
+            };
             if let Some(end) = rest.strip_prefix("+++ ") {
                 trace.was_killed |= end.starts_with("killed by SIGKILL");
                 let code = end.strip_prefix("exited with ").and_then(|rest| rest.split(' ').next());
@@ -87,6 +90,19 @@ impl Trace {
     #[must_use]
     pub fn killed_before(&self) -> Option<usize> {
         self.was_killed.then(|| self.calls.iter().rposition(|call| call.value.is_none())).flatten()
+    }
+
+    /// How many other processes it started.
+    #[must_use]
+    pub fn started(&self) -> usize {
+        self.calls.iter().filter(|call| call.is_fork() && call.succeeded()).count()
+    }
+
+    /// Whether it had a second thread.
+    #[must_use]
+    pub fn has_threads(&self) -> bool {
+        let is_thread = |call: &Call| call.args.iter().any(|arg| arg.contains("CLONE_THREAD"));
+        self.calls.iter().any(|call| call.is_fork() && is_thread(call))
     }
 
     /// How often the call at `index` had been made by its thread by then, itself included: what strace
@@ -127,6 +143,10 @@ impl Call {
             error: error.map(ToOwned::to_owned),
             is_injected: result.contains("(INJECTED)"),
         })
+    }
+
+    fn is_fork(&self) -> bool {
+        matches!(&*self.name, "clone" | "clone3" | "fork" | "vfork")
     }
 
     /// Whether it was made, and did what it was asked to.
@@ -328,6 +348,17 @@ mod tests {
         assert_eq!(trace.calls.len(), 3);
         assert_eq!(trace.calls[0].bytes_at(1).unwrap(), b"ab");
         assert_eq!(trace.killed_before(), Some(2));
+    }
+
+    #[test]
+    fn other_processes_and_other_threads() {
+        let text = "clone3({flags=CLONE_VM|CLONE_VFORK, exit_signal=SIGCHLD, stack=0x7f}, 88) = 9\nclone3({flags=CLONE_VM|CLONE_VFORK}, 88) = ?\n+++ killed by SIGKILL +++";
+        let trace = Trace::parse(text).unwrap();
+        assert_eq!((trace.started(), trace.has_threads(), trace.calls[0].thread), (1, false, 0));
+        assert_eq!(trace.killed_before(), Some(1));
+        let thread =
+            "clone3({flags=CLONE_VM|CLONE_THREAD|CLONE_SYSVSEM} => {parent_tid=[9]}, 88) = 9";
+        assert!(Trace::parse(thread).unwrap().has_threads());
     }
 
     #[test]

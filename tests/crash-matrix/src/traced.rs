@@ -18,7 +18,7 @@ pub enum Detail {
 
 /// What strace shall do to the program.
 ///
-/// strace counts per thread and per *name* of a call, also for `inject=all`: "the k-th call of the whole
+/// strace counts per *name* of a call, also for `inject=all`: "the k-th call of the whole
 /// process" must be said as "the n-th `write`".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injection {
@@ -44,12 +44,18 @@ impl Injection {
 }
 
 /// A run that is over.
+///
+/// What it started is not traced, and gets no injections: that is the recovery in the background, which must not
+/// be mistaken for the run itself. Therefore threads would not be traced either, and there must not be any.
 #[derive(Clone, Debug)]
 pub struct Traced {
     /// How it ended.
     pub output: TwgOutput,
     /// Every call that it made.
     pub trace: Trace,
+    /// How many recoveries it left in the background. [`crate::place::Place::traced`] has stopped them, before
+    /// they did anything.
+    pub armed: usize,
 }
 
 impl Traced {
@@ -61,7 +67,7 @@ impl Traced {
         detail: Detail,
         injections: &[Injection],
     ) -> Self {
-        let mut words: Vec<OsString> = ["strace", "-f", "-yy", "-q"].map(Into::into).into();
+        let mut words: Vec<OsString> = ["strace", "-yy", "-q"].map(Into::into).into();
         words.extend(
             match detail {
                 Detail::Calls => &["-s", "0"][..],
@@ -82,6 +88,7 @@ impl Traced {
             .unwrap_or_else(|error| panic!("strace wrote no trace ({error}): {output}"));
         std::fs::remove_file(file).expect("the trace can be removed");
         let trace = Trace::parse(&text).unwrap_or_else(|error| panic!("{error}: {output}"));
-        Self { output, trace }
+        assert!(!trace.has_threads(), "the cases count on a program of one thread: {output}");
+        Self { output, trace, armed: 0 }
     }
 }

@@ -1,0 +1,102 @@
+//! The recovery that `twg` arms in the background: a detached `twg auth refresh ... --recover-at=...`, which
+//! repairs an interrupted refresh if nobody else does.
+//!
+//! Here somebody else does. It would be a second one who repairs, after a time that no case waits for, and must
+//! not outlive the case.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// Ends all of them whose configuration is below `home`, also those that the first ones armed meanwhile. Says
+/// when each would have begun, in milliseconds since the epoch.
+///
+/// # Panics
+/// If one of them cannot be ended.
+pub fn stop(home: &Path) -> Vec<u64> {
+    let mut stopped = BTreeMap::new();
+    loop {
+        let running = armed(home);
+        if running.is_empty() {
+            return stopped.into_values().collect();
+        }
+        for (id, at) in running {
+            if stopped.insert(id.clone(), at).is_none() {
+                // By its number, and this one only. It may have ended by itself.
+                let kill =
+                    Command::new("sh").args(["-c", "kill -KILL \"$0\" 2>/dev/null", &id]).status();
+                kill.expect("there is a shell");
+            }
+        }
+        // A process that was killed is not gone at once.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Those that run, by their process ids, and when they begin.
+fn armed(home: &Path) -> Vec<(String, u64)> {
+    let processes = std::fs::read_dir("/proc").expect("there is a /proc");
+    // Whatever ends while it is looked at, and what belongs to others, is none of them.
+    let one = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.ok()?.path();
+        let id = path.file_name()?.to_str()?.to_owned();
+        if !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let at = begins_at(&std::fs::read(path.join("cmdline")).ok()?)?;
+        is_below(&std::fs::read(path.join("environ")).ok()?, home).then_some((id, at))
+    };
+    processes.filter_map(one).collect()
+}
+
+/// The time in the command line of an armed recovery.
+fn begins_at(command_line: &[u8]) -> Option<u64> {
+    let mut words = command_line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    words.find_map(|word| word.strip_prefix("--recover-at=")?.parse().ok())
+}
+
+/// Whether the configuration that an environment names is below `home`.
+fn is_below(environment: &[u8], home: &Path) -> bool {
+    let mut variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    variables.any(|variable| {
+        let directory = variable.strip_prefix("TWG_CONFIG_DIR=");
+        directory.is_some_and(|directory| Path::new(directory).starts_with(home))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovery_is_known_by_its_arguments_and_its_home() {
+        let line =
+            b"/bin/twg\0auth\0refresh\0atlassian\0--connection\0default\0--recover-at=1234\0";
+        assert_eq!(begins_at(line), Some(1234));
+        assert_eq!(begins_at(b"/bin/twg\0auth\0refresh\0"), None);
+        let environment = b"PATH=/bin\0TWG_CONFIG_DIR=/tmp/a/config\0HOME=/tmp/b\0";
+        assert!(is_below(environment, Path::new("/tmp/a")));
+        assert!(!is_below(environment, Path::new("/tmp/b")));
+        assert!(!is_below(b"", Path::new("/tmp/a")));
+    }
+
+    #[test]
+    fn it_is_stopped_and_nobody_else_is() {
+        let sleeper = |home: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "read -r line", "--recover-at=77"]).env("TWG_CONFIG_DIR", home);
+            command.stdin(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        let home = format!("/nowhere/{}", std::process::id());
+        let (mut ours, mut other) = (sleeper(&format!("{home}/config")), sleeper("/nowhere/else"));
+        while armed(Path::new(&home)).is_empty() {
+            std::thread::yield_now();
+        }
+        assert_eq!(stop(Path::new(&home)), [77]);
+        assert!(!ours.wait().unwrap().success());
+        assert!(other.try_wait().unwrap().is_none());
+        drop(other.stdin.take());
+        other.wait().unwrap();
+    }
+}
