@@ -34,6 +34,20 @@ pub fn stop(home: &Path) -> Vec<u64> {
     }
 }
 
+/// Waits until a process that was started shows what it is. Whoever started it goes on as soon as it has left the
+/// memory that they had in common, and that is a little before its own has arguments.
+pub fn wait_for(id: i64) {
+    let file = |name: &str| std::fs::read(format!("/proc/{id}/{name}")).unwrap_or_default();
+    // One that is gone has no state; one that nobody has waited for yet is as good as gone.
+    let is_gone = || {
+        let stat = String::from_utf8_lossy(&file("stat")).into_owned();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
+    };
+    while (file("cmdline").is_empty() || file("environ").is_empty()) && !is_gone() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Those that run, by their process ids, and when they begin.
 fn armed(home: &Path) -> Vec<(String, u64)> {
     let processes = std::fs::read_dir("/proc").expect("there is a /proc");
@@ -90,11 +104,12 @@ mod tests {
         };
         let home = format!("/nowhere/{}", std::process::id());
         let (mut ours, mut other) = (sleeper(&format!("{home}/config")), sleeper("/nowhere/else"));
-        while armed(Path::new(&home)).is_empty() {
-            std::thread::yield_now();
-        }
+        wait_for(ours.id().into());
         assert_eq!(stop(Path::new(&home)), [77]);
+        // It is not waited for yet.
+        wait_for(ours.id().into());
         assert!(!ours.wait().unwrap().success());
+        wait_for(ours.id().into());
         assert!(other.try_wait().unwrap().is_none());
         drop(other.stdin.take());
         other.wait().unwrap();

@@ -69,13 +69,14 @@ impl<'server> Place<'server> {
     pub fn traced(&self, detail: Detail, injections: &[Injection], args: &[&str]) -> Traced {
         let file = self.home.path().join("trace");
         let mut traced = Traced::run(&self.refresh(args), &file, detail, injections);
+        let started = traced.trace.started();
+        started.iter().for_each(|id| background::wait_for(*id));
         let armed = self.stop_recoveries();
         let now = now();
         // So it still waited, and has sent nothing: whoever repairs is the case.
         assert!(armed.iter().all(|at| *at > now), "a recovery in the background has begun");
         traced.armed = armed.len();
-        let started = traced.trace.started();
-        assert!(started == 0 || traced.armed > 0, "a recovery was armed, and is not there");
+        assert!(started.is_empty() || traced.armed > 0, "a recovery was armed, and is not there");
         traced
     }
 

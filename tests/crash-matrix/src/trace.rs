@@ -92,10 +92,11 @@ impl Trace {
         self.was_killed.then(|| self.calls.iter().rposition(|call| call.value.is_none())).flatten()
     }
 
-    /// How many other processes it started.
+    /// The process ids of those that it started.
     #[must_use]
-    pub fn started(&self) -> usize {
-        self.calls.iter().filter(|call| call.is_fork() && call.succeeded()).count()
+    pub fn started(&self) -> Vec<i64> {
+        let forks = self.calls.iter().filter(|call| call.is_fork() && call.succeeded());
+        forks.filter_map(|call| call.value).collect()
     }
 
     /// Whether it had a second thread.
@@ -354,7 +355,10 @@ mod tests {
     fn other_processes_and_other_threads() {
         let text = "clone3({flags=CLONE_VM|CLONE_VFORK, exit_signal=SIGCHLD, stack=0x7f}, 88) = 9\nclone3({flags=CLONE_VM|CLONE_VFORK}, 88) = ?\n+++ killed by SIGKILL +++";
         let trace = Trace::parse(text).unwrap();
-        assert_eq!((trace.started(), trace.has_threads(), trace.calls[0].thread), (1, false, 0));
+        assert_eq!(
+            (trace.started(), trace.has_threads(), trace.calls[0].thread),
+            (vec![9], false, 0)
+        );
         assert_eq!(trace.killed_before(), Some(1));
         let thread =
             "clone3({flags=CLONE_VM|CLONE_THREAD|CLONE_SYSVSEM} => {parent_tid=[9]}, 88) = 9";
