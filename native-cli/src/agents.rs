@@ -14,10 +14,10 @@ pub(crate) fn fallback(context: &Context, key: &ConnectionKey) -> String {
     let place = "in a terminal outside the coding agent";
     match env("TWG_CONFIG_DIR").filter(|dir| !dir.is_empty()) {
         // There it would mean another login.
-        Some(_) => format!(
+        Some(_) => twg_core::text::inert(&format!(
             "Run `{command}` {place}, with TWG_CONFIG_DIR set to {}.",
             context.config.path().display()
-        ),
+        )),
         None => format!("Run `{command}` {place}."),
     }
 }

@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A busy machine may take this long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ends all of them whose configuration is below `home`, also those that the first ones armed meanwhile. Says
 /// when each would have begun, in milliseconds since the epoch.
@@ -16,22 +19,20 @@ use std::time::Duration;
 /// If one of them cannot be ended.
 pub fn stop(home: &Path) -> Vec<u64> {
     let mut stopped = BTreeMap::new();
-    loop {
+    // A process that was killed is not gone at once.
+    until("a recovery to be gone", || {
         let running = armed(home);
-        if running.is_empty() {
-            return stopped.into_values().collect();
-        }
-        for (id, at) in running {
-            if stopped.insert(id.clone(), at).is_none() {
+        for (id, at) in &running {
+            if stopped.insert(id.clone(), *at).is_none() {
                 // By its number, and this one only. It may have ended by itself.
                 let kill =
-                    Command::new("sh").args(["-c", "kill -KILL \"$0\" 2>/dev/null", &id]).status();
+                    Command::new("sh").args(["-c", "kill -KILL \"$0\" 2>/dev/null", id]).status();
                 kill.expect("there is a shell");
             }
         }
-        // A process that was killed is not gone at once.
-        std::thread::sleep(Duration::from_millis(1));
-    }
+        running.is_empty()
+    });
+    stopped.into_values().collect()
 }
 
 /// Waits until a process that was started shows what it is. Whoever started it goes on as soon as it has left the
@@ -43,7 +44,16 @@ pub fn wait_for(id: i64) {
         let stat = String::from_utf8_lossy(&file("stat")).into_owned();
         stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
     };
-    while (file("cmdline").is_empty() || file("environ").is_empty()) && !is_gone() {
+    until("a process to show what it is", || {
+        !file("cmdline").is_empty() && !file("environ").is_empty() || is_gone()
+    });
+}
+
+/// Looks again and again: nobody is told when a process that is not his child begins its program, or is gone.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
