@@ -1,0 +1,95 @@
+//! Builds the modules of `twg-wasm` and says how large they are: `cargo run -p twg-wasm-pack`.
+//!
+//! - `js-pkg/wasm/`: the npm package's module with what wasm-bindgen writes around it;
+//! - `js-pkg/wasm/twg_plugin.wasm`: the plain module.
+//!
+//! Needs `wasm-opt`: `npm ci` in this directory, which `tests/run` does.
+
+use std::error::Error;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use wasm_bindgen_cli_support::Bindgen;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// What the modules may use: WebAssembly 2.0, which every browser has had since 2022, less its vector instructions. Said
+/// here, because a stripped module does not say it itself.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+fn main() -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let out = root.join("js-pkg/wasm");
+    fs::create_dir_all(&out)?;
+
+    let plugin = out.join("twg_plugin.wasm");
+    fs::copy(build(&root, &[])?, &plugin)?;
+    optimize(&root, &plugin)?;
+
+    bind(&build(&root, &["--features", "bindgen"])?, &out)?;
+    let module = out.join("twg_wasm_bg.wasm");
+    optimize(&root, &module)?;
+
+    for file in [plugin, module, out.join("twg_wasm.js")] {
+        println!("{}", size(&file)?);
+    }
+    Ok(())
+}
+
+/// Compiles `twg-wasm`, and says where the module is.
+fn build(root: &Path, options: &[&str]) -> Outcome<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--quiet", "--package", "twg-wasm", "--profile", "wasm"]);
+    cargo.args(["--target", "wasm32-unknown-unknown"]).args(options);
+    run(cargo.current_dir(root))?;
+    Ok(root.join(target).join("wasm32-unknown-unknown/wasm/twg_wasm.wasm"))
+}
+
+/// What `wasm-bindgen --target web` does.
+fn bind(module: &Path, out: &Path) -> Outcome {
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(module).web(true)?.typescript(true);
+    bindgen.remove_name_section(true).remove_producers_section(true);
+    bindgen.generate(out).map_err(|error| format!("wasm-bindgen: {error:?}").into())
+}
+
+/// Makes the module at `path` smaller.
+fn optimize(root: &Path, path: &Path) -> Outcome {
+    let tool = root.join("wasm/pack/node_modules/.bin/wasm-opt");
+    if !tool.exists() {
+        return Err("wasm-opt is missing: run `npm ci` in wasm/pack".into());
+    }
+    let mut wasm_opt = Command::new(tool);
+    wasm_opt.args(["-Oz", "--converge", "--strip-debug", "--strip-producers"]);
+    wasm_opt.args(["--strip-target-features"]).args(FEATURES);
+    run(wasm_opt.arg(path).arg("-o").arg(path))
+}
+
+fn run(command: &mut Command) -> Outcome {
+    let status = command.status()?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}").into()) }
+}
+
+/// One line: the file's name, its size, and its size on the wire.
+fn size(path: &Path) -> Outcome<String> {
+    let content = fs::read(path)?;
+    let mut gzip =
+        Command::new("gzip").arg("-9nc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut input = gzip.stdin.take().ok_or("gzip has no input")?;
+    let raw = content.len();
+    let feeding = std::thread::spawn(move || input.write_all(&content));
+    let zipped = gzip.wait_with_output()?.stdout.len();
+    feeding.join().map_err(|_| "gzip was not fed")??;
+    let name = path.file_name().unwrap_or_default().display();
+    Ok(format!("{name}: {raw} bytes, gzip {zipped}"))
+}

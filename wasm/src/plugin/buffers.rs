@@ -1,0 +1,75 @@
+//! The memory that the host sees. Its addresses are looked up, never believed, so that there is no unsafe code and
+//! nothing that a wrong one could do.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+/// More than the largest answer of an API needs, written as numbers.
+const LARGEST: usize = 256 * 1024 * 1024;
+
+/// Overwritten when it is dropped.
+pub(super) type Buffer = Zeroizing<Vec<u8>>;
+
+thread_local! {
+    /// By address.
+    static BUFFERS: RefCell<BTreeMap<usize, Buffer>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The address of a new buffer of zeros; 0 if there is no room.
+pub(super) fn allocate(length: usize) -> usize {
+    let mut bytes = Vec::new();
+    if length > LARGEST || bytes.try_reserve_exact(length).is_err() {
+        return 0;
+    }
+    bytes.resize(length, 0);
+    give(Zeroizing::new(bytes))
+}
+
+/// Puts a buffer where the host can see it.
+pub(super) fn give(mut buffer: Buffer) -> usize {
+    // What has no memory has no address of its own.
+    buffer.reserve(1);
+    let address = buffer.as_ptr().addr();
+    BUFFERS.with_borrow_mut(|buffers| buffers.insert(address, buffer));
+    address
+}
+
+/// How long a buffer is.
+pub(super) fn length(address: usize) -> usize {
+    BUFFERS.with_borrow(|buffers| buffers.get(&address).map_or(0, |buffer| buffer.len()))
+}
+
+/// The buffer, taken from the host; an empty one if there is none.
+pub(super) fn take(address: usize) -> Buffer {
+    BUFFERS.with_borrow_mut(|buffers| buffers.remove(&address)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_given_is_taken_and_only_once() {
+        let address = allocate(3);
+        assert_eq!(length(address), 3);
+        assert_eq!((length(address + 1), length(0)), (0, 0));
+        assert!(take(address + 1).is_empty());
+        assert_eq!(**take(address), [0, 0, 0]);
+        assert!(take(address).is_empty());
+        assert_eq!(length(address), 0);
+    }
+
+    #[test]
+    fn empty_buffers_have_addresses_of_their_own() {
+        let (one, two) = (allocate(0), allocate(0));
+        assert!(one != 0 && two != 0 && one != two);
+    }
+
+    #[test]
+    fn there_is_not_room_for_everything() {
+        assert_eq!(allocate(LARGEST + 1), 0);
+        assert_eq!(allocate(usize::MAX), 0);
+    }
+}
