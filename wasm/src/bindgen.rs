@@ -1,121 +1,158 @@
-//! For the npm package: the flows as a JavaScript class.
+//! The npm package's module: the flows as a JavaScript class.
+//!
+//! What a flow is asked for goes through JSON, whose reader the core has anyway: so a misspelt member is noticed here as
+//! it is in the plain module, and `undefined` is as good as absent. Steps and outcomes are JavaScript values, so that
+//! the body of an answer is octets and not a list of numbers.
 
-use serde::Serialize as _;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
+use twg_core::error::Error;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::wire::{FlowRequest, HostError, Now, Outcome, Profile};
-use crate::{AnyFlow, Seed, wire};
+use crate::wire::{self, FlowRequest, HostError, Millis, Now, Outcome, Profile};
+use crate::{AnyFlow, Seed};
 
 #[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("wire/wire.ts");
 
-/// One flow: what is to be done, one step at a time.
+/// One flow. Its methods throw an `Error` with the `code` of a `HostError` for mistakes of whoever calls them.
 #[wasm_bindgen]
 pub struct Flow(AnyFlow);
 
 #[wasm_bindgen]
 impl Flow {
+    /// A flow that has not begun. `entropy` is 64 random octets that are never used again; the browser's or Node's own
+    /// if there are none.
+    ///
+    /// # Errors
+    /// `MALFORMED`
     #[wasm_bindgen(constructor)]
     pub fn new(
         #[wasm_bindgen(unchecked_param_type = "FlowRequest")] request: JsValue,
-        entropy: Option<Vec<u8>>,
-    ) -> Result<Flow, JsValue> {
-        let request: FlowRequest = read("request", request)?;
-        Ok(Self(AnyFlow::new(request, &seed(entropy)?)))
+        #[wasm_bindgen(unchecked_optional_param_type = "Uint8Array")] entropy: Option<Vec<u8>>,
+    ) -> Result<Self, JsValue> {
+        let request: FlowRequest = through_json("request", &request)?;
+        Ok(Self(AnyFlow::new(request, &seed(entropy.map(Zeroizing::new))?)))
     }
 
+    /// The first step; called again, the step that is waited for.
+    ///
+    /// # Errors
+    /// `NOT_WAITING`, `MALFORMED`
     #[wasm_bindgen(unchecked_return_type = "Step")]
     pub fn begin(
         &mut self,
         #[wasm_bindgen(unchecked_param_type = "Now")] now: JsValue,
     ) -> Result<JsValue, JsValue> {
         let now: Now = read("time", now)?;
-        self.0.begin(now).map_err(thrown).and_then(|step| write(&step))
+        self.0.begin(now).map_err(|mistake| thrown(&mistake)).and_then(|step| write(&step))
     }
 
+    /// The next step. After a mistake, the flow still waits for the same.
+    ///
+    /// # Errors
+    /// Any `HostError`.
     #[wasm_bindgen(unchecked_return_type = "Step")]
     pub fn resume(
         &mut self,
-        id: f64,
+        #[wasm_bindgen(unchecked_param_type = "number")] id: JsValue,
         #[wasm_bindgen(unchecked_param_type = "Outcome")] outcome: JsValue,
         #[wasm_bindgen(unchecked_param_type = "Now")] now: JsValue,
     ) -> Result<JsValue, JsValue> {
+        let id: u64 = read("id", id)?;
         let outcome: Outcome = read("outcome", outcome)?;
         let now: Now = read("time", now)?;
-        self.0.resume(id as u64, outcome, now).map_err(thrown).and_then(|step| write(&step))
+        let step = self.0.resume(id, outcome, now);
+        step.map_err(|mistake| thrown(&mistake)).and_then(|step| write(&step))
     }
 
+    /// The flow as text, if it waits for its user. The text holds secrets.
+    #[must_use]
     pub fn suspend(&self) -> Option<String> {
         self.0.suspend().map(|text| text.expose().to_owned())
     }
 }
 
+/// What a record says at that time. A scheduler wakes up later than others by `chance` out of 255.
+///
+/// # Errors
+/// `RECORD_UNUSABLE`, `CONFIGURATION`, `MALFORMED`
 #[wasm_bindgen(unchecked_return_type = "Status")]
 pub fn status(
     record: &str,
     #[wasm_bindgen(unchecked_param_type = "string | ProviderProfile")] profile: JsValue,
-    now: f64,
+    #[wasm_bindgen(unchecked_param_type = "number")] now: JsValue,
     chance: Option<u8>,
 ) -> Result<JsValue, JsValue> {
-    let profile: Profile = read("profile", profile)?;
-    let now = twg_core::time::UnixTime::from_millis(now as u64);
-    match crate::status(record, &profile, now, chance.unwrap_or(0)) {
+    let profile: Profile = through_json("profile", &profile)?;
+    let now: Millis = read("time", now)?;
+    match crate::status(record, &profile, now.into(), chance.unwrap_or(0)) {
         Ok(status) => write(&status),
         Err(error) => Err(failed(&error)),
     }
 }
 
+/// The bundled profile of that name, or the given one: checked, and with everything that it left out.
+///
+/// # Errors
+/// `CONFIGURATION`, `MALFORMED`
 #[wasm_bindgen(unchecked_return_type = "ProviderProfile")]
 pub fn profile(
     #[wasm_bindgen(unchecked_param_type = "string | ProviderProfile")] name_or_profile: JsValue,
 ) -> Result<JsValue, JsValue> {
-    let profile: Profile = read("profile", name_or_profile)?;
-    match profile.read() {
-        Ok(profile) => write(&profile),
-        Err(error) => Err(failed(&error)),
-    }
+    let profile: Profile = through_json("profile", &name_or_profile)?;
+    let profile = profile.read().map_err(|error| failed(&error))?;
+    js_sys::JSON::parse(&profile.to_json())
 }
 
+/// The version of twg.
 #[wasm_bindgen]
+#[must_use]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-fn seed(given: Option<Vec<u8>>) -> Result<Seed, JsValue> {
+fn seed(given: Option<Zeroizing<Vec<u8>>>) -> Result<Seed, JsValue> {
     let mut octets = Zeroizing::new([0; 64]);
-    match given.map(Zeroizing::new) {
+    match given {
         Some(given) if given.len() == octets.len() => octets.copy_from_slice(&given),
-        Some(_) => return Err(thrown(HostError::malformed("entropy"))),
-        None => getrandom::fill(&mut octets[..]).map_err(|_| {
-            JsValue::from(js_sys::Error::new("there is no random number generator"))
-        })?,
+        Some(_) => return Err(thrown(&HostError::malformed("entropy"))),
+        None => getrandom::fill(&mut octets[..])
+            .map_err(|_| js_sys::Error::new("there is no source of random numbers"))?,
     }
     Ok(Seed::new(octets))
 }
 
+fn through_json<T: DeserializeOwned>(what: &str, given: &JsValue) -> Result<T, JsValue> {
+    let malformed = || thrown(&HostError::malformed(what));
+    let json = js_sys::JSON::stringify(given).ok().and_then(|json| json.as_string());
+    let json = Zeroizing::new(json.ok_or_else(malformed)?);
+    serde_json::from_str(&json).map_err(|_| malformed())
+}
+
 fn read<T: DeserializeOwned>(what: &str, given: JsValue) -> Result<T, JsValue> {
-    serde_wasm_bindgen::from_value(given).map_err(|_| thrown(HostError::malformed(what)))
+    serde_wasm_bindgen::from_value(given).map_err(|_| thrown(&HostError::malformed(what)))
 }
 
-fn write(value: &impl serde::Serialize) -> Result<JsValue, JsValue> {
-    let serializer = Serializer::new().serialize_maps_as_objects(true);
-    value.serialize(&serializer).map_err(|_| thrown(HostError::malformed("result")))
+fn write(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    let serializer = Serializer::new().serialize_missing_as_null(true);
+    value.serialize(&serializer).map_err(JsValue::from)
 }
 
-fn thrown(error: HostError) -> JsValue {
-    error_with(error.code.as_str(), &error.message)
+fn thrown(mistake: &HostError) -> JsValue {
+    error_with(mistake.code.as_str(), &mistake.message)
 }
 
-fn failed(error: &twg_core::error::Error) -> JsValue {
+fn failed(error: &Error) -> JsValue {
     let error = wire::CoreError::from(error);
     error_with(error.code(), error.message())
 }
 
 fn error_with(code: &str, message: &str) -> JsValue {
     let error = js_sys::Error::new(message);
+    // Of an Error that was just made it cannot fail.
     let _ = js_sys::Reflect::set(&error, &"code".into(), &code.into());
     error.into()
 }

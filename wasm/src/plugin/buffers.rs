@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 /// More than the largest answer of an API needs, written as numbers.
 const LARGEST: usize = 256 * 1024 * 1024;
 
-/// Overwritten when it is dropped.
-pub(super) type Buffer = Zeroizing<Vec<u8>>;
+/// What a call was given or answers; overwritten when it is dropped.
+pub type Buffer = Zeroizing<Vec<u8>>;
 
 thread_local! {
     /// By address.

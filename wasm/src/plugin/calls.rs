@@ -118,6 +118,12 @@ impl Calls {
         written(Ok(Suspended { suspended: text.as_ref().map(Secret::expose) }))
     }
 
+    /// `twg_status`
+    #[must_use]
+    pub fn status(input: &[u8]) -> Buffer {
+        written(try_status(input))
+    }
+
     /// `twg_end`
     pub fn end(&mut self, flow: u32) {
         self.flows.remove(&flow);
@@ -128,11 +134,6 @@ impl Default for Calls {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// `twg_status`
-pub(super) fn status(input: &[u8]) -> Buffer {
-    written(try_status(input))
 }
 
 fn try_status(input: &[u8]) -> Result<Looked, HostError> {

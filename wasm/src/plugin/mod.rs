@@ -33,6 +33,7 @@
 mod buffers;
 mod calls;
 
+pub use buffers::Buffer;
 pub use calls::Calls;
 
 use std::cell::RefCell;
@@ -98,5 +99,5 @@ pub extern "C" fn twg_end(flow: u32) {
 #[unsafe(no_mangle)]
 pub extern "C" fn twg_status(input: usize) -> usize {
     let input = buffers::take(input);
-    buffers::give(calls::status(&input))
+    buffers::give(Calls::status(&input))
 }

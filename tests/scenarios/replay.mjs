@@ -1,0 +1,73 @@
+// Replays a scenario through the npm package's module. Neither Node's nor a browser's: a page imports it as it is.
+
+/**
+ * Goes through the scenario with flows of that class, and returns what was wrong: nothing, or one text.
+ * What is left over of the scenario is wrong too.
+ */
+export function replay(Flow, scenario) {
+  try {
+    goThrough(Flow, scenario);
+    return undefined;
+  } catch (error) {
+    return String(error?.stack ?? error);
+  }
+}
+
+function goThrough(Flow, { request, entropy, now, steps, done }) {
+  const octets = () => Uint8Array.from(entropy.match(/../g), (digits) => parseInt(digits, 16));
+  if (typeof done === 'string') {
+    expect(codeOf(() => new Flow(request, octets()).begin(now)), done, 'the code');
+    expect(steps.length, 0, 'the number of steps');
+    return;
+  }
+  let flow = new Flow(request, octets());
+  let step = flow.begin(now);
+  steps.forEach((expected, number) => {
+    expect(step.perform, expected.perform, `step ${number}`);
+    expect(flow.begin(now), step, `step ${number}, asked for again`);
+    for (const { id, outcome, code } of expected.mistakes ?? []) {
+      expect(codeOf(() => flow.resume(id, outcome, expected.now)), code, `the code of a mistake at step ${number}`);
+    }
+    if (expected.restart) {
+      const suspended = flow.suspend();
+      flow.free();
+      flow = new Flow({ restored_login: { suspended } }, octets());
+      step = flow.begin(expected.now);
+    } else {
+      step = flow.resume(step.perform.id, inOctets(expected.outcome), expected.now);
+    }
+  });
+  expect(step, { done }, 'the end');
+  expect(codeOf(() => flow.resume(0, 'waited', now)), 'NOT_WAITING', 'the code of an outcome after the end');
+  flow.free();
+}
+
+/** The outcome with a body in octets where it has numbers: what `fetch` gives. */
+function inOctets(outcome) {
+  const body = outcome.http?.ok?.body;
+  if (!Array.isArray(body)) return outcome;
+  return { http: { ok: { ...outcome.http.ok, body: Uint8Array.from(body) } } };
+}
+
+function codeOf(action) {
+  try {
+    action();
+    return 'nothing was thrown';
+  } catch (error) {
+    return error instanceof Error ? error.code : `no Error: ${error}`;
+  }
+}
+
+function expect(seen, expected, what) {
+  const [one, other] = [canonical(seen), canonical(expected)];
+  if (one !== other) throw new Error(`${what} is\n${one}\ninstead of\n${other}`);
+}
+
+/** As JSON, with sorted members, and octets as numbers. */
+function canonical(value) {
+  return JSON.stringify(value, (_, inner) => {
+    if (inner instanceof Uint8Array) return Array.from(inner);
+    if (inner === null || typeof inner !== 'object' || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}

@@ -1,0 +1,50 @@
+// Replays every scenario in Node, through the plain module and through the npm package's: node replay-in-node.mjs
+// Fails if one goes otherwise, and if the npm package's module imports anything that is not wasm-bindgen's.
+import { readFile, readdir } from 'node:fs/promises';
+import { replay } from '../scenarios/replay.mjs';
+import { load } from './plugin.mjs';
+
+const built = new URL('../../js-pkg/wasm/', import.meta.url);
+const scenarios = new URL('../scenarios/', import.meta.url);
+let failures = 0;
+const fail = (text) => {
+  failures += 1;
+  console.error(text);
+};
+
+const plugin = await WebAssembly.compile(await readFile(new URL('twg_plugin.wasm', built)));
+const npm = await WebAssembly.compile(await readFile(new URL('twg_wasm_bg.wasm', built)));
+const glue = await import(new URL('twg_wasm.js', built));
+await glue.default({ module_or_path: npm });
+
+for (const { module, name, kind } of WebAssembly.Module.imports(plugin)) {
+  fail(`the plain module imports ${kind} ${module}.${name}`);
+}
+for (const { module, name, kind } of WebAssembly.Module.imports(npm)) {
+  if (module !== './twg_wasm_bg.js' || kind !== 'function' || !name.startsWith('__wb')) {
+    fail(`the npm package's module imports ${kind} ${module}.${name}`);
+  }
+}
+
+const flows = { 'the plain module': await load(plugin), "the npm package's module": glue.Flow };
+const files = (await readdir(scenarios)).filter((name) => name.endsWith('.json')).sort();
+for (const file of files) {
+  const scenario = JSON.parse(await readFile(new URL(file, scenarios), 'utf8'));
+  for (const [where, Flow] of Object.entries(flows)) {
+    const wrong = replay(Flow, scenario);
+    if (wrong) fail(`${file}, in ${where}: ${wrong}\n`);
+  }
+  const spoiled = structuredClone(scenario);
+  spoiled.steps.push({ perform: {}, outcome: 'waited', now: scenario.now });
+  if (!replay(glue.Flow, spoiled)) fail(`${file}: a step that is left over is not noticed`);
+}
+const answer = { http: { ok: { status: 200, headers: [], body: 'x' } } };
+const api = JSON.parse(await readFile(new URL('api.json', scenarios), 'utf8'));
+const asking = new glue.Flow(api.request);
+asking.begin(api.now);
+asking.resume(0, api.steps[0].outcome, api.now);
+const { body } = asking.resume(1, answer, api.now).done.ok.api.response;
+if (!(body instanceof Uint8Array)) fail('the body of an answer is not octets');
+
+console.log(`${files.length} scenarios through ${Object.keys(flows).length} modules in Node, ${failures} failures`);
+process.exitCode = failures === 0 && files.length >= 60 ? 0 : 1;

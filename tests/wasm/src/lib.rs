@@ -1,0 +1,6 @@
+//! Replays `tests/scenarios` through the core: as it is compiled for this machine, and as the plain module in wasmtime.
+
+pub mod host;
+pub mod module;
+pub mod replay;
+pub mod scenario;
