@@ -64,6 +64,8 @@ fn build(root: &Path, options: &[&str]) -> Outcome<PathBuf> {
 fn bind(module: &Path, out: &Path) -> Outcome {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(module).web(true)?.typescript(true);
+    // Where bundlers and browsers find the module if the host does not say.
+    bindgen.omit_default_module_path(false);
     bindgen.remove_name_section(true).remove_producers_section(true);
     bindgen.generate(out).map_err(|error| format!("wasm-bindgen: {error:?}").into())
 }
