@@ -1,0 +1,97 @@
+/** `fetch` with the access token, which goes to the provider's hosts and nowhere else. */
+import { TwgError } from "./errors.js";
+import type { ProviderProfile } from "./wire.js";
+
+const MOST_REDIRECTS = 5;
+
+export interface Bearer {
+  /** The hosts that may have it, `host` or `host:port`. */
+  hosts: ReadonlySet<string>;
+  token(signal?: AbortSignal): Promise<string>;
+  /** One that is not this one, which was rejected. */
+  other(token: string, signal?: AbortSignal): Promise<string>;
+  fetch: typeof fetch;
+}
+
+/** The hosts that a provider's access tokens may be sent to: the core's rule for `twg api`. */
+export function hostsOf(profile: ProviderProfile): Set<string> {
+  const { identity, sites, api_hosts } = profile as { identity?: { url?: string }; sites?: string; api_hosts?: string[] };
+  const named = [identity?.url, sites].filter((url) => url !== undefined).map((url) => new URL(url).host);
+  return new Set([...named, ...(api_hosts ?? [])]);
+}
+
+export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const template = new Request(input, init);
+  const url = new URL(template.url);
+  if (!mayHaveToken(bearer, url)) {
+    throw new TwgError("HOST_NOT_ALLOWED", `'${url.host}' is not one of the provider's hosts, so it gets no access token`, {
+      hint: "Use the global fetch for other hosts.",
+    });
+  }
+  // A stream can be sent once; anything else is sent again by making the request again.
+  const isRepeatable = template.body === null || (init?.body != null && !(init.body instanceof ReadableStream));
+  const signal = template.signal;
+  const attempt = (token: string) => send(bearer, isRepeatable ? new Request(input, init) : template, token);
+
+  const token = await bearer.token(signal);
+  const response = await attempt(token);
+  if (!(await rejectsToken(response))) return response;
+  const other = await bearer.other(token, signal);
+  if (!isRepeatable) {
+    throw new TwgError(
+      "BODY_NOT_REPEATABLE",
+      "The access token was rejected and has been refreshed, but the body of the request is a stream that can be sent only once",
+      { retryable: true, party: "user", hint: "Send the request again with a new stream, or give the body as text or bytes." },
+    );
+  }
+  await response.body?.cancel().catch(() => {});
+  return attempt(other);
+}
+
+/** https, or plain http within this machine; and exactly one of the hosts, on exactly its port. */
+function mayHaveToken(bearer: Bearer, url: URL): boolean {
+  const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+  return (url.protocol === "https:" || (url.protocol === "http:" && isLoopback)) && bearer.hosts.has(url.host);
+}
+
+/**
+ * Sends a request, and follows redirects of those that change nothing: with the token from one of the provider's hosts to
+ * another, without it elsewhere, and without it ever after, because whatever follows is what a stranger chose.
+ */
+async function send(bearer: Bearer, request: Request, token: string): Promise<Response> {
+  const follow = request.redirect === "follow" && (request.method === "GET" || request.method === "HEAD");
+  let url = new URL(request.url);
+  let mayHave = true;
+  for (let redirects = 0; ; redirects++) {
+    const headers = new Headers(request.headers);
+    if (mayHave) headers.set("authorization", `Bearer ${token}`);
+    else headers.delete("authorization");
+    const sent = redirects === 0 ? new Request(request, { headers, redirect: "manual" })
+      : new Request(url, { method: request.method, headers, redirect: "manual", signal: request.signal });
+    const response = await bearer.fetch(sent);
+    const isHidden = response.type === "opaqueredirect";
+    const isRedirect = isHidden || [301, 302, 303, 307, 308].includes(response.status);
+    if (!isRedirect || request.redirect === "manual") return response;
+    const location = isHidden ? null : response.headers.get("location");
+    if (!follow || location === null || redirects === MOST_REDIRECTS) {
+      throw new TwgError("REDIRECTED", isHidden
+        ? "The answer is a redirect, and browsers do not say where to: it could lead a token astray"
+        : "The answer is a redirect that is not followed", {
+        party: "server",
+        hint: "Ask with redirect: \"manual\" to get the answer itself.",
+      });
+    }
+    await response.body?.cancel().catch(() => {});
+    url = new URL(location, url);
+    mayHave &&= mayHaveToken(bearer, url);
+    if (!mayHave && url.protocol !== "https:") throw new TwgError("REDIRECTED", "The answer leads to an address that is not https", { party: "server" });
+  }
+}
+
+/** Whether another token may help; as the core's `resource::refusal`. */
+async function rejectsToken(response: Response): Promise<boolean> {
+  if (response.status !== 401) return false;
+  if (response.headers.get("www-authenticate")?.includes("insufficient_scope")) return false;
+  const body = (await response.clone().json().catch(() => null)) as { message?: unknown } | null;
+  return !(typeof body?.message === "string" && body.message.includes("scope does not match"));
+}

@@ -1,0 +1,60 @@
+/** What ports have in common that wait. */
+import type { Clock, UserAgent } from "./ports.js";
+import { UserAgentFailure } from "./ports.js";
+
+export const LATE = Symbol("late");
+
+/** `work`, or {@link LATE} if the deadline (ms, wall clock) passes first. Rejects if the signal is aborted. */
+export async function before<T>(clock: Clock, deadline: number, work: Promise<T>, signal?: AbortSignal): Promise<T | typeof LATE> {
+  const over = new AbortController();
+  const late = clock.wait(deadline, signal ? AbortSignal.any([signal, over.signal]) : over.signal).then((): typeof LATE => LATE);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    late.catch(() => {});
+    over.abort();
+  }
+}
+
+/** Redirects that arrived, and whoever waits for the next one. */
+export function redirects(clock: Clock): { arrived(url: string): void; next: UserAgent["next"] } {
+  const waiting: string[] = [];
+  let wake: () => void = () => {};
+  return {
+    arrived(url) {
+      waiting.push(url);
+      wake();
+    },
+    async next(deadline, signal) {
+      while (waiting.length === 0) {
+        const arrival = new Promise<void>((resolve) => (wake = resolve));
+        if ((await before(clock, deadline, arrival, signal)) === LATE) throw new UserAgentFailure("timed_out");
+      }
+      return waiting.shift()!;
+    },
+  };
+}
+
+/** One at a time for each name, in the order in which they came, within this process. */
+export function queues(clock: Clock) {
+  const last = new Map<string, Promise<void>>();
+
+  /** Resolves to how to leave; to {@link LATE} if it is not one's turn before the deadline. */
+  return async function enter(name: string, deadline: number, signal?: AbortSignal): Promise<(() => void) | typeof LATE> {
+    let leave!: () => void;
+    const mine = new Promise<void>((resolve) => (leave = resolve));
+    const predecessor = last.get(name) ?? Promise.resolve();
+    const whole = predecessor.then(() => mine);
+    last.set(name, whole);
+    void whole.then(() => last.get(name) === whole && last.delete(name));
+    try {
+      const turn = await before(clock, deadline, predecessor, signal);
+      if (turn !== LATE) return leave;
+      leave();
+      return LATE;
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  };
+}
