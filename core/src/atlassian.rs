@@ -4,13 +4,14 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::credential::{ConnectionKey, Damaged, IssuedBy, RecordUpdate};
 use crate::error::{Endpoint, Error};
 use crate::flow::{Machine, Next, Outcome, Running};
 use crate::http::{HttpRequest, HttpResponse, TransportError};
+use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::ProviderProfile;
 use crate::resource::{ResourceRequest, TokenAudience, host_of, resource_answer, shown_member};
 use crate::secret::Secret;
@@ -21,7 +22,7 @@ use crate::time::Now;
 ///
 /// "Note, the id is not unique across containers (that is, two entries in the results can have the same id), so
 /// you may need to infer the type of container from its scopes." (Atlassian, OAuth 2.0 (3LO) apps)
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Site {
     /// The cloud id.
     pub id: String,
@@ -30,8 +31,19 @@ pub struct Site {
     /// Where people find it.
     pub url: String,
     /// What the token may do there.
-    #[serde(default)]
     pub scopes: Vec<String>,
+}
+
+impl FromJson for Site {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            id: members.required("id"),
+            name: members.required("name"),
+            url: members.required("url"),
+            scopes: members.or_default("scopes"),
+        }
+    }
 }
 
 impl Site {

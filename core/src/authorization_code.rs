@@ -6,7 +6,8 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::authorization_server::AuthorizationServer;
 use crate::client::authenticated_request;
@@ -15,6 +16,7 @@ use crate::error::{Endpoint, Error};
 use crate::flow::{
     AuthorizationPrompt, Effect, Machine, Next, Notice, Outcome, RedirectTarget, UserAgentError,
 };
+use crate::json::{FromJson, Members, Mistakes};
 use crate::login::LoginRequest;
 use crate::oauth_error::OAuthError;
 use crate::pkce::{CodeVerifier, Entropy};
@@ -26,7 +28,7 @@ use crate::token_endpoint::TokenResponse;
 
 /// One authorization request that waits for its redirect. It can be written down and read again:
 /// a service worker is stopped after 30 s, a window is closed, a terminal dies.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(crate) struct PendingAuthorization {
     redirect_uri: String,
     #[serde(serialize_with = "serialize_exposed")]
@@ -34,6 +36,19 @@ pub(crate) struct PendingAuthorization {
     verifier: CodeVerifier,
     url: String,
     deadline: UnixTime,
+}
+
+impl FromJson for PendingAuthorization {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            redirect_uri: members.required("redirect_uri"),
+            state: members.required("state"),
+            verifier: members.required("verifier"),
+            url: members.required("url"),
+            deadline: members.required("deadline"),
+        }
+    }
 }
 
 impl fmt::Debug for PendingAuthorization {

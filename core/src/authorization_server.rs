@@ -2,10 +2,12 @@
 
 use alloc::string::String;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::client::RequestStyle;
 use crate::endpoint_url::EndpointUrl;
+use crate::json::{FromJson, Members, Mistakes};
 use crate::metadata::AuthorizationServerMetadata;
 use crate::provider::{Endpoints, IssParameter, ProviderProfile};
 
@@ -13,7 +15,7 @@ use crate::provider::{Endpoints, IssParameter, ProviderProfile};
 ///
 /// RFC 9700 section 4.4.2: "clients MUST store, for each authorization request, the issuer they sent the
 /// authorization request to and bind this information to the user agent."
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuthorizationServer {
     /// Who the server is, if it has an issuer identifier.
     pub issuer: Option<EndpointUrl>,
@@ -24,6 +26,19 @@ pub struct AuthorizationServer {
     /// What it does about `iss`.
     pub iss_parameter: IssParameter,
     pub(crate) style: RequestStyle,
+}
+
+impl FromJson for AuthorizationServer {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            issuer: members.optional("issuer"),
+            endpoints: members.required("endpoints"),
+            userinfo: members.optional("userinfo"),
+            iss_parameter: members.required("iss_parameter"),
+            style: members.required("style"),
+        }
+    }
 }
 
 impl AuthorizationServer {

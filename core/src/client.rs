@@ -6,12 +6,14 @@ use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::credential::StoredCredential;
 use crate::endpoint_url::EndpointUrl;
 use crate::http::{HttpRequest, Method};
+use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::{ClientAuthentication, ProviderProfile, TokenRequestFormat};
 use crate::secret::{Secret, serialize_exposed_option};
 
@@ -19,7 +21,7 @@ use crate::secret::{Secret, serialize_exposed_option};
 ///
 /// A secret that ships with a program is no secret (RFC 8252 section 8.5); one that a developer keeps in
 /// a 0600 file is as safe as that file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Client {
     /// `client_id`
     #[serde(rename = "client_id")]
@@ -27,11 +29,17 @@ pub struct Client {
     /// `client_secret`
     #[serde(
         rename = "client_secret",
-        default,
         serialize_with = "serialize_exposed_option",
         skip_serializing_if = "Option::is_none"
     )]
     pub secret: Option<Secret>,
+}
+
+impl FromJson for Client {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self { id: members.required("client_id"), secret: members.optional("client_secret") }
+    }
 }
 
 impl Client {
@@ -66,10 +74,20 @@ impl Registered {
 }
 
 /// How a client talks to the token, device authorization and revocation endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RequestStyle {
     pub(crate) authentication: ClientAuthentication,
     pub(crate) format: TokenRequestFormat,
+}
+
+impl FromJson for RequestStyle {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            authentication: members.required("authentication"),
+            format: members.required("format"),
+        }
+    }
 }
 
 /// A `POST` to an endpoint of the authorization server, authenticated as `client`.
@@ -119,9 +137,11 @@ fn basic(id: &str, secret: &Secret) -> Secret {
 }
 
 fn json_object(members: &[(&str, &str)]) -> String {
-    let map: serde_json::Map<_, _> =
-        members.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    serde_json::Value::Object(map).to_string()
+    let mut map = serde_json::Map::new();
+    for (name, value) in members {
+        map.insert((*name).into(), (*value).into());
+    }
+    Value::Object(map).to_string()
 }
 
 impl fmt::Display for Client {

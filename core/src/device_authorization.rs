@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::authorization_server::AuthorizationServer;
@@ -14,6 +14,7 @@ use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::flow::{DevicePrompt, Effect, Machine, Next, Notice, Outcome, UserAgentError};
 use crate::http::{HttpRequest, HttpResponse, REQUEST_TIMEOUT, TransportError};
+use crate::json::{self, FromJson, Members, Mistakes};
 use crate::login::LoginRequest;
 use crate::provider::{ScopeSeparator, TokenRequestFormat};
 use crate::secret::{Secret, serialize_exposed};
@@ -99,7 +100,7 @@ fn seconds(members: &Map<String, Value>, name: &str) -> Option<Span> {
     let value = members.get(name)?;
     let number = match value.as_u64() {
         Some(number) => number,
-        None => rounded_up(value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?)?,
+        None => rounded_up(value.as_f64().or_else(|| json::number_in(value.as_str()?))?)?,
     };
     Some(Span::from_secs(number))
 }
@@ -121,7 +122,7 @@ fn rounded_up(number: f64) -> Option<u64> {
 }
 
 /// A code that waits for its user. It can be written down and read again, like `PendingAuthorization`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct PendingDevice {
     #[serde(serialize_with = "serialize_exposed")]
     device_code: Secret,
@@ -140,14 +141,31 @@ pub(crate) struct PendingDevice {
     /// The reply to the last poll was lost, so the code may be spent.
     reply_lost: bool,
     /// It is the caller who set the limit, not the life of the code.
-    #[serde(default)]
     limit_is_ours: bool,
     /// How many polls in a row got no answer of the server.
-    #[serde(default)]
     troubles: u8,
     /// How often the token endpoint turned out to be no such page.
-    #[serde(default)]
     nothing_there: u8,
+}
+
+impl FromJson for PendingDevice {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            device_code: members.required("device_code"),
+            user_code: members.required("user_code"),
+            verification_uri: members.required("verification_uri"),
+            verification_uri_complete: members.optional("verification_uri_complete"),
+            interval: members.required("interval"),
+            backoff: members.required("backoff"),
+            remaining: members.required("remaining"),
+            last_seen: members.required("last_seen"),
+            reply_lost: members.required("reply_lost"),
+            limit_is_ours: members.or_default("limit_is_ours"),
+            troubles: members.or_default("troubles"),
+            nothing_there: members.or_default("nothing_there"),
+        }
+    }
 }
 
 impl PendingDevice {
@@ -380,7 +398,7 @@ impl PendingDevice {
     /// Five seconds more, or what the server asks for if that is longer, for the rest of the login.
     /// `Retry-After` often comes from something in front of the server, so it is heeded within reason.
     fn slow_down(&mut self, response: &HttpResponse) {
-        let members: Option<Map<String, Value>> = serde_json::from_slice(&response.body).ok();
+        let members = json::object_in(&response.body);
         let asked = members.as_ref().and_then(|members| seconds(members, "interval"));
         let retry_after = retry_after(response).map(|span| span.min(LONGEST_PAUSE));
         let asked = asked.max(retry_after).unwrap_or_default();

@@ -5,8 +5,11 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use url::{Host, Url};
+
+use crate::json::{FromJson, Mistakes};
 
 /// An absolute address that may receive requests: `https`, or `http` to a loopback address only.
 ///
@@ -110,11 +113,11 @@ impl EndpointUrl {
     }
 }
 
-impl<'de> Deserialize<'de> for EndpointUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|e| {
-            serde::de::Error::custom(format!("'{}': {e}", crate::text::printable(&text)))
+impl FromJson for EndpointUrl {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        Self::parse(&String::from_json(value, mistakes)).unwrap_or_else(|bad| {
+            mistakes.note(bad.0);
+            Self(String::new())
         })
     }
 }

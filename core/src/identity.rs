@@ -2,30 +2,43 @@
 
 use alloc::string::String;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::credential::IssuedBy;
 use crate::error::{Endpoint, Error};
 use crate::http::{HttpRequest, HttpResponse, TransportError};
+use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::ProviderProfile;
 use crate::resource::{ResourceRequest, TokenAudience, resource_answer, shown_member};
 use crate::secret::Secret;
 
 /// The account, every text of it escaped for display.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Stable and opaque.
     pub id: String,
     /// What people call it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// If the scopes show it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `active`, if the provider says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+}
+
+impl FromJson for Account {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            id: members.required("id"),
+            name: members.optional("name"),
+            email: members.optional("email"),
+            status: members.optional("status"),
+        }
+    }
 }
 
 impl Account {
@@ -35,7 +48,7 @@ impl Account {
         self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.id)
     }
 
-    pub(crate) fn from_json(answer: &Value, profile: &ProviderProfile) -> Result<Self, Error> {
+    pub(crate) fn of(answer: &Value, profile: &ProviderProfile) -> Result<Self, Error> {
         let members = profile.identity.clone().unwrap_or_default();
         // Some servers number their accounts.
         let number = || answer.get(&members.id)?.as_u64().map(|number| alloc::format!("{number}"));
@@ -82,6 +95,6 @@ impl ResourceRequest for IdentityRequest {
 
     fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<Account, Error> {
         let answer = resource_answer(answer, Endpoint::Identity)?;
-        Account::from_json(&answer, &self.profile)
+        Account::of(&answer, &self.profile)
     }
 }

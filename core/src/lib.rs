@@ -22,6 +22,7 @@ pub mod error;
 pub mod flow;
 pub mod http;
 pub mod identity;
+pub mod json;
 pub mod login;
 pub mod logout;
 pub mod metadata;

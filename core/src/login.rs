@@ -9,25 +9,29 @@
 //! Until the new record is saved, an old one is untouched: a login that is cancelled, refused or cut off
 //! loses nothing. Before anything is sent, the store proves that it could take the record.
 
+mod suspended;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::atlassian::{Site, SitesRequest};
-use crate::authorization_code::{AuthorizationCodeGrant, PendingAuthorization};
+use crate::authorization_code::AuthorizationCodeGrant;
 use crate::authorization_server::AuthorizationServer;
 use crate::client::Client;
 use crate::credential::{
     self, ConnectionKey, Damaged, Generation, IssuedBy, RecordError, RecordUpdate, SCHEMA_VERSION,
     StoredCredential, Updated,
 };
-use crate::device_authorization::{DeviceCodeGrant, PendingDevice};
+use crate::device_authorization::DeviceCodeGrant;
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
 use crate::identity::{Account, IdentityRequest};
+use crate::json::{FromJson, Members, Mistakes};
 use crate::metadata::Discovery;
 use crate::pkce::Entropy;
 use crate::provider::{Grant, ProviderProfile};
@@ -37,7 +41,7 @@ use crate::time::{Now, Span, UnixTime};
 use crate::token_endpoint::TokenResponse;
 
 /// What a login is asked to do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct LoginRequest {
     /// The connection's name; the provider's is in the profile.
     pub connection: String,
@@ -53,6 +57,21 @@ pub struct LoginRequest {
     pub open: bool,
     /// How long the user may take.
     pub timeout: Span,
+}
+
+impl FromJson for LoginRequest {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            connection: members.required("connection"),
+            profile: members.required("profile"),
+            client: members.required("client"),
+            scopes: members.required("scopes"),
+            grants: members.required::<Vec<Grant>>("grants").into(),
+            open: members.required("open"),
+            timeout: members.required("timeout"),
+        }
+    }
 }
 
 /// A login that succeeded. It is saved.
@@ -110,28 +129,6 @@ enum Asking {
     Browser(AuthorizationCodeGrant),
 }
 
-/// No login has this many steps: a text that says so is none, and ids must not run out. The largest
-/// integer that JavaScript can tell from the next one.
-const LAST_RESTORED_STEP: u64 = (1 << 53) - 1;
-
-/// What is written down of a login that waits for its user.
-#[derive(Serialize, Deserialize)]
-struct Suspended<P> {
-    schema_version: u32,
-    next_step: u64,
-    request: LoginRequest,
-    server: AuthorizationServer,
-    device_grant_not_enabled: bool,
-    waiting: P,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Waiting<A, D> {
-    AuthorizationCode(A),
-    DeviceCode(D),
-}
-
 impl LoginFlow {
     /// A login that has not begun. The two pieces of entropy become the PKCE verifier and the state.
     ///
@@ -141,69 +138,6 @@ impl LoginFlow {
         let mut machine = LoginMachine::new(request)?;
         machine.entropy = Some(entropy);
         Ok(Self::new(machine))
-    }
-
-    /// The login as text, if it waits for its user: `None` before and after that. The text holds
-    /// secrets (a PKCE verifier or a device code) and must be kept like a token.
-    #[must_use]
-    pub fn suspend(&self) -> Option<crate::secret::Secret> {
-        let machine = self.machine();
-        let Phase::Asking(_, asking) = &machine.phase else {
-            return None;
-        };
-        let waiting = match asking {
-            Asking::Browser(grant) => Waiting::AuthorizationCode(grant.pending()?),
-            Asking::Device(grant) => Waiting::DeviceCode(grant.pending()?),
-        };
-        let suspended = Suspended {
-            schema_version: 1,
-            next_step: self.next_id(),
-            request: machine.request.clone(),
-            server: machine.server.clone()?,
-            device_grant_not_enabled: machine.device_grant_not_enabled,
-            waiting,
-        };
-        serde_json::to_string(&suspended).ok().map(crate::secret::Secret::new)
-    }
-
-    /// A login that was suspended. It begins by asking the user again: the same address, the same code.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] if the text is not a suspended login.
-    pub fn restore(text: &str) -> Result<Self, Error> {
-        let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
-        let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
-            serde_json::from_str(text).map_err(|_| invalid())?;
-        if suspended.schema_version != 1
-            || suspended.next_step > LAST_RESTORED_STEP
-            || suspended.server.endpoints.token.is_none()
-        {
-            return Err(invalid());
-        }
-        let mut machine = LoginMachine::new(suspended.request)?;
-        let profile = &machine.request.profile;
-        profile.check().map_err(|e| Error::Configuration(e.to_string()))?;
-        machine.device_grant_not_enabled = suspended.device_grant_not_enabled;
-        let (grant, asking) = match suspended.waiting {
-            Waiting::AuthorizationCode(pending) => {
-                if !pending.has_safe_address() {
-                    return Err(invalid());
-                }
-                let grant = AuthorizationCodeGrant::restored(
-                    suspended.server.clone(),
-                    &machine.request,
-                    pending,
-                );
-                (Grant::AuthorizationCode, Asking::Browser(grant))
-            }
-            Waiting::DeviceCode(pending) => {
-                let grant = DeviceCodeGrant::new(suspended.server.clone(), &machine.request);
-                (Grant::DeviceCode, Asking::Device(grant.restored(pending)))
-            }
-        };
-        machine.server = Some(suspended.server);
-        machine.phase = Phase::Asking(grant, asking);
-        Ok(Self::resuming_at(machine, suspended.next_step))
     }
 }
 

@@ -5,13 +5,14 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::authorization_server::AuthorizationServer;
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome};
 use crate::http::{HttpRequest, HttpResponse, Method};
+use crate::json;
 use crate::provider::{Endpoints, ProviderProfile};
 use crate::secret::Secret;
 use crate::text::printable;
@@ -37,8 +38,8 @@ impl AuthorizationServerMetadata {
     /// # Errors
     /// What is wrong with it. Endpoints that are absent are not an error here.
     pub fn parse(issuer: &EndpointUrl, document: &[u8]) -> Result<Self, String> {
-        let members: Map<String, Value> =
-            serde_json::from_slice(document).map_err(|_| "it is not a JSON object".to_owned())?;
+        let members =
+            json::object_in(document).ok_or_else(|| "it is not a JSON object".to_owned())?;
         // RFC 8414 section 3.3: "The "issuer" value returned MUST be identical to the authorization server's
         // issuer identifier value into which the well-known URI string was inserted [...]. If these values are
         // not identical, the data contained in the response MUST NOT be used."

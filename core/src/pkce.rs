@@ -7,10 +7,12 @@ use alloc::string::String;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroize as _;
 
+use crate::json::{FromJson, Mistakes};
 use crate::secret::{Secret, serialize_exposed};
 
 /// 32 octets from the shell's cryptographic random number generator. Used once.
@@ -45,9 +47,15 @@ impl Entropy {
 }
 
 /// The secret of one authorization request. Not `Clone`: it belongs to one attempt.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct CodeVerifier(#[serde(serialize_with = "serialize_exposed")] Secret);
+
+impl FromJson for CodeVerifier {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        Self(Secret::from_json(value, mistakes))
+    }
+}
 
 impl CodeVerifier {
     /// RFC 7636 section 4.1: "It is RECOMMENDED that the output of a suitable random number generator be used

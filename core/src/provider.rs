@@ -10,13 +10,18 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::credential::{IssuedBy, is_plain_name};
 use crate::endpoint_url::EndpointUrl;
+use crate::json::{self, FromJson, Members, Mistakes, one_of};
 use crate::text::{displayable, printable};
 use crate::time::Span;
 use crate::token_endpoint::LONGEST_LIFETIME;
+
+/// What [`ProviderProfile::assumed_token_lifetime_seconds`] is unless the profile says it.
+const ASSUMED_TOKEN_LIFETIME_SECONDS: u64 = 3600;
 
 /// The profiles that come with every shell: name and JSON text.
 pub const BUNDLED: [(&str, &str); 2] = [
@@ -27,8 +32,7 @@ pub const BUNDLED: [(&str, &str); 2] = [
 /// One authorization server and what its clients need to know about it.
 ///
 /// Unknown members are an error, because a misspelt one would silently change how a login works.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProviderProfile {
     /// Always 1.
     pub schema_version: u32,
@@ -38,86 +42,120 @@ pub struct ProviderProfile {
     pub display_name: String,
     /// The issuer identifier. With it, endpoints that are not given are discovered (RFC 8414,
     /// OpenID Connect Discovery); without it, `endpoints` must name all that the grants need.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<EndpointUrl>,
     /// Endpoints that are given instead of discovered.
-    #[serde(default)]
     pub endpoints: Endpoints,
     /// What the server does about the `iss` parameter of RFC 9207; discovered metadata wins.
-    #[serde(default)]
     pub iss_parameter: IssParameter,
     /// The grants that clients of this server may use, best first.
     pub grants: Vec<Grant>,
     /// How the client identifies itself.
-    #[serde(default)]
     pub client: ClientProfile,
     /// How token requests are encoded.
-    #[serde(default)]
     pub token_request_format: TokenRequestFormat,
     /// `audience` parameter of authorization and device authorization requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// Further parameters of the authorization request, such as `prompt`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub authorize_parameters: BTreeMap<String, String>,
     /// Whether token requests repeat `redirect_uri`, as OAuth 2.0 wanted and OAuth 2.1 does not.
-    #[serde(default)]
     pub token_request_has_redirect_uri: bool,
     /// The scopes asked for when the user names none.
-    #[serde(default)]
     pub scopes: Vec<String>,
     /// What stands between scopes in requests and answers: a space (the standard) or a comma.
-    #[serde(default)]
     pub scope_separator: ScopeSeparator,
     /// Where redirects arrive.
-    #[serde(default)]
     pub redirect: RedirectProfile,
     /// How long after its rotation the server still accepts the old refresh token, in seconds.
     /// 0 if it does not, or if it is unknown.
-    #[serde(default)]
     pub reuse_leeway_seconds: u64,
     /// How long a login lives. Only for warnings: the server decides.
-    #[serde(default)]
     pub login_lifetime: LoginLifetime,
     /// The lifetime to assume for an access token when the server does not say, in seconds.
-    #[serde(default = "default_token_lifetime")]
     pub assumed_token_lifetime_seconds: u64,
     /// Whether revoking one token may end every login of this account with this client. If so, an
     /// old login that was replaced is forgotten rather than revoked.
-    #[serde(default = "yes")]
     pub revocation_ends_grant: bool,
     /// Where the account's name comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityProfile>,
     /// Where the list of Atlassian sites comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sites: Option<EndpointUrl>,
     /// The hosts (`host` or `host:port`) that access tokens may be sent to, beside those of
     /// `identity` and `sites`.
-    #[serde(default)]
     pub api_hosts: Vec<String>,
 }
 
+impl FromJson for ProviderProfile {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let profile = Self {
+            schema_version: members.required("schema_version"),
+            name: members.required("name"),
+            display_name: members.required("display_name"),
+            issuer: members.optional("issuer"),
+            endpoints: members.or_default("endpoints"),
+            iss_parameter: members.or_default("iss_parameter"),
+            grants: members.required("grants"),
+            client: members.or_default("client"),
+            token_request_format: members.or_default("token_request_format"),
+            audience: members.optional("audience"),
+            authorize_parameters: members.or_default("authorize_parameters"),
+            token_request_has_redirect_uri: members.or_default("token_request_has_redirect_uri"),
+            scopes: members.or_default("scopes"),
+            scope_separator: members.or_default("scope_separator"),
+            redirect: members.or_default("redirect"),
+            reuse_leeway_seconds: members.or_default("reuse_leeway_seconds"),
+            login_lifetime: members.or_default("login_lifetime"),
+            assumed_token_lifetime_seconds: members
+                .optional("assumed_token_lifetime_seconds")
+                .unwrap_or(ASSUMED_TOKEN_LIFETIME_SECONDS),
+            revocation_ends_grant: members.optional("revocation_ends_grant").unwrap_or(true),
+            identity: members.optional("identity"),
+            sites: members.optional("sites"),
+            api_hosts: members.or_default("api_hosts"),
+        };
+        members.end();
+        profile
+    }
+}
+
 /// The endpoints of an authorization server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Endpoints {
     /// RFC 6749 section 3.1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization: Option<EndpointUrl>,
     /// RFC 6749 section 3.2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<EndpointUrl>,
     /// RFC 8628 section 3.1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_authorization: Option<EndpointUrl>,
     /// RFC 7009 section 2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<EndpointUrl>,
 }
 
+impl FromJson for Endpoints {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let endpoints = Self {
+            authorization: members.optional("authorization"),
+            token: members.optional("token"),
+            device_authorization: members.optional("device_authorization"),
+            revocation: members.optional("revocation"),
+        };
+        members.end();
+        endpoints
+    }
+}
+
 /// The `iss` parameter of the authorization response. RFC 9207.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IssParameter {
     /// The server always sends it: a response without it is rejected.
@@ -129,14 +167,33 @@ pub enum IssParameter {
     Unsupported,
 }
 
+impl FromJson for IssParameter {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let said = [
+            ("required", Self::Required),
+            ("optional", Self::Optional),
+            ("unsupported", Self::Unsupported),
+        ];
+        one_of(&value, mistakes, &said, Self::Unsupported)
+    }
+}
+
 /// How a user is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grant {
     /// RFC 8628: a code that the user enters in any browser.
     DeviceCode,
     /// RFC 6749 section 4.1 with PKCE: a browser on this machine.
     AuthorizationCode,
+}
+
+impl FromJson for Grant {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let grants =
+            [("device_code", Self::DeviceCode), ("authorization_code", Self::AuthorizationCode)];
+        one_of(&value, mistakes, &grants, Self::DeviceCode)
+    }
 }
 
 impl fmt::Display for Grant {
@@ -149,25 +206,36 @@ impl fmt::Display for Grant {
 }
 
 /// How the client identifies itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ClientProfile {
     /// RFC 6749 section 2.3. A client without a secret is always treated as public.
-    #[serde(default)]
     pub authentication: ClientAuthentication,
     /// Whether the user is asked for a secret.
-    #[serde(default)]
     pub secret: SecretNeed,
     /// A client id that everybody uses. Atlassian's are per developer, so the bundled profiles have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Where a person registers a client.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub console: Option<EndpointUrl>,
 }
 
+impl FromJson for ClientProfile {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let client = Self {
+            authentication: members.or_default("authentication"),
+            secret: members.or_default("secret"),
+            id: members.optional("id"),
+            console: members.optional("console"),
+        };
+        members.end();
+        client
+    }
+}
+
 /// How a client with a secret presents it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthentication {
     /// In the request body.
@@ -175,6 +243,16 @@ pub enum ClientAuthentication {
     ClientSecretPost,
     /// In the `Authorization` header.
     ClientSecretBasic,
+}
+
+impl FromJson for ClientAuthentication {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let ways = [
+            ("client_secret_post", Self::ClientSecretPost),
+            ("client_secret_basic", Self::ClientSecretBasic),
+        ];
+        one_of(&value, mistakes, &ways, Self::ClientSecretPost)
+    }
 }
 
 /// Whether clients of this server have a secret.
@@ -190,24 +268,22 @@ pub enum SecretNeed {
     None,
 }
 
-impl<'de> Deserialize<'de> for SecretNeed {
-    /// Written out, because a derived one repeats what it did not expect, and what people write here by
-    /// mistake is the secret.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "required" => Ok(Self::Required),
-            "optional" => Ok(Self::Optional),
-            "none" => Ok(Self::None),
-            _ => Err(serde::de::Error::custom(
-                "client.secret is one of \"required\", \"optional\", \"none\"; the secret itself does not \
-                 belong in a profile",
-            )),
+impl FromJson for SecretNeed {
+    /// What people write here by mistake is the secret.
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let needs =
+            [("required", Self::Required), ("optional", Self::Optional), ("none", Self::None)];
+        if !needs.iter().any(|(name, _)| value == *name) {
+            mistakes.note(
+                "use one of \"required\", \"optional\", \"none\"; the secret itself does not belong in a profile",
+            );
         }
+        one_of(&value, mistakes, &needs, Self::None)
     }
 }
 
 /// How token requests are encoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenRequestFormat {
     /// `application/x-www-form-urlencoded`, the standard.
@@ -217,8 +293,14 @@ pub enum TokenRequestFormat {
     Json,
 }
 
+impl FromJson for TokenRequestFormat {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        one_of(&value, mistakes, &[("form", Self::Form), ("json", Self::Json)], Self::Form)
+    }
+}
+
 /// What stands between scopes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ScopeSeparator {
     /// The standard. RFC 6749 section 3.3.
     #[default]
@@ -227,6 +309,12 @@ pub enum ScopeSeparator {
     /// A few servers.
     #[serde(rename = ",")]
     Comma,
+}
+
+impl FromJson for ScopeSeparator {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        one_of(&value, mistakes, &[(" ", Self::Space), (",", Self::Comma)], Self::Space)
+    }
 }
 
 impl ScopeSeparator {
@@ -254,54 +342,71 @@ impl ScopeSeparator {
 }
 
 /// Where redirects arrive: `http://127.0.0.1:{port}{path}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RedirectProfile {
     /// The registered port. Without one any free port is used, which RFC 8252 section 7.3 wants servers
     /// to allow, and which many do not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// The registered path.
-    #[serde(default = "default_redirect_path")]
     pub path: String,
 }
 
 impl Default for RedirectProfile {
     fn default() -> Self {
-        Self { port: None, path: default_redirect_path() }
+        Self { port: None, path: "/auth/callback/oauth".to_owned() }
+    }
+}
+
+impl FromJson for RedirectProfile {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let redirect = Self {
+            port: members.optional("port"),
+            path: members.optional("path").unwrap_or(Self::default().path),
+        };
+        members.end();
+        redirect
     }
 }
 
 /// How long a login lives, as far as is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LoginLifetime {
     /// It ends when it was not refreshed for this long.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_seconds: Option<u64>,
     /// It ends this long after the sign-in, whatever happens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub absolute_seconds: Option<u64>,
 }
 
+impl FromJson for LoginLifetime {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let lifetime = Self {
+            idle_seconds: members.optional("idle_seconds"),
+            absolute_seconds: members.optional("absolute_seconds"),
+        };
+        members.end();
+        lifetime
+    }
+}
+
 /// Where the account's name comes from, and in which members of the JSON answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IdentityProfile {
     /// A `GET` with the access token. Without one, the discovered OpenID `userinfo_endpoint`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<EndpointUrl>,
     /// The member with the account id.
-    #[serde(default = "default_id_member")]
     pub id: String,
     /// The member with the name.
-    #[serde(default = "default_name_member")]
     pub name: String,
     /// The member with the e-mail address.
-    #[serde(default = "default_email_member")]
     pub email: String,
     /// The member with the account's status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
 
@@ -310,36 +415,28 @@ impl Default for IdentityProfile {
     fn default() -> Self {
         Self {
             url: None,
-            id: default_id_member(),
-            name: default_name_member(),
-            email: default_email_member(),
+            id: "sub".to_owned(),
+            name: "name".to_owned(),
+            email: "email".to_owned(),
             status: None,
         }
     }
 }
 
-const fn yes() -> bool {
-    true
-}
-
-const fn default_token_lifetime() -> u64 {
-    3600
-}
-
-fn default_redirect_path() -> String {
-    "/auth/callback/oauth".to_owned()
-}
-
-fn default_id_member() -> String {
-    "sub".to_owned()
-}
-
-fn default_name_member() -> String {
-    "name".to_owned()
-}
-
-fn default_email_member() -> String {
-    "email".to_owned()
+impl FromJson for IdentityProfile {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let standard = Self::default();
+        let identity = Self {
+            url: members.optional("url"),
+            id: members.optional("id").unwrap_or(standard.id),
+            name: members.optional("name").unwrap_or(standard.name),
+            email: members.optional("email").unwrap_or(standard.email),
+            status: members.optional("status"),
+        };
+        members.end();
+        identity
+    }
 }
 
 /// What is wrong with a profile.
@@ -373,8 +470,15 @@ impl ProviderProfile {
     /// # Errors
     /// [`BadProfile`] names the member, or the line and column, and what is wrong there.
     pub fn parse(json: &str) -> Result<Self, BadProfile> {
-        let profile: Self =
-            serde_json::from_str(json).map_err(|e| BadProfile(printable(&e.to_string())))?;
+        json::value(json).map_err(|bad| BadProfile(bad.to_string())).and_then(Self::read)
+    }
+
+    /// Reads a profile that was parsed already.
+    ///
+    /// # Errors
+    /// As [`ProviderProfile::parse`].
+    pub fn read(json: Value) -> Result<Self, BadProfile> {
+        let profile: Self = json::read(json).map_err(|bad| BadProfile(bad.to_string()))?;
         profile.check()?;
         Ok(profile)
     }

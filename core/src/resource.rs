@@ -10,6 +10,7 @@ use crate::endpoint_url::{EndpointUrl, host_and_port, parse_plain};
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
+use crate::json;
 use crate::provider::ProviderProfile;
 use crate::secret::Secret;
 use crate::text::displayable;
@@ -130,7 +131,7 @@ pub(crate) fn resource_answer(
     let response = answer.map_err(|error| Error::Transport { endpoint, error })?;
     match response.status {
         status @ 200..=299 => {
-            serde_json::from_slice(&response.body).map_err(|_| Error::NotOAuth { endpoint, status })
+            json::value_in(&response.body).ok_or(Error::NotOAuth { endpoint, status })
         }
         401 | 403 => Err(refusal(&response)),
         status @ (429 | 500..) => {
@@ -153,8 +154,7 @@ pub(crate) fn resource_answer(
 pub(crate) fn refusal(response: &HttpResponse) -> Error {
     let challenge = response.header("www-authenticate").unwrap_or_default();
     let message = |text: &str| {
-        let body: Option<Value> = serde_json::from_slice(&response.body).ok();
-        body.is_some_and(|body| {
+        json::value_in(&response.body).is_some_and(|body| {
             body.get("message").and_then(Value::as_str).is_some_and(|said| said.contains(text))
         })
     };

@@ -1,6 +1,6 @@
 //! Token revocation, RFC 7009.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::client::{Client, RequestStyle, authenticated_request};
 use crate::endpoint_url::EndpointUrl;
@@ -20,7 +20,7 @@ pub(crate) enum TokenKind {
 }
 
 /// What came of asking the server to revoke a token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revocation {
     /// The server confirmed it. It also does so for a token that it does not know, RFC 7009 section 2.2.

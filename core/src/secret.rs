@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// A token, code, verifier, client secret or raw server answer.
@@ -51,12 +51,6 @@ impl fmt::Debug for Secret {
 impl From<String> for Secret {
     fn from(secret: String) -> Self {
         Self::new(secret)
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
     }
 }
 

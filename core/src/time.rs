@@ -2,13 +2,16 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::json::{FromJson, Mistakes};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, as the shell's clock shows it.
 ///
 /// The clock may jump in either direction (suspend, NTP, a user); arithmetic saturates, so that no
 /// server and no clock can make the core panic or believe in "forever".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct UnixTime(u64);
 
@@ -47,6 +50,12 @@ impl UnixTime {
     }
 }
 
+impl FromJson for UnixTime {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        Self(u64::from_json(value, mistakes))
+    }
+}
+
 /// What the shell's clocks show at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -65,9 +74,15 @@ impl From<UnixTime> for Now {
 }
 
 /// A length of time in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Span(u64);
+
+impl FromJson for Span {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        Self(u64::from_json(value, mistakes))
+    }
+}
 
 impl Span {
     /// No time at all.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::credential::Tokens;
 use crate::error::{Endpoint, Error};
 use crate::http::HttpResponse;
+use crate::json;
 use crate::oauth_error::OAuthError;
 use crate::provider::ScopeSeparator;
 use crate::secret::Secret;
@@ -128,7 +129,7 @@ pub(crate) fn json_answer(
     if response.status >= 500 {
         return Err(unavailable());
     }
-    let body: Option<Map<String, Value>> = serde_json::from_slice(&response.body).ok();
+    let body = json::object_in(&response.body);
     if let Some(error) = body.as_ref().and_then(OAuthError::from_json) {
         // A rate limit has many names; only those of RFC 8628 and a dead grant mean something else.
         let limited = response.status == 429 && !error.is_answer_to_poll();
@@ -177,7 +178,7 @@ fn lifetime(value: &Value) -> Option<Span> {
 fn seconds(value: &Value) -> Option<Span> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().parse().ok()?,
+        Value::String(text) => json::number_in(text)?,
         _ => return None,
     };
     if !seconds.is_finite() {

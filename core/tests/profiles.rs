@@ -82,7 +82,7 @@ fn each_check() {
         (set("/name", json!("")), "name"),
         (set("/name", json!("UPPER")), "name"),
         (set("/grants", json!([])), "grants"),
-        (set("/grants", json!(["password"])), "password"),
+        (set("/grants", json!(["password"])), "device_code"),
         (set("/scopes", json!(["a b"])), "scopes"),
         (set("/scopes", json!(["a\u{1b}"])), "scopes"),
         (set("/authorize_parameters", json!({"state": "x"})), "state"),

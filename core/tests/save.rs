@@ -53,11 +53,11 @@ fn a_damaged_record() {
         ("   \n", "empty"),
         ("{\"schema_version\":1,\"tokens\":{\"access_token\":\"CANARY", "ends too early"),
         ("not JSON CANARY", "not JSON"),
-        ("[\"CANARY\"]", "wrong shape"),
+        ("[\"CANARY\"]", "not an object"),
         ("{\"generation\":1}", "schema_version"),
         ("{\"schema_version\":0}", "never was"),
         ("{\"schema_version\":\"CANARY\"}", "wrong shape"),
-        ("{\"schema_version\":1,\"generation\":\"CANARY\"}", "line 1"),
+        ("{\"schema_version\":1,\"generation\":\"CANARY\"}", "generation"),
     ] {
         let mut play = approved();
         play.lock();

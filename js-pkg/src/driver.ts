@@ -1,9 +1,19 @@
 /** The one loop that performs effects, for every flow. It decides nothing. */
 import { codeOf, type Flow } from "./core.js";
 import { TwgError, cancelled, coreError, defect, nameOf } from "./errors.js";
-import type { Held, Ports } from "./ports.js";
+import type { Held, HttpResponse, Ports } from "./ports.js";
 import { lockName, recordStore } from "./record_store.js";
-import type { Effect, Key, LockError, Notice, Outcome, Output, TransportError, UserAgentError } from "./wire.js";
+import type {
+  Effect,
+  HttpResponse as WireResponse,
+  Key,
+  LockError,
+  Notice,
+  Outcome,
+  Output,
+  TransportError,
+  UserAgentError,
+} from "./wire.js";
 
 /** What a person should see while a flow runs. */
 export type Progress =
@@ -127,7 +137,7 @@ function performerFor({ ports, onProgress, beforeWaiting, arm }: Driving) {
         const { method, url, headers, body, timeout, max_response_bytes } = effect;
         const request = { method, url, headers, body, timeout, max_response_bytes };
         try {
-          return { http: { ok: await ports.http.send(request, signal) } };
+          return { http: { ok: inJson(await ports.http.send(request, signal)) } };
         } catch (error) {
           return { http: { error: transportError(error) } };
         }
@@ -222,6 +232,16 @@ function performerFor({ ports, onProgress, beforeWaiting, arm }: Driving) {
 
 function assertNever(effect: never): never {
   throw defect(`The core asks for an unknown effect (${(effect as Effect).type})`);
+}
+
+/** JSON has no octets: an answer is text, as every answer of an authorization server is, or else numbers. */
+function inJson({ status, headers, body }: HttpResponse): WireResponse {
+  if (typeof body === "string") return { status, headers, body };
+  try {
+    return { status, headers, body: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body) };
+  } catch {
+    return { status, headers, body: Array.from(body) };
+  }
 }
 
 /** Anything but the typed failure may have come at any time: whether something was sent is unknown then. */

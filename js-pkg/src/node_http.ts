@@ -2,8 +2,7 @@
 import http from "node:http";
 import https from "node:https";
 import { codeOf } from "./node_storage.js";
-import { HttpFailure, type Http, type HttpRequest } from "./ports.js";
-import type { HttpResponse } from "./wire.js";
+import { HttpFailure, type Http, type HttpRequest, type HttpResponse } from "./ports.js";
 
 export interface NodeHttpOptions {
   /** For a proxy, or certificate authorities of your own. Must not keep connections alive. */

@@ -4,7 +4,7 @@
  *
  * A port performs and reports. It decides nothing: no retries, no fallbacks, no second thoughts.
  */
-import type { Host, HttpResponse, Method, Now } from "./wire.js";
+import type { Host, Method, Now } from "./wire.js";
 
 export interface Ports {
   clock: Clock;
@@ -40,6 +40,13 @@ export interface HttpRequest {
   /** ms, from connecting to the last octet. */
   timeout: number;
   max_response_bytes: number;
+}
+
+export interface HttpResponse {
+  status: number;
+  /** Names in lower case. */
+  headers: [name: string, value: string][];
+  body: string | Uint8Array;
 }
 
 export interface Http {

@@ -3,8 +3,8 @@
  * at a chosen moment. No test needs to sleep.
  */
 import { HttpFailure, StorageFailure, UserAgentFailure } from "./ports.js";
-import type { Busy, Clock, Held, Http, HttpRequest, Locks, Ports, Storage, UserAgent } from "./ports.js";
-import type { HttpResponse, Now } from "./wire.js";
+import type { Busy, Clock, Held, Http, HttpRequest, HttpResponse, Locks, Ports, Storage, UserAgent } from "./ports.js";
+import type { Now } from "./wire.js";
 
 export interface TestingOptions {
   /** Answers every request of the core. Throw an {@link HttpFailure} for what does not get there. */

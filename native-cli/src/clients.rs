@@ -1,9 +1,11 @@
 //! The client registration: who this user's `twg` is to a provider. Asked for once, kept in a 0600 file.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use twg_core::client::Client;
 use twg_core::error::Error;
 use twg_core::flow::StoreError;
+use twg_core::json::{self, FromJson, Members, Mistakes};
 use twg_core::provider::{ProviderProfile, SecretNeed};
 use twg_core::secret::Secret;
 use twg_core::time::Span;
@@ -20,14 +22,26 @@ use crate::providers;
 const PATIENCE: Span = Span::from_mins(15);
 
 /// The file `clients/<provider>.conf`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 struct ClientFile {
     schema_version: u32,
     #[serde(flatten)]
     client: Client,
     /// The server refused the device grant to this client.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     device_grant_not_enabled: bool,
+}
+
+impl FromJson for ClientFile {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let client = Client::from_json(value.clone(), mistakes);
+        let mut members = Members::of(value, mistakes);
+        Self {
+            schema_version: members.required("schema_version"),
+            client,
+            device_grant_not_enabled: members.or_default("device_grant_not_enabled"),
+        }
+    }
 }
 
 /// The source of a client that is kept.
@@ -114,8 +128,7 @@ fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFil
         Failure::configuration(format!("Cannot read the client file {shown}: {}", error.detail))
     })?;
     let Some(text) = text else { return Ok(None) };
-    // serde's message would quote what stands there, which may be the secret.
-    match serde_json::from_str::<ClientFile>(text.expose()) {
+    match json::parse::<ClientFile>(text.expose()) {
         Ok(file) if file.schema_version == 1 && Client::is_plausible(&file.client.id) => {
             Ok(Some(file))
         }

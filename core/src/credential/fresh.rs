@@ -1,27 +1,38 @@
 //! The one question that scripts and agents ask all day, answered from as little as possible.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::stored::{SCHEMA_VERSION, Tokens};
+use crate::json::{self, FromJson, Members, Mistakes};
 use crate::schedule::{TokenState, state_of};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
 /// The members that the question needs; the rest of the record is skipped, not understood.
-#[derive(Deserialize)]
 struct Glance {
     schema_version: u64,
     tokens: Option<Tokens>,
-    ended: Option<IgnoredAny>,
-    pending: Option<IgnoredAny>,
+    ended: Option<Value>,
+    pending: Option<Value>,
+}
+
+impl FromJson for Glance {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            schema_version: members.required("schema_version"),
+            tokens: members.optional("tokens"),
+            ended: members.optional("ended"),
+            pending: members.optional("pending"),
+        }
+    }
 }
 
 /// The access token of a record, if a refresh is neither due nor under way. `None` in any other case and in any
 /// doubt: then the whole record must be read, to find out what is the matter.
 #[must_use]
 pub fn fresh_access_token(record: &str, now: UnixTime) -> Option<Secret> {
-    let glance: Glance = serde_json::from_str(record).ok()?;
+    let glance: Glance = json::parse(record).ok()?;
     if glance.schema_version != SCHEMA_VERSION || glance.ended.is_some() || glance.pending.is_some()
     {
         return None;

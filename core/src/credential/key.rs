@@ -5,7 +5,10 @@ use core::fmt;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::json::{FromJson, Mistakes};
 
 /// One connection: an account at a provider. Its record, lock and refresh are its own.
 ///
@@ -78,7 +81,7 @@ impl fmt::Display for InvalidName {
 impl core::error::Error for InvalidName {}
 
 /// Counts the versions of a record. It only grows, so that stale work is recognized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Generation(u64);
 
@@ -96,6 +99,12 @@ impl Generation {
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl FromJson for Generation {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        Self(u64::from_json(value, mistakes))
     }
 }
 

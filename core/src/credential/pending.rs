@@ -4,9 +4,11 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::json::{FromJson, Members, Mistakes};
 use crate::secret::Secret;
 use crate::time::{Now, Span, UnixTime};
 
@@ -14,7 +16,7 @@ use crate::time::{Now, Span, UnixTime};
 ///
 /// Whoever finds one under the lock knows that its writer died, or never heard the answer: the refresh
 /// token of the record may be spent, and its successor may lie in the stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pending {
     /// Names the attempt and its stage.
     pub id: AttemptId,
@@ -23,16 +25,29 @@ pub struct Pending {
     /// The time just before the request was to be sent.
     pub at: UnixTime,
     /// The same time by the clock of the host that nobody can set, as [`Now::uptime`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub uptime: Option<Span>,
     /// How long before `at` the first attempt with this token was: from then on the server's leeway counts.
-    #[serde(default)]
     pub since_first: Span,
     /// Counts the attempts with this token, from 1.
     pub attempt: u32,
     /// Where it was sent from.
-    #[serde(default)]
     pub host: Host,
+}
+
+impl FromJson for Pending {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            id: members.required("id"),
+            refresh_token_sha256: members.required("refresh_token_sha256"),
+            at: members.required("at"),
+            uptime: members.optional("uptime"),
+            since_first: members.or_default("since_first"),
+            attempt: members.required("attempt"),
+            host: members.or_default("host"),
+        }
+    }
 }
 
 impl Pending {
@@ -62,14 +77,21 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// Which machine, and which of its boot sessions: what an uptime counts in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Host {
     /// Something that no other machine has, if there is such a thing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
     /// Something that changes when the machine starts anew, if there is such a thing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
+}
+
+impl FromJson for Host {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self { machine: members.optional("machine"), boot: members.optional("boot") }
+    }
 }
 
 impl Host {
@@ -125,10 +147,11 @@ impl AttemptId {
     }
 }
 
-impl<'de> Deserialize<'de> for AttemptId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        // Not the text itself: it would become part of an error that people see.
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not the id of an attempt"))
+impl FromJson for AttemptId {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        Self::parse(&String::from_json(value, mistakes)).unwrap_or_else(|| {
+            mistakes.note("it is not the id of an attempt");
+            Self(String::new())
+        })
     }
 }

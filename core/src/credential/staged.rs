@@ -3,10 +3,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::pending::{AttemptId, sha256_hex};
 use crate::http::HttpResponse;
+use crate::json::{self, FromJson, Members, Mistakes};
 use crate::secret::{Secret, serialize_exposed};
 
 /// What a stage holds.
@@ -22,7 +24,7 @@ pub enum StagedReply {
 }
 
 /// One line of JSON. Whatever follows it is reserved room.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Line {
     schema_version: u32,
     id: AttemptId,
@@ -31,6 +33,19 @@ struct Line {
     sha256: String,
     #[serde(serialize_with = "serialize_exposed")]
     body: Secret,
+}
+
+impl FromJson for Line {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            schema_version: members.required("schema_version"),
+            id: members.required("id"),
+            status: members.required("status"),
+            sha256: members.required("sha256"),
+            body: members.required("body"),
+        }
+    }
 }
 
 impl StagedReply {
@@ -55,7 +70,7 @@ impl StagedReply {
         if written.is_empty() {
             return Self::Empty;
         }
-        match serde_json::from_str::<Line>(written) {
+        match json::parse::<Line>(written) {
             // Left over: its attempt is over.
             Ok(line) if line.id != *id => Self::Empty,
             Ok(line)

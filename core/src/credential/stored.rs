@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::key::{ConnectionKey, Generation};
@@ -13,6 +13,7 @@ use super::pending::Pending;
 use crate::atlassian::Site;
 use crate::endpoint_url::EndpointUrl;
 use crate::identity::Account;
+use crate::json::{self, BadJson, FromJson, Members, Mistakes};
 use crate::provider::{ClientAuthentication, Grant};
 use crate::secret::{Secret, serialize_exposed, serialize_exposed_option};
 use crate::text::printable;
@@ -25,7 +26,7 @@ pub const SCHEMA_VERSION: u64 = 1;
 ///
 /// Members that this version does not know are kept, wherever they stand at the top level, so that an
 /// older `twg` beside a newer one loses nothing. `Debug` leaves them out: who knows what they hold.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize)]
 pub struct StoredCredential {
     /// Always [`SCHEMA_VERSION`]; a newer record is refused before anything else of it is read.
     pub schema_version: u64,
@@ -42,26 +43,48 @@ pub struct StoredCredential {
     /// Who signed in, how and when.
     pub login: Login,
     /// The tokens; none once the login is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
     /// Why the login is over. Tokens that are still there then are kept, and not used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
     /// A refresh that was begun. Its end is not written down yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     /// The account, once it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
     /// The sites that the login reached when they were last asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sites: Vec<Site>,
     /// The id of the site that commands use when none is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default_site: Option<String>,
     /// Members of a newer version.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl FromJson for StoredCredential {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            schema_version: members.required("schema_version"),
+            generation: members.required("generation"),
+            provider: members.required("provider"),
+            connection: members.required("connection"),
+            server: members.required("server"),
+            client_id: members.required("client_id"),
+            login: members.required("login"),
+            tokens: members.optional("tokens"),
+            ended: members.optional("ended"),
+            pending: members.optional("pending"),
+            account: members.optional("account"),
+            sites: members.or_default("sites"),
+            default_site: members.optional("default_site"),
+            unknown: members.rest(),
+        }
+    }
 }
 
 impl fmt::Debug for StoredCredential {
@@ -85,25 +108,38 @@ impl fmt::Debug for StoredCredential {
 }
 
 /// The authorization server that issued the tokens, pinned at the login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IssuedBy {
     /// Its issuer identifier, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<EndpointUrl>,
     /// Where the refresh token may be used.
     pub token_endpoint: EndpointUrl,
     /// Where the tokens may be revoked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<EndpointUrl>,
     /// Where the account's name is to be had.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_endpoint: Option<EndpointUrl>,
     /// How the client authenticates there.
     pub client_authentication: ClientAuthentication,
 }
 
+impl FromJson for IssuedBy {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            issuer: members.optional("issuer"),
+            token_endpoint: members.required("token_endpoint"),
+            revocation_endpoint: members.optional("revocation_endpoint"),
+            userinfo_endpoint: members.optional("userinfo_endpoint"),
+            client_authentication: members.required("client_authentication"),
+        }
+    }
+}
+
 /// How the login came about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Login {
     /// When the user approved it.
     pub at: UnixTime,
@@ -111,22 +147,29 @@ pub struct Login {
     pub grant: Grant,
     /// When the server said that the login ends, however much it is used
     /// (draft-ietf-oauth-refresh-token-expiration, `authorization_expires_in`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<UnixTime>,
 }
 
+impl FromJson for Login {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            at: members.required("at"),
+            grant: members.required("grant"),
+            ends_at: members.optional("ends_at"),
+        }
+    }
+}
+
 /// The tokens of a connection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Tokens {
     /// The access token.
     #[serde(serialize_with = "serialize_exposed")]
     pub access_token: Secret,
     /// The refresh token, if the server gave one.
-    #[serde(
-        default,
-        serialize_with = "serialize_exposed_option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(serialize_with = "serialize_exposed_option", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<Secret>,
     /// The granted scopes.
     pub scopes: Vec<String>,
@@ -138,11 +181,26 @@ pub struct Tokens {
     /// When the server said that the refresh token ends unless it is used before
     /// (`refresh_token_expires_in`, or `refresh_token_timeout` of
     /// draft-ietf-oauth-refresh-token-expiration).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_expires_at: Option<UnixTime>,
     /// Whether the server gave no lifetime, so that the profile's was assumed.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub lifetime_assumed: bool,
+}
+
+impl FromJson for Tokens {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            access_token: members.required("access_token"),
+            refresh_token: members.optional("refresh_token"),
+            scopes: members.required("scopes"),
+            issued_at: members.required("issued_at"),
+            expires_at: members.required("expires_at"),
+            refresh_expires_at: members.optional("refresh_expires_at"),
+            lifetime_assumed: members.or_default("lifetime_assumed"),
+        }
+    }
 }
 
 impl Tokens {
@@ -158,7 +216,7 @@ impl Tokens {
 }
 
 /// Why a login is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ended {
     /// When it ended here.
     pub at: UnixTime,
@@ -166,8 +224,15 @@ pub struct Ended {
     pub reason: EndReason,
 }
 
+impl FromJson for Ended {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self { at: members.required("at"), reason: members.required("reason") }
+    }
+}
+
 /// Why a login is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// The server no longer accepts the refresh token, and no refresh of ours can be the reason: somebody
@@ -180,8 +245,18 @@ pub enum EndReason {
     /// are gone from here, must be assumed to work elsewhere until they expire.
     SignedOutUnconfirmed,
     /// A reason that only a newer version knows.
-    #[serde(other)]
     Other,
+}
+
+impl FromJson for EndReason {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        match String::from_json(value, mistakes).as_str() {
+            "revoked" => Self::Revoked,
+            "interrupted" => Self::Interrupted,
+            "signed_out_unconfirmed" => Self::SignedOutUnconfirmed,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Why a record cannot be used.
@@ -219,19 +294,19 @@ impl StoredCredential {
         if json.trim().is_empty() {
             return Err(damaged("it is empty".to_string()));
         }
+        let bad = |bad: BadJson| damaged(place_of(&bad));
+        let record = json::value(json).map_err(bad)?;
         // The version first: a newer record may look different everywhere else.
-        #[derive(Deserialize)]
-        struct Version {
-            schema_version: u64,
+        match record.get("schema_version").and_then(Value::as_u64) {
+            Some(version) if version > SCHEMA_VERSION => {
+                return Err(RecordError::Newer { version });
+            }
+            Some(version) if version < SCHEMA_VERSION => {
+                return Err(damaged(format!("there never was a format {version}")));
+            }
+            _ => {}
         }
-        let version: Version = serde_json::from_str(json).map_err(|e| damaged(place_of(&e)))?;
-        if version.schema_version > SCHEMA_VERSION {
-            return Err(RecordError::Newer { version: version.schema_version });
-        }
-        if version.schema_version < SCHEMA_VERSION {
-            return Err(damaged(format!("there never was a format {}", version.schema_version)));
-        }
-        serde_json::from_str(json).map_err(|e| damaged(place_of(&e)))
+        json::read(record).map_err(bad)
     }
 
     /// Reads the record of `key`. One that says it is another connection's was copied there, and is not
@@ -258,20 +333,10 @@ impl StoredCredential {
     }
 }
 
-/// Where a JSON error is and of which kind, without the value that stands there: serde's own message
-/// quotes it, and it may be a token.
-fn place_of(error: &serde_json::Error) -> String {
-    let kind = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Syntax => "it is not JSON",
-        serde_json::error::Category::Data | serde_json::error::Category::Io => {
-            let text = error.to_string();
-            if let Some(rest) = text.strip_prefix("missing field `") {
-                let member = rest.split('`').next().unwrap_or_default();
-                return format!("the member '{}' is missing", printable(member));
-            }
-            "a member has the wrong shape"
-        }
-    };
-    format!("{kind} (line {}, column {})", error.line(), error.column())
+/// Where the damage is, and nothing of what stands there: an address that is none, for example, would be described.
+fn place_of(bad: &BadJson) -> String {
+    match bad.member() {
+        "" => bad.to_string(),
+        member => format!("its member '{member}' is missing or has the wrong shape"),
+    }
 }

@@ -9,9 +9,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
+use serde_json::Value;
 use twg_core::credential::Generation;
 use twg_core::flow::{StoreError, StoreErrorKind};
+use twg_core::json::{self, FromJson, Members, Mistakes};
 use twg_core::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -295,13 +296,17 @@ impl Store {
         expected: Option<Generation>,
     ) -> Result<(), StoreError> {
         /// The one member of a record that this file knows.
-        #[derive(Deserialize)]
         struct Record {
             generation: Generation,
         }
+        impl FromJson for Record {
+            fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+                Self { generation: Members::of(value, mistakes).required("generation") }
+            }
+        }
         let found = self
             .load(path)?
-            .and_then(|record| serde_json::from_str::<Record>(record.expose()).ok())
+            .and_then(|record| json::parse::<Record>(record.expose()).ok())
             .map(|record| record.generation);
         if found == expected {
             return Ok(());

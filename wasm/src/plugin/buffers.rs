@@ -2,7 +2,6 @@
 //! nothing that a wrong one could do.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
@@ -13,8 +12,8 @@ const LARGEST: usize = 256 * 1024 * 1024;
 pub type Buffer = Zeroizing<Vec<u8>>;
 
 thread_local! {
-    /// By address.
-    static BUFFERS: RefCell<BTreeMap<usize, Buffer>> = const { RefCell::new(BTreeMap::new()) };
+    /// One or two at a time: a search is as good as a map, and smaller.
+    static BUFFERS: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The address of a new buffer of zeros; 0 if there is no room.
@@ -31,19 +30,28 @@ pub(super) fn allocate(length: usize) -> usize {
 pub(super) fn give(mut buffer: Buffer) -> usize {
     // What has no memory has no address of its own.
     buffer.reserve(1);
-    let address = buffer.as_ptr().addr();
-    BUFFERS.with_borrow_mut(|buffers| buffers.insert(address, buffer));
+    let address = address_of(&buffer);
+    BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));
     address
 }
 
 /// How long a buffer is.
 pub(super) fn length(address: usize) -> usize {
-    BUFFERS.with_borrow(|buffers| buffers.get(&address).map_or(0, |buffer| buffer.len()))
+    BUFFERS.with_borrow(|buffers| {
+        buffers.iter().find(|buffer| address_of(buffer) == address).map_or(0, |buffer| buffer.len())
+    })
 }
 
 /// The buffer, taken from the host; an empty one if there is none.
 pub(super) fn take(address: usize) -> Buffer {
-    BUFFERS.with_borrow_mut(|buffers| buffers.remove(&address)).unwrap_or_default()
+    BUFFERS.with_borrow_mut(|buffers| {
+        let at = buffers.iter().position(|buffer| address_of(buffer) == address);
+        at.map(|at| buffers.swap_remove(at)).unwrap_or_default()
+    })
+}
+
+fn address_of(buffer: &Buffer) -> usize {
+    buffer.as_ptr().addr()
 }
 
 #[cfg(test)]

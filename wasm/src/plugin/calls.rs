@@ -1,9 +1,8 @@
 //! The calls without their memory: JSON in, JSON out.
 
-use std::collections::BTreeMap;
-
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
+use twg_core::json::{self, FromJson, Members, Mistakes};
 use twg_core::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -16,27 +15,22 @@ use crate::{AnyFlow, Seed};
 /// The flows that were begun and not ended.
 pub struct Calls {
     last: u32,
-    flows: BTreeMap<u32, AnyFlow>,
+    /// Few at a time: a search is as good as a map, and smaller.
+    flows: Vec<(u32, AnyFlow)>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Begin {
     request: FlowRequest,
     now: Now,
     entropy: Secret,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Resume {
     id: u64,
     outcome: Outcome,
     now: Now,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Look {
     record: Secret,
     profile: Profile,
@@ -72,11 +66,51 @@ struct Refused {
     error: HostError,
 }
 
+impl FromJson for Begin {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let begin = Self {
+            request: members.required("request"),
+            now: members.required("now"),
+            entropy: members.required("entropy"),
+        };
+        members.end();
+        begin
+    }
+}
+
+impl FromJson for Resume {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let resume = Self {
+            id: members.required("id"),
+            outcome: members.required("outcome"),
+            now: members.required("now"),
+        };
+        members.end();
+        resume
+    }
+}
+
+impl FromJson for Look {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let look = Self {
+            record: members.required("record"),
+            profile: members.required("profile"),
+            now: members.required("now"),
+            chance: members.optional("chance"),
+        };
+        members.end();
+        look
+    }
+}
+
 impl Calls {
     /// None yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { last: 0, flows: BTreeMap::new() }
+        Self { last: 0, flows: Vec::new() }
     }
 
     /// `twg_begin`
@@ -92,7 +126,7 @@ impl Calls {
         let mut flow = AnyFlow::new(request, &seed);
         let step = flow.begin(now)?;
         self.last = number;
-        self.flows.insert(number, flow);
+        self.flows.push((number, flow));
         Ok(Stepped { flow: number, step })
     }
 
@@ -103,7 +137,8 @@ impl Calls {
     }
 
     fn try_resume(&mut self, number: u32, input: &[u8]) -> Result<Stepped, HostError> {
-        let flow = self.flows.get_mut(&number).ok_or_else(|| none("there is no such flow"))?;
+        let flow = self.flows.iter_mut().find(|(begun, _)| *begun == number);
+        let (_, flow) = flow.ok_or_else(|| none("there is no such flow"))?;
         let Resume { id, outcome, now } = read("input of twg_resume", input)?;
         Ok(Stepped { flow: number, step: flow.resume(id, outcome, now)? })
     }
@@ -111,7 +146,7 @@ impl Calls {
     /// `twg_suspend`
     #[must_use]
     pub fn suspend(&self, flow: u32) -> Buffer {
-        let Some(flow) = self.flows.get(&flow) else {
+        let Some((_, flow)) = self.flows.iter().find(|(begun, _)| *begun == flow) else {
             return written::<()>(Err(none("there is no such flow")));
         };
         let text = flow.suspend();
@@ -126,7 +161,7 @@ impl Calls {
 
     /// `twg_end`
     pub fn end(&mut self, flow: u32) {
-        self.flows.remove(&flow);
+        self.flows.retain(|(begun, _)| *begun != flow);
     }
 }
 
@@ -143,11 +178,9 @@ fn try_status(input: &[u8]) -> Result<Looked, HostError> {
     Ok(Looked { status: status.map_or_else(|error| Found::Error((&error).into()), Found::Ok) })
 }
 
-/// Of text, although octets would do: then serde_json's reader exists only once in the module, because the core reads
-/// text.
-fn read<T: DeserializeOwned>(what: &str, input: &[u8]) -> Result<T, HostError> {
+fn read<T: FromJson>(what: &str, input: &[u8]) -> Result<T, HostError> {
     let json = std::str::from_utf8(input).map_err(|_| HostError::malformed(what))?;
-    serde_json::from_str(json).map_err(|_| HostError::malformed(what))
+    json::parse(json).map_err(|_| HostError::malformed(what))
 }
 
 fn written<T: Serialize>(result: Result<T, HostError>) -> Buffer {

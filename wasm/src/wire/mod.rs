@@ -1,6 +1,5 @@
-//! The shapes that cross the boundary to a host that is not Rust, as `wire.ts` declares them: JSON for the plain
-//! module and the scenarios, JavaScript values for the npm package. Only shapes and their translation; what they mean is
-//! the core's business.
+//! The shapes that cross the boundary to a host that is not Rust, as `wire.ts` declares them, in JSON. Only shapes and
+//! their translation; what they mean is the core's business.
 
 #![expect(missing_docs, reason = "every member is documented once, in wire.ts")]
 
@@ -11,8 +10,10 @@ mod output;
 mod request;
 mod status;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use twg_core::credential::ConnectionKey;
+use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::time::{self, Span, UnixTime};
 
 pub use effect::Effect;
@@ -26,8 +27,7 @@ pub use status::Status;
 pub const TYPESCRIPT: &str = include_str!("wire.ts");
 
 /// The clocks at one moment, in milliseconds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug)]
 pub struct Now {
     wall: Millis,
     uptime: Option<Millis>,
@@ -43,35 +43,28 @@ impl From<Now> for time::Now {
 #[derive(Clone, Copy, Debug)]
 pub struct Millis(pub u64);
 
-impl<'de> Deserialize<'de> for Millis {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl serde::de::Visitor<'_> for Number {
-            type Value = Millis;
+impl FromJson for Now {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let now = Self { wall: members.required("wall"), uptime: members.optional("uptime") };
+        members.end();
+        now
+    }
+}
 
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("milliseconds")
-            }
-
-            fn visit_u64<E>(self, millis: u64) -> Result<Millis, E> {
-                Ok(Millis(millis))
-            }
-
-            /// A clock before 1970 shows 1970.
-            fn visit_i64<E>(self, millis: i64) -> Result<Millis, E> {
-                Ok(Millis(u64::try_from(millis).unwrap_or(0)))
-            }
-
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "`as` saturates"
-            )]
-            fn visit_f64<E>(self, millis: f64) -> Result<Millis, E> {
-                Ok(Millis(millis as u64))
-            }
-        }
-        deserializer.deserialize_any(Number)
+impl FromJson for Millis {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        // Not every whole number is one of f64's. A clock before 1970 shows 1970.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates"
+        )]
+        let millis = value.as_u64().or_else(|| value.as_f64().map(|millis| millis as u64));
+        Self(millis.unwrap_or_else(|| {
+            mistakes.note("it is not a number of milliseconds");
+            0
+        }))
     }
 }
 

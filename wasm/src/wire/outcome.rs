@@ -1,87 +1,68 @@
 //! Outcomes, on their way in.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde_json::Value;
 use twg_core::flow;
 use twg_core::http;
+use twg_core::json::{self, FromJson, Members, Mistakes, one_of};
 use twg_core::secret::Secret;
 
 /// How an effect ended.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// See `wire.ts`, as for all of them.
     Waited,
     Notified,
     Http(Ended<HttpResponse, TransportError>),
-    Shown(Ended<(), UserAgentError>),
+    Shown(Ended<Nothing, UserAgentError>),
     RedirectUri(Ended<String, UserAgentError>),
     Redirected(Ended<Secret, UserAgentError>),
-    Locked(Ended<(), LockError>),
-    Loaded(Ended<Option<Secret>, StoreError>),
-    Store(Ended<(), StoreError>),
+    Locked(Ended<Nothing, LockError>),
+    Loaded(Ended<Loaded, StoreError>),
+    Store(Ended<Nothing, StoreError>),
     Kept(Ended<String, StoreError>),
 }
 
 /// `{"ok": ...}` or `{"error": ...}`.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Ended<T, E> {
     Ok(T),
     Error(E),
 }
 
 /// An answer of a server.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HttpResponse {
     status: u16,
-    headers: Vec<(String, String)>,
+    headers: Vec<Header>,
     body: Body,
 }
+
+/// Name and value.
+struct Header(String, String);
 
 /// Text, or octets.
 struct Body(Vec<u8>);
 
+/// What was found, if there was anything.
+pub struct Loaded(Option<Secret>);
+
 /// Why there is none.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TransportError {
     sent: Sent,
-    failure: TransportFailure,
-    detail: Option<String>,
+    failure: http::TransportFailure,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy)]
 enum Sent {
     NotSent,
     Unknown,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TransportFailure {
-    NameResolution,
-    Connect,
-    Tls,
-    Timeout,
-    Interrupted,
-    TooLarge,
-    Other,
-}
-
 /// What is wrong with the user agent.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct UserAgentError {
     failure: UserAgentFailure,
     port: Option<u16>,
     detail: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy)]
 enum UserAgentFailure {
     Closed,
     TimedOut,
@@ -90,29 +71,204 @@ enum UserAgentFailure {
 }
 
 /// Why the lock could not be had.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum LockError {
     TimedOut { holder: Option<String> },
     Unusable(StoreError),
 }
 
 /// Why the store could not do it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct StoreError {
     kind: StoreErrorKind,
     place: String,
     detail: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StoreErrorKind {
-    CannotCreate,
-    CannotWrite,
-    CannotRead,
-    Changed,
+/// Nothing, which is null.
+pub struct Nothing;
+
+impl FromJson for Outcome {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let (kind, value) = json::kind(value, mistakes);
+        match (kind.as_str(), value) {
+            ("waited", Value::Null) => Self::Waited,
+            ("notified", Value::Null) => Self::Notified,
+            ("http", ended) => Self::Http(Ended::from_json(ended, mistakes)),
+            ("shown", ended) => Self::Shown(Ended::from_json(ended, mistakes)),
+            ("redirect_uri", ended) => Self::RedirectUri(Ended::from_json(ended, mistakes)),
+            ("redirected", ended) => Self::Redirected(Ended::from_json(ended, mistakes)),
+            ("locked", ended) => Self::Locked(Ended::from_json(ended, mistakes)),
+            ("loaded", ended) => Self::Loaded(Ended::from_json(ended, mistakes)),
+            ("store", ended) => Self::Store(Ended::from_json(ended, mistakes)),
+            ("kept", ended) => Self::Kept(Ended::from_json(ended, mistakes)),
+            _ => {
+                mistakes.note("there is no such outcome");
+                Self::Waited
+            }
+        }
+    }
+}
+
+impl<T: FromJson, E: FromJson> FromJson for Ended<T, E> {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let (kind, value) = json::kind(value, mistakes);
+        if kind == "ok" {
+            return Self::Ok(T::from_json(value, mistakes));
+        }
+        if kind != "error" {
+            mistakes.note("it is neither ok nor error");
+        }
+        Self::Error(E::from_json(value, mistakes))
+    }
+}
+
+impl FromJson for Nothing {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        if !value.is_null() {
+            mistakes.note("it is not null");
+        }
+        Self
+    }
+}
+
+impl FromJson for Loaded {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        match value {
+            Value::Null => Self(None),
+            text => Self(Some(Secret::from_json(text, mistakes))),
+        }
+    }
+}
+
+impl FromJson for HttpResponse {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let response = Self {
+            status: members.required("status"),
+            headers: members.required("headers"),
+            body: members.required("body"),
+        };
+        members.end();
+        response
+    }
+}
+
+impl FromJson for Header {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut texts = Vec::from_json(value, mistakes);
+        if texts.len() != 2 {
+            mistakes.note("it is not a name and a value");
+        }
+        let value = texts.pop().unwrap_or_default();
+        Self(texts.pop().unwrap_or_default(), value)
+    }
+}
+
+impl FromJson for Body {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        match value {
+            Value::String(text) => Self(text.into_bytes()),
+            octets => Self(Vec::from_json(octets, mistakes)),
+        }
+    }
+}
+
+impl FromJson for Sent {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let sent = [("not_sent", Self::NotSent), ("unknown", Self::Unknown)];
+        one_of(&value, mistakes, &sent, Self::Unknown)
+    }
+}
+
+impl FromJson for TransportError {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        use http::TransportFailure as Failure;
+        let mut members = Members::of(value, mistakes);
+        let sent = members.required("sent");
+        let failure: String = members.required("failure");
+        let detail: Option<String> = members.optional("detail");
+        members.end();
+        let failure = match failure.as_str() {
+            "name_resolution" => Failure::NameResolution,
+            "connect" => Failure::Connect,
+            "tls" => Failure::Tls,
+            "timeout" => Failure::Timeout,
+            "interrupted" => Failure::Interrupted,
+            "too_large" => Failure::TooLarge,
+            "other" => Failure::Other(detail.unwrap_or_else(|| "it failed".to_owned())),
+            _ => {
+                mistakes.note("there is no such failure");
+                Failure::Interrupted
+            }
+        };
+        Self { sent, failure }
+    }
+}
+
+impl FromJson for UserAgentFailure {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let failures = [
+            ("closed", Self::Closed),
+            ("timed_out", Self::TimedOut),
+            ("port_busy", Self::PortBusy),
+            ("unavailable", Self::Unavailable),
+        ];
+        one_of(&value, mistakes, &failures, Self::Closed)
+    }
+}
+
+impl FromJson for UserAgentError {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let error = Self {
+            failure: members.required("failure"),
+            port: members.optional("port"),
+            detail: members.optional("detail"),
+        };
+        members.end();
+        error
+    }
+}
+
+impl FromJson for LockError {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let (kind, value) = json::kind(value, mistakes);
+        if kind == "unusable" {
+            return Self::Unusable(StoreError::from_json(value, mistakes));
+        }
+        if kind != "timed_out" {
+            mistakes.note("there is no such trouble with a lock");
+        }
+        Self::TimedOut { holder: Members::of(value, mistakes).optional("holder") }
+    }
+}
+
+/// One of the core's kinds.
+struct StoreErrorKind(flow::StoreErrorKind);
+
+impl FromJson for StoreErrorKind {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        use flow::StoreErrorKind as Kind;
+        let kinds = [
+            ("cannot_create", Kind::CannotCreate),
+            ("cannot_write", Kind::CannotWrite),
+            ("cannot_read", Kind::CannotRead),
+            ("changed", Kind::Changed),
+        ];
+        Self(one_of(&value, mistakes, &kinds, Kind::CannotRead))
+    }
+}
+
+impl FromJson for StoreError {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let error = Self {
+            kind: members.required("kind"),
+            place: members.required("place"),
+            detail: members.required("detail"),
+        };
+        members.end();
+        error
+    }
 }
 
 impl From<Outcome> for flow::Outcome {
@@ -143,26 +299,16 @@ impl<T, E> Ended<T, E> {
 
 impl From<HttpResponse> for http::HttpResponse {
     fn from(response: HttpResponse) -> Self {
-        Self { status: response.status, headers: response.headers, body: response.body.0 }
+        let headers = response.headers.into_iter().map(|Header(name, value)| (name, value));
+        Self { status: response.status, headers: headers.collect(), body: response.body.0 }
     }
 }
 
 impl From<TransportError> for http::TransportError {
     fn from(error: TransportError) -> Self {
-        use TransportFailure as Given;
-        use http::TransportFailure as Core;
-        let failure = match error.failure {
-            Given::NameResolution => Core::NameResolution,
-            Given::Connect => Core::Connect,
-            Given::Tls => Core::Tls,
-            Given::Timeout => Core::Timeout,
-            Given::Interrupted => Core::Interrupted,
-            Given::TooLarge => Core::TooLarge,
-            Given::Other => Core::Other(error.detail.unwrap_or_else(|| "it failed".to_owned())),
-        };
         match error.sent {
-            Sent::NotSent => Self::NotSent(failure),
-            Sent::Unknown => Self::Unknown(failure),
+            Sent::NotSent => Self::NotSent(error.failure),
+            Sent::Unknown => Self::Unknown(error.failure),
         }
     }
 }
@@ -192,42 +338,16 @@ impl From<LockError> for flow::LockError {
 
 impl From<StoreError> for flow::StoreError {
     fn from(error: StoreError) -> Self {
-        let kind = match error.kind {
-            StoreErrorKind::CannotCreate => flow::StoreErrorKind::CannotCreate,
-            StoreErrorKind::CannotWrite => flow::StoreErrorKind::CannotWrite,
-            StoreErrorKind::CannotRead => flow::StoreErrorKind::CannotRead,
-            StoreErrorKind::Changed => flow::StoreErrorKind::Changed,
-        };
-        Self { kind, place: error.place, detail: error.detail }
+        Self { kind: error.kind.0, place: error.place, detail: error.detail }
     }
 }
 
-impl<'de> Deserialize<'de> for Body {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Octets;
-        impl<'de> Visitor<'de> for Octets {
-            type Value = Body;
+impl From<Nothing> for () {
+    fn from(_: Nothing) {}
+}
 
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("text or octets")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Body, E> {
-                Ok(Body(text.as_bytes().to_vec()))
-            }
-
-            fn visit_bytes<E: Error>(self, octets: &[u8]) -> Result<Body, E> {
-                Ok(Body(octets.to_vec()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Body, A::Error> {
-                let mut octets = Vec::new();
-                while let Some(octet) = sequence.next_element()? {
-                    octets.push(octet);
-                }
-                Ok(Body(octets))
-            }
-        }
-        deserializer.deserialize_any(Octets)
+impl From<Loaded> for Option<Secret> {
+    fn from(loaded: Loaded) -> Self {
+        loaded.0
     }
 }

@@ -1,6 +1,6 @@
 //! What came of a flow, on its way out. No refresh token is ever in it.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use twg_core::api::ApiAnswer;
 use twg_core::atlassian::Site;
 use twg_core::authorized::Authorized;
@@ -99,7 +99,6 @@ pub struct Response {
     /// Its header fields.
     pub headers: Vec<(String, String)>,
     /// Its body, in octets.
-    #[serde(serialize_with = "as_octets")]
     pub body: Vec<u8>,
 }
 
@@ -124,11 +123,6 @@ pub enum LoggedOut {
         /// Where it is now.
         place: String,
     },
-}
-
-/// Octets where there are such, as in JavaScript; numbers in JSON.
-fn as_octets<S: Serializer>(octets: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(octets)
 }
 
 /// For each flow, how the core says that it ended.

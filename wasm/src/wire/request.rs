@@ -1,7 +1,5 @@
 //! What a host can ask for, on its way in.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 use twg_core::api::{self, Product as CoreProduct};
 use twg_core::atlassian::Site;
@@ -9,8 +7,9 @@ use twg_core::client::{Client, Registered};
 use twg_core::credential::{ConnectionKey, Host};
 use twg_core::error::Error;
 use twg_core::http::Method as CoreMethod;
+use twg_core::json::{self, FromJson, Members, Mistakes, one_of};
 use twg_core::login::LoginRequest as CoreLogin;
-use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
+use twg_core::provider::{BUNDLED, BadProfile, Grant, ProviderProfile};
 use twg_core::refresh::{Need as CoreNeed, RefreshRequest as CoreRefresh};
 use twg_core::secret::Secret;
 use twg_core::text::printable;
@@ -21,8 +20,6 @@ use super::Millis;
 const LOGIN_TIMEOUT: Millis = Millis(15 * 60 * 1000);
 
 /// What a flow is to do.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FlowRequest {
     /// See `wire.ts`, as for all of them.
     Login(LoginRequest),
@@ -50,8 +47,6 @@ pub enum FlowRequest {
 pub struct Profile(Value);
 
 /// See `wire.ts`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     profile: Profile,
     client_id: String,
@@ -64,8 +59,6 @@ pub struct LoginRequest {
 }
 
 /// See `wire.ts`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RegisteredClient {
     profile: Profile,
     client_id: Option<String>,
@@ -74,28 +67,15 @@ pub struct RegisteredClient {
     host: Option<HostNames>,
 }
 
-/// See `wire.ts`. Its first members are those of [`RegisteredClient`], written out: what serde flattens costs a
-/// tenth of the module's size.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// See `wire.ts`.
 pub struct RefreshRequest {
-    profile: Profile,
-    client_id: Option<String>,
-    client_secret: Option<Secret>,
-    connection: Option<String>,
-    host: Option<HostNames>,
+    client: RegisteredClient,
     need: Need,
 }
 
 /// See `wire.ts`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ApiRequest {
-    profile: Profile,
-    client_id: Option<String>,
-    client_secret: Option<Secret>,
-    connection: Option<String>,
-    host: Option<HostNames>,
+    client: RegisteredClient,
     method: Method,
     path: String,
     product: Option<Product>,
@@ -104,8 +84,6 @@ pub struct ApiRequest {
 }
 
 /// See `wire.ts`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SiteChoice {
     provider: String,
     connection: String,
@@ -113,15 +91,12 @@ pub struct SiteChoice {
     site: String,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 struct HostNames {
     machine: Option<String>,
     boot: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum Need {
     Live,
     Now,
@@ -129,22 +104,161 @@ enum Need {
     Other(Secret),
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Product {
-    Jira,
-    Confluence,
+impl FromJson for FlowRequest {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let (kind, value) = json::kind(value, mistakes);
+        match kind.as_str() {
+            "login" => Self::Login(LoginRequest::from_json(value, mistakes)),
+            "restored_login" => {
+                let mut members = Members::of(value, mistakes);
+                let suspended = members.required("suspended");
+                members.end();
+                Self::RestoredLogin { suspended }
+            }
+            "refresh" => Self::Refresh(RefreshRequest::from_json(value, mistakes)),
+            "identity" => Self::Identity(RegisteredClient::from_json(value, mistakes)),
+            "sites" => Self::Sites(RegisteredClient::from_json(value, mistakes)),
+            "api" => Self::Api(ApiRequest::from_json(value, mistakes)),
+            "use_site" => Self::UseSite(SiteChoice::from_json(value, mistakes)),
+            "logout" => Self::Logout(RegisteredClient::from_json(value, mistakes)),
+            _ => {
+                mistakes.note("there is no such flow");
+                Self::RestoredLogin { suspended: Secret::default() }
+            }
+        }
+    }
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum Method {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-    Head,
+impl FromJson for LoginRequest {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let request = Self {
+            profile: members.required("profile"),
+            client_id: members.required("client_id"),
+            client_secret: members.optional("client_secret"),
+            connection: members.optional("connection"),
+            scopes: members.optional("scopes"),
+            grants: members.optional("grants"),
+            open: members.optional("open"),
+            timeout: members.optional("timeout"),
+        };
+        members.end();
+        request
+    }
+}
+
+impl RegisteredClient {
+    /// From the members that it has in every request.
+    fn of(members: &mut Members<'_>) -> Self {
+        Self {
+            profile: members.required("profile"),
+            client_id: members.optional("client_id"),
+            client_secret: members.optional("client_secret"),
+            connection: members.optional("connection"),
+            host: members.optional("host"),
+        }
+    }
+}
+
+impl FromJson for RegisteredClient {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let client = Self::of(&mut members);
+        members.end();
+        client
+    }
+}
+
+impl FromJson for HostNames {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let names = Self { machine: members.optional("machine"), boot: members.optional("boot") };
+        members.end();
+        names
+    }
+}
+
+impl FromJson for RefreshRequest {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let client = RegisteredClient::of(&mut members);
+        let request = Self { client, need: members.required("need") };
+        members.end();
+        request
+    }
+}
+
+impl FromJson for Need {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let (kind, value) = json::kind(value, mistakes);
+        match (kind.as_str(), value) {
+            ("live", Value::Null) => Self::Live,
+            ("now", Value::Null) => Self::Now,
+            ("due", ahead) => Self::Due(Millis::from_json(ahead, mistakes)),
+            ("other", rejected) => Self::Other(Secret::from_json(rejected, mistakes)),
+            _ => {
+                mistakes.note("there is no such need");
+                Self::Live
+            }
+        }
+    }
+}
+
+/// One of the core's methods.
+struct Method(CoreMethod);
+
+impl FromJson for Method {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let methods = [
+            ("GET", CoreMethod::Get),
+            ("POST", CoreMethod::Post),
+            ("PUT", CoreMethod::Put),
+            ("PATCH", CoreMethod::Patch),
+            ("DELETE", CoreMethod::Delete),
+            ("HEAD", CoreMethod::Head),
+        ];
+        Self(one_of(&value, mistakes, &methods, CoreMethod::Get))
+    }
+}
+
+/// One of the core's products.
+struct Product(CoreProduct);
+
+impl FromJson for Product {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let products = [("jira", CoreProduct::Jira), ("confluence", CoreProduct::Confluence)];
+        Self(one_of(&value, mistakes, &products, CoreProduct::Jira))
+    }
+}
+
+impl FromJson for ApiRequest {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let request = Self {
+            client: RegisteredClient::of(&mut members),
+            method: members.required("method"),
+            path: members.required("path"),
+            product: members.optional("product"),
+            cloud_id: members.optional("cloud_id"),
+            body: members.optional("body"),
+        };
+        members.end();
+        request
+    }
+}
+
+impl FromJson for SiteChoice {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let choice = Self {
+            provider: members.required("provider"),
+            connection: members.required("connection"),
+            sites: members.required("sites"),
+            site: members.required("site"),
+        };
+        members.end();
+        choice
+    }
 }
 
 impl LoginRequest {
@@ -198,10 +312,8 @@ impl RefreshRequest {
     /// # Errors
     /// As [`RegisteredClient::into_core`].
     pub fn into_core(self) -> Result<CoreRefresh, Error> {
-        let Self { profile, client_id, client_secret, connection, host, need } = self;
-        let client = RegisteredClient { profile, client_id, client_secret, connection, host };
-        let (_, mut refresh) = client.into_live()?;
-        refresh.need = match need {
+        let (_, mut refresh) = self.client.into_live()?;
+        refresh.need = match self.need {
             Need::Live => CoreNeed::Live,
             Need::Now => CoreNeed::Now,
             Need::Due(ahead) => CoreNeed::Due(ahead.into()),
@@ -217,24 +329,12 @@ impl ApiRequest {
     /// # Errors
     /// [`Error::Configuration`] if it may not be sent to that place, or as [`RegisteredClient::into_core`].
     pub fn into_core(self) -> Result<(api::ApiRequest, CoreRefresh), Error> {
-        let Self { profile, client_id, client_secret, connection, host, .. } = self;
-        let client = RegisteredClient { profile, client_id, client_secret, connection, host };
-        let (profile, refresh) = client.into_live()?;
-        let product = match self.product {
-            Some(Product::Jira) => CoreProduct::Jira,
-            Some(Product::Confluence) => CoreProduct::Confluence,
-            None => CoreProduct::of_path(&self.path),
-        };
+        let (profile, refresh) = self.client.into_live()?;
+        let product = self
+            .product
+            .map_or_else(|| CoreProduct::of_path(&self.path), |Product(product)| product);
         let url = api::api_url(&profile, product, self.cloud_id.as_deref(), &self.path)?;
-        let method = match self.method {
-            Method::Get => CoreMethod::Get,
-            Method::Post => CoreMethod::Post,
-            Method::Put => CoreMethod::Put,
-            Method::Patch => CoreMethod::Patch,
-            Method::Delete => CoreMethod::Delete,
-            Method::Head => CoreMethod::Head,
-        };
-        Ok((api::ApiRequest::new(profile, method, url, self.body), refresh))
+        Ok((api::ApiRequest::new(profile, self.method.0, url, self.body), refresh))
     }
 }
 
@@ -255,10 +355,10 @@ impl Profile {
     /// [`Error::Configuration`] if it cannot be used, or none has that name.
     pub fn read(&self) -> Result<ProviderProfile, Error> {
         let Value::String(name) = &self.0 else {
-            return parse(&self.0.to_string());
+            return ProviderProfile::read(self.0.clone()).map_err(|bad| unusable(&bad));
         };
         match BUNDLED.iter().find(|(bundled, _)| bundled == name) {
-            Some((_, json)) => parse(json),
+            Some((_, json)) => ProviderProfile::parse(json).map_err(|bad| unusable(&bad)),
             None => {
                 let name = printable(name);
                 Err(Error::Configuration(format!("no provider profile '{name}' is bundled")))
@@ -267,9 +367,8 @@ impl Profile {
     }
 }
 
-fn parse(json: &str) -> Result<ProviderProfile, Error> {
-    ProviderProfile::parse(json)
-        .map_err(|bad| Error::Configuration(format!("the provider profile cannot be used: {bad}")))
+fn unusable(bad: &BadProfile) -> Error {
+    Error::Configuration(format!("the provider profile cannot be used: {bad}"))
 }
 
 fn name_of(connection: Option<String>) -> String {
@@ -280,12 +379,11 @@ fn key_of(provider: &str, connection: &str) -> Result<ConnectionKey, Error> {
     ConnectionKey::new(provider, connection).map_err(|bad| Error::Configuration(bad.to_string()))
 }
 
-impl<'de> Deserialize<'de> for Profile {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        if value.is_string() || value.is_object() {
-            return Ok(Self(value));
+impl FromJson for Profile {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        if !value.is_string() && !value.is_object() {
+            mistakes.note("it is neither a profile's name nor an object");
         }
-        Err(D::Error::custom("a profile is its name or an object"))
+        Self(value)
     }
 }

@@ -197,7 +197,7 @@ export interface HttpResponse {
   /** Names in lower case. */
   headers: [name: string, value: string][];
   /** Text, or octets: as numbers in JSON. */
-  body: string | Uint8Array | number[];
+  body: string | number[];
 }
 
 export interface TransportError {
@@ -230,7 +230,7 @@ export type Output =
   | { refreshed: LiveToken & { how: How; not_refreshed?: CoreError } }
   | { identity: { account: Account; token: LiveToken } }
   | { sites: { sites: Site[]; default_site?: string; token: LiveToken } }
-  | { api: { response: { status: number; headers: [string, string][]; body: Uint8Array | number[] } } }
+  | { api: { response: { status: number; headers: [string, string][]; body: number[] } } }
   | { site_chosen: null }
   | { logged_out: LoggedOut };
 

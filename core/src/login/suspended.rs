@@ -1,0 +1,129 @@
+//! A login that waits for its user, as text: a service worker is stopped after 30 s, a window is closed, a terminal dies.
+
+use alloc::string::ToString as _;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Asking, LoginFlow, LoginMachine, LoginRequest, Phase};
+use crate::authorization_code::{AuthorizationCodeGrant, PendingAuthorization};
+use crate::authorization_server::AuthorizationServer;
+use crate::device_authorization::{DeviceCodeGrant, PendingDevice};
+use crate::error::Error;
+use crate::json::{self, FromJson, Members, Mistakes};
+use crate::provider::Grant;
+use crate::secret::Secret;
+
+/// No login has this many steps: a text that says so is none, and ids must not run out. The largest
+/// integer that JavaScript can tell from the next one.
+const LAST_RESTORED_STEP: u64 = (1 << 53) - 1;
+
+/// What is written down of a login that waits for its user.
+#[derive(Serialize)]
+struct Suspended<P> {
+    schema_version: u32,
+    next_step: u64,
+    request: LoginRequest,
+    server: AuthorizationServer,
+    device_grant_not_enabled: bool,
+    waiting: P,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Waiting<A, D> {
+    AuthorizationCode(A),
+    DeviceCode(D),
+}
+
+impl<P: FromJson> FromJson for Suspended<P> {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            schema_version: members.required("schema_version"),
+            next_step: members.required("next_step"),
+            request: members.required("request"),
+            server: members.required("server"),
+            device_grant_not_enabled: members.required("device_grant_not_enabled"),
+            waiting: members.required("waiting"),
+        }
+    }
+}
+
+impl<A: FromJson, D: FromJson> FromJson for Waiting<A, D> {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let (grant, pending) = json::kind(value, mistakes);
+        if grant == "authorization_code" {
+            return Self::AuthorizationCode(A::from_json(pending, mistakes));
+        }
+        if grant != "device_code" {
+            mistakes.note("there is no such grant");
+        }
+        Self::DeviceCode(D::from_json(pending, mistakes))
+    }
+}
+
+impl LoginFlow {
+    /// The login as text, if it waits for its user: `None` before and after that. The text holds
+    /// secrets (a PKCE verifier or a device code) and must be kept like a token.
+    #[must_use]
+    pub fn suspend(&self) -> Option<Secret> {
+        let machine = self.machine();
+        let Phase::Asking(_, asking) = &machine.phase else {
+            return None;
+        };
+        let waiting = match asking {
+            Asking::Browser(grant) => Waiting::AuthorizationCode(grant.pending()?),
+            Asking::Device(grant) => Waiting::DeviceCode(grant.pending()?),
+        };
+        let suspended = Suspended {
+            schema_version: 1,
+            next_step: self.next_id(),
+            request: machine.request.clone(),
+            server: machine.server.clone()?,
+            device_grant_not_enabled: machine.device_grant_not_enabled,
+            waiting,
+        };
+        serde_json::to_string(&suspended).ok().map(Secret::new)
+    }
+
+    /// A login that was suspended. It begins by asking the user again: the same address, the same code.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if the text is not a suspended login.
+    pub fn restore(text: &str) -> Result<Self, Error> {
+        let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
+        let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
+            json::parse(text).map_err(|_| invalid())?;
+        if suspended.schema_version != 1
+            || suspended.next_step > LAST_RESTORED_STEP
+            || suspended.server.endpoints.token.is_none()
+        {
+            return Err(invalid());
+        }
+        let mut machine = LoginMachine::new(suspended.request)?;
+        let profile = &machine.request.profile;
+        profile.check().map_err(|e| Error::Configuration(e.to_string()))?;
+        machine.device_grant_not_enabled = suspended.device_grant_not_enabled;
+        let (grant, asking) = match suspended.waiting {
+            Waiting::AuthorizationCode(pending) => {
+                if !pending.has_safe_address() {
+                    return Err(invalid());
+                }
+                let grant = AuthorizationCodeGrant::restored(
+                    suspended.server.clone(),
+                    &machine.request,
+                    pending,
+                );
+                (Grant::AuthorizationCode, Asking::Browser(grant))
+            }
+            Waiting::DeviceCode(pending) => {
+                let grant = DeviceCodeGrant::new(suspended.server.clone(), &machine.request);
+                (Grant::DeviceCode, Asking::Device(grant.restored(pending)))
+            }
+        };
+        machine.server = Some(suspended.server);
+        machine.phase = Phase::Asking(grant, asking);
+        Ok(Self::resuming_at(machine, suspended.next_step))
+    }
+}
