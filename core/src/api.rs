@@ -16,7 +16,7 @@ use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
 use crate::pkce::Entropy;
 use crate::provider::ProviderProfile;
 use crate::refresh::{How, RefreshRequest};
-use crate::resource::{ResourceRequest, TokenAudience, bearer, refusal};
+use crate::resource::{ResourceRequest, TokenAudience, bearer, rejects_token};
 use crate::secret::Secret;
 use crate::text::printable;
 use crate::time::{Now, Span};
@@ -208,7 +208,7 @@ impl ResourceRequest for ApiRequest {
     ) -> Result<HttpResponse, Error> {
         let response =
             answer.map_err(|error| Error::Transport { endpoint: Endpoint::Api, error })?;
-        if response.status == 401 && refusal(&response) == Error::TokenRejected {
+        if rejects_token(&response) {
             return Err(Error::TokenRejected);
         }
         Ok(response)

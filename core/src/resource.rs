@@ -145,6 +145,12 @@ pub(crate) fn resource_answer(
     }
 }
 
+/// Whether another access token may help where this answer came. As [`refusal`], for whoever sends requests of its own.
+#[must_use]
+pub fn rejects_token(response: &HttpResponse) -> bool {
+    response.status == 401 && refusal(response) == Error::TokenRejected
+}
+
 /// What a 401 or 403 means: whether another access token may help.
 ///
 /// RFC 6750 section 3.1: `invalid_token` means that "the access token provided is expired, revoked, malformed, or

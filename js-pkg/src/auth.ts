@@ -2,7 +2,7 @@ import { loadCore, type Core } from "./core.js";
 import { asTwgError, drive, type Driving, type Progress } from "./driver.js";
 import { TwgError, coreError, defect, isTwgError } from "./errors.js";
 import { events, type AuthEvents, type Listener } from "./events.js";
-import { fetchWith, hostsOf } from "./fetch.js";
+import { fetchWith } from "./fetch.js";
 import { beginLogin, type Login, type LoginOptions, type SignedIn } from "./login.js";
 import type { Ports } from "./ports.js";
 import { loginName, recordName } from "./record_store.js";
@@ -200,9 +200,11 @@ export function createAuth(options: AuthOptions): Auth {
     getAccessToken: ({ signal } = {}) => refresh("live", signal),
 
     async fetch(input, init) {
-      const profile = profileOf(await core(), provider);
+      const module = await core();
+      checkProfile(module, provider);
       const bearer = {
-        hosts: hostsOf(profile),
+        mayHaveToken: (url: string) => module.mayHaveToken(provider, url),
+        rejectsToken: module.rejectsToken,
         token: (signal?: AbortSignal) => refresh("live", signal),
         other: (token: string, signal?: AbortSignal) => refresh({ other: token }, signal),
         fetch: ports.fetch ?? globalThis.fetch,
@@ -262,9 +264,9 @@ function begin(core: Core, request: FlowRequest) {
   }
 }
 
-function profileOf(core: Core, provider: string | ProviderProfile): ProviderProfile {
+function checkProfile(core: Core, provider: string | ProviderProfile): void {
   try {
-    return core.profile(provider);
+    core.profile(provider);
   } catch {
     throw new TwgError("CONFIGURATION", "The provider is not known, or its profile is wrong");
   }

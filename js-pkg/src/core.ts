@@ -1,4 +1,4 @@
-import type { CoreError, FlowRequest, HostError, Now, Outcome, ProviderProfile, Status, Step } from "./wire.js";
+import type { CoreError, FlowRequest, HostError, HttpResponse, Now, Outcome, ProviderProfile, Status, Step } from "./wire.js";
 import { TwgError, nameOf } from "./errors.js";
 import type { Ports } from "./ports.js";
 
@@ -9,6 +9,10 @@ export interface Core {
   status(record: string, profile: string | ProviderProfile, now: number, chance?: number): Status;
   /** The profile of that name, or the given one, checked. */
   profile(nameOrProfile: string | ProviderProfile): ProviderProfile;
+  /** Whether access tokens of that provider may be sent to that address. */
+  mayHaveToken(profile: string | ProviderProfile, url: string): boolean;
+  /** Whether another access token may help where this answer came. */
+  rejectsToken(response: HttpResponse): boolean;
   version(): string;
 }
 

@@ -1,23 +1,18 @@
 /** `fetch` with the access token, which goes to the provider's hosts and nowhere else. */
 import { TwgError } from "./errors.js";
-import type { ProviderProfile } from "./wire.js";
+import type { HttpResponse } from "./wire.js";
 
 const MOST_REDIRECTS = 5;
 
 export interface Bearer {
-  /** The hosts that may have it, `host` or `host:port`. */
-  hosts: ReadonlySet<string>;
+  /** Whether that address may have it. */
+  mayHaveToken(url: string): boolean;
+  /** Whether another token may help where this answer came. */
+  rejectsToken(response: HttpResponse): boolean;
   token(signal?: AbortSignal): Promise<string>;
   /** One that is not this one, which was rejected. */
   other(token: string, signal?: AbortSignal): Promise<string>;
   fetch: typeof fetch;
-}
-
-/** The hosts that a provider's access tokens may be sent to: the core's rule for `twg api`. */
-export function hostsOf(profile: ProviderProfile): Set<string> {
-  const { identity, sites, api_hosts } = profile as { identity?: { url?: string }; sites?: string; api_hosts?: string[] };
-  const named = [identity?.url, sites].filter((url) => url !== undefined).map((url) => new URL(url).host);
-  return new Set([...named, ...(api_hosts ?? [])]);
 }
 
 export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
@@ -35,7 +30,7 @@ export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?:
 
   const token = await bearer.token(signal);
   const response = await attempt(token);
-  if (!(await rejectsToken(response))) return response;
+  if (!(await rejectsToken(bearer, response))) return response;
   const other = await bearer.other(token, signal);
   if (!isRepeatable) {
     throw new TwgError(
@@ -48,10 +43,11 @@ export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?:
   return attempt(other);
 }
 
-/** https, or plain http within this machine; and exactly one of the hosts, on exactly its port. */
+/** The core looks at addresses without their fragment, which is never sent. */
 function mayHaveToken(bearer: Bearer, url: URL): boolean {
-  const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
-  return (url.protocol === "https:" || (url.protocol === "http:" && isLoopback)) && bearer.hosts.has(url.host);
+  const sent = new URL(url);
+  sent.hash = "";
+  return bearer.mayHaveToken(sent.href);
 }
 
 /**
@@ -88,10 +84,12 @@ async function send(bearer: Bearer, request: Request, token: string): Promise<Re
   }
 }
 
-/** Whether another token may help; as the core's `resource::refusal`. */
-async function rejectsToken(response: Response): Promise<boolean> {
-  if (response.status !== 401) return false;
-  if (response.headers.get("www-authenticate")?.includes("insufficient_scope")) return false;
-  const body = (await response.clone().json().catch(() => null)) as { message?: unknown } | null;
-  return !(typeof body?.message === "string" && body.message.includes("scope does not match"));
+async function rejectsToken(bearer: Bearer, response: Response): Promise<boolean> {
+  if (response.status !== 401) return false; // Its body stays unread.
+  const challenge = response.headers.get("www-authenticate");
+  return bearer.rejectsToken({
+    status: response.status,
+    headers: challenge === null ? [] : [["www-authenticate", challenge]],
+    body: await response.clone().text().catch(() => ""),
+  });
 }

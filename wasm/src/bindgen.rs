@@ -10,7 +10,7 @@ use twg_core::json::{self, FromJson};
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
-use crate::wire::{self, FlowRequest, HostError, Millis, Now, Outcome, Profile};
+use crate::wire::{self, FlowRequest, HostError, HttpResponse, Millis, Now, Outcome, Profile};
 use crate::{AnyFlow, Seed};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -104,6 +104,31 @@ pub fn profile(
     let profile: Profile = read("profile", &name_or_profile)?;
     let profile = profile.read().map_err(|error| failed(&error))?;
     js_sys::JSON::parse(&profile.to_json())
+}
+
+/// Whether access tokens of that provider may be sent to that address: https (or loopback), and exactly one of its hosts.
+///
+/// # Errors
+/// `CONFIGURATION`, `MALFORMED`
+#[wasm_bindgen(js_name = mayHaveToken)]
+pub fn may_have_token(
+    #[wasm_bindgen(unchecked_param_type = "string | ProviderProfile")] profile: JsValue,
+    url: &str,
+) -> Result<bool, JsValue> {
+    let profile: Profile = read("profile", &profile)?;
+    crate::may_have_token(&profile, url).map_err(|error| failed(&error))
+}
+
+/// Whether another access token may help where this answer came. Of its header fields, `www-authenticate` matters.
+///
+/// # Errors
+/// `MALFORMED`
+#[wasm_bindgen(js_name = rejectsToken)]
+pub fn rejects_token(
+    #[wasm_bindgen(unchecked_param_type = "HttpResponse")] response: JsValue,
+) -> Result<bool, JsValue> {
+    let response: HttpResponse = read("response", &response)?;
+    Ok(twg_core::resource::rejects_token(&response.into()))
 }
 
 /// The version of twg.

@@ -11,6 +11,7 @@ use twg_core::login::LoginFlow;
 use twg_core::logout::LogoutFlow;
 use twg_core::pkce::Entropy;
 use twg_core::refresh::RefreshFlow;
+use twg_core::resource::TokenAudience;
 use twg_core::secret::Secret;
 use twg_core::time::{Now, UnixTime};
 use zeroize::Zeroizing;
@@ -134,6 +135,14 @@ pub fn status(record: &str, profile: &Profile, now: UnixTime, chance: u8) -> Res
     let profile = profile.read()?;
     let credential = StoredCredential::parse(record).map_err(Error::Record)?;
     Ok(Status::of(credential, &profile, now, chance))
+}
+
+/// Whether access tokens of `profile` may be sent to that address.
+///
+/// # Errors
+/// [`Error::Configuration`] if the profile cannot be used.
+pub fn may_have_token(profile: &Profile, url: &str) -> Result<bool, Error> {
+    Ok(TokenAudience::new(&profile.read()?, None).includes(url))
 }
 
 impl Seed {

@@ -12,4 +12,4 @@ mod flow;
 pub mod plugin;
 pub mod wire;
 
-pub use flow::{AnyFlow, Seed, Steps, status};
+pub use flow::{AnyFlow, Seed, Steps, may_have_token, status};

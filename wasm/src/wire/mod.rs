@@ -18,7 +18,7 @@ use twg_core::time::{self, Span, UnixTime};
 
 pub use effect::Effect;
 pub use error::{CoreError, HostError, HostErrorCode};
-pub use outcome::Outcome;
+pub use outcome::{HttpResponse, Outcome};
 pub use output::Output;
 pub use request::{FlowRequest, Profile};
 pub use status::Status;
