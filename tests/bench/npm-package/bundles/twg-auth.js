@@ -1,0 +1,7 @@
+// What an extension needs to sign in, and to have a live access token ever after.
+import { createAuth, extensionPorts, wakeByAlarms } from '../../../../js-pkg/dist/extension.js';
+
+const auth = createAuth({ provider: 'atlassian', clientId: 'client', ports: extensionPorts() });
+wakeByAlarms(auth);
+globalThis.signIn = () => auth.login();
+globalThis.token = () => auth.getAccessToken();
