@@ -3,12 +3,15 @@
 //! - [`wire`]: the shapes, declared in `wire/wire.ts`;
 //! - [`AnyFlow`]: any of the core's flows, driven in these shapes;
 //! - `plugin`: the plain module around it, which imports nothing;
-//! - `bindgen`, a feature: the npm package's module around it, instead of the plain one.
+//! - `bindgen`, a feature: the npm package's module around it, instead of the plain one;
+//! - `component`, a feature: the component of `wit/twg.wit` around it, instead of the plain module.
 
 #[cfg(feature = "bindgen")]
 pub mod bindgen;
+#[cfg(feature = "component")]
+mod component;
 mod flow;
-#[cfg(not(feature = "bindgen"))]
+#[cfg(not(any(feature = "bindgen", feature = "component")))]
 pub mod plugin;
 pub mod wire;
 

@@ -1,9 +1,12 @@
-//! Every scenario, through the core as it is compiled for this machine and as the plain module in wasmtime.
+//! Every scenario, through the core as it is compiled for this machine, and as the plain module and the component in
+//! wasmtime.
 
+use twg_wasm_tests::component::{self, Typed};
 use twg_wasm_tests::host::{Host, Native};
 use twg_wasm_tests::module::{self, Plugin};
 use twg_wasm_tests::replay::replay;
 use twg_wasm_tests::scenario::{self, Scenario};
+use wasmtime::Engine;
 
 fn all_with(mut host: impl FnMut() -> Box<dyn Host>) {
     let scenarios = scenario::all();
@@ -26,6 +29,12 @@ fn the_core_does_what_the_scenarios_say() {
 #[test]
 fn the_plain_module_does_what_the_scenarios_say() {
     all_with(|| Box::new(Plugin::new(module::compiled()).expect("the plain module")));
+}
+
+#[test]
+fn the_component_does_what_the_scenarios_say() {
+    assert_eq!(component::compiled().component_type().imports(&Engine::default()).count(), 0);
+    all_with(|| Box::new(Typed::new(component::compiled()).expect("the component")));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Builds the modules of `twg-wasm` and says how large they are: `cargo run -p twg-wasm-pack`.
 //!
 //! - `js-pkg/wasm/`: the npm package's module with what wasm-bindgen writes around it;
-//! - `js-pkg/wasm/twg_plugin.wasm`: the plain module.
+//! - `js-pkg/wasm/twg_plugin.wasm`: the plain module;
+//! - `js-pkg/wasm/twg_component.wasm`: the component.
 //!
 //! Needs `wasm-opt`: `npm ci` in this directory, which `tests/run` does.
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use wasm_bindgen_cli_support::Bindgen;
+use wit_component::ComponentEncoder;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -39,11 +41,16 @@ fn main() -> Outcome {
     fs::copy(build(&root, &[])?, &plugin)?;
     optimize(&root, &plugin)?;
 
+    let component = out.join("twg_component.wasm");
+    fs::copy(build(&root, &["--features", "component"])?, &component)?;
+    optimize(&root, &component)?;
+    componentize(&component)?;
+
     bind(&build(&root, &["--features", "bindgen"])?, &out)?;
     let module = out.join("twg_wasm_bg.wasm");
     optimize(&root, &module)?;
 
-    for file in [plugin, module, out.join("twg_wasm.js")] {
+    for file in [plugin, component, module, out.join("twg_wasm.js")] {
         println!("{}", size(&file)?);
     }
     Ok(())
@@ -68,6 +75,13 @@ fn bind(module: &Path, out: &Path) -> Outcome {
     bindgen.omit_default_module_path(false);
     bindgen.remove_name_section(true).remove_producers_section(true);
     bindgen.generate(out).map_err(|error| format!("wasm-bindgen: {error:?}").into())
+}
+
+/// Makes a component of the module at `path`, of which wit-bindgen wrote into it what it is.
+fn componentize(path: &Path) -> Outcome {
+    let module = fs::read(path)?;
+    let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
+    Ok(fs::write(path, component)?)
 }
 
 /// Makes the module at `path` smaller.

@@ -33,6 +33,14 @@ pub struct Now {
     uptime: Option<Millis>,
 }
 
+impl Now {
+    /// From milliseconds.
+    #[must_use]
+    pub fn new(wall: u64, uptime: Option<u64>) -> Self {
+        Self { wall: Millis(wall), uptime: uptime.map(Millis) }
+    }
+}
+
 impl From<Now> for time::Now {
     fn from(now: Now) -> Self {
         Self { wall: now.wall.into(), uptime: now.uptime.map(Span::from) }
