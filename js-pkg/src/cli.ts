@@ -9,6 +9,11 @@ import { beginLogin, type Login } from "./login.js";
 import { SIGNED_OUT, type AuthStatus } from "./status.js";
 import type { Account, CoreError, Revocation, Site } from "./wire.js";
 
+export { TwgError, isTwgError, type TwgErrorCode } from "./errors.js";
+export type { Login } from "./login.js";
+export type { AuthStatus } from "./status.js";
+export type { Account, Revocation, Site } from "./wire.js";
+
 export interface CliOptions {
   /** The program; `twg`, looked for on PATH, if absent. */
   twg?: string;
