@@ -37,17 +37,19 @@ async function run(action) {
 }
 
 element("sign-in").addEventListener("click", () => {
-  element("code-line").hidden = true;
+  element("code-line").hidden = element("address-line").hidden = true;
   show("signing-in");
   void run(login.signIn);
 });
 element("cancel").addEventListener("click", () => void login.cancel());
 element("sign-out").addEventListener("click", () => void run(login.signOut));
 
-login.onProgress(({ code }) => {
-  if (code === undefined) return;
-  element("code").textContent = code;
-  element("code-line").hidden = false;
+login.onProgress((progress) => {
+  for (const part of ["code", "address"]) {
+    if (progress[part] === undefined) continue;
+    element(part).textContent = progress[part];
+    element(`${part}-line`).hidden = false;
+  }
 });
 login.onState((state) => {
   if (element("signing-in").hidden) showState(state);
