@@ -2,11 +2,17 @@
  * The login of the installed `twg` command line, shared with it: its store, its lock, its refreshes. Nothing of the core
  * runs in this process.
  */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
+import type { Readable } from "node:stream";
 import { TwgError, cancelled, type TwgErrorCode } from "./errors.js";
 import { beginLogin, type Login } from "./login.js";
 import { SIGNED_OUT, type AuthStatus } from "./status.js";
 import type { Account, CoreError, Revocation, Site } from "./wire.js";
+
+export { TwgError, isTwgError, type TwgErrorCode } from "./errors.js";
+export type { Login } from "./login.js";
+export type { AuthStatus } from "./status.js";
+export type { Account, Revocation, Site } from "./wire.js";
 
 export interface CliOptions {
   /** The program; `twg`, looked for on PATH, if absent. */
@@ -31,14 +37,21 @@ export interface CliLoginOptions extends CliCallOptions {
   method?: "device" | "loopback";
   /** Whether to open a browser; yes if absent. */
   open?: boolean;
-  /** A line for the user: where to go, and which code to enter. */
+  /** Hears what the async iterator yields. */
   onProgress?: (progress: CliProgress) => void;
+  /** The scopes to ask for; the provider's if absent. */
+  scopes?: string[];
 }
 
-export interface CliProgress {
-  type: "message";
-  text: string;
-}
+/** What the user must see. As `Progress`, as far as the command line tells it. */
+export type CliProgress =
+  /** Open this address and check there, or enter (`isFilledIn` tells which), this code. Show both, whatever a browser
+   * does, and that only somebody should go on who started this sign-in. */
+  | { type: "userCode"; verificationUri: string; userCode: string; isFilledIn: boolean }
+  /** Open this address in a browser on this machine. */
+  | { type: "authorize"; url: string }
+  /** Any other line. */
+  | { type: "message"; text: string };
 
 export interface CliSignedIn {
   alreadySignedIn: boolean;
@@ -68,7 +81,8 @@ export interface CliAuth {
 
 export function cliAuth(options: CliOptions = {}): CliAuth {
   const { provider = "atlassian", connection = "default" } = options;
-  const named = [provider, "--connection", connection];
+  if (provider.startsWith("-")) throw new TwgError("CONFIGURATION", "A provider's name does not begin with a hyphen");
+  const named = [provider, `--connection=${connection}`];
   const ask = <T,>(args: string[], { signal }: CliCallOptions = {}, onLine?: (line: string) => void) =>
     run<T>(options, [...args, "--json", "--no-input"], signal, onLine);
 
@@ -78,11 +92,12 @@ export function cliAuth(options: CliOptions = {}): CliAuth {
       if (login.force) args.push("--force");
       if (login.method) args.push(`--${login.method}`);
       if (login.open === false) args.push("--no-browser");
+      if (login.scopes) args.push(`--scopes=${login.scopes.join(" ")}`);
       return beginLogin(async (tell: (progress: CliProgress) => void) => {
-        const onLine = (text: string) => {
-          tell({ type: "message", text });
-          login.onProgress?.({ type: "message", text });
-        };
+        const onLine = promptReader((progress) => {
+          tell(progress);
+          login.onProgress?.(progress);
+        });
         const { alreadySignedIn, account, sites, scopesNotGranted, accessTokenExpiresAt } = await ask<LoginDocument>(args, login, onLine);
         return present({ alreadySignedIn, account, sites, scopesNotGranted, expiresAt: time(accessTokenExpiresAt) }) as unknown as CliSignedIn;
       });
@@ -107,7 +122,7 @@ export function cliAuth(options: CliOptions = {}): CliAuth {
 
     async sites(options) {
       if (provider !== "atlassian") throw new TwgError("CONFIGURATION", `'${provider}' has no sites`);
-      const { sites, defaultSite } = await ask<{ sites?: Site[]; defaultSite?: string | null }>(["sites", "--connection", connection], options);
+      const { sites, defaultSite } = await ask<{ sites?: Site[]; defaultSite?: string | null }>(["sites", `--connection=${connection}`], options);
       if (!sites) throw unusable();
       return { sites, ...(defaultSite != null && { defaultSite }) };
     },
@@ -169,31 +184,90 @@ const time = (text: string | null | undefined) => (text ? Date.parse(text) : und
 
 const unusable = () => new TwgError("CLI_FAILED", "twg gave an answer that cannot be used; is it of another version?", { party: "defect" });
 
+/** Makes the lines that the command line prints for people into progress. What is worded otherwise is a message. */
+function promptReader(tell: (progress: CliProgress) => void): (line: string) => void {
+  let address: string | undefined;
+  let expected: "url" | "verificationUri" | "userCode" | undefined;
+  let isFilledIn = false;
+
+  return (line) => {
+    const indented = /^ {2}(\S+)$/.exec(line)?.[1];
+    if (expected && indented !== undefined && (expected === "userCode" || isWebAddress(indented))) {
+      if (expected === "verificationUri") address = indented;
+      if (expected === "url") tell({ type: "authorize", url: indented });
+      if (expected === "userCode") tell({ type: "userCode", verificationUri: address!, userCode: indented, isFilledIn });
+      expected = undefined;
+    } else if (line === "To sign in, open this address in a browser on any device:") {
+      expected = "verificationUri";
+    } else if (line === "To sign in, open this address in a browser on this machine:") {
+      expected = "url";
+    } else if (address && (line === "and check that it shows this code:" || line === "and enter this code:")) {
+      isFilledIn = line.startsWith("and check");
+      expected = "userCode";
+    } else {
+      tell({ type: "message", text: line });
+    }
+  };
+}
+
+function isWebAddress(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+}
+
+/** No document of the command line is larger, and no line that it prints for people. */
+const MAX_DOCUMENT = 4 * 1024 * 1024;
+const MAX_LINE = 64 * 1024;
+
 /** Runs the program by argv, never by a shell, and gives the one document that it prints. */
 function run<T>(options: CliOptions, args: string[], signal?: AbortSignal, onLine?: (line: string) => void): Promise<T> {
   const { twg = "twg", env } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(cancelled());
-    const child = spawn(twg, args, { stdio: ["ignore", "pipe", "pipe"], windowsHide: true, env: { ...process.env, ...env } });
-    const stop = () => {
-      child.kill("SIGINT");
-      reject(cancelled());
-    };
-    signal?.addEventListener("abort", stop, { once: true });
-    let document = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (document += text));
-    let line = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      const lines = (line + text).split("\n");
-      line = lines.pop()!;
-      for (const whole of lines) onLine?.(whole);
-    });
-    child.on("error", () => {
+    let child: ChildProcessByStdio<null, Readable, Readable>;
+    try {
+      child = spawn(twg, args, { stdio: ["ignore", "pipe", "pipe"], windowsHide: true, env: { ...process.env, ...env } });
+    } catch {
+      // What Node says of it repeats the arguments.
+      return reject(new TwgError("CONFIGURATION", "The program, its arguments or its environment hold what no program can be given"));
+    }
+
+    /** The program finishes what it must not leave undone; nobody waits for it. */
+    const giveUp = (error: unknown) => {
       signal?.removeEventListener("abort", stop);
-      reject(new TwgError("CLI_MISSING", `The program '${twg}' cannot be started`, { hint: "Install twg, or say where it is." }));
+      child.kill("SIGINT");
+      reject(error);
+    };
+    const stop = () => giveUp(cancelled());
+    signal?.addEventListener("abort", stop, { once: true });
+
+    let document = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      document += text;
+      if (document.length <= MAX_DOCUMENT) return;
+      child.stdout.destroy();
+      giveUp(unusable());
+    });
+
+    let line = "";
+    const tell = (whole: string) => {
+      try {
+        onLine?.(whole);
+      } catch (error) {
+        giveUp(error);
+      }
+    };
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (line + text).split(/\r?\n/);
+      line = lines.pop()!.slice(0, MAX_LINE);
+      lines.forEach(tell);
+    });
+
+    child.on("error", () => {
+      giveUp(new TwgError("CLI_MISSING", `The program '${twg}' cannot be started`, { hint: "Install twg, or say where it is." }));
     });
     child.on("close", (exit) => {
       signal?.removeEventListener("abort", stop);
+      if (line) tell(line);
       try {
         resolve(dataOf<T>(document, exit));
       } catch (error) {
@@ -203,8 +277,17 @@ function run<T>(options: CliOptions, args: string[], signal?: AbortSignal, onLin
   });
 }
 
+interface CliError {
+  code: string;
+  message: string;
+  /** What became of the login. */
+  kept?: string | null;
+  hint?: string | null;
+  retryable: boolean;
+}
+
 function dataOf<T>(text: string, exit: number | null): T {
-  let document: { schemaVersion?: unknown; ok?: boolean; error?: { code: string; message: string; hint?: string | null; retryable: boolean } };
+  let document: { schemaVersion?: unknown; ok?: boolean; error?: CliError };
   try {
     document = JSON.parse(text) as typeof document;
   } catch {
@@ -216,7 +299,7 @@ function dataOf<T>(text: string, exit: number | null): T {
     throw new TwgError(codeOf(error.code), error.message, {
       retryable: error.retryable,
       party: partyOf(exit),
-      ...(error.hint && { hint: error.hint }),
+      ...((error.kept || error.hint) && { hint: [error.kept, error.hint].filter(Boolean).join(" ") }),
     });
   }
   if (document.schemaVersion !== 1) throw unusable();

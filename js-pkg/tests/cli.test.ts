@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { inspect } from "node:util";
 import { isTwgError, type TwgErrorCode } from "twg-auth";
-import { cliAuth, type CliAuth } from "twg-auth/cli";
+import { cliAuth, type CliAuth, type CliProgress } from "twg-auth/cli";
 import { sandbox, temporaryDirectory, twg, type Sandbox } from "./servers.js";
 
 const fails = (code: TwgErrorCode) => (error: unknown) => isTwgError(error, code) || assert.fail(inspect(error));
@@ -28,9 +28,9 @@ describe("twg-auth/cli", () => {
 
   test("signs in, and reads what the command line has", async () => {
     const login = auth.login({ method: "loopback", open: false });
-    for await (const { text } of login) {
-      const address = /http:\/\/127\.0\.0\.1:\d+\/authorize\S*/.exec(text)?.[0];
-      if (!address) continue;
+    for await (const progress of login) {
+      assert.equal(progress.type, "authorize");
+      const address = progress.type === "authorize" ? progress.url : assert.fail();
       const redirectUri = new URL(address).searchParams.get("redirect_uri")!;
       await fetch(await server.authorize(address, redirectUri));
     }
@@ -44,6 +44,22 @@ describe("twg-auth/cli", () => {
     const status = await auth.status();
     assert.equal(status.state, "fresh");
     assert.ok(status.expiresAt! > Date.now() && status.dueAt! < status.expiresAt!);
+  });
+
+  test("signs in with a code, asking for the scopes that are wanted", async () => {
+    const scopes = ["offline_access", "read:me", "read:jira-work"];
+    const heard: CliProgress[] = [];
+    const login = auth.login({ force: true, method: "device", open: false, scopes, onProgress: (progress) => heard.push(progress), signal: AbortSignal.timeout(30_000) });
+    for await (const progress of login) {
+      if (progress.type !== "userCode") continue;
+      assert.match(progress.userCode, /^[A-Z]{4}-[A-Z]{4}$/);
+      assert.ok(progress.isFilledIn && progress.verificationUri.includes(progress.userCode));
+      await server.approveDevice(progress.verificationUri, progress.userCode);
+    }
+    assert.equal((await login).account?.name, "Mia Krystof");
+    assert.deepEqual(new Set((await auth.status()).scopes), new Set(scopes));
+    assert.deepEqual(heard.slice(1), [{ type: "message", text: "Only continue if you started this sign-in yourself." }]);
+    assert.equal(heard[0]!.type, "userCode");
   });
 
   test("twenty callers, one refresh", async () => {
@@ -75,7 +91,24 @@ describe("twg-auth/cli", () => {
     await assert.rejects(prints('{"schemaVersion":2,"accessToken":"a-token"}'), (error) => isTwgError(error, "CLI_FAILED") && !inspect(error).includes("a-token"));
     await assert.rejects(prints('{"schemaVersion":1}'), fails("CLI_FAILED"));
     assert.equal(await prints('{"schemaVersion":1,"accessToken":"the-token"}'), "the-token");
-    assert.deepEqual(readFileSync(`${program}.args`, "utf8").trim().split("\n"), ["auth", "token", "atlassian", "--connection", "; touch /tmp/x $(id)", "--json", "--no-input"]);
+    assert.deepEqual(readFileSync(`${program}.args`, "utf8").trim().split("\n"), ["auth", "token", "atlassian", "--connection=; touch /tmp/x $(id)", "--json", "--no-input"]);
+  });
+
+  test("names are no options, and what no program can be given is an error without it", async () => {
+    await assert.rejects(cliAuth({ twg, connection: "--help" }).status(), fails("CONFIGURATION"));
+    assert.throws(() => cliAuth({ provider: "--help" }), fails("CONFIGURATION"));
+    await assert.rejects(cliAuth({ twg, env: { X: "a\0secret" } }).status(), (error) => isTwgError(error, "CONFIGURATION") && !inspect(error).includes("secret"));
+  });
+
+  test("a program that prints without end is given up", async () => {
+    const program = join(temporaryDirectory(), "twg");
+    writeFileSync(program, "#!/bin/sh\nexec cat /dev/zero", { mode: 0o700 });
+    await assert.rejects(cliAuth({ twg: program }).status(), fails("CLI_FAILED"));
+  });
+
+  test("a listener that fails ends the login, and the command", async () => {
+    const login = auth.login({ force: true, method: "device", open: false, onProgress: () => { throw new Error("of the listener"); } });
+    await assert.rejects(login, /of the listener/);
   });
 
   test("signs out", async () => {

@@ -1,0 +1,2 @@
+// Not Electron: what a preload gets of it.
+module.exports = globalThis.renderer;
