@@ -8,7 +8,7 @@ export async function login(origin, ports) {
   const login = auth.login({ grants: ["device_code"], open: false });
   for await (const progress of login) {
     if (progress.type !== "userCode") continue;
-    const query = new URLSearchParams({ uri: progress.verificationUri, code: progress.userCode });
+    const query = new URLSearchParams({ uri: progress.verificationUriComplete, code: progress.userCode });
     const approved = await fetch(`${origin}/-/approve?${query}`, { method: "POST" });
     if (!approved.ok) throw new Error(await approved.text());
   }
