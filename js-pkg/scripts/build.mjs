@@ -26,6 +26,14 @@ for (const file of readdirSync("src").filter((name) => name.endsWith(".ts"))) {
 }
 tsc("tsconfig.cjs.json");
 rmSync("cjs-build", { recursive: true });
+for (const file of readdirSync("dist").filter((name) => name.endsWith(".cjs.map"))) pointToSource(`dist/${file}`);
+
+/** What was compiled is gone; it differs from what ships in src only within some lines. */
+function pointToSource(path) {
+  const source = path.replace(/^dist\/(.*)\.cjs\.map$/, "src/$1.ts");
+  const map = { ...JSON.parse(readFileSync(path, "utf8")), sources: [`../${source}`], sourcesContent: [readFileSync(source, "utf8")] };
+  writeFileSync(path, JSON.stringify(map));
+}
 
 function tsc(project) {
   const { status } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", project], { stdio: "inherit" });

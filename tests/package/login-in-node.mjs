@@ -1,0 +1,6 @@
+// Imported from Node itself, and by the bundles that carry the module's file along.
+import { nodePorts } from "twg-auth/node";
+import { login } from "./login.js";
+
+const [origin, directory] = process.argv.slice(2);
+console.log(JSON.stringify(await login(origin, nodePorts({ directory }))));
