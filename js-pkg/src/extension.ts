@@ -111,6 +111,9 @@ const userAgent: UserAgent = {
 function failed(error: unknown): never {
   const words = error instanceof Error ? error.message : "";
   if (/did not approve|cancell?ed or denied/i.test(words)) throw new UserAgentFailure("closed");
-  const isUnloadable = /could not be loaded/i.test(words);
-  throw new UserAgentFailure("unavailable", undefined, isUnloadable ? "the browser could not load the sign-in page" : "the browser could not open its sign-in window");
+  let detail = "the browser could not open its sign-in window";
+  if (/could not be loaded/i.test(words)) detail = "the browser could not load the sign-in page";
+  // The window of a worker that died, which nobody listens to any more: only its user can close it.
+  if (/only one/i.test(words)) detail = "an earlier sign-in window is still open: close it first";
+  throw new UserAgentFailure("unavailable", undefined, detail);
 }

@@ -1,5 +1,6 @@
 // Chromium with the example extension in it, built for a server, and the user in front of it.
-import { mkdtemp, rm } from "node:fs/promises";
+import { EventEmitter, once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -9,7 +10,7 @@ import { build } from "../../js-pkg/examples/extension/build.mjs";
 export const EXTENSION_ID = "ckpjakonoiapmmkicjimkljjmaokfafp";
 export const redirectUri = (path) => `https://${EXTENSION_ID}.chromiumapp.org${path}`;
 
-const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+export const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Until it holds, looked at when something happens or 50 ms have passed; never longer than `most` ms. */
 export async function until(what, holds, most = 15_000) {
@@ -21,16 +22,16 @@ export async function until(what, holds, most = 15_000) {
   throw new Error(`in ${most} ms it did not come to pass that ${what}`);
 }
 
-/** `options` are build.mjs's. Ends everything it started with `close()`. */
+/** `options` are build.mjs's, and `files` that are put beside what it built. `close()` ends everything. */
 export async function browserWithExtension(options) {
   const profile = await mkdtemp(join(tmpdir(), "twg-browser-"));
   const extension = await build({ out: join(profile, "extension"), ...options });
+  for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(extension, name), text);
   const context = await chromium.launchPersistentContext(join(profile, "profile"), {
     executablePath: EXECUTABLE,
     headless: false,
     args: ["--headless=new", "--no-sandbox", `--load-extension=${extension}`, `--disable-extensions-except=${extension}`],
     ignoreDefaultArgs: ["--disable-extensions"],
-    ...options.launch,
   });
   context.setDefaultTimeout(15_000);
   const said = [];
@@ -44,23 +45,43 @@ export async function browserWithExtension(options) {
   context.on("serviceworker", hear);
   context.serviceWorkers().forEach(hear);
 
-  const devtools = await context.browser()?.newBrowserCDPSession() ?? undefined;
+  /** Of a page of the extension, which knows the extension's worker. */
+  let devtools;
+  const workerEvents = new EventEmitter();
 
-  return {
-    context,
-    devtools,
-    profile,
-    /** All that was written to any console. */
-    said,
-    url: (path) => `chrome-extension://${EXTENSION_ID}/${path}`,
-    async open(path = "page.html") {
-      const page = await context.newPage();
-      await page.goto(`chrome-extension://${EXTENSION_ID}/${path}`);
-      return page;
-    },
-    async close() {
-      await context.close();
-      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-    },
-  };
+  async function open(path = "page.html") {
+    const page = await context.newPage();
+    await page.goto(url(path));
+    if (!devtools) {
+      devtools = await context.newCDPSession(page);
+      devtools.on("ServiceWorker.workerVersionUpdated", ({ versions }) => {
+        for (const { runningStatus } of versions) workerEvents.emit(runningStatus);
+      });
+      await devtools.send("ServiceWorker.enable");
+    }
+    return page;
+  }
+
+  /** Kills the worker, wherever it is. */
+  async function stopWorker() {
+    const stopped = once(workerEvents, "stopped", { signal: AbortSignal.timeout(10_000) });
+    await devtools.send("ServiceWorker.stopAllWorkers");
+    await stopped;
+  }
+
+  /** How many octets the extension may store; without a number, as many as before. */
+  async function setQuota(quotaSize) {
+    const origin = url("").slice(0, -1);
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin, ...(quotaSize !== undefined && { quotaSize }) });
+  }
+
+  async function close() {
+    await context.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** `said`: all that was written to any console. */
+  return { context, said, open, stopWorker, setQuota, close };
 }
+
+const url = (path) => `chrome-extension://${EXTENSION_ID}/${path}`;

@@ -82,6 +82,8 @@ const configuration = {
     }),
   }),
   pkce: { required: () => true },
+  // Browsers send an extension's origin along; nobody can have another's.
+  clientBasedCORS: (_context, origin) => /^(chrome|moz)-extension:/.test(origin),
   // Every use replaces the refresh token, and the reuse of an old one ends the whole grant: the
   // strictest behaviour a client can meet. There is no leeway.
   rotateRefreshToken: true,

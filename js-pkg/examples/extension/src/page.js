@@ -21,6 +21,7 @@ function warn(error) {
   $("notice-title").textContent = title;
   $("notice-text").textContent = text;
   $("notice-next").textContent = next;
+  $("again").hidden = main.dataset.state !== "signed-in" || !error.retryable;
 }
 
 function showAccount({ account, sites, signedInAt }) {
@@ -53,36 +54,37 @@ function badge(kind, text) {
   $("badge-text").textContent = text;
 }
 
-/** What is stored, at once; then whether it still holds. */
-async function look() {
+/** Shows what is stored, with what went wrong before, and then whether it still holds. */
+async function look(trouble) {
   if (connection) return;
   const status = await auth.status();
+  if (connection) return;
+  warn(trouble);
   if (!status.signedIn) return show("signed-out");
   showAccount(status);
-  badge("checking", "Checking");
   show("signed-in");
+  badge("checking", "Checking");
   try {
     await auth.whoami();
     badge("ok", "Connected");
-    warn(undefined);
   } catch (error) {
     badge("off", "Not connected");
-    warn(error);
     if (!(await auth.status()).signedIn) show("signed-out");
+    warn(trouble ?? error);
   }
 }
 
-const shown = () => look().catch((error) => (show("signed-out"), warn(error)));
+const update = (trouble) => look(trouble).catch((error) => (show("signed-out"), warn(error)));
 
-/** Has the worker sign in or out. It outlives this page; if it dies, the port closes. */
+/** Has the worker sign in or out. If it dies, the port closes. */
 function ask(what) {
   warn(undefined);
   const port = chrome.runtime.connect({ name: what });
   connection = port;
-  const over = (error) => {
+  const over = (trouble) => {
     if (connection !== port) return;
     connection = undefined;
-    void shown().then(() => error && warn(error));
+    void update(trouble);
   };
   port.onMessage.addListener(({ error }) => (over(error), port.disconnect()));
   port.onDisconnect.addListener(() => over({ code: "WORKER_STOPPED" }));
@@ -93,16 +95,13 @@ $("sign-in").addEventListener("click", () => {
   show("signing-in");
   $("cancel").focus();
 });
-$("cancel").addEventListener("click", () => {
-  connection?.disconnect();
-  connection = undefined;
-  void shown();
-});
+$("cancel").addEventListener("click", () => connection?.postMessage("cancel"));
 $("sign-out").addEventListener("click", () => ask("sign out"));
-addEventListener("online", shown);
+$("again").addEventListener("click", () => update());
+addEventListener("online", () => update());
 for (const element of document.querySelectorAll(".provider")) {
   element.textContent = provider.display_name ?? "Atlassian";
 }
 
-auth.on("change", shown);
-void shown();
+auth.on("change", () => update());
+void update();

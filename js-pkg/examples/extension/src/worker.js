@@ -7,19 +7,30 @@ import { auth, grants } from "./auth.js";
 wakeByAlarms(auth);
 chrome.action.onClicked.addListener(() => chrome.tabs.create({ url: chrome.runtime.getURL("page.html") }));
 
-// A page that asks for a login keeps a port to the worker open, and so hears if the worker dies.
-chrome.runtime.onConnect.addListener((port) => {
-  const gone = new AbortController();
-  port.onDisconnect.addListener(() => gone.abort());
-  const [what, answer] = port.name === "sign in" ? ["sign in", signIn] : ["sign out", signOut];
-  answer(gone.signal).then(
-    () => port.postMessage({ done: what }),
-    (error) => port.postMessage({ error: told(error) }),
-  ).catch(() => {}); // The page is gone.
-});
+let cancelling;
 
-const signIn = (signal) => auth.login({ grants, signal });
-const signOut = () => auth.logout();
+async function signIn() {
+  cancelling ??= new AbortController();
+  try {
+    await auth.login({ grants, signal: cancelling.signal });
+  } finally {
+    cancelling = undefined;
+  }
+}
+
+const does = { "sign in": signIn, "sign out": () => auth.logout() };
+
+// A page that wants something keeps a port to the worker open, and hears by it if the worker dies. What was begun goes on
+// without the page.
+chrome.runtime.onConnect.addListener((port) => {
+  const isOurs = port.sender?.url?.startsWith(chrome.runtime.getURL("")); // And no content script's.
+  if (!isOurs) return;
+  port.onMessage.addListener(() => cancelling?.abort());
+  does[port.name]?.()
+    .then(() => ({}), (error) => ({ error: told(error) }))
+    .then((answer) => port.postMessage(answer))
+    .catch(() => {}); // The page is gone.
+});
 
 /** What a page can show. An error loses its members on the way from one context to the other. */
 function told({ code, message, hint, retryable }) {
