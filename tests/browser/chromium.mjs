@@ -22,7 +22,7 @@ export async function until(what, holds, most = 15_000) {
   throw new Error(`in ${most} ms it did not come to pass that ${what}`);
 }
 
-/** `options` are build.mjs's, and `files` that are put beside what it built. `close()` ends everything. */
+/** `options` are build.mjs's, `files` that are put beside what it built, and a `quota` of octets. `close()` ends everything. */
 export async function browserWithExtension(options) {
   const profile = await mkdtemp(join(tmpdir(), "twg-browser-"));
   const extension = await build({ out: join(profile, "extension"), ...options });
@@ -44,6 +44,12 @@ export async function browserWithExtension(options) {
   context.on("page", hearPage);
   context.on("serviceworker", hear);
   context.serviceWorkers().forEach(hear);
+
+  // Chromium remembers how much room there is for half a minute, so that a quota must be there from the beginning.
+  const quotas = await context.newCDPSession(context.pages()[0]);
+  const origin = url("").slice(0, -1);
+  if (options.quota) await quotas.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: options.quota });
+  const liftQuota = () => quotas.send("Storage.overrideQuotaForOrigin", { origin });
 
   /** Of a page of the extension, which knows the extension's worker. */
   let devtools;
@@ -69,19 +75,13 @@ export async function browserWithExtension(options) {
     await stopped;
   }
 
-  /** How many octets the extension may store; without a number, as many as before. */
-  async function setQuota(quotaSize) {
-    const origin = url("").slice(0, -1);
-    await devtools.send("Storage.overrideQuotaForOrigin", { origin, ...(quotaSize !== undefined && { quotaSize }) });
-  }
-
   async function close() {
     await context.close();
     await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** `said`: all that was written to any console. */
-  return { context, said, open, stopWorker, setQuota, close };
+  return { context, said, open, stopWorker, liftQuota, close };
 }
 
 const url = (path) => `chrome-extension://${EXTENSION_ID}/${path}`;

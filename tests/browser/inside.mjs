@@ -58,3 +58,25 @@ export async function haltAt(page, nth, when) {
   }), { order: "halt", nth, when });
   return () => page.evaluate(() => window.reached);
 }
+
+/** Stores so much in the extension's quota that nothing more goes in. */
+export function fillUp(page) {
+  return page.evaluate(async () => {
+    const opening = indexedDB.open("junk");
+    opening.onupgradeneeded = () => opening.result.createObjectStore("junk", { autoIncrement: true });
+    await new Promise((resolve) => (opening.onsuccess = resolve));
+    const random = crypto.getRandomValues(new Uint8Array(65_536));
+    const fits = (size) => new Promise((resolve) => {
+      const transaction = opening.result.transaction("junk", "readwrite");
+      transaction.oncomplete = () => resolve(true);
+      transaction.onabort = () => resolve(false);
+      const octets = new Uint8Array(size);
+      for (let at = 0; at < size; at += random.length) octets.set(random.subarray(0, size - at), at);
+      transaction.objectStore("junk").add(octets);
+    });
+    let size = 2 ** 20;
+    for (let times = 0; times < 100 && size >= 1; times++) if (!(await fits(size))) size = Math.floor(size / 4);
+    opening.result.close();
+    if (size >= 1) throw new Error("it does not fill up");
+  });
+}

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { browserWithExtension, redirectUri } from "./chromium.mjs";
-import { expireToken, open, order, recordOf } from "./inside.mjs";
+import { expireToken, fillUp, open, order, recordOf } from "./inside.mjs";
 import { sandboxFor } from "./servers.mjs";
 import { openWindow, signIn } from "./user.mjs";
 
@@ -54,6 +54,7 @@ before(async () => {
     clientId: server.clientId,
     provider: server.provider,
     alias: open,
+    quota: 8 * 2 ** 20,
     manifest: (all) => ({
       ...all,
       permissions: all.permissions.filter((name) => name !== "unlimitedStorage"),
@@ -88,7 +89,7 @@ test("no token is where a page or a content script can read it, nor in any conso
     const response = await route.fetch();
     const { access_token, refresh_token } = await response.json();
     secrets.add(access_token).add(refresh_token);
-    await browser.setQuota(0);
+    await fillUp(page);
     await route.fulfill({ response });
   });
   const trouble = await page.evaluate(() => auth.getAccessToken().catch((error) => JSON.stringify([error, { ...error }, error.message, error.stack])));
@@ -102,7 +103,7 @@ test("no token is where a page or a content script can read it, nor in any conso
   assert.match(seen, /extension canary/);
 
   await page.unroute("**/oauth/token");
-  await browser.setQuota();
+  await browser.liftQuota();
   await page.evaluate(() => auth.getAccessToken());
   await note();
   assert.ok((await page.evaluate(() => auth.status())).signedIn, "no content script could sign out");
