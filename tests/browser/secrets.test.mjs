@@ -1,55 +1,16 @@
 // What a page and a content script of this very extension can reach, and what is written to consoles: no token.
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { browserWithExtension, redirectUri } from "./chromium.mjs";
 import { expireToken, fillUp, open, order, recordOf } from "./inside.mjs";
 import { sandboxFor } from "./servers.mjs";
+import { contentScript, seenByStrangers, strangersSite } from "./strangers.mjs";
 import { openWindow, signIn } from "./user.mjs";
-
-/** Runs as a content script and as the page's own: writes all that it finds into the page. */
-const dump = `(async () => {
-  const found = {};
-  const look = async (what, get) => { try { found[what] = await get(); } catch (error) { found[what] = String(error); } };
-  for (const area of ["local", "session", "sync", "managed"]) await look("chrome.storage." + area, () => chrome.storage[area].get(null));
-  await look("indexedDB", async () => {
-    const all = [];
-    for (const { name } of await indexedDB.databases()) {
-      const database = await new Promise((done, fail) => Object.assign(indexedDB.open(name), { onsuccess: (e) => done(e.target.result), onerror: fail }));
-      for (const store of database.objectStoreNames) {
-        const values = await new Promise((done) => database.transaction(store).objectStore(store).getAll().onsuccess = (e) => done(e.target.result));
-        all.push([name, store, values]);
-      }
-    }
-    return all;
-  });
-  await look("the extension's database by name", () => new Promise((done, fail) => {
-    const opening = indexedDB.open("twg-auth");
-    opening.onsuccess = () => { done([...opening.result.objectStoreNames]); opening.result.close(); indexedDB.deleteDatabase("twg-auth"); };
-    opening.onerror = fail;
-  }));
-  await look("localStorage", () => ({ ...localStorage }));
-  await look("sessionStorage", () => ({ ...sessionStorage }));
-  await look("cookie", () => document.cookie);
-  await look("caches", async () => (await caches.keys()).join());
-  await look("locks", () => navigator.locks.query());
-  await look("signed out by me", () => new Promise((done) => {
-    const port = chrome.runtime.connect({ name: "sign out" });
-    port.onMessage.addListener(done);
-    setTimeout(() => done("no answer"), 300);
-  }));
-  const channel = new BroadcastChannel("twg-auth");
-  document.documentElement.setAttribute("data-" + WHO, JSON.stringify(found));
-})()`;
 
 let server, browser, page, site;
 before(async () => {
   server = await sandboxFor(redirectUri);
-  site = createServer((_request, response) => {
-    response.setHeader("content-type", "text/html");
-    response.end(`<!doctype html><script>localStorage.mine = "page canary"; ${dump.replace("WHO", '"page"')}</script>`);
-  });
-  await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
+  site = await strangersSite();
   browser = await browserWithExtension({
     clientId: server.clientId,
     provider: server.provider,
@@ -58,9 +19,9 @@ before(async () => {
     manifest: (all) => ({
       ...all,
       permissions: all.permissions.filter((name) => name !== "unlimitedStorage"),
-      content_scripts: [{ matches: ["http://127.0.0.1/*"], js: ["dump.js"] }],
+      ...contentScript.manifest,
     }),
-    files: { "dump.js": dump.replace("WHO", '"script"') },
+    files: contentScript.files,
   });
   page = await browser.open();
 });
@@ -96,9 +57,9 @@ test("no token is where a page or a content script can read it, nor in any conso
   assert.ok((await page.evaluate(() => chrome.storage.session.get(null).then(JSON.stringify))).includes("rescue/"));
 
   const stranger = await browser.context.newPage();
-  await stranger.goto(`http://127.0.0.1:${site.address().port}/`);
+  await stranger.goto(site.url);
   await stranger.waitForSelector("html[data-page][data-script]", { state: "attached" });
-  const seen = await stranger.evaluate(() => document.documentElement.dataset.page + document.documentElement.dataset.script);
+  const seen = await stranger.evaluate(seenByStrangers);
   assert.match(seen, /page canary/);
   assert.match(seen, /extension canary/);
 
