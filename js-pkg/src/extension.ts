@@ -49,9 +49,12 @@ export function wakeByAlarms(auth: Pick<Auth, "wake">): void {
 /** What the names of all alarms of this package begin with. */
 const ALARMS = "twg-auth/";
 
+/** Who is woken in vain, because the machine is offline, asks to be woken at a time that has passed. Firefox would do so
+ * at once, again and again. */
+const SOONEST = 60_000;
+
 const alarms: Alarms = {
-  // A time that has passed is now, or in half a minute: browsers fire alarms no sooner.
-  set: async (name, time) => chrome.alarms.create(name, { when: time }),
+  set: async (name, time) => chrome.alarms.create(name, { when: Math.max(time, Date.now() + SOONEST) }),
   clear: async (name) => void (await chrome.alarms.clear(name)),
 };
 

@@ -57,6 +57,10 @@ describe("refreshes", () => {
     await expireToken(page);
     await browser.context.setOffline(true);
     assert.match(await tokenOf(page), /^(NETWORK|REFRESH_INTERRUPTED)$/);
+    // An alarm that comes in vain sets the next one, and not for at once.
+    await page.evaluate(() => auth.wake().catch(() => {}));
+    const { scheduledTime } = await page.evaluate((name) => chrome.alarms.get(name), DUE_ALARM);
+    assert.ok(scheduledTime > Date.now() + 45_000, `in ${scheduledTime - Date.now()} ms`);
     await browser.context.setOffline(false);
     assert.ok(await server.accepts(await tokenOf(page)));
   });
