@@ -61,13 +61,17 @@ export async function firefoxWithExtension(options) {
     close: () => send("browsingContext.close", { context }),
   });
 
-  const own = await until("the extension opens its page", async () => (await contexts()).find(({ url }) => url.startsWith(`moz-extension://${UUID}/`)));
+  /** The tab that is found, once its page is complete. */
+  async function complete(found) {
+    const page = tab((await contexts()).find(found)?.context);
+    return (await page.evaluate(() => document.readyState).catch(() => "")) === "complete" && page;
+  }
 
   return {
     /** What was written to consoles, and uncaught errors. */
     log,
     /** The extension's page. */
-    page: tab(own.context),
+    page: await until("the extension opens its page", () => complete(({ url }) => url.startsWith(`moz-extension://${UUID}/`))),
     async open(url) {
       const { context } = await send("browsingContext.create", { type: "tab" });
       await send("browsingContext.navigate", { context, url, wait: "complete" });
@@ -77,11 +81,7 @@ export async function firefoxWithExtension(options) {
     async opened(act) {
       const known = new Set((await contexts()).map(({ context }) => context));
       await act();
-      return until("a window opens", async () => {
-        const found = (await contexts()).find(({ context, url }) => !known.has(context) && url.startsWith("http"));
-        const isLoaded = found && (await tab(found.context).evaluate(() => document.readyState).catch(() => "")) === "complete";
-        return isLoaded && tab(found.context);
-      });
+      return until("a window opens", () => complete(({ context, url }) => !known.has(context) && url.startsWith("http")));
     },
     async close() {
       await hangUp();

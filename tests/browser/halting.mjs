@@ -1,5 +1,5 @@
-// `twg-auth/extension` for tests, in its place in the bundle: the same ports, which halt where the test says so, and a
-// global `auth` for it to ask.
+// `twg-auth/extension` for tests, in its place in the bundle: the same ports, which halt where the test says so, and for
+// it to ask, the globals `auth` and `ports`.
 import * as real from "../../js-pkg/dist/extension.js";
 
 export const { wakeByAlarms } = real;
@@ -16,13 +16,16 @@ let halt = { nth: Infinity };
 // Orders to the worker. It answers by the same port.
 chrome.runtime.onConnect.addListener((port) => {
   if (port.name !== "test") return;
-  port.onMessage.addListener(async ({ order, nth, when }) => {
+  port.onMessage.addListener(async ({ order, nth, when, name }) => {
     if (order === "halt") {
       trace = [];
       halt = { nth: nth ?? Infinity, when, reached: (call) => port.postMessage({ reached: call }) };
       port.postMessage({ ok: true });
     } else if (order === "calls") {
       port.postMessage({ calls: trace });
+    } else if (order === "store") {
+      await ports.storage.set(name, "anything");
+      port.postMessage({ ok: true });
     } else if (order === "token") {
       port.postMessage(await auth.getAccessToken().then((token) => ({ token }), ({ code }) => ({ code })));
     }
@@ -60,6 +63,7 @@ const hurriedClock = {
 
 export function extensionPorts(options) {
   const ports = real.extensionPorts(options);
+  globalThis.ports = { ...ports };
   // Of pages alone: the worker's waits for the user are real.
   if (globalThis.document) ports.clock = hurriedClock;
   for (const name of ["http", "storage", "locks", "userAgent", "alarms"]) {
