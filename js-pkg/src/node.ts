@@ -6,6 +6,7 @@ import { kernelLocks } from "./node_locks.js";
 import { nodeHttp, type NodeHttpOptions } from "./node_http.js";
 import { nodeUserAgent, type NodeUserAgentOptions } from "./node_user_agent.js";
 import type { Clock, Ports } from "./ports.js";
+import { waitOnWallClock } from "./waiting.js";
 import type { Host } from "./wire.js";
 
 export { createAuth } from "./auth.js";
@@ -34,38 +35,13 @@ export function nodePorts({ directory, refuge, wasm = wasmFile, ...options }: No
   };
 }
 
-/** Timers stop while the machine sleeps, so that the clock is looked at again after this time. */
-const LONGEST_NAP = 30_000;
-
 export const nodeClock: Clock = {
   now() {
     const uptime = bootClock();
     return { wall: Date.now(), ...(uptime !== undefined && { uptime }) };
   },
-
-  async wait(time, signal) {
-    const begun = performance.now();
-    const longest = time - Date.now();
-    for (;;) {
-      signal?.throwIfAborted();
-      const left = Math.min(time - Date.now(), longest - (performance.now() - begun));
-      if (left <= 0) return;
-      await nap(Math.min(left, LONGEST_NAP), signal);
-    }
-  },
+  wait: waitOnWallClock,
 };
-
-function nap(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const wake = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", wake);
-      resolve();
-    };
-    const timer = setTimeout(wake, Math.ceil(ms));
-    signal?.addEventListener("abort", wake, { once: true });
-  });
-}
 
 /** CLOCK_BOOTTIME, which counts the sleep of the machine too. Elsewhere there is no id of the session to go with it. */
 function bootClock(): number | undefined {

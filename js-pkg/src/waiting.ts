@@ -4,6 +4,33 @@ import { UserAgentFailure } from "./ports.js";
 
 export const LATE = Symbol("late");
 
+/** Timers stop while the machine sleeps, so that the clock is looked at again after this time. */
+const LONGEST_NAP = 30_000;
+
+/** {@link Clock.wait} of every runtime. */
+export async function waitOnWallClock(time: number, signal?: AbortSignal): Promise<void> {
+  const begun = performance.now();
+  const longest = time - Date.now();
+  for (;;) {
+    signal?.throwIfAborted();
+    const left = Math.min(time - Date.now(), longest - (performance.now() - begun));
+    if (left <= 0) return;
+    await nap(Math.min(left, LONGEST_NAP), signal);
+  }
+}
+
+function nap(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, Math.ceil(ms));
+    signal?.addEventListener("abort", wake, { once: true });
+  });
+}
+
 /** `work`, or {@link LATE} if the deadline (ms, wall clock) passes first. Rejects if the signal is aborted. */
 export async function before<T>(clock: Clock, deadline: number, work: Promise<T>, signal?: AbortSignal): Promise<T | typeof LATE> {
   const over = new AbortController();

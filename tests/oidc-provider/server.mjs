@@ -1,6 +1,6 @@
 // A real authorization server for the tests: npm `oidc-provider`, certified, written by nobody here.
 //
-//   node server.mjs [--access-token-ttl SECONDS] [--device-code-ttl SECONDS]
+//   node server.mjs [--access-token-ttl SECONDS] [--device-code-ttl SECONDS] [--redirect-uri URI]...
 //
 // Listens on a free port of 127.0.0.1 and prints one line of JSON when it does. It ends when its
 // standard input is closed, so that it cannot outlive the test that started it, however that ended.
@@ -18,6 +18,8 @@ const { values: options } = parseArgs({
   options: {
     'access-token-ttl': { type: 'string', default: '3600' },
     'device-code-ttl': { type: 'string', default: '600' },
+    // More of them, compared exactly.
+    'redirect-uri': { type: 'string', multiple: true, default: [] },
   },
 });
 
@@ -29,7 +31,7 @@ const grants = [
 const client = {
   // "native" makes it accept a loopback redirect URI with any port (RFC 8252, section 7.3).
   application_type: 'native',
-  redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback'],
+  redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback', ...options['redirect-uri']],
   response_types: ['code'],
   grant_types: grants,
 };
@@ -80,6 +82,8 @@ const configuration = {
     }),
   }),
   pkce: { required: () => true },
+  // Browsers send an extension's origin along; nobody can have another's.
+  clientBasedCORS: (_context, origin) => /^(chrome|moz)-extension:/.test(origin),
   // Every use replaces the refresh token, and the reuse of an old one ends the whole grant: the
   // strictest behaviour a client can meet. There is no leeway.
   rotateRefreshToken: true,

@@ -1,0 +1,87 @@
+// Chromium with the example extension in it, built for a server, and the user in front of it.
+import { EventEmitter, once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { build } from "../../js-pkg/examples/extension/build.mjs";
+
+/** Fixed by the manifest's `key`. */
+export const EXTENSION_ID = "ckpjakonoiapmmkicjimkljjmaokfafp";
+export const redirectUri = (path) => `https://${EXTENSION_ID}.chromiumapp.org${path}`;
+
+export const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** Until it holds, looked at when something happens or 50 ms have passed; never longer than `most` ms. */
+export async function until(what, holds, most = 15_000) {
+  for (const end = Date.now() + most; Date.now() < end; ) {
+    const value = await holds();
+    if (value) return value;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`in ${most} ms it did not come to pass that ${what}`);
+}
+
+/** `options` are build.mjs's, `files` that are put beside what it built, and a `quota` of octets. `close()` ends everything. */
+export async function browserWithExtension(options) {
+  const profile = await mkdtemp(join(tmpdir(), "twg-browser-"));
+  const extension = await build({ out: join(profile, "extension"), ...options });
+  for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(extension, name), text);
+  const context = await chromium.launchPersistentContext(join(profile, "profile"), {
+    executablePath: EXECUTABLE,
+    headless: false,
+    args: ["--headless=new", "--no-sandbox", `--load-extension=${extension}`, `--disable-extensions-except=${extension}`],
+    ignoreDefaultArgs: ["--disable-extensions"],
+  });
+  context.setDefaultTimeout(15_000);
+  const said = [];
+  const hear = (source) => source.on("console", (message) => said.push(message.text()));
+  const hearPage = (page) => {
+    hear(page);
+    page.on("pageerror", (error) => said.push(String(error?.stack ?? error)));
+  };
+  context.pages().forEach(hearPage);
+  context.on("page", hearPage);
+  context.on("serviceworker", hear);
+  context.serviceWorkers().forEach(hear);
+
+  // Chromium remembers how much room there is for half a minute, so that a quota must be there from the beginning.
+  const quotas = await context.newCDPSession(context.pages()[0]);
+  const origin = url("").slice(0, -1);
+  if (options.quota) await quotas.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: options.quota });
+  const liftQuota = () => quotas.send("Storage.overrideQuotaForOrigin", { origin });
+
+  /** Of a page of the extension, which knows the extension's worker. */
+  let devtools;
+  const workerEvents = new EventEmitter();
+
+  async function open(path = "page.html") {
+    const page = await context.newPage();
+    await page.goto(url(path));
+    if (!devtools) {
+      devtools = await context.newCDPSession(page);
+      devtools.on("ServiceWorker.workerVersionUpdated", ({ versions }) => {
+        for (const { runningStatus } of versions) workerEvents.emit(runningStatus);
+      });
+      await devtools.send("ServiceWorker.enable");
+    }
+    return page;
+  }
+
+  /** Kills the worker, wherever it is. */
+  async function stopWorker() {
+    const stopped = once(workerEvents, "stopped", { signal: AbortSignal.timeout(10_000) });
+    await devtools.send("ServiceWorker.stopAllWorkers");
+    await stopped;
+  }
+
+  async function close() {
+    await context.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** `said`: all that was written to any console. */
+  return { context, said, open, stopWorker, liftQuota, close };
+}
+
+const url = (path) => `chrome-extension://${EXTENSION_ID}/${path}`;

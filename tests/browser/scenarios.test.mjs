@@ -1,0 +1,49 @@
+// Every scenario of tests/scenarios through the npm package's module, in a page of Chromium.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { readFile, readdir } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { EXECUTABLE } from "./chromium.mjs";
+
+const repository = new URL("../../", import.meta.url);
+const TYPES = { mjs: "text/javascript", js: "text/javascript", json: "application/json", wasm: "application/wasm", html: "text/html" };
+
+let server, browser;
+before(async () => {
+  server = createServer(async (request, response) => {
+    const path = new URL(request.url, "http://localhost").pathname;
+    const isServed = /^\/(js-pkg\/wasm|tests\/scenarios)\/[\w.-]+$/.test(path);
+    const body = path === "/" ? "<!doctype html>" : isServed ? await readFile(new URL(`.${path}`, repository)).catch(() => {}) : undefined;
+    if (body === undefined) return response.writeHead(404).end();
+    response.writeHead(200, { "content-type": TYPES[path === "/" ? "html" : path.split(".").pop()] ?? "text/plain" }).end(body);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  browser = await chromium.launch({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
+});
+after(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+test("every scenario goes in Chromium as everywhere, and nothing of it is left over", async () => {
+  const files = (await readdir(new URL("tests/scenarios/", repository))).filter((name) => name.endsWith(".json"));
+  const page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  const wrong = await page.evaluate(async (files) => {
+    const { default: load, Flow } = await import("/js-pkg/wasm/twg_wasm.js");
+    const { replay } = await import("/tests/scenarios/replay.mjs");
+    await load(); // Fetched from beside the code, and compiled as it streams.
+    const wrong = [];
+    for (const file of files) {
+      const scenario = await (await fetch(`/tests/scenarios/${file}`)).json();
+      const trouble = replay(Flow, scenario);
+      if (trouble) wrong.push(`${file}: ${trouble}`);
+      scenario.steps.push({ perform: {}, outcome: "waited", now: scenario.now });
+      if (!replay(Flow, scenario)) wrong.push(`${file}: a step that is left over is not noticed`);
+    }
+    return wrong;
+  }, files);
+  assert.deepEqual(wrong, []);
+  assert.ok(files.length > 40, `${files.length} scenarios`);
+});

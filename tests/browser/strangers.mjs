@@ -1,0 +1,57 @@
+// A page of somebody else's, and a content script of the extension in it. Both write all that they can reach into the page.
+import { createServer } from "node:http";
+
+/** Runs as a content script and as the page's own: writes all that it finds into the page. */
+const dump = (who) => `(async () => {
+  const found = {};
+  const look = async (what, get) => { try { found[what] = await get(); } catch (error) { found[what] = String(error); } };
+  for (const area of ["local", "session", "sync", "managed"]) await look("chrome.storage." + area, () => chrome.storage[area].get(null));
+  await look("indexedDB", async () => {
+    const all = [];
+    for (const { name } of await indexedDB.databases()) {
+      const database = await new Promise((done, fail) => Object.assign(indexedDB.open(name), { onsuccess: (e) => done(e.target.result), onerror: fail }));
+      for (const store of database.objectStoreNames) {
+        const values = await new Promise((done) => database.transaction(store).objectStore(store).getAll().onsuccess = (e) => done(e.target.result));
+        all.push([name, store, values]);
+      }
+    }
+    return all;
+  });
+  await look("the extension's database by name", () => new Promise((done, fail) => {
+    const opening = indexedDB.open("twg-auth");
+    opening.onsuccess = () => { done([...opening.result.objectStoreNames]); opening.result.close(); indexedDB.deleteDatabase("twg-auth"); };
+    opening.onerror = fail;
+  }));
+  await look("localStorage", () => ({ ...localStorage }));
+  await look("sessionStorage", () => ({ ...sessionStorage }));
+  await look("cookie", () => document.cookie);
+  await look("caches", async () => (await caches.keys()).join());
+  await look("locks", () => navigator.locks.query());
+  await look("signed out by me", () => new Promise((done) => {
+    const port = chrome.runtime.connect({ name: "sign out" });
+    port.onMessage.addListener(done);
+    setTimeout(() => done("no answer"), 300);
+  }));
+  document.documentElement.setAttribute("data-${who}", JSON.stringify(found));
+})()`;
+
+/** For the extension's manifest, and beside it. */
+export const contentScript = {
+  manifest: { content_scripts: [{ matches: ["http://127.0.0.1/*"], js: ["dump.js"] }] },
+  files: { "dump.js": dump("script") },
+};
+
+export async function strangersSite() {
+  const server = createServer((_request, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end(`<!doctype html><script>localStorage.mine = "page canary"; ${dump("page")}</script>`);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+}
+
+/** Runs in that page; nothing until both have looked. */
+export function seenByStrangers() {
+  const { page, script } = document.documentElement.dataset;
+  return page && script && page + script;
+}

@@ -1,0 +1,53 @@
+// The user in front of the sign-in window: fills in the servers' own forms.
+
+/** Presses a button, and waits for the page that it leads to, or for the window to close. */
+async function press(window, name) {
+  const gone = window.waitForEvent("close", { predicate: () => true }).catch(() => {});
+  const next = window.waitForEvent("domcontentloaded").catch(() => {});
+  await window.getByRole("button", { name, exact: false }).click({ noWaitAfter: true });
+  await Promise.race([gone, next]);
+}
+
+async function has(window, name) {
+  return !window.isClosed() && (await window.getByRole("button", { name }).count()) > 0;
+}
+
+export async function approveAtSandbox(window) {
+  while (await has(window, "Continue")) await press(window, "Continue");
+  await press(window, "Accept");
+}
+
+export async function approveAtOidcProvider(window) {
+  if (await has(window, "Sign-in")) {
+    await window.getByPlaceholder("Enter any login").fill("ada");
+    await window.getByPlaceholder("and password").fill("any");
+    await press(window, "Sign-in");
+  }
+  if (await has(window, "Continue")) await press(window, "Continue");
+}
+
+/** Signs in by the page's button, also if somebody is signed in. Rejects with what the page says if that fails. */
+export async function signIn(context, page, server) {
+  const window = await openWindow(context, page);
+  await server.approve(window);
+  await Promise.race([page.waitForSelector('main[data-state="signed-in"]'), trouble(page)]);
+  await failIfTroubled(page);
+}
+
+/** The window in which the user signs in. */
+export async function openWindow(context, page) {
+  const opened = context.waitForEvent("page");
+  opened.catch(() => {}); // It does not open if the page is in trouble.
+  await page.evaluate(() => document.getElementById("sign-in").click());
+  const window = await Promise.race([opened, trouble(page)]);
+  await failIfTroubled(page);
+  await window.waitForLoadState();
+  return window;
+}
+
+export const trouble = (page) => page.waitForSelector("#notice:not([hidden])");
+
+async function failIfTroubled(page) {
+  const notice = await page.$("#notice:not([hidden])");
+  if (notice) throw new Error((await notice.innerText()).trim());
+}
