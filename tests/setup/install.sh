@@ -30,6 +30,17 @@ install_npm_packages() { # DIRECTORY...
   done
 }
 
+# The editor's own packages, which `npm ci` of tests/vscode does not install.
+install_code_server() {
+  is_node_20 || return 0
+  local mark=tests/vscode/node_modules/.code-server-installed
+  [ -e "$mark" ] || { (cd tests/vscode && npm run setup) && touch "$mark"; }
+}
+
+is_node_20() {
+  [[ $(node --version) == v20.* ]]
+}
+
 CARGO_DENY=0.20.2
 install_cargo_deny() {
   [ "$(cargo deny --version 2>/dev/null)" = "cargo-deny $CARGO_DENY" ] && return
