@@ -12,7 +12,7 @@ export const redirectUri = (path) => `https://${EXTENSION_ID}.chromiumapp.org${p
 
 export const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** Until it holds, looked at when something happens or 50 ms have passed; never longer than `most` ms. */
+/** What `holds` resolves to once that is something: asked every 50 ms, and never longer than `most` ms. */
 export async function until(what, holds, most = 15_000) {
   for (const end = Date.now() + most; Date.now() < end; ) {
     const value = await holds();
