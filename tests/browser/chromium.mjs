@@ -12,7 +12,7 @@ export const redirectUri = (path) => `https://${EXTENSION_ID}.chromiumapp.org${p
 
 export const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** Until it holds, looked at when something happens or 50 ms have passed; never longer than `most` ms. */
+/** What `holds` resolves to once that is something: asked every 50 ms, and never longer than `most` ms. */
 export async function until(what, holds, most = 15_000) {
   for (const end = Date.now() + most; Date.now() < end; ) {
     const value = await holds();
@@ -22,9 +22,10 @@ export async function until(what, holds, most = 15_000) {
   throw new Error(`in ${most} ms it did not come to pass that ${what}`);
 }
 
-/** `options` are build.mjs's, `files` that are put beside what it built, and a `quota` of octets. `close()` ends everything. */
+/** `options` are build.mjs's, `files` that are put beside what it built, a `quota` of octets, and the `profile` of a browser that was
+ * closed. `close()` ends everything. */
 export async function browserWithExtension(options) {
-  const profile = await mkdtemp(join(tmpdir(), "twg-browser-"));
+  const profile = options.profile ?? (await mkdtemp(join(tmpdir(), "twg-browser-")));
   const extension = await build({ out: join(profile, "extension"), ...options });
   for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(extension, name), text);
   const context = await chromium.launchPersistentContext(join(profile, "profile"), {
@@ -75,13 +76,13 @@ export async function browserWithExtension(options) {
     await stopped;
   }
 
-  async function close() {
+  async function close({ keepProfile = false } = {}) {
     await context.close();
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    if (!keepProfile) await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** `said`: all that was written to any console. */
-  return { context, said, open, stopWorker, liftQuota, close };
+  return { context, profile, said, open, stopWorker, liftQuota, close };
 }
 
 const url = (path) => `chrome-extension://${EXTENSION_ID}/${path}`;

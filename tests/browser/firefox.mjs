@@ -27,17 +27,20 @@ export async function firefoxWithExtension(options) {
   const extension = await build({ out: join(directory, "extension"), manifest: opening, ...rest });
   const all = { ...files, "open.js": `chrome.tabs.create({ url: chrome.runtime.getURL("page.html") });` };
   for (const [name, text] of Object.entries(all)) await writeFile(join(extension, name), text);
-  const preferences = { "extensions.webextensions.uuids": JSON.stringify({ [ADDON]: UUID }), "remote.active-protocols": 1 };
+  const preferences = { "extensions.webextensions.uuids": JSON.stringify({ [ADDON]: UUID }), "remote.active-protocols": 1, "devtools.console.stdout.content": true };
   const lines = Object.entries(preferences).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`);
   await writeFile(join(directory, "user.js"), lines.join("\n"));
 
   const firefox = spawn(EXECUTABLE, ["--headless", "--no-remote", "--profile", directory, "--remote-debugging-port", "0"], {
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, HOME: directory },
   });
   process.on("exit", () => firefox.kill("SIGKILL"));
+  // WebDriver does not tell what extensions write to consoles.
+  const said = [];
+  createInterface({ input: firefox.stdout }).on("line", (line) => said.push(line));
   const address = await listening(firefox);
-  const { send, close: hangUp, log } = await session(`${address}/session`);
+  const { send, close: hangUp } = await session(`${address}/session`);
   await send("webExtension.install", { extensionData: { type: "path", path: extension } });
 
   const contexts = async () => (await send("browsingContext.getTree", {})).contexts;
@@ -68,8 +71,8 @@ export async function firefoxWithExtension(options) {
   }
 
   return {
-    /** What was written to consoles, and uncaught errors. */
-    log,
+    /** All that was written to any console. */
+    said,
     /** The extension's page. */
     page: await until("the extension opens its page", () => complete(({ url }) => url.startsWith(`moz-extension://${UUID}/`))),
     async open(url) {
@@ -104,16 +107,14 @@ async function listening(firefox) {
   throw new Error("Firefox ended before it listened");
 }
 
-/** A minimal client: numbered commands, and everything that is logged. */
+/** A minimal client: numbered commands. */
 async function session(address) {
   const socket = new WebSocket(address);
   await once(socket, "open", { signal: AbortSignal.timeout(20_000) });
   const waiting = new Map();
-  const log = [];
   let last = 0;
   socket.on("message", (data) => {
     const message = JSON.parse(data);
-    if (message.method === "log.entryAdded") log.push(JSON.stringify(message.params));
     const command = waiting.get(message.id);
     waiting.delete(message.id);
     if (message.type === "error") command?.reject(new Error(`${message.error}: ${message.message}`));
@@ -126,10 +127,9 @@ async function session(address) {
     socket.send(JSON.stringify({ id: last, method, params }));
   });
   await send("session.new", { capabilities: {} });
-  await send("session.subscribe", { events: ["log.entryAdded"] });
   const close = async () => {
     await Promise.race([send("browser.close", {}).catch(() => {}), once(socket, "close")]);
     socket.close();
   };
-  return { send, log, close };
+  return { send, close };
 }

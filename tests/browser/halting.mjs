@@ -23,6 +23,9 @@ chrome.runtime.onConnect.addListener((port) => {
       port.postMessage({ ok: true });
     } else if (order === "calls") {
       port.postMessage({ calls: trace });
+    } else if (order === "say") {
+      console.log(name);
+      port.postMessage({ ok: true });
     } else if (order === "store") {
       await ports.storage.set(name, "anything");
       port.postMessage({ ok: true });

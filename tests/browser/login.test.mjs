@@ -41,6 +41,16 @@ describe("the sandbox", async () => {
     assert.ok((await server.log()).some(({ path }) => path === "/oauth/revoke"));
   });
 
+  test("the login outlives the browser", async () => {
+    const { browser, context, page } = await example(server);
+    await signIn(context, page, server);
+    browsers.pop();
+    await browser.close({ keepProfile: true });
+    const { page: later } = await example(server, { profile: browser.profile });
+    await later.waitForSelector('#badge[data-kind="ok"]');
+    assert.equal(await later.innerText("#name"), "Mia Krystof");
+  });
+
   test("a closed window is told, and the next one works", async () => {
     const { context, page } = await example(server);
     const window = await openWindow(context, page);

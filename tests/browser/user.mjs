@@ -2,9 +2,11 @@
 
 /** Presses a button, and waits for the page that it leads to, or for the window to close. */
 async function press(window, name) {
-  const gone = window.waitForEvent("close", { predicate: () => true }).catch(() => {});
-  const next = window.waitForEvent("domcontentloaded").catch(() => {});
-  await window.getByRole("button", { name, exact: false }).click({ noWaitAfter: true });
+  const gone = window.waitForEvent("close");
+  const next = window.waitForEvent("domcontentloaded");
+  gone.catch(() => {}); // Only one of them comes.
+  next.catch(() => {});
+  await window.getByRole("button", { name }).click();
   await Promise.race([gone, next]);
 }
 
@@ -13,7 +15,8 @@ async function has(window, name) {
 }
 
 export async function approveAtSandbox(window) {
-  while (await has(window, "Continue")) await press(window, "Continue");
+  // No more often than there are pages.
+  for (let pages = 0; pages < 4 && (await has(window, "Continue")); pages++) await press(window, "Continue");
   await press(window, "Accept");
 }
 

@@ -21,7 +21,7 @@ export async function build({ clientId, provider = "atlassian", grants = ["autho
     outdir: out,
     bundle: true,
     format: "esm",
-    target: ["chrome121", "firefox128"],
+    target: ["chrome123", "firefox128"],
     minify: true,
     sourcemap: true,
     define: { CONFIGURATION: JSON.stringify({ clientId, provider, grants }) },
