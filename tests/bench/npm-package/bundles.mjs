@@ -12,10 +12,11 @@ export const WASM = readFileSync(here('../../../js-pkg/wasm/twg_wasm_bg.wasm'));
 /** A bundle's text. */
 export async function bundle(name) {
   const { outputFiles } = await build({
-    entryPoints: [here(`bundles/${name}.js`)],
+    entryPoints: [here(name.includes('/') ? name : `bundles/${name}.js`)],
     bundle: true,
     minify: true,
     format: 'iife',
+    globalName: 'bundle',
     target: 'es2022',
     platform: 'browser',
     write: false,
