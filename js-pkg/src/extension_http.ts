@@ -3,11 +3,13 @@ import { HttpFailure, type Http } from "./ports.js";
 import { nameOf } from "./errors.js";
 
 /**
- * A browser does not tell how far a request got, so that every failure leaves open whether the server has it. It needs
- * the host permission: without it, the browser refuses answers to requests of other origins.
+ * A browser does not tell how far a request got, so that every failure leaves open whether the server has it; but for one
+ * that was not even tried. It needs the host permission: without it, the browser refuses answers to requests of other
+ * origins.
  */
 export const browserHttp: Http = {
   async send({ method, url, headers, body, timeout, max_response_bytes }, signal) {
+    if (isCutOff(url)) throw new HttpFailure("not_sent", "connect");
     const late = AbortSignal.timeout(timeout);
     try {
       const response = await fetch(url, {
@@ -30,6 +32,12 @@ export const browserHttp: Http = {
     }
   },
 };
+
+/** HTML, `navigator.onLine`: "Returns false if the user agent is definitely offline (disconnected from the network)." Servers
+ * on this machine are reached all the same. */
+function isCutOff(url: string): boolean {
+  return !navigator.onLine && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+}
 
 async function octets(response: Response, most: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];

@@ -30,7 +30,7 @@ const options = { clientId: "any", alias: open, manifest: (all) => ({ ...all, ho
 const browsers = {
   async Chromium() {
     const browser = await browserWithExtension(options);
-    return { page: await browser.open(), close: browser.close };
+    return { page: await browser.open(), close: browser.close, setOffline: (is) => browser.context.setOffline(is) };
   },
   async Firefox() {
     const { page, close } = await firefoxWithExtension(options);
@@ -40,10 +40,10 @@ const browsers = {
 
 for (const [name, start] of Object.entries(browsers)) {
   describe(name, () => {
-    let page, close, site;
+    let page, close, site, setOffline;
     before(async () => {
       site = await server();
-      ({ page, close } = await start());
+      ({ page, close, setOffline } = await start());
     });
     after(async () => {
       await close?.();
@@ -85,6 +85,18 @@ for (const [name, start] of Object.entries(browsers)) {
       assert.deepEqual(await send("/cut"), failure("interrupted"));
       assert.deepEqual(await send("", { url: "http://127.0.0.1:1/" }), failure("interrupted"));
     });
+
+    // WebDriver BiDi cannot take Firefox from the network.
+    if (name === "Chromium") {
+      test("http: without a network nothing is sent, but to this machine", async () => {
+        await setOffline(true);
+        const away = { url: "https://as.example.com/token" };
+        assert.deepEqual(await send("", away), { name: "HttpFailure", sent: "not_sent", failure: "connect" });
+        assert.equal((await send("/")).sent, "unknown");
+        await setOffline(false);
+        assert.equal((await send("/")).status, 200);
+      });
+    }
 
     test("storage: texts are kept, replaced, removed, and told of in other contexts", async () => {
       const found = await page.evaluate(async () => {
