@@ -145,7 +145,7 @@ pub(crate) fn resource_answer(
     }
 }
 
-/// Whether another access token may help where this answer came. As [`refusal`], for whoever sends requests of its own.
+/// Whether another access token may help where this answer came: for whoever sends requests of its own.
 #[must_use]
 pub fn rejects_token(response: &HttpResponse) -> bool {
     response.status == 401 && refusal(response) == Error::TokenRejected
