@@ -1,7 +1,7 @@
 //! Reading JSON, member by member.
 //!
 //! What serde derives for reading is a function per member of each type, and each of them can return early; those were
-//! two thirds of the WebAssembly modules. (What it derives for writing costs little, and is used.) Here a mistake is
+//! more than a third of the WebAssembly modules. (What it derives for writing costs little, and is used.) Here a mistake is
 //! noted, and reading goes on: the reader of a type is one straight list of members, and a complaint names the member.
 //! It never shows what stands there: that may be a secret.
 
