@@ -11,7 +11,7 @@ const wanted = process.argv.slice(2);
 const files = readdirSync("tests/dist")
   .filter((name) => name.endsWith(".test.js") && (wanted.length === 0 || wanted.some((part) => name.includes(part))))
   .map((name) => `tests/dist/${name}`);
-run(["--enable-source-maps", "--test", "--test-concurrency=2", ...files]);
+run(["--enable-source-maps", "--test", "--test-timeout=180000", "--test-concurrency=2", ...files]);
 
 function run(args) {
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });

@@ -1,4 +1,4 @@
-import { loadCore, type Core } from "./core.js";
+import { codeOf, loadCore, type Core } from "./core.js";
 import { asTwgError, drive, type Driving, type Progress } from "./driver.js";
 import { TwgError, coreError, defect, isTwgError } from "./errors.js";
 import { events, type AuthEvents, type Listener } from "./events.js";
@@ -33,7 +33,7 @@ export interface CallOptions {
 
 /** One connection: a login at a provider, shared with every context that shares its storage and its locks. */
 export interface Auth {
-  /** Signs in. While a login of this object is under way, it is that one. */
+  /** Signs in. While a login of this object is under way, it is that one, with the options that it was begun with. */
   login(options?: LoginOptions): Login;
   /** Goes on with a login whose process died while it waited for its user; undefined if there is none. */
   resumeLogin(options?: Pick<LoginOptions, "signal" | "onProgress">): Login<SignedIn | undefined>;
@@ -66,6 +66,7 @@ export function createAuth(options: AuthOptions): Auth {
   const core = () => loadCore(ports.wasm);
   const share = singleFlight<Output>();
   let login: Login | undefined;
+  let resuming: Login<SignedIn | undefined> | undefined;
 
   const client = {
     profile: provider,
@@ -79,45 +80,52 @@ export function createAuth(options: AuthOptions): Auth {
     return { ...client, ...(host && { host }) };
   }
 
-  /** Runs one flow; afterwards, everybody hears what it changed, and the next alarm is set. */
-  async function run(request: FlowRequest, driving: Omit<Driving, "ports"> = {}, suspending = false): Promise<Output> {
+  /** Runs one flow; afterwards, everybody hears what it changed. */
+  async function run(request: FlowRequest, driving: Omit<Driving, "ports"> = {}): Promise<Output> {
     const flow = begin(await core(), request);
-    const suspend = suspending ? { beforeWaiting: suspender(() => flow.suspend()) } : {};
     try {
-      return await drive(flow, { ports, arm, ...suspend, ...driving });
+      return await drive(flow, { ports, arm, ...driving });
     } catch (error) {
       if (isTwgError(error, "REFRESH_INTERRUPTED") || isTwgError(error, "REPLY_NOT_SAVED")) heard.emit("interrupted", error);
       throw error;
     } finally {
-      if (suspending) await ports.storage.remove(loginName(key)).catch(() => {});
       await heard.look();
     }
   }
 
-  /** Writes down a login that waits for its user. If that fails, it only cannot be resumed. */
-  function suspender(suspend: () => string | undefined): () => Promise<void> {
-    let written: string | undefined;
-    return async () => {
-      const text = suspend();
-      if (text === undefined || text === written) return;
+  /** Writes down a login that waits for its user, and takes it away again. If that fails, it only cannot be resumed. */
+  function suspension(): (text: string | undefined) => Promise<void> {
+    let written: string | undefined | null = null; // Nobody knows.
+    return async (text) => {
+      if (text === written) return;
       written = text;
-      await ports.storage.set(loginName(key), text).catch(() => {});
+      const change = text === undefined ? ports.storage.remove(loginName(key)) : ports.storage.set(loginName(key), text);
+      await change.catch(() => {});
     };
   }
 
   async function signIn(request: FlowRequest, options: LoginOptions, tell: (progress: Progress) => void): Promise<SignedIn> {
     const onProgress = (progress: Progress) => (tell(progress), options.onProgress?.(progress));
-    const output = await run(request, { signal: options.signal, onProgress }, true);
-    if (!("signed_in" in output)) throw unexpected();
-    await setAlarm();
-    return signedIn(output.signed_in);
+    try {
+      const output = await run(request, { signal: options.signal, onProgress, suspended: suspension() });
+      if (!("signed_in" in output)) throw unexpected();
+      return signedIn(output.signed_in);
+    } finally {
+      await ports.storage.remove(loginName(key)).catch(() => {});
+      await setAlarm(); // Also if it was given up, once it was saved.
+    }
   }
 
   function refresh(need: Need, signal?: AbortSignal): Promise<string> {
     const fly = async (signal: AbortSignal) => {
-      const output = await run({ refresh: { ...(await registered()), need } }, { signal });
-      if ("refreshed" in output && output.refreshed.how !== "still_fresh") await setAlarm();
-      return output;
+      let isUnchanged = false;
+      try {
+        const output = await run({ refresh: { ...(await registered()), need } }, { signal });
+        isUnchanged = "refreshed" in output && output.refreshed.how === "still_fresh";
+        return output;
+      } finally {
+        if (!isUnchanged) await setAlarm();
+      }
     };
     return share(`refresh ${JSON.stringify(need)}`, fly, signal).then((output) => {
       if (!("refreshed" in output)) throw unexpected();
@@ -131,8 +139,10 @@ export function createAuth(options: AuthOptions): Auth {
     const module = await core();
     try {
       return authStatus(module.status(text, provider, ports.clock.now().wall, Math.floor(Math.random() * 256)));
-    } catch {
-      throw new TwgError("RECORD_UNUSABLE", `What is stored in ${ports.storage.place(recordName(key))} cannot be read`, { party: "store" });
+    } catch (error) {
+      if (codeOf(error) !== "RECORD_UNUSABLE") throw unusableProfile();
+      // The core's words quote nothing of what stands there.
+      throw new TwgError("RECORD_UNUSABLE", `${ports.storage.place(recordName(key))}: ${(error as Error).message}`, { party: "store" });
     }
   }
 
@@ -172,29 +182,22 @@ export function createAuth(options: AuthOptions): Auth {
         ...(options.open !== undefined && { open: options.open }),
         ...(options.timeout !== undefined && { timeout: options.timeout }),
       };
-      login ??= beginLogin(async (tell: (progress: Progress) => void) => {
-        try {
-          return await signIn({ login: request }, options, tell);
-        } finally {
-          login = undefined;
-        }
+      if (login) return login;
+      const earlier = resuming;
+      const begun = beginLogin(async (tell: (progress: Progress) => void) => {
+        const resumed = earlier && (await follow(earlier, tell));
+        return resumed ?? signIn({ login: request }, options, tell);
       });
-      return login;
+      return (login = until(begun, () => (login = undefined)));
     },
 
     resumeLogin(options = {}) {
-      if (login) return login;
-      const resumed = beginLogin(async (tell: (progress: Progress) => void) => {
-        try {
-          const suspended = await ports.storage.get(loginName(key)).catch(storageTrouble);
-          if (suspended === undefined) return undefined;
-          return await signIn({ restored_login: { suspended } }, options, tell);
-        } finally {
-          login = undefined;
-        }
+      if (login ?? resuming) return (login ?? resuming)!;
+      const begun = beginLogin(async (tell: (progress: Progress) => void) => {
+        const suspended = await ports.storage.get(loginName(key)).catch(storageTrouble);
+        return suspended === undefined ? undefined : signIn({ restored_login: { suspended } }, options, tell);
       });
-      login = resumed as Login;
-      return resumed;
+      return (resuming = until(begun, () => (resuming = undefined)));
     },
 
     getAccessToken: ({ signal } = {}) => refresh("live", signal),
@@ -207,7 +210,8 @@ export function createAuth(options: AuthOptions): Auth {
         rejectsToken: module.rejectsToken,
         token: (signal?: AbortSignal) => refresh("live", signal),
         other: (token: string, signal?: AbortSignal) => refresh({ other: token }, signal),
-        fetch: ports.fetch ?? globalThis.fetch,
+        // Browsers' own must not be called as a method of something else.
+        fetch: (request: Request) => (ports.fetch ?? globalThis.fetch)(request),
       };
       return fetchWith(bearer, input, init);
     },
@@ -255,6 +259,18 @@ export function createAuth(options: AuthOptions): Auth {
   return auth;
 }
 
+/** All that a login under way tells, and what it comes to. */
+async function follow<T>(login: Login<T>, tell: (progress: Progress) => void): Promise<T> {
+  for await (const progress of login) tell(progress);
+  return login;
+}
+
+/** The login, after whose end that is done, before anybody who waits for it goes on. */
+function until<T>(login: Login<T>, over: () => void): Login<T> {
+  login.then(over, over);
+  return login;
+}
+
 function begin(core: Core, request: FlowRequest) {
   try {
     return new core.Flow(request);
@@ -268,9 +284,11 @@ function checkProfile(core: Core, provider: string | ProviderProfile): void {
   try {
     core.profile(provider);
   } catch {
-    throw new TwgError("CONFIGURATION", "The provider is not known, or its profile is wrong");
+    throw unusableProfile();
   }
 }
+
+const unusableProfile = () => new TwgError("CONFIGURATION", "The provider is not known, or its profile is wrong");
 
 const alarmName = (key: Key, what: string) => `twg-auth/${key.provider}/${key.connection}/${what}`;
 

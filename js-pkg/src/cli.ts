@@ -234,7 +234,8 @@ function run<T>(options: CliOptions, args: string[], signal?: AbortSignal, onLin
     /** The program finishes what it must not leave undone; nobody waits for it. */
     const giveUp = (error: unknown) => {
       signal?.removeEventListener("abort", stop);
-      child.kill("SIGINT");
+      // Windows knows no such signal: there it would be the end in the middle of a refresh.
+      if (process.platform !== "win32" || args[0] === "login") child.kill("SIGINT");
       reject(error);
     };
     const stop = () => giveUp(cancelled());

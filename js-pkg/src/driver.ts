@@ -37,8 +37,9 @@ export type Progress =
 export interface Driving {
   ports: Ports;
   onProgress?: ((progress: Progress) => void) | undefined;
-  /** Called before each effect that may last as long as its user takes. */
-  beforeWaiting?: (() => Promise<void>) | undefined;
+  /** Is given the flow as text before each effect that may last as long as its user takes; and nothing once there is nothing
+   * to come back to, because its tokens are about to be saved. */
+  suspended?: ((text: string | undefined) => Promise<void>) | undefined;
   /** Heard before and during effects that may be interrupted, and at the end; in between, nothing stops the flow. */
   signal?: AbortSignal | undefined;
   /** How to arrange for an interrupted refresh to be repaired. */
@@ -48,7 +49,7 @@ export interface Driving {
 /** Runs a flow to its end, and frees it. Throws {@link TwgError} and nothing else. */
 export async function drive(flow: Flow, driving: Driving): Promise<Output> {
   const { ports, signal } = driving;
-  const performer = performerFor(driving);
+  const performer = performerFor(driving, async () => driving.suspended?.(flow.suspend()));
   try {
     let step = flow.begin(ports.clock.now());
     while ("perform" in step) {
@@ -66,7 +67,15 @@ export async function drive(flow: Flow, driving: Driving): Promise<Output> {
     throw asTwgError(error);
   } finally {
     performer.end();
+    free(flow);
+  }
+}
+
+function free(flow: Flow): void {
+  try {
     flow.free();
+  } catch {
+    // Of a module that trapped. What it threw before is what matters.
   }
 }
 
@@ -92,11 +101,12 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   }
 }
 
-function performerFor({ ports, onProgress, beforeWaiting, arm }: Driving) {
+function performerFor({ ports, onProgress, suspended, arm }: Driving, beforeWaiting: () => Promise<void>) {
   const store = recordStore(ports.storage, ports.clock);
   let lock: Held | undefined;
   let over = false;
-  let usedUserAgent = false;
+  /** Where the user agent waits for this flow's redirects. */
+  let redirectUri: string | undefined;
 
   function release(): void {
     const held = lock;
@@ -143,12 +153,12 @@ function performerFor({ ports, onProgress, beforeWaiting, arm }: Driving) {
         }
       }
       case "wait_until":
-        await beforeWaiting?.();
+        await beforeWaiting();
         tell({ type: "waiting", until: effect.time });
         await ports.clock.wait(effect.time, signal);
         return "waited";
       case "show_user_code": {
-        await beforeWaiting?.();
+        await beforeWaiting();
         const { verification_uri, verification_uri_complete, user_code, expires_at, open } = effect;
         tell({
           type: "userCode",
@@ -157,28 +167,29 @@ function performerFor({ ports, onProgress, beforeWaiting, arm }: Driving) {
           userCode: user_code,
           expiresAt: expires_at,
         });
-        if (open) {
-          usedUserAgent = true;
-          // The address is shown: a browser that cannot be opened is no failure.
-          await ports.userAgent.open(verification_uri_complete ?? verification_uri).catch(() => {});
-        }
+        // The address is shown: a browser that cannot be opened is no failure.
+        if (open) await ports.userAgent.open(verification_uri_complete ?? verification_uri).catch(() => {});
         return { shown: { ok: null } };
       }
       case "obtain_redirect_uri": {
-        usedUserAgent = true;
         const target = { path: effect.path, ...(effect.port !== undefined && { port: effect.port }) };
-        return { redirect_uri: await byUserAgent(() => ports.userAgent.redirectUri(target)) };
+        const obtained = await byUserAgent(() => ports.userAgent.redirectUri(target));
+        if ("ok" in obtained) redirectUri = obtained.ok;
+        if (over) close(); // It was given up meanwhile.
+        return { redirect_uri: obtained };
       }
       case "open_user_agent": {
-        usedUserAgent = true;
-        await beforeWaiting?.();
+        await beforeWaiting();
         const { url, redirect_uri, deadline, open } = effect;
+        redirectUri = redirect_uri;
         tell({ type: "authorize", url, deadline });
         const request = { url, redirectUri: redirect_uri, deadline, open, ...(signal && { signal }) };
-        return { redirected: await byUserAgent(() => ports.userAgent.authorize(request)) };
+        const redirected = await byUserAgent(() => ports.userAgent.authorize(request));
+        if (over) close();
+        return { redirected };
       }
       case "await_redirect":
-        await beforeWaiting?.();
+        await beforeWaiting();
         return { redirected: await byUserAgent(() => ports.userAgent.next(effect.deadline, signal)) };
       case "notify":
         tell({ type: "notice", notice: effect.notice });
@@ -193,6 +204,7 @@ function performerFor({ ports, onProgress, beforeWaiting, arm }: Driving) {
       case "load_record":
         return { loaded: await store.load(effect.key) };
       case "replace_record":
+        await suspended?.(undefined);
         return { store: await store.replace(effect.key, effect.expected, effect.record) };
       case "set_aside_record":
         return { kept: await store.setAside(effect.key) };
@@ -224,7 +236,11 @@ function performerFor({ ports, onProgress, beforeWaiting, arm }: Driving) {
   function end(): void {
     over = true;
     release();
-    if (usedUserAgent) ports.userAgent.close().catch(() => {});
+    close();
+  }
+
+  function close(): void {
+    if (redirectUri !== undefined) ports.userAgent.close(redirectUri).catch(() => {});
   }
 
   return { perform, end };

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { nodePorts, type NodePortsOptions } from "./node.js";
-import { StorageFailure, type Clock, type Locks, type Ports, type Storage, type UserAgent } from "./ports.js";
+import { StorageFailure, UserAgentFailure, type Clock, type Locks, type Ports, type Storage, type UserAgent } from "./ports.js";
 import { LATE, queues, redirects } from "./waiting.js";
 
 export { createAuth } from "./auth.js";
@@ -141,6 +141,7 @@ function protocolUserAgent(app: ElectronApp, shell: ElectronShell, clock: Clock,
 
   return {
     async redirectUri() {
+      if (isListening) throw new UserAgentFailure("unavailable", undefined, "another sign-in waits for its redirect");
       listen();
       return redirectUri;
     },

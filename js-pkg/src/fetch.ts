@@ -12,8 +12,11 @@ export interface Bearer {
   token(signal?: AbortSignal): Promise<string>;
   /** One that is not this one, which was rejected. */
   other(token: string, signal?: AbortSignal): Promise<string>;
-  fetch: typeof fetch;
+  fetch(request: Request): Promise<Response>;
 }
+
+/** What a stranger is asked with: nothing of what was meant for the provider. */
+const FOR_STRANGERS = ["accept", "accept-language", "range"];
 
 export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const template = new Request(input, init);
@@ -23,8 +26,7 @@ export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?:
       hint: "Use the global fetch for other hosts.",
     });
   }
-  // A stream can be sent once; anything else is sent again by making the request again.
-  const isRepeatable = template.body === null || (init?.body != null && !(init.body instanceof ReadableStream));
+  const isRepeatable = mayBeMadeAgain(template, input, init?.body);
   const signal = template.signal;
   const attempt = (token: string) => send(bearer, isRepeatable ? new Request(input, init) : template, token);
 
@@ -41,6 +43,14 @@ export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?:
   }
   await response.body?.cancel().catch(() => {});
   return attempt(other);
+}
+
+/** Whether making the request again gives the same body: none, or one that can be read any number of times. Firefox shows
+ * no body of a `Request`. */
+function mayBeMadeAgain(request: Request, input: RequestInfo | URL, given: BodyInit | null | undefined): boolean {
+  if (given == null) return !(input instanceof Request) || request.body === null || ["GET", "HEAD"].includes(request.method);
+  const kinds = [URLSearchParams, FormData, Blob, ArrayBuffer];
+  return typeof given === "string" || ArrayBuffer.isView(given) || kinds.some((kind) => given instanceof kind);
 }
 
 /** The core looks at addresses without their fragment, which is never sent. */
@@ -61,7 +71,7 @@ async function send(bearer: Bearer, request: Request, token: string): Promise<Re
   for (let redirects = 0; ; redirects++) {
     const headers = new Headers(request.headers);
     if (mayHave) headers.set("authorization", `Bearer ${token}`);
-    else headers.delete("authorization");
+    else for (const name of [...headers.keys()]) if (!FOR_STRANGERS.includes(name)) headers.delete(name);
     const sent = redirects === 0 ? new Request(request, { headers, redirect: "manual" })
       : new Request(url, { method: request.method, headers, redirect: "manual", signal: request.signal });
     const response = await bearer.fetch(sent);

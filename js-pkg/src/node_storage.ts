@@ -1,6 +1,6 @@
 /** Texts as files: replaced atomically and durably, readable by their owner only. */
 import { randomBytes } from "node:crypto";
-import { constants, watch } from "node:fs";
+import { constants, mkdirSync, watch } from "node:fs";
 import { chmod, mkdir, open, readdir, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, sep } from "node:path";
@@ -102,6 +102,8 @@ export function fileStorage(directory: string, refuge?: string): Storage {
 
     onChange(listener) {
       try {
+        // Whoever listens from the first start on. Its first writer makes sure that it is ours.
+        mkdirSync(directory, { recursive: true, mode: 0o700 });
         const watcher = watch(directory, { persistent: false }, (_event, file) => {
           const name = file === null ? undefined : decode(file);
           if (name !== undefined) listener(name);
@@ -109,7 +111,7 @@ export function fileStorage(directory: string, refuge?: string): Storage {
         watcher.on("error", () => {});
         return () => watcher.close();
       } catch {
-        return () => {}; // The directory does not exist yet.
+        return () => {}; // Whoever writes first is told what is the matter with the directory.
       }
     },
 

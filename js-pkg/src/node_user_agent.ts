@@ -16,36 +16,44 @@ export interface NodeUserAgentOptions {
 
 /** One login at a time. Addresses are also told as progress of the login; nothing is printed here. */
 export function nodeUserAgent(clock: Clock, { open = openInBrowser }: NodeUserAgentOptions = {}): UserAgent {
-  let listener: Listener | undefined;
+  let listening: Promise<Listener> | undefined;
 
-  const current = () => {
-    if (!listener) throw new UserAgentFailure("unavailable", undefined, "no redirect is expected here");
-    return listener;
-  };
+  /** Takes the place at once: whoever comes while it begins to listen is refused too. */
+  function listenFor(port: number, path: string): Promise<Listener> {
+    const begun = listen(clock, port, path);
+    listening = begun;
+    begun.catch(() => (listening = undefined));
+    return begun;
+  }
 
   return {
     async redirectUri({ port, path }) {
-      if (listener) throw new UserAgentFailure("unavailable", undefined, "another sign-in waits for its redirect");
-      listener = await listen(clock, port ?? 0, path);
-      return listener.redirectUri;
+      if (listening) throw anotherWaits();
+      return (await listenFor(port ?? 0, path)).redirectUri;
     },
     async authorize({ url, redirectUri, deadline, open: opens, signal }) {
-      if (!listener) {
-        // A login that was resumed: the server knows this very address.
-        const { port, pathname } = new URL(redirectUri);
-        listener = await listen(clock, Number(port), pathname);
-      }
+      // A login that was resumed listens only now: the server knows this very address.
+      const { port, pathname } = new URL(redirectUri);
+      const listener = await (listening ?? listenFor(Number(port), pathname));
+      if (listener.redirectUri !== redirectUri) throw anotherWaits();
       if (opens) await Promise.resolve(open(url)).catch(() => {}); // The address is shown.
       return listener.next(deadline, signal);
     },
-    next: async (deadline, signal) => current().next(deadline, signal),
+    async next(deadline, signal) {
+      if (!listening) throw new UserAgentFailure("unavailable", undefined, "no redirect is expected here");
+      return (await listening).next(deadline, signal);
+    },
     open: async (url) => open(url),
-    async close() {
-      listener?.close();
-      listener = undefined;
+    async close(redirectUri) {
+      const listener = await listening?.catch(() => undefined);
+      if (listener?.redirectUri !== redirectUri) return;
+      listening = undefined;
+      listener.close();
     },
   };
 }
+
+const anotherWaits = () => new UserAgentFailure("unavailable", undefined, "another sign-in waits for its redirect");
 
 interface Listener {
   redirectUri: string;

@@ -126,8 +126,8 @@ export interface UserAgent {
   next(deadline: number, signal?: AbortSignal): Promise<string>;
   /** Opens an address of a device login. Best effort. */
   open(url: string): Promise<void>;
-  /** The login is over, one way or the other: close what was opened. */
-  close(): Promise<void>;
+  /** The login is over that waited there, one way or the other: close what was opened for it, and for it alone. */
+  close(redirectUri: string): Promise<void>;
 }
 
 export class UserAgentFailure extends Error {

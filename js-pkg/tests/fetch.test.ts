@@ -1,5 +1,6 @@
 /** Where `auth.fetch` sends the token, and where it does not. */
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { before, describe, test } from "node:test";
 import { isTwgError, type Auth, type TwgErrorCode } from "twg-auth";
 import { sandbox, type Sandbox } from "./servers.js";
@@ -12,7 +13,7 @@ describe("auth.fetch", () => {
   let world: World;
   let auth: Auth;
   let answers: Response[];
-  let sent: { url: string; bearer: string | null; body: string; method: string; redirect: string }[];
+  let sent: { url: string; bearer: string | null; body: string; method: string; redirect: string; headers: Record<string, string> }[];
   let hosts: string;
 
   before(async () => {
@@ -23,7 +24,7 @@ describe("auth.fetch", () => {
     const profile = { ...server.provider, api_hosts: [...(server.provider["api_hosts"] as string[]), "api.example.com", "other.example.com:8443"] };
     const scripted: typeof fetch = async (input) => {
       const request = input as Request;
-      sent.push({ url: request.url, bearer: request.headers.get("authorization"), body: await request.text(), method: request.method, redirect: request.redirect });
+      sent.push({ url: request.url, bearer: request.headers.get("authorization"), body: await request.text(), method: request.method, redirect: request.redirect, headers: Object.fromEntries(request.headers) });
       return answers.shift() ?? new Response("fine");
     };
     auth = world.auth({ ...world.ports, fetch: scripted }, { provider: profile });
@@ -135,6 +136,41 @@ describe("auth.fetch", () => {
     assert.notEqual(token(), old);
     script(rejected());
     await assert.rejects(auth.fetch(new Request("https://api.example.com/", { method: "POST", body: "once" })), fails("BODY_NOT_REPEATABLE"));
+  });
+
+  test("a body that can be read once only is never sent again empty", async () => {
+    async function* once() {
+      yield new TextEncoder().encode("precious");
+    }
+    for (const body of [once(), Readable.from(["precious"])]) {
+      script(rejected());
+      const init = { method: "POST", body, duplex: "half" } as unknown as RequestInit;
+      await assert.rejects(auth.fetch("https://api.example.com/", init), fails("BODY_NOT_REPEATABLE"));
+      assert.deepEqual(sent.map(({ body }) => body), ["precious"]);
+    }
+  });
+
+  test("where a platform shows no body of a Request, what has none is sent again", async () => {
+    const shown = Object.getOwnPropertyDescriptor(Request.prototype, "body")!;
+    Object.defineProperty(Request.prototype, "body", { ...shown, get: () => undefined }); // As in Firefox.
+    try {
+      for (const init of [undefined, { method: "DELETE" }]) {
+        script(rejected());
+        assert.equal((await auth.fetch("https://api.example.com/", init)).status, 200);
+        assert.equal(sent.length, 2);
+      }
+    } finally {
+      Object.defineProperty(Request.prototype, "body", shown);
+    }
+  });
+
+  test("a stranger gets nothing that was meant for the provider", async () => {
+    const meant = { accept: "image/png", range: "bytes=0-1", cookie: "session=1", "proxy-authorization": "p", "x-api-key": "k" };
+    script(redirect("https://other.example.com:8443/a"), redirect("https://media.example/b"));
+    await auth.fetch("https://api.example.com/", { headers: meant });
+    const [, friend, stranger] = sent.map(({ headers }) => headers);
+    assert.deepEqual(friend, { ...meant, authorization: `Bearer ${token()}` });
+    assert.deepEqual(stranger, { accept: "image/png", range: "bytes=0-1" });
   });
 
   test("nobody is signed in", async () => {

@@ -176,6 +176,63 @@ describe("against the sandbox", () => {
     }
   });
 
+  test("signing in while a suspended login is looked for, and none is found", async () => {
+    const world = worldOf(server);
+    const auth = world.auth();
+    const resumed = auth.resumeLogin();
+    const signedIn = await auth.login(browserLogin);
+    assert.equal(signedIn.account?.name, "Mia Krystof");
+    assert.equal(await resumed, undefined);
+    assert.equal(await auth.resumeLogin(), undefined, "and it can be looked for again");
+  });
+
+  test("a storage that throws at once does not end all logins", async () => {
+    const world = worldOf(server);
+    let isBroken = true;
+    const get = (name: string) => {
+      if (isBroken) throw new Error("at once");
+      return world.ports.storage.get(name);
+    };
+    const auth = world.auth({ ...world.ports, storage: { ...world.ports.storage, get } });
+    await assert.rejects(auth.resumeLogin());
+    isBroken = false;
+    assert.equal((await auth.login(browserLogin)).account?.name, "Mia Krystof");
+  });
+
+  test("once a login is saved there is none to resume", async () => {
+    const world = worldOf(server);
+    const names: string[][] = [];
+    const set = async (name: string, value: string) => {
+      if (name.startsWith("record/")) names.push([...world.storage.texts.keys()]);
+      await world.ports.storage.set(name, value);
+    };
+    await world.auth({ ...world.ports, storage: { ...world.ports.storage, set } }).login(browserLogin);
+    assert.deepEqual(names[0], []);
+  });
+
+  test("a login that is given up once it is saved is kept alive all the same", async () => {
+    const world = worldOf(server);
+    const controller = new AbortController();
+    const set = async (name: string, value: string) => {
+      await world.ports.storage.set(name, value);
+      if (name.startsWith("record/")) controller.abort();
+    };
+    const auth = world.auth({ ...world.ports, storage: { ...world.ports.storage, set } });
+    await assert.rejects(auth.login({ ...browserLogin, signal: controller.signal }), (error) => isTwgError(error, "CANCELLED"));
+    assert.equal((await auth.status()).signedIn, true);
+    assert.equal(world.alarms.size, 1);
+  });
+
+  test("a status tells a wrong profile from a record that cannot be read, and one of a newer version by its name", async () => {
+    const world = worldOf(server);
+    await world.auth().login(browserLogin);
+    const wrong = world.auth(world.ports, { provider: { ...server.provider, grants: [] } as never });
+    await assert.rejects(wrong.status(), (error) => isTwgError(error, "CONFIGURATION"));
+    const [name] = world.storage.texts.keys();
+    world.storage.texts.set(name!, '{"schema_version":2}');
+    await assert.rejects(world.auth().status(), (error) => isTwgError(error, "RECORD_UNUSABLE") && /newer twg/.test(error.message));
+  });
+
   test("wake refreshes what will be due, and sets the next alarm; signed out it does nothing", async () => {
     const world = worldOf(server);
     const auth = world.auth();

@@ -7,7 +7,7 @@ import { createServer as createTcp, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
-import { createAuth, type HttpFailure, type HttpRequest, type StorageFailure, type UserAgentFailure } from "twg-auth";
+import { createAuth, isTwgError, type HttpFailure, type HttpRequest, type Ports, type Progress, type StorageFailure, type UserAgentFailure } from "twg-auth";
 import { nodeClock, nodePorts } from "twg-auth/node";
 import { sandbox, temporaryDirectory } from "./servers.js";
 import { browserLogin } from "./world.js";
@@ -102,6 +102,13 @@ describe("storage", () => {
     utimesSync(old, 1, 1);
     await ports.storage.set("a", "b");
     assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
+  });
+
+  test("changes by others are heard from before the directory exists", async () => {
+    const { directory, ports } = fresh();
+    const heard = new Promise<string>((resolve) => ports.storage.onChange!(resolve));
+    await nodePorts({ directory }).storage.set("record/atlassian/default", "a text");
+    assert.equal(await heard, "record/atlassian/default");
   });
 
   test("a directory that cannot be made is said by its place", async () => {
@@ -272,7 +279,7 @@ describe("the redirect on loopback", () => {
     assert.equal(page.headers.get("cache-control"), "no-store");
     assert.equal(await got, `${redirectUri}?code=the%2Bcode&state=s`);
     assert.deepEqual(opened, ["https://a.example/authorize?x"]);
-    await ports.userAgent.close();
+    await ports.userAgent.close(redirectUri);
     await assert.rejects(fetch(redirectUri));
   });
 
@@ -284,11 +291,48 @@ describe("the redirect on loopback", () => {
     await assert.rejects(other.redirectUri({ path: "/callback", port }), (error: UserAgentFailure) => error.failure === "port_busy" && error.port === port);
     const late = ports.userAgent.authorize({ url: "", redirectUri: first, deadline: within(50), open: false });
     await assert.rejects(late, (error: UserAgentFailure) => error.failure === "timed_out");
-    await ports.userAgent.close();
+    await ports.userAgent.close(first);
     const resumed = other.authorize({ url: "", redirectUri: first, deadline: within(10_000), open: false });
     for (;;) if (await fetch(`${first}?code=1`).then(() => true, () => false)) break;
     assert.equal(await resumed, `${first}?code=1`);
-    await other.close();
+    await other.close(first);
+  });
+
+  const login = (connection: string, ports: Ports, signal?: AbortSignal) =>
+    createAuth({ provider: "atlassian", clientId: "any", connection, ports }).login({ ...browserLogin, ...(signal && { signal }) });
+  const redirectUriOf = async (login: AsyncIterable<Progress>) => {
+    for await (const progress of login) if (progress.type === "authorize") return new URL(progress.url).searchParams.get("redirect_uri")!;
+    throw new Error("it asked for nothing");
+  };
+
+  test("a second login is refused, and leaves the first one's listener alone", async () => {
+    const { ports } = fresh({ open: () => {} });
+    const controller = new AbortController();
+    const first = login("one", ports, controller.signal);
+    const redirectUri = await redirectUriOf(first);
+    await assert.rejects(login("two", ports), (error) => isTwgError(error, "NO_USER_AGENT"));
+    assert.equal((await fetch(redirectUri)).status, 400);
+    controller.abort();
+    await assert.rejects(first, (error) => isTwgError(error, "CANCELLED"));
+  });
+
+  test("a login that is given up while it begins to listen is in nobody's way", async () => {
+    const { ports } = fresh({ open: () => {} });
+    const given = new AbortController();
+    let bound!: Promise<string>;
+    const redirectUri = (target: { path: string }) => {
+      bound = ports.userAgent.redirectUri(target);
+      given.abort();
+      return bound;
+    };
+    await assert.rejects(login("one", { ...ports, userAgent: { ...ports.userAgent, redirectUri } }, given.signal), (error) => isTwgError(error, "CANCELLED"));
+    await bound;
+    await new Promise(setImmediate); // Whoever waits for the port hears of it first.
+    const controller = new AbortController();
+    const next = login("two", ports, controller.signal);
+    await redirectUriOf(next);
+    controller.abort();
+    await assert.rejects(next, (error) => isTwgError(error, "CANCELLED"));
   });
 });
 
