@@ -9,7 +9,7 @@ import { nameOf } from "./errors.js";
  */
 export const browserHttp: Http = {
   async send({ method, url, headers, body, timeout, max_response_bytes }, signal) {
-    if (isCutOff(url)) throw new HttpFailure("not_sent", "connect");
+    if (await isCutOff(url)) throw new HttpFailure("not_sent", "connect");
     const late = AbortSignal.timeout(timeout);
     try {
       const response = await fetch(url, {
@@ -33,10 +33,14 @@ export const browserHttp: Http = {
   },
 };
 
-/** HTML, `navigator.onLine`: "Returns false if the user agent is definitely offline (disconnected from the network)." Servers
- * on this machine are reached all the same. */
-function isCutOff(url: string): boolean {
-  return !navigator.onLine && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+/**
+ * Whether there is no network, so that nothing is spent. HTML, `navigator.onLine`: "Returns false if the user agent is
+ * definitely offline (disconnected from the network)." Some are wrong about that: a request that spends nothing tells.
+ */
+async function isCutOff(url: string): Promise<boolean> {
+  if (navigator.onLine) return false;
+  const harmless = { method: "HEAD", mode: "no-cors", cache: "no-store", credentials: "omit", redirect: "manual", signal: AbortSignal.timeout(5_000) } as const;
+  return fetch(new URL(url).origin, harmless).then(() => false, () => true);
 }
 
 async function octets(response: Response, most: number): Promise<Uint8Array> {

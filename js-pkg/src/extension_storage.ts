@@ -67,8 +67,12 @@ export function databaseStorage(): Storage {
       return isRescued(name) ? ((await rescued.get(name)) ?? get(name)) : get(name);
     },
     async set(name, value) {
-      if (isRescued(name) && (await rescued.set(name, value))) return;
-      await change(name, (texts) => texts.put(value, name));
+      try {
+        await change(name, (texts) => texts.put(value, name));
+      } catch (error) {
+        // The browser's end takes it along; without this, the worker's would.
+        if (!isRescued(name) || !(await rescued.set(name, value))) throw error;
+      }
     },
     async remove(name) {
       if (isRescued(name)) await rescued.remove(name);
@@ -85,11 +89,14 @@ export function databaseStorage(): Storage {
   };
 }
 
-const placeOf = (name: string) => `${name} in the IndexedDB database '${DATABASE}' of this extension`;
+function placeOf(name: string): string {
+  const database = `${name} in the IndexedDB database '${DATABASE}' of this extension`;
+  return isRescued(name) ? `${database}, or in its session storage until the browser is closed` : database;
+}
 
 const isRescued = (name: string) => name.startsWith("rescue/");
 
-/** What the database could not take. Best effort: where there is no such storage, the database is asked again. */
+/** What the database could not take. Best effort. */
 const rescued = {
   async get(name: string): Promise<string | undefined> {
     const found = await chrome.storage?.session?.get(name).catch(() => undefined);

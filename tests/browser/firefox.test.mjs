@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { until } from "./chromium.mjs";
 import { firefoxWithExtension, redirectUri } from "./firefox.mjs";
-import { expireToken, open, order, recordOf, texts } from "./inside.mjs";
+import { expireToken, fetchMe, open, order, recordOf, spoilToken, texts } from "./inside.mjs";
 import { oidcProviderFor, sandboxFor } from "./servers.mjs";
 import { contentScript, seenByStrangers, strangersSite } from "./strangers.mjs";
 
@@ -63,6 +63,15 @@ describe("the sandbox", () => {
     assert.equal(one, token);
     assert.ok(await server.accepts(token));
     assert.equal((await server.refreshes()).length, 1);
+  });
+
+  test("auth.fetch, in a page and in the background script; a token that is rejected costs one refresh", async () => {
+    const mia = "mia@example.com";
+    assert.deepEqual(await fetchMe(page, server), [mia, mia]);
+    const earlier = (await server.refreshes()).length;
+    await spoilToken(page);
+    assert.deepEqual(await fetchMe(page, server), [mia, mia]);
+    assert.equal((await server.refreshes()).length, earlier + 1);
   });
 
   test("no token is where a page or a content script can read it, nor in any console", async () => {

@@ -29,6 +29,8 @@ chrome.runtime.onConnect.addListener((port) => {
     } else if (order === "store") {
       await ports.storage.set(name, "anything");
       port.postMessage({ ok: true });
+    } else if (order === "fetch") {
+      port.postMessage({ said: await auth.fetch(name).then((response) => response.json()).then(({ email }) => email, String) });
     } else if (order === "token") {
       port.postMessage(await auth.getAccessToken().then((token) => ({ token }), ({ code }) => ({ code })));
     }

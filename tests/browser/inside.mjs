@@ -22,12 +22,11 @@ export async function recordOf(page) {
   return JSON.parse(text);
 }
 
-/** As if 70 minutes had passed since the token was issued. */
-export async function expireToken(page) {
+/** Changes the tokens of the one record, behind everybody's back. */
+async function changeTokens(page, change) {
   const [name, text] = Object.entries(await texts(page)).find(([name]) => name.startsWith("record/"));
   const record = JSON.parse(text);
-  record.tokens.issued_at -= 70 * 60_000;
-  record.tokens.expires_at -= 70 * 60_000;
+  change(record.tokens);
   await page.evaluate(async ([name, text]) => {
     const database = await new Promise((resolve) => (indexedDB.open("twg-auth").onsuccess = ({ target }) => resolve(target.result)));
     const transaction = database.transaction("texts", "readwrite");
@@ -35,6 +34,21 @@ export async function expireToken(page) {
     await new Promise((resolve) => (transaction.oncomplete = resolve));
     database.close();
   }, [name, JSON.stringify(record)]);
+}
+
+/** As if 70 minutes had passed since the token was issued. */
+export const expireToken = (page) => changeTokens(page, (tokens) => {
+  tokens.issued_at -= 70 * 60_000;
+  tokens.expires_at -= 70 * 60_000;
+});
+
+/** A token that looks fresh, and that no server accepts. */
+export const spoilToken = (page) => changeTokens(page, (tokens) => (tokens.access_token = "spoiled"));
+
+/** Who the API says it is, asked by `auth.fetch` of the page and of the worker. */
+export async function fetchMe(page, server) {
+  const me = `${server.url}/me`;
+  return [await page.evaluate((me) => auth.fetch(me).then((response) => response.json()).then(({ email }) => email, String), me), (await order(page, { order: "fetch", name: me })).said];
 }
 
 /** Has the worker do what halting.mjs knows. Rejects if it dies. */

@@ -12,4 +12,4 @@ const testing = testingPorts({
 });
 const clock = { now: () => ({ wall: Date.now() }), wait: (time) => new Promise((resolve) => setTimeout(resolve, time - Date.now())) };
 
-globalThis.result = login(location.origin, { ...testing.ports, clock, fetch: (...request) => fetch(...request) });
+globalThis.result = login(location.origin, { ...testing.ports, clock });
