@@ -3,7 +3,9 @@
 //! What serde derives for reading is a function per member of each type, and each of them can return early; those were
 //! more than a third of the WebAssembly modules. (What it derives for writing costs little, and is used.) Here a mistake is
 //! noted, and reading goes on: the reader of a type is one straight list of members, and a complaint names the member.
-//! It never shows what stands there: that may be a secret.
+//! It never shows a text that stands there, which may be a secret; only names of members, and numbers.
+//!
+//! Of a member that stands twice, the last one counts, as for most readers of JSON.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;

@@ -3,6 +3,8 @@
 //! The format is documented member by member on [`ProviderProfile`]; the bundled profiles in
 //! `providers/` are examples of it. A person's own file replaces a bundled profile as a whole.
 
+mod reading;
+
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -15,13 +17,10 @@ use serde_json::Value;
 
 use crate::credential::{IssuedBy, is_plain_name};
 use crate::endpoint_url::EndpointUrl;
-use crate::json::{self, FromJson, Members, Mistakes, one_of};
+use crate::json;
 use crate::text::{displayable, printable};
 use crate::time::Span;
 use crate::token_endpoint::LONGEST_LIFETIME;
-
-/// What [`ProviderProfile::assumed_token_lifetime_seconds`] is unless the profile says it.
-const ASSUMED_TOKEN_LIFETIME_SECONDS: u64 = 3600;
 
 /// The profiles that come with every shell: name and JSON text.
 pub const BUNDLED: [(&str, &str); 2] = [
@@ -89,40 +88,6 @@ pub struct ProviderProfile {
     pub api_hosts: Vec<String>,
 }
 
-impl FromJson for ProviderProfile {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        let profile = Self {
-            schema_version: members.required("schema_version"),
-            name: members.required("name"),
-            display_name: members.required("display_name"),
-            issuer: members.optional("issuer"),
-            endpoints: members.or_default("endpoints"),
-            iss_parameter: members.or_default("iss_parameter"),
-            grants: members.required("grants"),
-            client: members.or_default("client"),
-            token_request_format: members.or_default("token_request_format"),
-            audience: members.optional("audience"),
-            authorize_parameters: members.or_default("authorize_parameters"),
-            token_request_has_redirect_uri: members.or_default("token_request_has_redirect_uri"),
-            scopes: members.or_default("scopes"),
-            scope_separator: members.or_default("scope_separator"),
-            redirect: members.or_default("redirect"),
-            reuse_leeway_seconds: members.or_default("reuse_leeway_seconds"),
-            login_lifetime: members.or_default("login_lifetime"),
-            assumed_token_lifetime_seconds: members
-                .optional("assumed_token_lifetime_seconds")
-                .unwrap_or(ASSUMED_TOKEN_LIFETIME_SECONDS),
-            revocation_ends_grant: members.optional("revocation_ends_grant").unwrap_or(true),
-            identity: members.optional("identity"),
-            sites: members.optional("sites"),
-            api_hosts: members.or_default("api_hosts"),
-        };
-        members.end();
-        profile
-    }
-}
-
 /// The endpoints of an authorization server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Endpoints {
@@ -140,20 +105,6 @@ pub struct Endpoints {
     pub revocation: Option<EndpointUrl>,
 }
 
-impl FromJson for Endpoints {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        let endpoints = Self {
-            authorization: members.optional("authorization"),
-            token: members.optional("token"),
-            device_authorization: members.optional("device_authorization"),
-            revocation: members.optional("revocation"),
-        };
-        members.end();
-        endpoints
-    }
-}
-
 /// The `iss` parameter of the authorization response. RFC 9207.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -167,17 +118,6 @@ pub enum IssParameter {
     Unsupported,
 }
 
-impl FromJson for IssParameter {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let said = [
-            ("required", Self::Required),
-            ("optional", Self::Optional),
-            ("unsupported", Self::Unsupported),
-        ];
-        one_of(&value, mistakes, &said, Self::Unsupported)
-    }
-}
-
 /// How a user is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -186,14 +126,6 @@ pub enum Grant {
     DeviceCode,
     /// RFC 6749 section 4.1 with PKCE: a browser on this machine.
     AuthorizationCode,
-}
-
-impl FromJson for Grant {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let grants =
-            [("device_code", Self::DeviceCode), ("authorization_code", Self::AuthorizationCode)];
-        one_of(&value, mistakes, &grants, Self::DeviceCode)
-    }
 }
 
 impl fmt::Display for Grant {
@@ -220,20 +152,6 @@ pub struct ClientProfile {
     pub console: Option<EndpointUrl>,
 }
 
-impl FromJson for ClientProfile {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        let client = Self {
-            authentication: members.or_default("authentication"),
-            secret: members.or_default("secret"),
-            id: members.optional("id"),
-            console: members.optional("console"),
-        };
-        members.end();
-        client
-    }
-}
-
 /// How a client with a secret presents it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -243,16 +161,6 @@ pub enum ClientAuthentication {
     ClientSecretPost,
     /// In the `Authorization` header.
     ClientSecretBasic,
-}
-
-impl FromJson for ClientAuthentication {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let ways = [
-            ("client_secret_post", Self::ClientSecretPost),
-            ("client_secret_basic", Self::ClientSecretBasic),
-        ];
-        one_of(&value, mistakes, &ways, Self::ClientSecretPost)
-    }
 }
 
 /// Whether clients of this server have a secret.
@@ -268,20 +176,6 @@ pub enum SecretNeed {
     None,
 }
 
-impl FromJson for SecretNeed {
-    /// What people write here by mistake is the secret.
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let needs =
-            [("required", Self::Required), ("optional", Self::Optional), ("none", Self::None)];
-        if !needs.iter().any(|(name, _)| value == *name) {
-            mistakes.note(
-                "use one of \"required\", \"optional\", \"none\"; the secret itself does not belong in a profile",
-            );
-        }
-        one_of(&value, mistakes, &needs, Self::None)
-    }
-}
-
 /// How token requests are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -291,12 +185,6 @@ pub enum TokenRequestFormat {
     Form,
     /// `application/json`.
     Json,
-}
-
-impl FromJson for TokenRequestFormat {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        one_of(&value, mistakes, &[("form", Self::Form), ("json", Self::Json)], Self::Form)
-    }
 }
 
 /// What stands between scopes.
@@ -309,12 +197,6 @@ pub enum ScopeSeparator {
     /// A few servers.
     #[serde(rename = ",")]
     Comma,
-}
-
-impl FromJson for ScopeSeparator {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        one_of(&value, mistakes, &[(" ", Self::Space), (",", Self::Comma)], Self::Space)
-    }
 }
 
 impl ScopeSeparator {
@@ -358,18 +240,6 @@ impl Default for RedirectProfile {
     }
 }
 
-impl FromJson for RedirectProfile {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        let redirect = Self {
-            port: members.optional("port"),
-            path: members.optional("path").unwrap_or(Self::default().path),
-        };
-        members.end();
-        redirect
-    }
-}
-
 /// How long a login lives, as far as is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LoginLifetime {
@@ -379,18 +249,6 @@ pub struct LoginLifetime {
     /// It ends this long after the sign-in, whatever happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absolute_seconds: Option<u64>,
-}
-
-impl FromJson for LoginLifetime {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        let lifetime = Self {
-            idle_seconds: members.optional("idle_seconds"),
-            absolute_seconds: members.optional("absolute_seconds"),
-        };
-        members.end();
-        lifetime
-    }
 }
 
 /// Where the account's name comes from, and in which members of the JSON answer.
@@ -420,22 +278,6 @@ impl Default for IdentityProfile {
             email: "email".to_owned(),
             status: None,
         }
-    }
-}
-
-impl FromJson for IdentityProfile {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        let standard = Self::default();
-        let identity = Self {
-            url: members.optional("url"),
-            id: members.optional("id").unwrap_or(standard.id),
-            name: members.optional("name").unwrap_or(standard.name),
-            email: members.optional("email").unwrap_or(standard.email),
-            status: members.optional("status"),
-        };
-        members.end();
-        identity
     }
 }
 

@@ -56,9 +56,6 @@ export interface Auth {
   on<E extends keyof AuthEvents>(event: E, listener: Listener<E>): () => void;
 }
 
-/** As the core's `UPKEEP_WINDOW`. */
-const UPKEEP_WINDOW = 15 * 60_000;
-
 /** Nothing is read, loaded or sent before the first call. */
 export function createAuth(options: AuthOptions): Auth {
   const { provider, clientId, clientSecret, scopes, connection = "default", ports } = options;
@@ -204,9 +201,8 @@ export function createAuth(options: AuthOptions): Auth {
 
     async fetch(input, init) {
       const module = await core();
-      checkProfile(module, provider);
       const bearer = {
-        mayHaveToken: (url: string) => module.mayHaveToken(provider, url),
+        mayHaveToken: (url: string) => withProfile(() => module.mayHaveToken(provider, url)),
         rejectsToken: module.rejectsToken,
         token: (signal?: AbortSignal) => refresh("live", signal),
         other: (token: string, signal?: AbortSignal) => refresh({ other: token }, signal),
@@ -248,7 +244,7 @@ export function createAuth(options: AuthOptions): Auth {
     async wake({ signal } = {}) {
       if (!(await status()).signedIn) return;
       try {
-        await refresh({ due: UPKEEP_WINDOW }, signal);
+        await refresh("upkeep", signal);
       } finally {
         await setAlarm();
       }
@@ -280,9 +276,9 @@ function begin(core: Core, request: FlowRequest) {
   }
 }
 
-function checkProfile(core: Core, provider: string | ProviderProfile): void {
+function withProfile<T>(use: () => T): T {
   try {
-    core.profile(provider);
+    return use();
   } catch {
     throw unusableProfile();
   }

@@ -7,9 +7,7 @@ export interface Core {
   Flow: new (request: FlowRequest, entropy?: Uint8Array) => Flow;
   /** Throws an Error with the code `RECORD_UNUSABLE`. */
   status(record: string, profile: string | ProviderProfile, now: number, chance?: number): Status;
-  /** The profile of that name, or the given one, checked. */
-  profile(nameOrProfile: string | ProviderProfile): ProviderProfile;
-  /** Whether access tokens of that provider may be sent to that address. */
+  /** Whether access tokens of that provider may be sent to that address. Throws an Error with the code `CONFIGURATION`. */
   mayHaveToken(profile: string | ProviderProfile, url: string): boolean;
   /** Whether another access token may help where this answer came. */
   rejectsToken(response: HttpResponse): boolean;

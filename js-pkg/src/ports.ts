@@ -4,7 +4,7 @@
  *
  * A port performs and reports. It decides nothing: no retries, no fallbacks, no second thoughts.
  */
-import type { Host, Method, Now } from "./wire.js";
+import type { Effect, Host, Now } from "./wire.js";
 
 export interface Ports {
   clock: Clock;
@@ -32,15 +32,8 @@ export interface Clock {
   wait(time: number, signal?: AbortSignal): Promise<void>;
 }
 
-export interface HttpRequest {
-  method: Method;
-  url: string;
-  headers: [name: string, value: string][];
-  body: string;
-  /** ms, from connecting to the last octet. */
-  timeout: number;
-  max_response_bytes: number;
-}
+/** `timeout` is in ms, from connecting to the last octet. */
+export type HttpRequest = Omit<Extract<Effect, { type: "send_http" }>, "type" | "single_use">;
 
 export interface HttpResponse {
   status: number;

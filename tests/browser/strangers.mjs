@@ -30,7 +30,7 @@ const dump = (who) => `(async () => {
   await look("signed out by me", () => new Promise((done) => {
     const port = chrome.runtime.connect({ name: "sign out" });
     port.onMessage.addListener(done);
-    setTimeout(() => done("no answer"), 300);
+    port.onDisconnect.addListener(() => done("no answer"));
   }));
   document.documentElement.setAttribute("data-${who}", JSON.stringify(found));
 })()`;

@@ -93,19 +93,6 @@ pub fn status(
     }
 }
 
-/// The bundled profile of that name, or the given one: checked, and with everything that it left out.
-///
-/// # Errors
-/// `CONFIGURATION`, `MALFORMED`
-#[wasm_bindgen(unchecked_return_type = "ProviderProfile")]
-pub fn profile(
-    #[wasm_bindgen(unchecked_param_type = "string | ProviderProfile")] name_or_profile: JsValue,
-) -> Result<JsValue, JsValue> {
-    let profile: Profile = read("profile", &name_or_profile)?;
-    let profile = profile.read().map_err(|error| failed(&error))?;
-    js_sys::JSON::parse(&profile.to_json())
-}
-
 /// Whether access tokens of that provider may be sent to that address: https (or loopback), and exactly one of its hosts.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use twg_core::json::{self, FromJson, Members, Mistakes, one_of};
 use twg_core::login::LoginRequest as CoreLogin;
 use twg_core::provider::{BUNDLED, BadProfile, Grant, ProviderProfile};
 use twg_core::refresh::{Need as CoreNeed, RefreshRequest as CoreRefresh};
+use twg_core::schedule::UPKEEP_WINDOW;
 use twg_core::secret::Secret;
 use twg_core::text::printable;
 
@@ -100,6 +101,7 @@ struct HostNames {
 enum Need {
     Live,
     Now,
+    Upkeep,
     Due(Millis),
     Other(Secret),
 }
@@ -194,6 +196,7 @@ impl FromJson for Need {
         match (kind.as_str(), value) {
             ("live", Value::Null) => Self::Live,
             ("now", Value::Null) => Self::Now,
+            ("upkeep", Value::Null) => Self::Upkeep,
             ("due", ahead) => Self::Due(Millis::from_json(ahead, mistakes)),
             ("other", rejected) => Self::Other(Secret::from_json(rejected, mistakes)),
             _ => {
@@ -316,6 +319,7 @@ impl RefreshRequest {
         refresh.need = match self.need {
             Need::Live => CoreNeed::Live,
             Need::Now => CoreNeed::Now,
+            Need::Upkeep => CoreNeed::Due(UPKEEP_WINDOW),
             Need::Due(ahead) => CoreNeed::Due(ahead.into()),
             Need::Other(rejected) => CoreNeed::Other(rejected),
         };

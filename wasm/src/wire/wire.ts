@@ -72,6 +72,8 @@ export type Need =
   | "live"
   /** A refresh, now. */
   | "now"
+  /** What a scheduler wants that wakes up now and then: a refresh if one is due, or will be within 15 minutes. */
+  | "upkeep"
   /** A refresh if one is due, or will be that much later. */
   | { due: number }
   /** A token that works and is not this one, which was rejected. */

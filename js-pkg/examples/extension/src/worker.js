@@ -24,7 +24,7 @@ const does = { "sign in": signIn, "sign out": () => auth.logout() };
 // without the page.
 chrome.runtime.onConnect.addListener((port) => {
   const isOurs = port.sender?.url?.startsWith(chrome.runtime.getURL("")); // And no content script's.
-  if (!isOurs) return;
+  if (!isOurs) return port.disconnect();
   port.onMessage.addListener(() => cancelling?.abort());
   does[port.name]?.()
     .then(() => ({}), (error) => ({ error: told(error) }))
