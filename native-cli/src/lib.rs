@@ -9,14 +9,17 @@ mod clients;
 mod commands;
 mod config_dir;
 mod context;
+mod credential_source;
 mod driver;
 mod effects;
 mod failure;
+mod installation;
 #[doc(hidden)]
 pub mod measured;
 mod output;
 mod providers;
 mod refresh;
+mod release;
 mod sandbox;
 mod surroundings;
 

@@ -1,14 +1,21 @@
 //! One file per command.
 
+mod admin;
 mod api;
 mod auth_refresh;
 pub(crate) mod auth_status;
 pub(crate) mod auth_token;
+mod bitbucket;
 mod doctor;
+mod helper;
 mod login;
 mod logout;
 mod sandbox;
+mod setup;
 mod sites;
+mod uninstall;
+mod update;
+mod upkeep;
 mod whoami;
 
 use std::future::Future;
@@ -16,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{Auth, Cli, Command};
+use crate::cli::{Auth, Cli, Command, SetupPart};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -36,6 +43,24 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Auth(Auth::Refresh(arguments)) => {
             block_on(auth_refresh::run(context, &arguments))?
         }
+        Command::Auth(Auth::GitCredential { operation }) => helper::git::run(context, operation),
+        Command::Auth(Auth::DockerCredential { operation }) => {
+            helper::docker::run(context, operation)
+        }
+        Command::Auth(Auth::ExecCredential(connection)) => {
+            block_on(helper::exec::run(context, &connection.key()?))?
+        }
+        Command::Auth(Auth::Process(connection)) => {
+            block_on(helper::process::run(context, &connection.key()?))?
+        }
+        Command::Setup(arguments) => match arguments.part {
+            None => block_on(setup::run(context))?,
+            Some(SetupPart::Bitbucket { force }) => block_on(bitbucket::setup(context, force))?,
+        },
+        Command::Upkeep(what) => block_on(upkeep::run(context, &what))?,
+        Command::Update(arguments) => block_on(update::run(context, &arguments))?,
+        Command::Uninstall(arguments) => block_on(uninstall::run(context, &arguments))?,
+        Command::Admin(what) => block_on(admin::run(context, what))?,
         Command::Sandbox(arguments) => sandbox::run(context, arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,7 +1,17 @@
 //! The command line: what can be typed, and which command it starts.
 
+mod admin;
+mod helper;
+mod setup;
+mod upkeep;
+
+pub(crate) use admin::{Admin, AdminAuth};
 use clap::{Args, Parser, Subcommand};
+pub(crate) use helper::{DockerOperation, GitOperation};
+pub(crate) use setup::{Setup, SetupPart, Uninstall, Update};
 use twg_core::credential::ConnectionKey;
+
+pub(crate) use upkeep::Upkeep;
 
 use crate::failure::Failure;
 use crate::providers;
@@ -48,6 +58,18 @@ pub(crate) enum Command {
     /// Credentials for programs
     #[command(subcommand)]
     Auth(Auth),
+    /// Make this machine ready: sign in, completions, scheduled upkeep
+    Setup(Setup),
+    /// Keep the login alive in the background
+    #[command(subcommand)]
+    Upkeep(Upkeep),
+    /// Install the newest version
+    Update(Update),
+    /// Remove the scheduled upkeep, the credentials and this program
+    Uninstall(Uninstall),
+    /// For administrators of an organization
+    #[command(subcommand)]
+    Admin(Admin),
     /// Run the local look-alike of Atlassian, or a command against it
     Sandbox(Sandbox),
     /// Print a completion script
@@ -225,6 +247,22 @@ pub(crate) enum Auth {
     Token(Connection),
     /// Refresh if that is due, or repair an interrupted refresh; nothing is sent while the token is fresh
     Refresh(Refresh),
+    /// Be git's credential helper for bitbucket.org
+    GitCredential {
+        /// What git asks for
+        #[arg(value_enum)]
+        operation: GitOperation,
+    },
+    /// Be docker's credential helper
+    DockerCredential {
+        /// What docker asks for
+        #[arg(value_enum)]
+        operation: DockerOperation,
+    },
+    /// Print a live access token as kubectl's ExecCredential
+    ExecCredential(Connection),
+    /// Print a live access token as JSON, for programs with a `credential_process`
+    Process(Connection),
 }
 
 /// `twg auth refresh`

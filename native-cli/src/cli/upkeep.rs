@@ -1,0 +1,16 @@
+//! `twg upkeep ...`
+
+use clap::Subcommand;
+
+/// What can be done about the scheduled upkeep.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Upkeep {
+    /// Let this system's scheduler run it every 12 minutes
+    Enable,
+    /// Show whether it is scheduled, and what its last run found
+    Status,
+    /// Run it once: refresh what will be due soon, look for an update at most daily
+    Run,
+    /// Do not run it any more
+    Disable,
+}
