@@ -8,15 +8,14 @@ use alloc::string::String;
 use alloc::vec;
 
 use crate::authorized::{Authorized, AuthorizedMachine};
-use crate::credential::{IssuedBy, StoredCredential};
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome, Running};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
 use crate::pkce::Entropy;
 use crate::provider::ProviderProfile;
-use crate::refresh::{How, RefreshRequest};
-use crate::resource::{ResourceRequest, TokenAudience, bearer, rejects_token};
+use crate::refresh::{RefreshRequest, Refreshed};
+use crate::resource::{Authorization, ResourceRequest, TokenAudience, WithToken, rejects_token};
 use crate::secret::Secret;
 use crate::text::printable;
 use crate::time::{Now, Span};
@@ -123,13 +122,34 @@ pub fn api_url(
         (true, Some(id)) => return Err(refused(format!("'{}' is no cloud id", printable(id)))),
         (true, None) => return Err(refused("no site is chosen".into())),
     };
-    let text = format!("{base}{relative}");
-    let url = EndpointUrl::parse(&text).map_err(|bad| refused(format!("{bad}")))?;
+    below(&base, relative).map_err(refused)
+}
+
+/// The address of a resource of a site, for an API token without scopes: those work at the site's own address.
+///
+/// # Errors
+/// [`Error::Configuration`] if that is no address, or not one of the site.
+pub fn site_url(site: &EndpointUrl, path: &str) -> Result<EndpointUrl, Error> {
+    let base = format!("{}/", site.as_str().trim_end_matches('/'));
+    let relative = path.strip_prefix(&base).or_else(|| path.strip_prefix('/')).unwrap_or(path);
+    let url = if is_address(relative) || relative.starts_with('/') || relative.contains("://") {
+        Err(format!("it is neither a path nor an address of {}", site.host()))
+    } else {
+        below(&base, relative)
+    };
+    url.map_err(|why| {
+        Error::Configuration(format!("'{}' cannot be asked for: {why}", printable(path)))
+    })
+}
+
+/// The address `base` + `relative`, if it stays below `base`.
+fn below(base: &str, relative: &str) -> Result<EndpointUrl, String> {
+    let url = EndpointUrl::parse(&format!("{base}{relative}")).map_err(|bad| format!("{bad}"))?;
     // The parser takes `..` and `%2e%2e` for steps upwards; what servers make of the rest varies.
     let stays = url
         .url()
-        .is_some_and(|parsed| parsed.as_str().starts_with(&base) && !may_climb(parsed.path()));
-    if stays { Ok(url) } else { Err(refused("it leads out of where it begins".into())) }
+        .is_some_and(|parsed| parsed.as_str().starts_with(base) && !may_climb(parsed.path()));
+    if stays { Ok(url) } else { Err("it leads out of where it begins".into()) }
 }
 
 /// Whether some server may take a part of this path for a step upwards: `..%2f`, `%252e%252e`, `..;`.
@@ -152,7 +172,7 @@ fn is_cloud_id(text: &str) -> bool {
 /// One request to an API.
 #[derive(Clone, Debug)]
 pub struct ApiRequest {
-    profile: ProviderProfile,
+    audience: TokenAudience,
     method: Method,
     url: EndpointUrl,
     /// JSON.
@@ -160,20 +180,20 @@ pub struct ApiRequest {
 }
 
 impl ApiRequest {
-    /// A request for a token of `profile`; `body` is JSON.
+    /// A request for a token of `audience`; `body` is JSON.
     #[must_use]
     pub const fn new(
-        profile: ProviderProfile,
+        audience: TokenAudience,
         method: Method,
         url: EndpointUrl,
         body: Option<Secret>,
     ) -> Self {
-        Self { profile, method, url, body }
+        Self { audience, method, url, body }
     }
 
-    fn message(&self, url: &EndpointUrl, access_token: Option<&Secret>) -> HttpRequest {
+    fn message(&self, url: &EndpointUrl, authorization: Option<&Authorization>) -> HttpRequest {
         let mut headers = vec![("accept", Secret::new("application/json"))];
-        headers.extend(access_token.map(bearer));
+        headers.extend(authorization.map(Authorization::header));
         if self.body.is_some() {
             headers.push(("content-type", Secret::new("application/json")));
         }
@@ -186,7 +206,7 @@ impl ApiRequest {
     }
 
     fn may_have_token(&self, url: &EndpointUrl) -> bool {
-        TokenAudience::new(&self.profile, None).includes(url.as_str())
+        self.audience.includes(url.as_str())
     }
 }
 
@@ -194,9 +214,13 @@ impl ResourceRequest for ApiRequest {
     /// Whatever the API says, unless another token may help.
     type Answer = HttpResponse;
 
-    fn request(&self, access_token: &Secret, _server: &IssuedBy) -> Result<HttpRequest, Error> {
+    fn request(
+        &self,
+        authorization: &Authorization,
+        _userinfo: Option<&EndpointUrl>,
+    ) -> Result<HttpRequest, Error> {
         if self.may_have_token(&self.url) {
-            return Ok(self.message(&self.url, Some(access_token)));
+            return Ok(self.message(&self.url, Some(authorization)));
         }
         let host = self.url.host();
         Err(Error::Configuration(format!("'{host}' is not one of the provider's hosts")))
@@ -222,10 +246,8 @@ pub struct ApiAnswer {
     pub response: HttpResponse,
     /// Who gave it, after redirects.
     pub url: EndpointUrl,
-    /// The record whose access token was used.
-    pub credential: StoredCredential,
-    /// How its token came about.
-    pub how: How,
+    /// The login whose access token was used; `None` if the token was given.
+    pub login: Option<Refreshed>,
 }
 
 /// Sends one request to an API: refreshes first if that is due, and once more after a 401; follows redirects
@@ -236,19 +258,27 @@ pub type ApiFlow = Running<ApiMachine>;
 #[derive(Clone, Debug)]
 pub struct ApiMachine {
     request: ApiRequest,
-    asking: AuthorizedMachine<ApiRequest>,
-    following: Option<Following>,
+    asking: Asking,
+    following: Option<Box<Following>>,
+}
+
+/// How the first request is sent.
+#[derive(Clone, Debug)]
+enum Asking {
+    /// With the token of a login.
+    LoggedIn(Box<AuthorizedMachine<ApiRequest>>),
+    /// With a token that somebody else keeps.
+    Given(Authorization, Box<WithToken<ApiRequest>>),
 }
 
 /// A redirect that is followed.
 #[derive(Clone, Debug)]
 struct Following {
-    credential: Box<StoredCredential>,
-    how: How,
+    login: Option<Refreshed>,
+    /// `None` once a stranger was asked on the way: whatever follows is what the stranger chose.
+    authorization: Option<Authorization>,
     url: EndpointUrl,
     redirects: u32,
-    /// A stranger was asked on the way: whatever follows is what the stranger chose.
-    strayed: bool,
 }
 
 impl ApiFlow {
@@ -256,6 +286,15 @@ impl ApiFlow {
     #[must_use]
     pub fn ask(request: ApiRequest, refresh: RefreshRequest, entropy: Entropy) -> Self {
         let asking = AuthorizedMachine::new(request.clone(), refresh, entropy);
+        let asking = Asking::LoggedIn(Box::new(asking));
+        Self::new(ApiMachine { request, asking, following: None })
+    }
+
+    /// A request with a token that somebody else keeps: nothing is refreshed.
+    #[must_use]
+    pub fn ask_with(request: ApiRequest, authorization: Authorization) -> Self {
+        let asking = WithToken::new(request.clone(), authorization.clone(), None);
+        let asking = Asking::Given(authorization, Box::new(asking));
         Self::new(ApiMachine { request, asking, following: None })
     }
 }
@@ -263,15 +302,33 @@ impl ApiFlow {
 type Transition = Next<Result<ApiAnswer, Error>>;
 
 impl ApiMachine {
-    fn answered(&mut self, answer: Result<Authorized<HttpResponse>, Error>) -> Transition {
+    fn answered(
+        &mut self,
+        response: HttpResponse,
+        authorization: Option<Authorization>,
+        login: Option<Refreshed>,
+    ) -> Transition {
+        let url = self.request.url.clone();
+        self.follow(response, Box::new(Following { login, authorization, url, redirects: 0 }))
+    }
+
+    fn answered_to_given(&mut self, answer: Result<HttpResponse, Error>) -> Transition {
+        let authorization = match &self.asking {
+            Asking::Given(authorization, _) => Some(authorization.clone()),
+            Asking::LoggedIn(_) => None,
+        };
+        match answer {
+            Ok(response) => self.answered(response, authorization, None),
+            Err(error) => Next::Done(Err(error)),
+        }
+    }
+
+    fn answered_to_login(&mut self, answer: Result<Authorized<HttpResponse>, Error>) -> Transition {
         match answer {
             Ok(Authorized { answer, credential, how }) => {
-                let url = self.request.url.clone();
-                let credential = Box::new(credential);
-                self.follow(
-                    answer,
-                    Following { credential, how, url, redirects: 0, strayed: false },
-                )
+                let token = credential.tokens.as_ref().map(|tokens| tokens.access_token.clone());
+                let login = Some(Refreshed { credential, how });
+                self.answered(answer, token.map(Authorization::Bearer), login)
             }
             Err(error) => Next::Done(Err(error)),
         }
@@ -280,13 +337,13 @@ impl ApiMachine {
     /// Goes where the answer leads, if it leads anywhere and the request is one that can be repeated there.
     /// The token goes along to the provider's own hosts only, and no longer once a stranger was asked: else the
     /// stranger would choose what the token is used for.
-    fn follow(&mut self, response: HttpResponse, mut at: Following) -> Transition {
+    fn follow(&mut self, response: HttpResponse, mut at: Box<Following>) -> Transition {
         let leads_on = matches!(response.status, 301 | 302 | 303 | 307 | 308)
             && matches!(self.request.method, Method::Get | Method::Head);
         let location = response.header("location").filter(|_| leads_on);
         let Some(location) = location else {
-            let Following { credential, how, url, .. } = at;
-            return Next::Done(Ok(ApiAnswer { response, url, credential: *credential, how }));
+            let Following { login, url, .. } = *at;
+            return Next::Done(Ok(ApiAnswer { response, url, login }));
         };
         let misbehaved =
             |what: String| Next::Done(Err(Error::PeerMisbehaved { endpoint: Endpoint::Api, what }));
@@ -298,10 +355,10 @@ impl ApiMachine {
             Err(why) => return misbehaved(why),
         };
         at.redirects += 1;
-        at.strayed |= !self.request.may_have_token(&at.url);
-        let token = at.credential.tokens.as_ref().map(|tokens| tokens.access_token.clone());
-        let token = token.filter(|_| !at.strayed);
-        let request = self.request.message(&at.url, token.as_ref());
+        if !self.request.may_have_token(&at.url) {
+            at.authorization = None;
+        }
+        let request = self.request.message(&at.url, at.authorization.as_ref());
         self.following = Some(at);
         Next::Perform(Effect::SendHttp(request))
     }
@@ -333,16 +390,30 @@ impl Machine for ApiMachine {
     type Output = Result<ApiAnswer, Error>;
 
     fn start(&mut self, now: Now) -> Transition {
-        let next = self.asking.start(now);
-        next.and_then(|answer| self.answered(answer))
+        match &mut self.asking {
+            Asking::LoggedIn(asking) => {
+                let next = asking.start(now);
+                next.and_then(|answer| self.answered_to_login(answer))
+            }
+            Asking::Given(_, asking) => {
+                let next = asking.start(now);
+                next.and_then(|answer| self.answered_to_given(answer))
+            }
+        }
     }
 
     fn advance(&mut self, outcome: Outcome, now: Now) -> Transition {
         match (self.following.take(), outcome) {
-            (None, outcome) => {
-                let next = self.asking.advance(outcome, now);
-                next.and_then(|answer| self.answered(answer))
-            }
+            (None, outcome) => match &mut self.asking {
+                Asking::LoggedIn(asking) => {
+                    let next = asking.advance(outcome, now);
+                    next.and_then(|answer| self.answered_to_login(answer))
+                }
+                Asking::Given(_, asking) => {
+                    let next = asking.advance(outcome, now);
+                    next.and_then(|answer| self.answered_to_given(answer))
+                }
+            },
             (Some(at), Outcome::Http(Ok(response))) => self.follow(response, at),
             (Some(_), Outcome::Http(Err(error))) => {
                 Next::Done(Err(Error::Transport { endpoint: Endpoint::Api, error }))

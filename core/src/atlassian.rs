@@ -7,14 +7,16 @@ use alloc::vec::Vec;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::credential::{ConnectionKey, Damaged, IssuedBy, RecordUpdate};
+use crate::credential::{ConnectionKey, Damaged, RecordUpdate};
+use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::flow::{Machine, Next, Outcome, Running};
 use crate::http::{HttpRequest, HttpResponse, TransportError};
 use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::ProviderProfile;
-use crate::resource::{ResourceRequest, TokenAudience, host_of, resource_answer, shown_member};
-use crate::secret::Secret;
+use crate::resource::{
+    Authorization, ResourceRequest, TokenAudience, host_of, resource_answer, shown_member,
+};
 use crate::text::displayable;
 use crate::time::Now;
 
@@ -101,11 +103,15 @@ impl SitesRequest {
 impl ResourceRequest for SitesRequest {
     type Answer = Vec<Site>;
 
-    fn request(&self, access_token: &Secret, _server: &IssuedBy) -> Result<HttpRequest, Error> {
+    fn request(
+        &self,
+        authorization: &Authorization,
+        _userinfo: Option<&EndpointUrl>,
+    ) -> Result<HttpRequest, Error> {
         let url = self.profile.sites.as_ref().ok_or_else(|| {
             Error::Configuration(alloc::format!("{} has no sites", self.profile.display_name))
         })?;
-        TokenAudience::new(&self.profile, None).get(url, access_token)
+        TokenAudience::new(&self.profile, None).get(url, authorization)
     }
 
     fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<Vec<Site>, Error> {

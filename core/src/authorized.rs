@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::flow::{Machine, Next, Outcome, Running};
 use crate::pkce::Entropy;
 use crate::refresh::{How, Need, RefreshMachine, RefreshRequest, Refreshed};
-use crate::resource::{ResourceRequest, WithToken};
+use crate::resource::{Authorization, ResourceRequest, WithToken};
 use crate::time::Now;
 
 /// Sends one request of a connection.
@@ -70,9 +70,9 @@ impl<R: ResourceRequest + Clone> AuthorizedMachine<R> {
         let Some(tokens) = &refreshed.credential.tokens else {
             return Next::Done(Err(Error::OutOfOrder));
         };
-        let server = refreshed.credential.server.clone();
-        let token = tokens.access_token.clone();
-        let mut asking = Box::new(WithToken::new(self.request.clone(), token, server));
+        let userinfo = refreshed.credential.server.userinfo_endpoint.clone();
+        let token = Authorization::Bearer(tokens.access_token.clone());
+        let mut asking = Box::new(WithToken::new(self.request.clone(), token, userinfo));
         let next = asking.start(now);
         self.phase = Phase::Asking { refreshed: Box::new(refreshed), asking, again };
         next.and_then(|answer| self.answered(answer, now))

@@ -5,13 +5,14 @@ use alloc::string::String;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::credential::IssuedBy;
+use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::http::{HttpRequest, HttpResponse, TransportError};
 use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::ProviderProfile;
-use crate::resource::{ResourceRequest, TokenAudience, resource_answer, shown_member};
-use crate::secret::Secret;
+use crate::resource::{
+    Authorization, ResourceRequest, TokenAudience, resource_answer, shown_member,
+};
 
 /// The account, every text of it escaped for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,13 +85,18 @@ impl IdentityRequest {
 impl ResourceRequest for IdentityRequest {
     type Answer = Account;
 
-    fn request(&self, access_token: &Secret, server: &IssuedBy) -> Result<HttpRequest, Error> {
-        // Where the login found the account's name.
-        let url = server.userinfo_endpoint.as_ref().ok_or_else(|| {
+    fn request(
+        &self,
+        authorization: &Authorization,
+        userinfo: Option<&EndpointUrl>,
+    ) -> Result<HttpRequest, Error> {
+        // Where the login found the account's name, if there was one.
+        let in_profile = || self.profile.identity.as_ref()?.url.as_ref();
+        let url = userinfo.or_else(in_profile).ok_or_else(|| {
             let name = &self.profile.display_name;
             Error::Configuration(alloc::format!("{name} does not tell who an account is"))
         })?;
-        TokenAudience::new(&self.profile, Some(url)).get(url, access_token)
+        TokenAudience::new(&self.profile, Some(url)).get(url, authorization)
     }
 
     fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<Account, Error> {

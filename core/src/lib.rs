@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod api;
+pub mod api_token;
 pub mod atlassian;
 pub mod authorization_code;
 pub mod authorization_server;

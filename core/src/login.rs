@@ -35,7 +35,7 @@ use crate::json::{FromJson, Members, Mistakes};
 use crate::metadata::Discovery;
 use crate::pkce::Entropy;
 use crate::provider::{Grant, ProviderProfile};
-use crate::resource::WithToken;
+use crate::resource::{Authorization, WithToken};
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
 use crate::time::{Now, Span, UnixTime};
 use crate::token_endpoint::TokenResponse;
@@ -333,7 +333,8 @@ impl LoginMachine {
             return self.list_sites(signed_in, now);
         };
         let request = IdentityRequest::new(self.request.profile.clone());
-        let mut request = WithToken::new(request, tokens.access_token.clone(), server);
+        let token = Authorization::Bearer(tokens.access_token.clone());
+        let mut request = WithToken::new(request, token, server.userinfo_endpoint);
         let next = request.start(now);
         self.phase = Phase::Identifying(signed_in, request);
         next.and_then(|account| self.identified(account, now))
@@ -356,8 +357,8 @@ impl LoginMachine {
             return self.note(signed_in, now);
         };
         let request = SitesRequest::new(self.request.profile.clone());
-        let server = signed_in.credential.server.clone();
-        let mut request = WithToken::new(request, tokens.access_token.clone(), server);
+        let token = Authorization::Bearer(tokens.access_token.clone());
+        let mut request = WithToken::new(request, token, None);
         let next = request.start(now);
         self.phase = Phase::ListingSites(signed_in, request);
         next.and_then(|sites| self.sites_listed(sites, now))

@@ -83,6 +83,9 @@ pub struct ProviderProfile {
     /// Where the list of Atlassian sites comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sites: Option<EndpointUrl>,
+    /// The address of a site, with `{site}` for its name: where API tokens without scopes work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site_address: Option<String>,
     /// The hosts (`host` or `host:port`) that access tokens may be sent to, beside those of
     /// `identity` and `sites`.
     pub api_hosts: Vec<String>,
@@ -399,6 +402,12 @@ impl ProviderProfile {
         }
         if let Some(host) = self.api_hosts.iter().find(|host| !is_host(host)) {
             return bad("api_hosts", &format!("'{}' is not a host", printable(host)));
+        }
+        if let Some(address) = &self.site_address
+            && (address.matches("{site}").count() != 1
+                || EndpointUrl::parse(&address.replace("{site}", "site")).is_err())
+        {
+            return bad("site_address", "must be an https address with one {site} in it");
         }
         Ok(())
     }

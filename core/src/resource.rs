@@ -1,14 +1,16 @@
-//! Requests with an access token. RFC 6750.
+//! Requests with an access token (RFC 6750), or with an API token where there is no other way.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::credential::IssuedBy;
 use crate::endpoint_url::{EndpointUrl, host_and_port, parse_plain};
 use crate::error::{Endpoint, Error};
-use crate::flow::{Effect, Machine, Next, Outcome};
+use crate::flow::{Effect, Machine, Next, Outcome, Running};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
 use crate::json;
 use crate::provider::ProviderProfile;
@@ -37,6 +39,12 @@ impl TokenAudience {
         Self { hosts: hosts.chain(profile.api_hosts.iter().cloned()).collect() }
     }
 
+    /// The one host of an address.
+    #[must_use]
+    pub fn host_of(url: &EndpointUrl) -> Self {
+        Self { hosts: alloc::vec![url.host()] }
+    }
+
     /// Whether `url` may be asked with an access token: https (or loopback), and exactly one of the
     /// hosts. `api.atlassian.com.evil`, `evilapi.atlassian.com`, user names, other ports and trailing
     /// dots are all somebody else.
@@ -45,41 +53,73 @@ impl TokenAudience {
         EndpointUrl::parse(url).is_ok_and(|url| self.hosts.contains(&url.host()))
     }
 
-    /// A `GET` with the access token in the `Authorization` header, the only place where it may be.
+    /// A `GET` with the token in the `Authorization` header, the only place where it may be.
     ///
     /// # Errors
     /// [`Error::Configuration`] if the token must not go there.
-    pub fn get(&self, url: &EndpointUrl, access_token: &Secret) -> Result<HttpRequest, Error> {
+    pub fn get(
+        &self,
+        url: &EndpointUrl,
+        authorization: &Authorization,
+    ) -> Result<HttpRequest, Error> {
         if !self.includes(url.as_str()) {
             let host = url.host();
-            return Err(Error::Configuration(alloc::format!(
+            return Err(Error::Configuration(format!(
                 "'{host}' is not one of the provider's api_hosts, so it gets no access token"
             )));
         }
         Ok(HttpRequest::new(
             Method::Get,
             url.as_str().into(),
-            alloc::vec![("accept", Secret::new("application/json")), bearer(access_token)],
+            alloc::vec![("accept", Secret::new("application/json")), authorization.header()],
             Secret::default(),
         ))
     }
 }
 
-/// RFC 6750 section 2.1. Only for requests that [`TokenAudience::includes`].
-pub(crate) fn bearer(access_token: &Secret) -> (&'static str, Secret) {
-    ("authorization", Secret::new(alloc::format!("Bearer {}", access_token.expose())))
+/// By what a request is allowed to be answered.
+#[derive(Clone, Debug)]
+pub enum Authorization {
+    /// An access token. RFC 6750 section 2.1.
+    Bearer(Secret),
+    /// A user and an API token. RFC 7617.
+    Basic {
+        /// The e-mail address of the account, without a colon.
+        user: String,
+        /// The API token.
+        token: Secret,
+    },
 }
 
-/// One request with an access token, and what its answer means.
+impl Authorization {
+    /// The header. Only for requests that [`TokenAudience::includes`].
+    pub(crate) fn header(&self) -> (&'static str, Secret) {
+        let value = match self {
+            Self::Bearer(token) => format!("Bearer {}", token.expose()),
+            Self::Basic { user, token } => {
+                let pair = Secret::new(format!("{user}:{}", token.expose()));
+                format!("Basic {}", STANDARD.encode(pair.expose()))
+            }
+        };
+        ("authorization", Secret::new(value))
+    }
+}
+
+/// One request with a token, and what its answer means.
 pub trait ResourceRequest {
     /// What is asked for.
     type Answer;
 
-    /// The request, with this access token, which `server` issued.
+    /// The request, with this token. `userinfo` is where the server that issued it tells whose it is, if
+    /// that was discovered.
     ///
     /// # Errors
     /// [`Error::Configuration`] if there is nobody to ask, or the token must not go there.
-    fn request(&self, access_token: &Secret, server: &IssuedBy) -> Result<HttpRequest, Error>;
+    fn request(
+        &self,
+        authorization: &Authorization,
+        userinfo: Option<&EndpointUrl>,
+    ) -> Result<HttpRequest, Error>;
 
     /// What came of it.
     ///
@@ -91,17 +131,32 @@ pub trait ResourceRequest {
     ) -> Result<Self::Answer, Error>;
 }
 
-/// A [`ResourceRequest`] with the access token at hand, whatever becomes of it.
+/// A [`ResourceRequest`] with the token at hand, whatever becomes of it.
 #[derive(Clone, Debug)]
-pub(crate) struct WithToken<R> {
+pub struct WithToken<R> {
     request: R,
-    access_token: Secret,
-    server: IssuedBy,
+    authorization: Authorization,
+    userinfo: Option<EndpointUrl>,
 }
 
 impl<R> WithToken<R> {
-    pub(crate) const fn new(request: R, access_token: Secret, server: IssuedBy) -> Self {
-        Self { request, access_token, server }
+    pub(crate) const fn new(
+        request: R,
+        authorization: Authorization,
+        userinfo: Option<EndpointUrl>,
+    ) -> Self {
+        Self { request, authorization, userinfo }
+    }
+}
+
+/// Sends one request with a token that somebody else keeps: nothing is refreshed, nothing is stored.
+pub type GivenTokenFlow<R> = Running<WithToken<R>>;
+
+impl<R: ResourceRequest> GivenTokenFlow<R> {
+    /// A request with that token.
+    #[must_use]
+    pub const fn given(request: R, authorization: Authorization) -> Self {
+        Self::new(WithToken::new(request, authorization, None))
     }
 }
 
@@ -109,7 +164,7 @@ impl<R: ResourceRequest> Machine for WithToken<R> {
     type Output = Result<R::Answer, Error>;
 
     fn start(&mut self, _now: Now) -> Next<Self::Output> {
-        match self.request.request(&self.access_token, &self.server) {
+        match self.request.request(&self.authorization, self.userinfo.as_ref()) {
             Ok(request) => Next::Perform(Effect::SendHttp(request)),
             Err(error) => Next::Done(Err(error)),
         }
@@ -140,7 +195,7 @@ pub(crate) fn resource_answer(
         300..=399 => Err(redirected(endpoint, response.status)),
         status => Err(Error::PeerMisbehaved {
             endpoint,
-            what: alloc::format!("HTTP {status}; is that its address?"),
+            what: format!("HTTP {status}; is that its address?"),
         }),
     }
 }

@@ -5,11 +5,13 @@
 mod support;
 
 use support::*;
-use twg_core::api::{ApiFlow, ApiRequest, Product, api_url, needs_site};
+use twg_core::api::{ApiFlow, ApiRequest, Product, api_url, needs_site, site_url};
+use twg_core::api_token::NamedSite;
 use twg_core::error::Error;
 use twg_core::http::Method;
 use twg_core::pkce::Entropy;
 use twg_core::refresh::Need;
+use twg_core::resource::{Authorization, TokenAudience};
 use twg_core::secret::Secret;
 
 const CLOUD: &str = "11223344-a1b2-3b33-c444-def123456789";
@@ -109,7 +111,8 @@ fn asking(method: Method, body: Option<&str>) -> Play<ApiFlow> {
     let profile = profile_with_api();
     let record = record_of(&profile, T0).to_json().expose().to_owned();
     let url = api_url(&profile, Product::Jira, None, "https://api.example/things").unwrap();
-    let request = ApiRequest::new(profile.clone(), method, url, body.map(Secret::new));
+    let request =
+        ApiRequest::new(TokenAudience::new(&profile, None), method, url, body.map(Secret::new));
     let flow = ApiFlow::ask(request, refresh_of(profile, Need::Live), Entropy::new([0x5A; 32]));
     let mut play = Play::begin(flow);
     play.load(Some(&record));
@@ -225,5 +228,92 @@ fn redirects_that_lead_nowhere() {
         let mut play = asking(method, None);
         play.http(redirect(307, "https://api.example/other"));
         assert_eq!(play.done().unwrap().response.status, 307);
+    }
+}
+
+/// With a token that somebody else keeps: the same rules, and no refresh.
+#[test]
+fn a_given_token() {
+    let audience = TokenAudience::new(&profile_with_api(), None);
+    let asking = || {
+        let url = api_url(&profile_with_api(), Product::Jira, None, "https://api.example/things");
+        let request = ApiRequest::new(audience.clone(), Method::Get, url.unwrap(), None);
+        let token = Secret::new("CANARY-api-token");
+        let authorization = Authorization::Basic { user: "a+b@c.example".to_owned(), token };
+        Play::begin(ApiFlow::ask_with(request, authorization))
+    };
+    let basic = Some("Basic YStiQGMuZXhhbXBsZTpDQU5BUlktYXBpLXRva2Vu");
+    let mut play = asking();
+    assert_eq!(play.http(redirect(302, "/there")).field("authorization"), basic);
+    assert_eq!(play.http(redirect(302, "https://evil.example/x")).field("authorization"), basic);
+    assert_eq!(play.http(redirect(302, "/back")).field("authorization"), None);
+    assert_eq!(play.http(redirect(302, "https://api.example/y")).field("authorization"), None);
+    // Not even back at home: the stranger chose the address.
+    assert_eq!(play.http(json(200, "{}")).field("authorization"), None);
+    let answer = play.done().unwrap();
+    assert_eq!(answer.url.as_str(), "https://api.example/y");
+    assert!(answer.login.is_none());
+    let mut play = asking();
+    play.http(json(401, "{}"));
+    assert_eq!(play.done().unwrap_err(), Error::TokenRejected);
+}
+
+/// The sites that an API token may be sent to are Atlassian's, however they are written.
+#[test]
+fn sites_by_name() {
+    let profile = bundled("atlassian");
+    for text in [
+        "acme",
+        "ACME",
+        "acme.atlassian.net",
+        "https://acme.atlassian.net",
+        "https://acme.atlassian.net/",
+    ] {
+        let site = NamedSite::of(&profile, text).unwrap();
+        assert_eq!((site.name.as_str(), site.url.as_str()), ("acme", "https://acme.atlassian.net"));
+    }
+    let odd = [
+        "",
+        "/",
+        "-a",
+        "a-",
+        "a.b",
+        "acme.atlassian.net.evil.example",
+        "https://evil.example",
+        "http://acme.atlassian.net",
+        "acme@evil.example",
+        "acme\u{0}",
+        "\u{430}cme",
+        "acme/..",
+        "acme.atlassian.net@evil.example",
+        "acme:443",
+    ];
+    for text in odd {
+        assert!(NamedSite::of(&profile, text).is_err(), "{text}");
+    }
+    assert!(NamedSite::of(&bundled("bitbucket"), "acme").is_err());
+}
+
+/// Below the address of a site, and nowhere else.
+#[test]
+fn addresses_of_a_site() {
+    let site = NamedSite::of(&bundled("atlassian"), "acme").unwrap().url;
+    let at = |path: &str| site_url(&site, path).map(|url| url.as_str().to_owned());
+    let myself = "https://acme.atlassian.net/rest/api/3/myself";
+    for path in ["/rest/api/3/myself", "rest/api/3/myself", myself] {
+        assert_eq!(at(path).unwrap(), myself);
+    }
+    let odd = [
+        "https://evil.example/x",
+        "//evil.example/x",
+        "http://acme.atlassian.net/x",
+        "https://acme.atlassian.net.evil/x",
+        "https://acme.atlassian.net@evil.example/x",
+        "/a/..%2f..%2fx",
+        "/a b",
+        "\\evil",
+    ];
+    for path in odd {
+        assert!(at(path).is_err(), "{path}: {:?}", at(path));
     }
 }

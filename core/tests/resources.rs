@@ -15,7 +15,7 @@ use twg_core::identity::{Account, IdentityRequest};
 use twg_core::pkce::Entropy;
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::Need;
-use twg_core::resource::{ResourceRequest, TokenAudience};
+use twg_core::resource::{Authorization, ResourceRequest, TokenAudience};
 use twg_core::secret::Secret;
 
 fn token() -> Secret {
@@ -263,7 +263,7 @@ fn look_alike_hosts() {
 fn no_request_to_a_foreign_address() {
     let audience = TokenAudience::new(&profile(), None);
     for address in ["https://api.example/me", "https://as.example/token"] {
-        let refused = audience.get(&url(address), &token());
+        let refused = audience.get(&url(address), &Authorization::Bearer(token()));
         assert!(matches!(refused, Err(Error::Configuration(_))));
         assert_silent(&refused);
     }

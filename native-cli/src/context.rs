@@ -7,7 +7,9 @@ use twg_core::error::Error;
 use twg_core::pkce::Entropy;
 use twg_core::plan::Surroundings;
 
+use crate::binding::{self, Binding};
 use crate::config_dir::ConfigDir;
+use crate::credential_source;
 use crate::effects::store::Store;
 use crate::effects::terminal::{PromptError, Terminal};
 use crate::effects::{browser, entropy};
@@ -87,6 +89,18 @@ impl Context {
             return Err(Failure::interrupted().keeping(kept));
         }
         Ok(())
+    }
+
+    /// What the directory is bound to where the command runs. The sandbox has accounts of its own.
+    pub(crate) fn binding(&self) -> Result<Option<Binding>, Failure> {
+        if self.in_sandbox { Ok(None) } else { binding::here() }
+    }
+
+    /// The site that is meant when none is named on the command line: that of `TWG_SITE`, else that of this
+    /// directory. A binding that cannot be read is told where the connection is chosen.
+    pub(crate) fn chosen_site(&self) -> Option<String> {
+        let bound = || self.binding().ok().flatten()?.site;
+        self.env_text(credential_source::SITE).filter(|_| !self.in_sandbox).or_else(bound)
     }
 
     pub(crate) fn can_open_browser(&self) -> bool {

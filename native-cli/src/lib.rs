@@ -4,6 +4,7 @@
 //! and agents ask all day; for that nothing is initialised, not even the parser of the command line.
 
 mod agents;
+mod binding;
 mod cli;
 mod clients;
 mod commands;

@@ -39,6 +39,7 @@ impl FromJson for ProviderProfile {
             revocation_ends_grant: members.optional("revocation_ends_grant").unwrap_or(true),
             identity: members.optional("identity"),
             sites: members.optional("sites"),
+            site_address: members.optional("site_address"),
             api_hosts: members.or_default("api_hosts"),
         };
         members.end();

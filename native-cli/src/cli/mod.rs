@@ -13,6 +13,7 @@ use twg_core::credential::ConnectionKey;
 
 pub(crate) use upkeep::Upkeep;
 
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::providers;
 
@@ -93,18 +94,29 @@ pub(crate) struct Connection {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConnectionName {
     /// Which of several accounts at the provider
-    #[arg(long, value_name = "NAME", default_value = ConnectionKey::DEFAULT, hide_default_value = true)]
-    pub(crate) connection: String,
+    #[arg(long, value_name = "NAME")]
+    pub(crate) connection: Option<String>,
 }
 
-impl Connection {
-    pub(crate) fn key(&self) -> Result<ConnectionKey, Failure> {
-        key(&self.provider, &self.name.connection)
+impl ConnectionName {
+    /// The connection of a provider that is meant: the one that is named, else the one that this directory is
+    /// bound to, else the usual one.
+    pub(crate) fn key(&self, context: &Context, provider: &str) -> Result<ConnectionKey, Failure> {
+        let bound = match &self.connection {
+            None if provider == providers::DEFAULT => context.binding()?,
+            _ => None,
+        };
+        let bound = bound.and_then(|binding| binding.connection);
+        let name = self.connection.as_ref().or(bound.as_ref());
+        ConnectionKey::new(provider, name.map_or(ConnectionKey::DEFAULT, String::as_str))
+            .map_err(|error| Failure::usage(error.to_string()))
     }
 }
 
-pub(crate) fn key(provider: &str, connection: &str) -> Result<ConnectionKey, Failure> {
-    ConnectionKey::new(provider, connection).map_err(|error| Failure::usage(error.to_string()))
+impl Connection {
+    pub(crate) fn key(&self, context: &Context) -> Result<ConnectionKey, Failure> {
+        self.name.key(context, &self.provider)
+    }
 }
 
 /// `twg login`

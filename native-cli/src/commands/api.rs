@@ -13,13 +13,15 @@ use twg_core::error::{Endpoint, Error};
 use twg_core::http::{Method, TransportError};
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::Need;
+use twg_core::resource::TokenAudience;
 use twg_core::secret::Secret;
 use twg_core::text::{displayable, printable};
 use url::form_urlencoded;
 
 use super::sites;
-use crate::cli::{self, Api, ApiProduct};
+use crate::cli::{Api, ApiProduct};
 use crate::context::{Context, entropy, login_command};
+use crate::credential_source::{self, Source};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
@@ -29,19 +31,29 @@ use crate::{providers, refresh};
 
 /// Runs the command. The answer is standard output, whatever its status; the status decides the exit code.
 pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCode, Failure> {
-    let key = cli::key(&arguments.provider, &arguments.name.connection)?;
+    let key = arguments.name.key(context, &arguments.provider)?;
     let profile = providers::load(context, key.provider())?;
-    let request = request(context, &key, &profile, arguments).await?;
-    let flow = ApiFlow::ask(request, refresh::request(context, &key, Need::Live), entropy()?);
+    let source = credential_source::find(context, &key)?;
+    let (request, method) = request(context, &key, &profile, &source, arguments).await?;
+    let flow = match &source {
+        Source::Given(given) => ApiFlow::ask_with(request, given.authorization()),
+        Source::Stored => {
+            ApiFlow::ask(request, refresh::request(context, &key, Need::Live), entropy()?)
+        }
+    };
     let doing = "The request failed";
     let answer = drive(context, &HttpClient::new(), flow).await?;
-    let method = method(arguments)?;
     let answer = answer.map_err(|error| {
-        let failure = refresh::failure(context, &key, doing, &error);
+        let failure = match &source {
+            Source::Given(given) => given.failure(doing, &error),
+            Source::Stored => refresh::failure(context, &key, doing, &error),
+        };
         if may_be_done(method, &error) { not_to_be_repeated(failure) } else { failure }
     })?;
-    refresh::remark(context, &key, &answer.credential, &answer.how);
-    show(context, &key, &answer, method == Method::Head)
+    if let Some(login) = &answer.login {
+        refresh::remark(context, &key, &login.credential, &login.how);
+    }
+    show(context, &key, &source, &answer, method == Method::Head)
 }
 
 /// Whether a request that changes something was sent, and nobody knows what became of it.
@@ -66,8 +78,9 @@ async fn request(
     context: &mut Context,
     key: &ConnectionKey,
     profile: &ProviderProfile,
+    source: &Source,
     arguments: &Api,
-) -> Result<ApiRequest, Failure> {
+) -> Result<(ApiRequest, Method), Failure> {
     let method = method(arguments)?;
     let fields = fields(arguments)?;
     let mut path = path(arguments).to_owned();
@@ -87,16 +100,26 @@ async fn request(
         Some(ApiProduct::Confluence) => Product::Confluence,
         None => Product::of_path(&path),
     };
-    let site = if needs_site(&path) {
-        Some(site(context, key, profile, arguments.site.as_deref()).await?)
-    } else {
-        None
+    let examples = |failure: Failure| failure.or_hint("Run `twg api --help` to see examples.");
+    let (url, audience) = match source {
+        Source::Given(given) if given.is_api_token() => {
+            let site = credential_source::named_site(context, profile, arguments.site.as_deref())?;
+            let address = given.api_address(context, profile, &site, (product, &path)).await;
+            address.map_err(examples)?
+        }
+        _ => {
+            let site = if needs_site(&path) {
+                Some(site(context, key, profile, source, arguments.site.as_deref()).await?)
+            } else {
+                None
+            };
+            let cloud_id = site.as_ref().map(|site| site.id.as_str());
+            let url = api_url(profile, product, cloud_id, &path)
+                .map_err(|error| examples(Failure::usage(error.to_string())))?;
+            (url, TokenAudience::new(profile, None))
+        }
     };
-    let cloud_id = site.as_ref().map(|site| site.id.as_str());
-    let url = api_url(profile, product, cloud_id, &path).map_err(|error| {
-        Failure::usage(error.to_string()).or_hint("Run `twg api --help` to see examples.")
-    })?;
-    Ok(ApiRequest::new(profile.clone(), method, url, body))
+    Ok((ApiRequest::new(audience, method, url, body), method))
 }
 
 /// As users of `gh api` expect: `POST` if something is sent along, else `GET`.
@@ -145,20 +168,29 @@ async fn site(
     context: &mut Context,
     key: &ConnectionKey,
     profile: &ProviderProfile,
+    source: &Source,
     named: Option<&str>,
 ) -> Result<Site, Failure> {
     if profile.sites.is_none() {
         return Err(Failure::usage(format!("{} has no sites", profile.display_name))
             .or_hint("Give the whole address: `twg api --provider NAME https://...`."));
     }
-    let stored = context.credential(key)?;
+    let chosen = context.chosen_site();
+    let named = named.or(chosen.as_deref());
+    let stored = match source {
+        Source::Given(_) => None,
+        Source::Stored => context.credential(key)?,
+    };
     let known = stored.as_ref().map(|record| record.sites.as_slice()).unwrap_or_default();
     let default = stored.as_ref().and_then(|record| record.default_site.as_deref());
     if let Some(site) = choose(known, default, named) {
         return Ok(site.clone());
     }
     // What is stored may be old.
-    let (now, _) = sites::ask(context, key).await?;
+    let now = match source {
+        Source::Given(given) => sites::of_given(context, given).await?,
+        Source::Stored => sites::ask(context, key).await?.0,
+    };
     if let Some(site) = choose(&now, default, named) {
         return Ok(site.clone());
     }
@@ -209,11 +241,12 @@ enum Body<'a> {
 fn show(
     context: &mut Context,
     key: &ConnectionKey,
+    source: &Source,
     answer: &ApiAnswer,
     only_headers: bool,
 ) -> Result<ExitCode, Failure> {
     let status = answer.response.status;
-    let failure = failure(key, answer);
+    let failure = failure(key, source, answer);
     if context.json {
         let body = &answer.response.body;
         print_json(&Document {
@@ -250,7 +283,7 @@ fn show(
 }
 
 /// What the status means, unless it is a good one.
-fn failure(key: &ConnectionKey, answer: &ApiAnswer) -> Option<Failure> {
+fn failure(key: &ConnectionKey, source: &Source, answer: &ApiAnswer) -> Option<Failure> {
     let status = answer.response.status;
     let host = answer.url.host();
     let told = |what: &str| format!("{host} answered HTTP {status}{what}");
@@ -264,10 +297,13 @@ fn failure(key: &ConnectionKey, answer: &ApiAnswer) -> Option<Failure> {
         ),
         401 => {
             let rejected = Error::NotPermitted;
-            Failure::new(Exit::Failed, rejected.code(), told(": the login lacks a scope for this"))
-                .or_hint(format!(
+            let lacking = |what| Failure::new(Exit::Failed, rejected.code(), told(what));
+            match source {
+                Source::Given(_) => lacking(": the token lacks a scope for this"),
+                Source::Stored => lacking(": the login lacks a scope for this").or_hint(format!(
                     "Run `{login} --force --scopes ...` with the scope that it needs."
-                ))
+                )),
+            }
         }
         403 => Failure::new(Exit::Failed, "NOT_PERMITTED", told(": this account or login may not"))
             .or_hint("`twg auth status` shows the scopes and sites of the login."),

@@ -18,7 +18,7 @@ use crate::refresh;
 
 /// Runs the command. Succeeds without a request if a refresh is not due.
 pub(crate) async fn run(context: &mut Context, arguments: &Refresh) -> Result<ExitCode, Failure> {
-    let key = arguments.connection.key()?;
+    let key = arguments.connection.key(context)?;
     if let Some(at) = arguments.recover_at {
         return recover(context, &key, UnixTime::from_millis(at)).await;
     }

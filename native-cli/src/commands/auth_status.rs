@@ -10,6 +10,7 @@ use twg_core::schedule::{Horizon, TokenState, due_at, near_end, session_horizon,
 use twg_core::time::{Now, Span, UnixTime};
 
 use crate::context::{Context, arguments, login_command};
+use crate::credential_source::{self, Given, Source};
 use crate::effects::{clock, host};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
@@ -18,9 +19,18 @@ use crate::providers;
 /// Runs the command. Succeeds if the access token works now, or the next command that needs one refreshes it.
 pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
     let profile = providers::load(context, key.provider())?;
-    let credential = context.credential(key)?;
+    let source = credential_source::find(context, key)?;
+    let credential = match source {
+        // It does not matter for those who use this one.
+        Source::Given(_) => context.credential(key).ok().flatten(),
+        Source::Stored => context.credential(key)?,
+    };
     let now = clock::read();
     let status = Status { key, profile: &profile, credential: credential.as_ref(), now };
+    if let Source::Given(given) = source {
+        tell_given(context, &given, &status);
+        return Ok(ExitCode::SUCCESS);
+    }
     if context.json {
         print_json(&status.to_json());
     } else {
@@ -34,6 +44,35 @@ pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode
     } else {
         ExitCode::from(Exit::AuthRequired as u8)
     })
+}
+
+/// A credential of the environment, and the stored one that it stands before.
+fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1,
+            "provider": stored.key.provider(),
+            "connection": stored.key.connection(),
+            "signedIn": true,
+            "source": given.variable(),
+            "user": given.user(),
+            "site": context.chosen_site(),
+            "stored": stored.to_json(),
+        }));
+        return;
+    }
+    let row = |name: &str, value: &str| format!("{name:<12} {value}");
+    let mut lines = vec![row("Credential", &given.describe())];
+    if let Some(site) = context.chosen_site() {
+        lines.push(row("Site", &twg_core::text::displayable(&site)));
+    }
+    let not_used = if stored.is_signed_in() {
+        format!("not used while {} is set", given.variable())
+    } else {
+        "none".to_owned()
+    };
+    lines.push(row("Stored login", &not_used));
+    print_lines(&lines);
 }
 
 /// What is known of a login.
@@ -95,6 +134,11 @@ impl Status<'_> {
         }
         let place = context.config.record_path(self.key);
         rows.push(("Source", context.config.display(&place)));
+        if let Ok(Some(binding)) = context.binding()
+            && binding.connection.as_deref() == Some(self.key.connection())
+        {
+            rows.push(("Chosen by", context.config.display(&binding.file)));
+        }
         rows
     }
 

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use twg_core::credential::{ConnectionKey, fresh_access_token};
-use twg_core::refresh::Need;
 use twg_core::secret::Secret;
 
 use crate::config_dir::ConfigDir;
@@ -15,9 +14,9 @@ use crate::effects::store::Store;
 use crate::effects::terminal::print_data;
 use crate::failure::Failure;
 use crate::output::{print_json, rfc3339};
-use crate::{providers, refresh};
+use crate::{binding, credential_source, providers};
 
-/// The hot path: exactly `twg auth token`, and the token is fresh. Starts no parser, no runtime, no TLS
+/// The hot path: exactly `twg auth token`, no credential in the environment, and the token is fresh. Starts no parser, no runtime, no TLS
 /// and takes no lock. Anything else, any doubt and any error is left to the full command.
 pub(crate) fn print_if_fresh(typed: &[OsString]) -> bool {
     if !matches!(typed, [auth, token] if auth == "auth" && token == "token") {
@@ -27,8 +26,13 @@ pub(crate) fn print_if_fresh(typed: &[OsString]) -> bool {
 }
 
 fn fresh_token() -> Option<Secret> {
+    if credential_source::environment_has_one() {
+        return None;
+    }
     let config = ConfigDir::resolve(&env).ok()?;
-    let key = ConnectionKey::new(providers::DEFAULT, ConnectionKey::DEFAULT).ok()?;
+    let bound = binding::here().ok()?.and_then(|binding| binding.connection);
+    let connection = bound.as_deref().unwrap_or(ConnectionKey::DEFAULT);
+    let key = ConnectionKey::new(providers::DEFAULT, connection).ok()?;
     let record = Store::new(config.clone()).load(&config.record_path(&key)).ok()??;
     fresh_access_token(record.expose(), clock::now())
 }
@@ -40,21 +44,18 @@ fn print_line(token: &Secret) -> bool {
 
 /// The full command: refreshes if that is due.
 pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    let refreshed = refresh::run(context, key, Need::Live).await?;
-    let Some(tokens) = refreshed.credential.tokens else {
-        return Err(Failure::internal("a live token is no token"));
-    };
+    let live = credential_source::live_token(context, key).await?;
     if context.json {
         print_json(&json!({
             "schemaVersion": 1,
             "provider": key.provider(),
             "connection": key.connection(),
-            "accessToken": tokens.access_token.expose(),
+            "accessToken": live.token.expose(),
             "tokenType": "Bearer",
-            "expiresAt": rfc3339(tokens.expires_at),
-            "scopes": tokens.scopes,
+            "expiresAt": live.expires_at.map(rfc3339),
+            "scopes": live.scopes,
         }));
-    } else if !print_line(&tokens.access_token) {
+    } else if !print_line(&live.token) {
         return Err(Failure::internal("cannot write to standard output"));
     }
     Ok(ExitCode::SUCCESS)

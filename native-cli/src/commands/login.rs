@@ -25,7 +25,7 @@ use crate::{providers, refresh};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<ExitCode, Failure> {
-    let key = arguments.connection.key()?;
+    let key = arguments.connection.key(context)?;
     let profile = providers::load(context, key.provider())?;
     let scopes = scopes(&profile, arguments.scopes.as_deref());
     if arguments.explain {

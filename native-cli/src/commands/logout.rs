@@ -25,7 +25,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
     let keys = if arguments.all {
         context.config.stored_connections()
     } else {
-        vec![arguments.connection.key()?]
+        vec![arguments.connection.key(context)?]
     };
     let mut reports = Vec::new();
     let mut confirmed = true;

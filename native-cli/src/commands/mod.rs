@@ -32,13 +32,20 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
     match command {
         Command::Login(arguments) => block_on(login::run(context, &arguments))?,
         Command::Logout(arguments) => block_on(logout::run(context, &arguments))?,
-        Command::Whoami(connection) => block_on(whoami::run(context, &connection.key()?))?,
+        Command::Whoami(connection) => {
+            let key = connection.key(context)?;
+            block_on(whoami::run(context, &key))?
+        }
         Command::Sites(arguments) => block_on(sites::run(context, arguments))?,
         Command::Api(arguments) => block_on(api::run(context, &arguments))?,
         Command::Doctor(arguments) => block_on(doctor::run(context, &arguments))?,
-        Command::Auth(Auth::Status(connection)) => auth_status::run(context, &connection.key()?),
+        Command::Auth(Auth::Status(connection)) => {
+            let key = connection.key(context)?;
+            auth_status::run(context, &key)
+        }
         Command::Auth(Auth::Token(connection)) => {
-            block_on(auth_token::run(context, &connection.key()?))?
+            let key = connection.key(context)?;
+            block_on(auth_token::run(context, &key))?
         }
         Command::Auth(Auth::Refresh(arguments)) => {
             block_on(auth_refresh::run(context, &arguments))?
@@ -48,10 +55,12 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
             helper::docker::run(context, operation)
         }
         Command::Auth(Auth::ExecCredential(connection)) => {
-            block_on(helper::exec::run(context, &connection.key()?))?
+            let key = connection.key(context)?;
+            block_on(helper::exec::run(context, &key))?
         }
         Command::Auth(Auth::Process(connection)) => {
-            block_on(helper::process::run(context, &connection.key()?))?
+            let key = connection.key(context)?;
+            block_on(helper::process::run(context, &key))?
         }
         Command::Setup(arguments) => match arguments.part {
             None => block_on(setup::run(context))?,

@@ -159,6 +159,7 @@ fn look_alike(profile: &str, base_url: &str) -> Result<String, serde_json::Error
         .replace("https://auth.atlassian.com", base_url)
         .replace("https://bitbucket.org", &format!("{base_url}/bitbucket"))
         .replace("https://api.bitbucket.org", &format!("{base_url}/bitbucket"))
+        .replace("https://{site}.atlassian.net", &format!("{base_url}/sites/{{site}}"))
         .replace("https://api.atlassian.com", base_url);
     let mut profile: Value = serde_json::from_str(&text)?;
     if let Some(name) = profile["display_name"].as_str() {

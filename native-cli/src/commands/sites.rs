@@ -6,8 +6,9 @@ use serde_json::json;
 use twg_core::atlassian::{Site, SitesRequest, UseSiteFlow};
 use twg_core::credential::ConnectionKey;
 
-use crate::cli::{self, Sites, SitesAction};
+use crate::cli::{Sites, SitesAction};
 use crate::context::{Context, login_command};
+use crate::credential_source::{self, Given, Source};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
@@ -15,16 +16,22 @@ use crate::failure::Failure;
 use crate::output::print_json;
 use crate::{providers, refresh};
 
+/// What all of it is for, if it fails.
+const DOING: &str = "Could not list the sites";
+
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: Sites) -> Result<ExitCode, Failure> {
     match arguments.action {
         None => {
-            let key = cli::key(providers::DEFAULT, &arguments.name.connection)?;
-            let (sites, default) = ask(context, &key).await?;
+            let key = arguments.name.key(context, providers::DEFAULT)?;
+            let (sites, default) = match credential_source::find(context, &key)? {
+                Source::Given(given) => (of_given(context, &given).await?, None),
+                Source::Stored => ask(context, &key).await?,
+            };
             show(context, &key, &sites, default.as_deref());
         }
         Some(SitesAction::Use { site, name }) => {
-            let key = cli::key(providers::DEFAULT, &name.connection)?;
+            let key = name.key(context, providers::DEFAULT)?;
             let chosen = use_site(context, &key, &site).await?;
             if context.json {
                 print_json(&json!({ "schemaVersion": 1, "ok": true, "defaultSite": chosen }));
@@ -32,6 +39,24 @@ pub(crate) async fn run(context: &mut Context, arguments: Sites) -> Result<ExitC
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The sites that a credential of the environment reaches; an API token that of `TWG_SITE` alone.
+pub(crate) async fn of_given(context: &mut Context, given: &Given) -> Result<Vec<Site>, Failure> {
+    let profile = providers::load(context, providers::DEFAULT)?;
+    if !given.is_api_token() {
+        let sites = given.ask(context, SitesRequest::new(profile), DOING).await?;
+        return Ok(sorted(sites));
+    }
+    let site = credential_source::named_site(context, &profile, None)?;
+    let id = given.cloud_id(context, &site).await?;
+    Ok(vec![Site { id, name: site.name, url: site.url.as_str().to_owned(), scopes: Vec::new() }])
+}
+
+/// The server's order has no meaning and changes.
+fn sorted(mut sites: Vec<Site>) -> Vec<Site> {
+    sites.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    sites
 }
 
 /// Makes the site that `text` means the default one.
@@ -52,12 +77,8 @@ pub(crate) async fn ask(
     key: &ConnectionKey,
 ) -> Result<(Vec<Site>, Option<String>), Failure> {
     let profile = providers::load(context, key.provider())?;
-    let doing = "Could not list the sites";
-    let answer = refresh::ask(context, key, SitesRequest::new(profile), doing).await?;
-    let mut sites = answer.answer;
-    // The server's order has no meaning and changes.
-    sites.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-    Ok((sites, answer.credential.default_site))
+    let answer = refresh::ask(context, key, SitesRequest::new(profile), DOING).await?;
+    Ok((sorted(answer.answer), answer.credential.default_site))
 }
 
 /// The one site that `text` means.

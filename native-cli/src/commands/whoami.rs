@@ -7,6 +7,7 @@ use twg_core::credential::ConnectionKey;
 use twg_core::identity::IdentityRequest;
 
 use crate::context::Context;
+use crate::credential_source::{self, Source};
 use crate::effects::terminal::print_data;
 use crate::failure::Failure;
 use crate::output::print_json;
@@ -16,7 +17,12 @@ use crate::{providers, refresh};
 pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
     let profile = providers::load(context, key.provider())?;
     let doing = "Could not ask who is signed in";
-    let account = refresh::ask(context, key, IdentityRequest::new(profile), doing).await?.answer;
+    let account = match credential_source::find(context, key)? {
+        Source::Given(given) => given.account(context, profile, doing).await?,
+        Source::Stored => {
+            refresh::ask(context, key, IdentityRequest::new(profile), doing).await?.answer
+        }
+    };
     if context.json {
         print_json(&json!({
             "schemaVersion": 1,

@@ -1,5 +1,6 @@
 //! Who else can get at a file. For the doctor: whoever writes makes sure of it anyway.
 
+use std::fs::Metadata;
 use std::path::Path;
 
 use super::platform;
@@ -13,4 +14,9 @@ pub(crate) fn exposure(path: &Path) -> Option<String> {
 /// this machine only.
 pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
     platform::network_file_system(dir)
+}
+
+/// Whether this is an ordinary file of this user. (On Windows every ordinary file counts as one.)
+pub(crate) fn is_own_file(metadata: &Metadata) -> bool {
+    platform::check_own_file(metadata).is_ok()
 }

@@ -13,6 +13,9 @@ use super::world::World;
 /// Mia's API token, with scopes, for Basic authentication at `/ex/...`.
 pub(super) const API_TOKEN: &str = "sandbox-api-token";
 
+/// Mia's API token without scopes, for Basic authentication at the site's own address.
+pub(super) const CLASSIC_API_TOKEN: &str = "sandbox-classic-token";
+
 /// Whether other origins may read the answers: "CORS whitelisting is supported for
 /// api.atlassian.com".
 pub(super) fn is_api(path: &str) -> bool {
@@ -206,6 +209,32 @@ pub(super) fn product(world: &mut World, request: &Request) -> Answer {
         return Err(wrong_scope(world));
     }
     Ok(reply)
+}
+
+/// `/sites/{name}/...`, which stands for `https://{name}.atlassian.net/...`: whose cloud id that is, for
+/// everybody, and the products, with Basic e-mail and API token.
+pub(super) fn site(_world: &mut World, request: &Request) -> Answer {
+    let not_found =
+        || Reply::json(404, &json!({ "errorMessages": ["Site temporarily unavailable"] }));
+    let path = request.path.trim_start_matches("/sites/");
+    let (name, rest) = path.split_once('/').ok_or_else(not_found)?;
+    let is_called = |site: &&Site| site.host.split('.').next() == Some(name);
+    let site = people::sites().find(is_called).ok_or_else(not_found)?;
+    if rest == "_edge/tenant_info" {
+        return Ok(Reply::json(200, &json!({ "cloudId": site.cloud_id })));
+    }
+    let is_hers =
+        |(user, token): &(String, String)| user == MIA.email && token == CLASSIC_API_TOKEN;
+    if !request.basic().as_ref().is_some_and(is_hers) {
+        // As Jira answers: no challenge, and no object either.
+        return Err(Reply::html(401, "Client must be authenticated to access this resource."));
+    }
+    let resource = if rest.starts_with("wiki/") {
+        confluence(request, site, rest).filter(|_| site.confluence)
+    } else {
+        jira(request, site, rest).filter(|_| site.jira)
+    };
+    resource.map(|(_, reply)| reply).ok_or_else(not_found)
 }
 
 /// One of these scopes is needed, and then this is the reply.

@@ -241,6 +241,7 @@ pub(super) fn route(world: &mut World, request: &Request) -> Reply {
             ("GET", path) if path.starts_with("/bitbucket/2.0/") => bitbucket::api,
             ("GET", path) if path.starts_with("/admin/v1/") => admin::answer,
             (_, path) if path.starts_with("/ex/") => api::product,
+            (_, path) if path.starts_with("/sites/") => api::site,
             (_, path) if path.starts_with("/_sandbox/") => control::answer,
             _ => |_, request| Err(not_found(request)),
         };

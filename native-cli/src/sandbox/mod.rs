@@ -71,11 +71,13 @@ pub(crate) fn describe_clients() -> String {
          keys:\n  \
          {admin}\n    admin API key, as bearer token of /admin/v1/...\n  \
          {email}:{api}\n    Basic authentication of /ex/jira and /ex/confluence\n  \
+         {email}:{classic}\n    Basic authentication of /sites/NAME\n  \
          {email}:{bitbucket}\n    Basic authentication of /bitbucket/2.0\n",
         path = clients::CALLBACK_PATH,
         admin = admin::ADMIN_KEY,
         email = people::MIA.email,
         api = api::API_TOKEN,
+        classic = api::CLASSIC_API_TOKEN,
         bitbucket = bitbucket::BITBUCKET_API_TOKEN,
     )
 }

@@ -21,6 +21,7 @@ pub struct TwgCommand {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
+    directory: Option<PathBuf>,
 }
 
 impl TwgCommand {
@@ -32,6 +33,7 @@ impl TwgCommand {
             args: Vec::new(),
             env: Vec::new(),
             stdin: Vec::new(),
+            directory: None,
         }
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home.path())
@@ -75,6 +77,13 @@ impl TwgCommand {
         self
     }
 
+    /// Where it runs, instead of where the test does.
+    #[must_use]
+    pub fn in_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
     /// Runs it to its end. Fails the test, after killing it, if there is none within [`PATIENCE`].
     #[must_use]
     pub fn run(&self) -> TwgOutput {
@@ -96,6 +105,9 @@ impl TwgCommand {
         let mut command = Command::new(&self.program);
         command.args(&self.args).env_clear();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
         command
     }
 

@@ -11,6 +11,7 @@ use twg_core::json::{self, FromJson, Members, Mistakes, one_of};
 use twg_core::login::LoginRequest as CoreLogin;
 use twg_core::provider::{BUNDLED, BadProfile, Grant, ProviderProfile};
 use twg_core::refresh::{Need as CoreNeed, RefreshRequest as CoreRefresh};
+use twg_core::resource::TokenAudience;
 use twg_core::schedule::UPKEEP_WINDOW;
 use twg_core::secret::Secret;
 use twg_core::text::printable;
@@ -338,7 +339,10 @@ impl ApiRequest {
             .product
             .map_or_else(|| CoreProduct::of_path(&self.path), |Product(product)| product);
         let url = api::api_url(&profile, product, self.cloud_id.as_deref(), &self.path)?;
-        Ok((api::ApiRequest::new(profile, self.method.0, url, self.body), refresh))
+        Ok((
+            api::ApiRequest::new(TokenAudience::new(&profile, None), self.method.0, url, self.body),
+            refresh,
+        ))
     }
 }
 

@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     if let (Some(what), Some(file)) = (&arguments.probe_lock, &arguments.probe_file) {
         return store::run_probe(context, file, what).await;
     }
-    let key = &arguments.connection.key()?;
+    let key = &arguments.connection.key(context)?;
     let profile = providers::load(context, key.provider())?;
     let stored = context.credential(key);
     // A refresh that was interrupted is told as it was found, before this repairs it.

@@ -7,7 +7,7 @@ use twg_core::credential::StoredCredential;
 use twg_core::flow::{RedirectTarget, UserAgentError};
 use twg_core::http::{HttpRequest, Method};
 use twg_core::provider::ProviderProfile;
-use twg_core::resource::TokenAudience;
+use twg_core::resource::{Authorization, TokenAudience};
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
@@ -111,7 +111,7 @@ pub(super) async fn prove_token(
     credential: &StoredCredential,
 ) -> Option<Check> {
     let url = credential.server.userinfo_endpoint.as_ref()?;
-    let token = credential.tokens.as_ref()?.access_token.clone();
+    let token = Authorization::Bearer(credential.tokens.as_ref()?.access_token.clone());
     let audience = TokenAudience::new(profile, Some(url));
     let request = match audience.get(url, &token) {
         Ok(request) => request,

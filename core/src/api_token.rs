@@ -1,0 +1,178 @@
+//! API tokens of Atlassian accounts: for scripts, where no login is wanted.
+//!
+//! A classic token works at the site's own address. One with scopes works where access tokens do, at
+//! `api.atlassian.com/ex/...`, so that the site's cloud id must be known.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use serde_json::Value;
+
+use crate::endpoint_url::EndpointUrl;
+use crate::error::{Endpoint, Error};
+use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
+use crate::identity::Account;
+use crate::provider::ProviderProfile;
+use crate::resource::{
+    Authorization, ResourceRequest, TokenAudience, resource_answer, shown_member,
+};
+use crate::secret::Secret;
+use crate::text::printable;
+
+/// Which kind of API token a program is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenMode {
+    /// A token that may do whatever its user may.
+    Classic,
+    /// A token with scopes.
+    Scoped,
+}
+
+impl TokenMode {
+    /// The mode of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "classic" => Some(Self::Classic),
+            "scoped" => Some(Self::Scoped),
+            _ => None,
+        }
+    }
+
+    /// `classic` or `scoped`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Scoped => "scoped",
+        }
+    }
+}
+
+/// Whether this can be the user of Basic authentication. RFC 7617 section 2: "a user-id containing a colon
+/// character is invalid".
+#[must_use]
+pub fn is_user(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != ':')
+}
+
+/// A site that is known by its name alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedSite {
+    /// The `acme` of `acme.atlassian.net`.
+    pub name: String,
+    /// Where it is.
+    pub url: EndpointUrl,
+}
+
+impl NamedSite {
+    /// The site that a person calls `text`: `acme`, `acme.atlassian.net` or the whole address.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if that is no site of this provider.
+    pub fn of(profile: &ProviderProfile, text: &str) -> Result<Self, Error> {
+        let refused = |why: String| Error::Configuration(format!("'{}' {why}", printable(text)));
+        let Some(template) = &profile.site_address else {
+            return Err(refused("cannot be a site: this provider has none".to_owned()));
+        };
+        let (before, after) = template.split_once("{site}").unwrap_or((template, ""));
+        let host_before = before.split_once("://").map_or(before, |(_, rest)| rest);
+        let name = text.trim_end_matches('/');
+        let name = name.strip_prefix(before).unwrap_or(name);
+        let name = name.strip_prefix(host_before).unwrap_or(name);
+        let name = name.strip_suffix(after).unwrap_or(name).to_ascii_lowercase();
+        let is_label = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !name.starts_with('-')
+            && !name.ends_with('-');
+        if !is_label {
+            let example = template.replace("{site}", "acme");
+            return Err(refused(format!("is not the name of a site, like the acme of {example}")));
+        }
+        let url = EndpointUrl::parse(&template.replace("{site}", &name));
+        let url = url.map_err(|bad| refused(format!("is no site: {bad}")))?;
+        Ok(Self { name, url })
+    }
+}
+
+/// Asks which cloud id a site has. Needs no token, and sends none.
+#[derive(Clone, Debug)]
+pub struct CloudIdRequest {
+    site: EndpointUrl,
+}
+
+impl CloudIdRequest {
+    /// A request to that site.
+    #[must_use]
+    pub const fn new(site: EndpointUrl) -> Self {
+        Self { site }
+    }
+}
+
+impl ResourceRequest for CloudIdRequest {
+    type Answer = String;
+
+    fn request(
+        &self,
+        _authorization: &Authorization,
+        _userinfo: Option<&EndpointUrl>,
+    ) -> Result<HttpRequest, Error> {
+        let headers = alloc::vec![("accept", Secret::new("application/json"))];
+        let url = format!("{}/_edge/tenant_info", self.site.as_str());
+        Ok(HttpRequest::new(Method::Get, url, headers, Secret::default()))
+    }
+
+    fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<String, Error> {
+        let answer = resource_answer(answer, Endpoint::Sites)?;
+        shown_member(&answer, "cloudId").ok_or_else(|| Error::PeerMisbehaved {
+            endpoint: Endpoint::Sites,
+            what: "there is no 'cloudId' in it".to_owned(),
+        })
+    }
+}
+
+/// Asks Jira whose a token is: `/me` is for access tokens only.
+#[derive(Clone, Debug)]
+pub struct MyselfRequest {
+    audience: TokenAudience,
+    url: EndpointUrl,
+}
+
+impl MyselfRequest {
+    /// The path, below a site.
+    pub const PATH: &str = "/rest/api/3/myself";
+
+    /// A request to that address, which is [`Self::PATH`] of a site.
+    #[must_use]
+    pub const fn new(audience: TokenAudience, url: EndpointUrl) -> Self {
+        Self { audience, url }
+    }
+}
+
+impl ResourceRequest for MyselfRequest {
+    type Answer = Account;
+
+    fn request(
+        &self,
+        authorization: &Authorization,
+        _userinfo: Option<&EndpointUrl>,
+    ) -> Result<HttpRequest, Error> {
+        self.audience.get(&self.url, authorization)
+    }
+
+    fn answer(&mut self, answer: Result<HttpResponse, TransportError>) -> Result<Account, Error> {
+        let answer = resource_answer(answer, Endpoint::Identity)?;
+        let id = shown_member(&answer, "accountId").ok_or_else(|| Error::PeerMisbehaved {
+            endpoint: Endpoint::Identity,
+            what: "there is no 'accountId' in it".to_owned(),
+        })?;
+        let status = answer.get("active").and_then(Value::as_bool);
+        Ok(Account {
+            id,
+            name: shown_member(&answer, "displayName"),
+            email: shown_member(&answer, "emailAddress"),
+            status: status.map(|active| if active { "active" } else { "inactive" }.to_owned()),
+        })
+    }
+}
