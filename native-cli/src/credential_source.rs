@@ -243,11 +243,13 @@ pub(crate) fn named_site(
     named: Option<&str>,
 ) -> Result<NamedSite, Failure> {
     let chosen = named.map(str::to_owned).or_else(|| context.chosen_site());
-    let chosen = chosen.ok_or_else(|| {
-        Failure::configuration(format!("{API_TOKEN} is set, but no site is chosen"))
-            .or_hint(format!("Set {SITE} to the name of the site: acme for acme.atlassian.net."))
-    })?;
-    NamedSite::of(profile, &chosen).map_err(|error| Failure::configuration(error.to_string()))
+    let hint = format!("Set {SITE} to the name of the site: acme for acme.atlassian.net.");
+    let Some(chosen) = chosen else {
+        let what = format!("{API_TOKEN} is set, but no site is chosen");
+        return Err(Failure::configuration(what).or_hint(hint));
+    };
+    NamedSite::of(profile, &chosen)
+        .map_err(|error| Failure::configuration(error.to_string()).or_hint(hint))
 }
 
 /// An access token that works, from wherever it comes.

@@ -146,9 +146,10 @@ fn show(context: &mut Context, key: &ConnectionKey, sites: &[Site], default: Opt
     let mut text = String::new();
     for site in sites {
         let mark = if Some(site.id.as_str()) == default { '*' } else { ' ' };
-        let scopes = site.scopes.join(" ");
         text.push_str(&format!("{mark} {:<width$}  {}  {}\n", site.name, site.url, site.id));
-        text.push_str(&format!("  {:<width$}  {scopes}\n", ""));
+        if !site.scopes.is_empty() {
+            text.push_str(&format!("  {:<width$}  {}\n", "", site.scopes.join(" ")));
+        }
     }
     let _ = print_data(text.as_bytes());
 }
