@@ -313,13 +313,13 @@ impl<T: FromJson> FromJson for Vec<T> {
     }
 }
 
-impl FromJson for BTreeMap<String, String> {
+impl<T: FromJson> FromJson for BTreeMap<String, T> {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let mut read = Self::new();
         match value {
             Value::Object(members) => {
                 for (name, value) in members {
-                    read.insert(name, String::from_json(value, mistakes));
+                    read.insert(name, T::from_json(value, mistakes));
                 }
             }
             _ => mistakes.note("it is not an object"),

@@ -39,3 +39,4 @@ pub mod secret;
 pub mod text;
 pub mod time;
 pub mod token_endpoint;
+pub mod upkeep;
