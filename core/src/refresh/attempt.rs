@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::recovery::{REQUEST_TIMEOUT, quarantine};
+use super::recovery::{REQUEST_TIMEOUT, left_of, quarantine};
 use super::{
     Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
 };
@@ -93,17 +93,20 @@ impl RefreshMachine {
         let id = AttemptId::new(self.seed.expose().as_bytes(), self.ids);
         self.ids = self.ids.saturating_add(1);
         let host = self.request.host.clone();
-        // If no clock tells how old it is, its quarantine at least has been waited for.
-        let waited = quarantine(self.leeway(&credential));
-        let since_first = earlier.as_ref().map_or(Span::ZERO, |earlier| {
-            earlier.since_first.plus(earlier.age(&host, now).unwrap_or(waited))
+        let leeway = self.leeway(&credential);
+        let used = earlier.as_ref().map(|earlier| {
+            // If no clock tells how old it is, its quarantine at least has been waited for.
+            earlier.since_first.plus(earlier.age(&host, now).unwrap_or(quarantine(leeway)))
         });
+        // After the leeway this request ends the login, or it is the first one that ever arrived: then the leeway
+        // begins with it.
+        let since_first = used.filter(|used| left_of(leeway, *used).is_some());
         let pending = Pending {
             id,
             refresh_token_sha256: sha256_hex(token.expose().as_bytes()),
             at: now.wall,
             uptime: now.uptime,
-            since_first,
+            since_first: since_first.unwrap_or(Span::ZERO),
             attempt: earlier.as_ref().map_or(1, |earlier| earlier.attempt.saturating_add(1)),
             host,
         };
