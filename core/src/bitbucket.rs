@@ -16,6 +16,7 @@ use crate::json;
 use crate::provider::ProviderProfile;
 use crate::resource::{TokenAudience, bearer, resource_answer};
 use crate::secret::Secret;
+use crate::text::displayable;
 
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +61,9 @@ impl Kind {
 /// there is such an account is for the server to say.
 #[must_use]
 pub fn is_email(text: &str) -> bool {
-    let is_harmless = |c: char| !c.is_whitespace() && !c.is_control() && c != ':';
     text.len() <= 254
-        && text.chars().all(is_harmless)
+        && !text.contains(|c: char| c.is_whitespace() || c == ':')
+        && displayable(text) == text
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
 }
 
@@ -72,7 +73,7 @@ pub fn is_email(text: &str) -> bool {
 /// [`Error::Configuration`] if the profile of Bitbucket does not say whom to ask.
 pub fn check(
     profile: &ProviderProfile,
-    email: &str,
+    email: Option<&str>,
     token: &Secret,
 ) -> Result<HttpRequest, Error> {
     let url = profile.identity.as_ref().and_then(|identity| identity.url.as_ref());
@@ -82,6 +83,11 @@ pub fn check(
     })?;
     let authorization = match Kind::of(token) {
         Kind::ApiToken => {
+            let email = email.ok_or_else(|| {
+                Error::Configuration(
+                    "an API token goes with the e-mail address of its account".into(),
+                )
+            })?;
             let pair = user_and_password(email, token);
             ("authorization", Secret::new(format!("Basic {}", pair.expose())))
         }

@@ -66,10 +66,7 @@ impl From<String> for Secret {
 ///
 /// # Errors
 /// Those of the serializer.
-pub fn serialize_exposed<S: Serializer>(
-    secret: &Secret,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+pub fn serialize_exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     secret.expose().serialize(serializer)
 }
 
