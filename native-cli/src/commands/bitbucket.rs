@@ -156,7 +156,7 @@ async fn enter(
             let email = email_for(context, arguments.email.as_deref(), &token).await?;
             let account = bitbucket::check(profile, email.as_deref(), &token).await;
             let account = account.map_err(|failure| {
-                failure.keeping("Nothing was stored.").or_hint(format!(
+                failure.keeping("What was stored before is unchanged.").or_hint(format!(
                     "Create a token at {TOKEN_PAGE}, then run the same command with it."
                 ))
             })?;
