@@ -24,6 +24,8 @@ const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-t
 /// What a token must be allowed for all that is done with it here: the check, and git.
 const SCOPES: &str = "read:user:bitbucket, read:repository:bitbucket, write:repository:bitbucket";
 
+const UNCHANGED: &str = "What was stored before is unchanged.";
+
 /// No token is longer than this; what is longer is another file.
 const MAX_INPUT: u64 = 8192;
 
@@ -73,10 +75,8 @@ pub(super) async fn offer_after_login(context: &mut Context, again: bool) {
     let offered = async {
         bitbucket::file(context).preflight::<Stored>(context)?;
         explain(context, None);
-        if let Some(token) = ask_for_token(context, "press Enter to go without").await? {
-            let email = email_for(context, None, &token).await?;
-            let account = bitbucket::check(&profile, email.as_deref(), &token).await?;
-            keep(context, token, email, account)?;
+        if let Some(found) = ask(context, &profile, None, "press Enter to go without").await? {
+            keep(context, found)?;
             git_setup::offer(context, &profile, false).await?;
         }
         Ok::<_, Failure>(())
@@ -151,29 +151,41 @@ async fn enter(
 ) -> Result<Done, Failure> {
     let file = bitbucket::file(context);
     file.preflight::<Stored>(context)?;
-    let (token, email, account) = match given {
+    let named = arguments.email.as_deref();
+    let found = match given {
         Some(token) => {
-            let email = email_for(context, arguments.email.as_deref(), &token).await?;
+            let email = email_for(context, named, None, &token).await?;
             let account = bitbucket::check(profile, email.as_deref(), &token).await;
             let account = account.map_err(|failure| {
-                failure.keeping("What was stored before is unchanged.").or_hint(format!(
+                failure.keeping(UNCHANGED).or_hint(format!(
                     "Create a token at {TOKEN_PAGE}, then run the same command with it."
                 ))
             })?;
-            (token, email, account)
+            Found { token, email, account }
         }
-        None => ask(context, profile, arguments).await?,
+        None => {
+            begin(context, arguments).await?;
+            let asked = ask(context, profile, named, "press Enter to leave it as it is").await;
+            asked.map_err(|failure| failure.keeping(UNCHANGED))?.ok_or_else(|| {
+                Failure::new(Exit::Failed, "CANCELLED", "No Bitbucket token was entered")
+                    .keeping(UNCHANGED)
+            })?
+        }
     };
-    let stored = keep(context, token, email, account)?;
+    let stored = keep(context, found)?;
     Ok(Done { stored, already_stored: false, checked: true })
 }
 
-/// Asks on the terminal, until a token works.
-async fn ask(
-    context: &mut Context,
-    profile: &ProviderProfile,
-    arguments: &Bitbucket,
-) -> Result<(Secret, Option<String>, Option<Account>), Failure> {
+/// A token that Bitbucket accepted.
+struct Found {
+    token: Secret,
+    email: Option<String>,
+    /// If the token may say whose it is.
+    account: Option<Account>,
+}
+
+/// Shows a person where to create a token.
+async fn begin(context: &mut Context, arguments: &Bitbucket) -> Result<(), Failure> {
     if !context.may_ask || !context.terminal.can_ask() {
         return Err(Failure::new(Exit::AuthRequired, "AUTH_REQUIRED", "No Bitbucket token is stored")
             .or_hint(format!(
@@ -184,22 +196,30 @@ async fn ask(
     if !arguments.no_browser && context.can_open_browser() {
         context.open(TOKEN_PAGE).await;
     }
+    Ok(())
+}
+
+/// Asks on the terminal, until a token works, or none is entered.
+async fn ask(
+    context: &mut Context,
+    profile: &ProviderProfile,
+    named: Option<&str>,
+    otherwise: &str,
+) -> Result<Option<Found>, Failure> {
+    let mut before = None;
     loop {
-        let token = ask_for_token(context, "press Enter to leave it as it is").await?;
-        let Some(token) = token else {
-            return Err(Failure::new(Exit::Failed, "CANCELLED", "No Bitbucket token was entered")
-                .keeping("What was stored before is unchanged."));
-        };
-        let email = email_for(context, arguments.email.as_deref(), &token).await?;
+        let Some(token) = ask_for_token(context, otherwise).await? else { return Ok(None) };
+        let email = email_for(context, named, before.as_deref(), &token).await?;
         match bitbucket::check(profile, email.as_deref(), &token).await {
-            Ok(account) => return Ok((token, email, account)),
+            Ok(account) => return Ok(Some(Found { token, email, account })),
             Err(failure) if failure.code == "TOKEN_REJECTED" => {
                 context.terminal.warning(&format!(
                     "{}. It must be a token with scopes for Bitbucket: {SCOPES}",
                     failure.message
                 ));
+                before = email;
             }
-            Err(failure) => return Err(failure.keeping("What was stored before is unchanged.")),
+            Err(failure) => return Err(failure),
         }
     }
 }
@@ -231,10 +251,11 @@ async fn ask_for_token(context: &mut Context, otherwise: &str) -> Result<Option<
     }
 }
 
-/// The e-mail address that goes with a token, if one must.
+/// The e-mail address that goes with a token, if one must. `before` was typed last time.
 async fn email_for(
     context: &mut Context,
     named: Option<&str>,
+    before: Option<&str>,
     token: &Secret,
 ) -> Result<Option<String>, Failure> {
     if let Some(named) = named {
@@ -254,9 +275,11 @@ async fn email_for(
         return Err(Failure::usage("Nothing says which Atlassian account the token belongs to")
             .or_hint("Add `--email you@example.com`."));
     }
+    let usual = before.map(|before| format!(" [{before}]")).unwrap_or_default();
+    let question = format!("E-mail address of your Atlassian account{usual}:");
     loop {
-        let asked = context.terminal.ask("E-mail address of your Atlassian account:");
-        let email = interruptible(asked).await??;
+        let typed = interruptible(context.terminal.ask(&question)).await??;
+        let email = before.filter(|_| typed.is_empty()).map_or(typed, str::to_owned);
         if is_email(&email) {
             return Ok(Some(email));
         }
@@ -264,12 +287,8 @@ async fn email_for(
     }
 }
 
-fn keep(
-    context: &mut Context,
-    token: Secret,
-    email: Option<String>,
-    account: Option<Account>,
-) -> Result<Stored, Failure> {
+fn keep(context: &mut Context, found: Found) -> Result<Stored, Failure> {
+    let Found { token, email, account } = found;
     let stored = Stored::new(token, email, account.as_ref());
     let file = bitbucket::file(context);
     file.save(context, &stored)?;
