@@ -103,6 +103,16 @@ impl ConfigDir {
         is_plain_name(provider).then(|| self.dir.join("providers").join(format!("{provider}.json")))
     }
 
+    /// The Bitbucket token.
+    pub(crate) fn bitbucket_path(&self) -> PathBuf {
+        self.dir.join("bitbucket.conf")
+    }
+
+    /// The admin API key. It is never in the file of a login.
+    pub(crate) fn admin_key_path(&self) -> PathBuf {
+        self.dir.join("admin.conf")
+    }
+
     /// The configuration directory that the sandbox has for itself.
     pub(crate) fn sandbox(&self) -> Self {
         Self { dir: self.dir.join("sandbox"), ..self.clone() }

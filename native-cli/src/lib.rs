@@ -3,8 +3,10 @@
 //! [`main`] first looks whether it is asked for a token that is still fresh, the one thing that scripts
 //! and agents ask all day; for that nothing is initialised, not even the parser of the command line.
 
+mod admin_key;
 mod agents;
 mod binding;
+mod bitbucket;
 mod cli;
 mod clients;
 mod commands;
@@ -22,9 +24,11 @@ mod providers;
 mod refresh;
 mod release;
 mod sandbox;
+mod stored_file;
 mod surroundings;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -40,6 +44,7 @@ pub fn main() -> ExitCode {
     if commands::auth_token::print_if_fresh(arguments.get(1..).unwrap_or_default()) {
         return ExitCode::SUCCESS;
     }
+    let arguments = by_name(arguments);
     let cli = match cli::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return explain_usage(&error, cli::wants_json(&arguments)),
@@ -62,6 +67,16 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit as u8)
         }
     }
+}
+
+/// docker looks for its helpers by name: under the name `docker-credential-twg` (a link), this program is one.
+fn by_name(arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().and_then(|name| Path::new(name).file_stem());
+    if name.is_none_or(|name| name != "docker-credential-twg") {
+        return arguments;
+    }
+    let helper = ["twg", "auth", "docker-credential"].map(OsString::from);
+    helper.into_iter().chain(arguments.into_iter().skip(1)).collect()
 }
 
 /// clap's own words and exit codes: 0 for `--help` and `--version`, 2 for a mistake.

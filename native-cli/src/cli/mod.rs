@@ -1,11 +1,13 @@
 //! The command line: what can be typed, and which command it starts.
 
 mod admin;
+mod bitbucket;
 mod helper;
 mod setup;
 mod upkeep;
 
-pub(crate) use admin::{Admin, AdminAuth};
+pub(crate) use admin::{Admin, AdminAuth, AdminLogin};
+pub(crate) use bitbucket::Bitbucket;
 use clap::{Args, Parser, Subcommand};
 pub(crate) use helper::{DockerOperation, GitOperation};
 pub(crate) use setup::{Setup, SetupPart, Uninstall, Update};
@@ -261,9 +263,12 @@ pub(crate) enum Auth {
     Refresh(Refresh),
     /// Be git's credential helper for bitbucket.org
     GitCredential {
-        /// What git asks for
-        #[arg(value_enum)]
+        /// What git asks for: get, store or erase
+        #[arg(value_parser = GitOperation::parse)]
         operation: GitOperation,
+        /// Give git the access token of this login to Bitbucket, instead of the token of `twg setup bitbucket`
+        #[arg(long, value_name = "NAME")]
+        connection: Option<String>,
     },
     /// Be docker's credential helper
     DockerCredential {

@@ -12,7 +12,7 @@ use twg_core::provider::{Grant, ProviderProfile};
 use twg_core::refresh::{Need, Refreshed};
 use twg_core::time::{Span, UnixTime};
 
-use super::sites;
+use super::{bitbucket, sites};
 use crate::cli::Login;
 use crate::clients::{self, Registration};
 use crate::context::{Context, UserAgent, arguments as named, entropy, login_command};
@@ -73,12 +73,15 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     if context.json {
         print_json(&to_json(&key, &signed_in));
     }
+    if key.provider() == providers::DEFAULT {
+        bitbucket::offer_after_login(context, arguments.force).await;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// So that the next login need not find out again. Only a convenience, and only for a client that is kept.
 fn remember_no_device_grant(
-    context: &Context,
+    context: &mut Context,
     profile: &ProviderProfile,
     registration: &Registration,
 ) {

@@ -7,6 +7,7 @@ pub(crate) mod auth_status;
 pub(crate) mod auth_token;
 mod bitbucket;
 mod doctor;
+mod git_setup;
 mod helper;
 mod login;
 mod logout;
@@ -50,7 +51,9 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Auth(Auth::Refresh(arguments)) => {
             block_on(auth_refresh::run(context, &arguments))?
         }
-        Command::Auth(Auth::GitCredential { operation }) => helper::git::run(context, operation),
+        Command::Auth(Auth::GitCredential { operation, connection }) => {
+            block_on(helper::git::run(context, operation, connection.as_deref()))?
+        }
         Command::Auth(Auth::DockerCredential { operation }) => {
             helper::docker::run(context, operation)
         }
@@ -64,7 +67,9 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         }
         Command::Setup(arguments) => match arguments.part {
             None => block_on(setup::run(context))?,
-            Some(SetupPart::Bitbucket { force }) => block_on(bitbucket::setup(context, force))?,
+            Some(SetupPart::Bitbucket(arguments)) => {
+                block_on(bitbucket::setup(context, &arguments))?
+            }
         },
         Command::Upkeep(what) => block_on(upkeep::run(context, &what))?,
         Command::Update(arguments) => block_on(update::run(context, &arguments))?,

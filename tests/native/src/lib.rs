@@ -7,6 +7,7 @@
 
 pub mod browser;
 pub mod capture;
+pub mod forge;
 pub mod home;
 pub mod oidc;
 #[cfg(unix)]
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use browser::{Browser, Page, answer_to};
+pub use forge::Forge;
 pub use home::TempHome;
 pub use oidc::OidcProvider;
 #[cfg(unix)]
