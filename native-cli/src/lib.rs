@@ -16,6 +16,7 @@ mod failure;
 mod installation;
 #[doc(hidden)]
 pub mod measured;
+mod narration;
 mod output;
 mod providers;
 mod refresh;
@@ -48,8 +49,7 @@ pub fn main() -> ExitCode {
     let result = config_dir::ConfigDir::resolve(&env)
         .map_err(|error| Failure::configuration(error.to_string()))
         .and_then(|config| {
-            let global = &cli.global;
-            let mut context = Context::new(config, json, global.quiet, global.no_input);
+            let mut context = Context::new(config, &cli::Global { json, ..cli.global });
             let code = commands::run(&mut context, cli.command)?;
             context.unless_interrupted()?;
             Ok(code)

@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 }
 
 /// Options of every command.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Global {
     /// Print JSON on standard output
     #[arg(long, global = true)]
@@ -35,6 +35,12 @@ pub(crate) struct Global {
     /// Say only what went wrong
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Say more: what is done, where, and how long it takes
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Answer every question that could be answered with yes
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
     /// Never ask; fail instead
     #[arg(long, global = true)]
     pub(crate) no_input: bool,

@@ -96,9 +96,13 @@ fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitC
         return Err(Failure::usage("A sandbox cannot run inside a sandbox"));
     }
     let (running, config) = start(context, arguments)?;
-    let quiet = context.quiet || cli.global.quiet;
-    let json = context.json || cli.global.json;
-    let mut inner = Context::new(config.clone(), json, quiet, cli.global.no_input);
+    let mut inner = Context::new(config.clone(), &cli.global);
+    // Each option means the same before `sandbox` and behind it.
+    inner.json |= context.json;
+    inner.quiet |= context.quiet;
+    inner.verbose |= context.verbose;
+    inner.yes |= context.yes;
+    inner.may_ask &= context.may_ask;
     inner.program = "twg sandbox";
     inner.in_sandbox = true;
     if arguments.approve {
