@@ -7,6 +7,7 @@ mod agents;
 mod cli;
 mod clients;
 mod commands;
+mod completion;
 mod config_dir;
 mod context;
 mod credential_source;
@@ -14,6 +15,7 @@ mod driver;
 mod effects;
 mod failure;
 mod installation;
+mod manual;
 #[doc(hidden)]
 pub mod measured;
 mod narration;
@@ -38,6 +40,9 @@ pub fn main() -> ExitCode {
     effects::hardening::forbid_core_dumps();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if commands::auth_token::print_if_fresh(arguments.get(1..).unwrap_or_default()) {
+        return ExitCode::SUCCESS;
+    }
+    if completion::answer(&arguments) {
         return ExitCode::SUCCESS;
     }
     let cli = match cli::Cli::try_parse_from(&arguments) {

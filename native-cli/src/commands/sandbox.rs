@@ -22,6 +22,18 @@ use crate::sandbox::{self, Options, Running, Switches};
 /// Runs the command.
 pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure> {
     match arguments.command.first().map(String::as_str) {
+        Some("switches") if context.json => {
+            crate::output::print_json(&json!({
+                "schemaVersion": 1,
+                "switches": Switches::defaults().iter().map(|row| json!({
+                    "name": row.name,
+                    "form": row.form,
+                    "default": row.value,
+                    "meaning": row.meaning,
+                })).collect::<Vec<_>>(),
+            }));
+            Ok(ExitCode::SUCCESS)
+        }
         Some("switches") => {
             let _ = print_data(Switches::describe().as_bytes());
             Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 
 use twg_core::credential::{AttemptId, ConnectionKey, Generation, StagedReply};
 use twg_core::error::Error;
@@ -16,7 +16,7 @@ use super::Check;
 use crate::context::Context;
 use crate::effects::stage::{self, Stage};
 use crate::effects::store::{Expected, Store, beside, stages_set_aside};
-use crate::effects::{clock, lock, privacy};
+use crate::effects::{child, clock, lock, privacy};
 use crate::failure::{Exit, Failure};
 
 /// What the doctor's own record is called, beside the real one.
@@ -143,7 +143,7 @@ async fn exclude(store: &Store, path: &Path) -> Result<(), String> {
 /// This program again, as another process that wants the lock.
 fn probe(path: &Path, what: &str) -> Result<Child, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    Command::new(program)
+    child::command(program)
         .args(["doctor", "--probe-lock", what])
         .arg("--probe-file")
         .arg(path)
