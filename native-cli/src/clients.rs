@@ -142,6 +142,17 @@ fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFil
     }
 }
 
+/// Moves a client file that is not one out of the way; where it is then. `None` if it is in order, or absent.
+pub(crate) fn set_damaged_aside(
+    context: &Context,
+    profile: &ProviderProfile,
+) -> Option<Result<String, StoreError>> {
+    let path = context.config.client_path(&profile.name)?;
+    let text = context.store.load(&path).ok()??;
+    // One of a newer version is not damaged.
+    json::parse::<ClientFile>(text.expose()).err().map(|_| context.store.set_aside(&path))
+}
+
 /// Keeps a registration.
 pub(crate) fn save(
     context: &Context,

@@ -165,6 +165,12 @@ pub(crate) struct Login {
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    /// Repair what can be repaired without a decision; no login is ever deleted
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Write all of it to a new file for a bug report: without tokens, names, addresses of people and sites
+    #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath)]
+    pub(crate) bundle: Option<Option<std::path::PathBuf>>,
     /// For the second process of the doctor itself: `try` or `hold` the lock
     #[arg(long, hide = true, requires = "probe_file")]
     pub(crate) probe_lock: Option<String>,

@@ -4,9 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
-use clap::{Command, CommandFactory as _};
-use clap_mangen::Man as Page;
-use roff::{Inline, Roff, bold, roman};
+use clap::{Arg, Command, CommandFactory as _};
 use serde_json::json;
 
 use crate::cli::{Cli, Man};
@@ -19,11 +17,13 @@ use crate::output::print_json;
 
 /// Runs the command.
 pub(crate) fn run(context: &mut Context, arguments: &Man) -> Result<ExitCode, Failure> {
-    let cli = built();
+    let mut cli = Cli::command();
+    // Gives each command the names that it has in the manual.
+    cli.build();
     if let Some(dir) = &arguments.dir {
-        return write_all(context, &cli, dir);
+        return write_all(context, &mut cli, dir);
     }
-    let command = find(&cli, &arguments.command)?;
+    let command = find(&mut cli, &arguments.command)?;
     let text = page(command);
     if context.json {
         print_json(&json!({ "schemaVersion": 1, "name": file_name(command), "page": text }));
@@ -33,17 +33,10 @@ pub(crate) fn run(context: &mut Context, arguments: &Man) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// The parser, with the names that each command has in the manual.
-fn built() -> Command {
-    let mut cli = Cli::command();
-    cli.build();
-    cli
-}
-
-fn find<'a>(cli: &'a Command, words: &[String]) -> Result<&'a Command, Failure> {
+fn find<'a>(cli: &'a mut Command, words: &[String]) -> Result<&'a mut Command, Failure> {
     let mut command = cli;
     for word in words {
-        command = command.find_subcommand(word).ok_or_else(|| {
+        command = command.find_subcommand_mut(word).ok_or_else(|| {
             let word = twg_core::text::displayable(word);
             Failure::usage(format!("There is no command '{word}'"))
                 .or_hint("`twg --help` lists the commands.")
@@ -52,31 +45,33 @@ fn find<'a>(cli: &'a Command, words: &[String]) -> Result<&'a Command, Failure> 
     Ok(command)
 }
 
-fn write_all(context: &mut Context, cli: &Command, dir: &Path) -> Result<ExitCode, Failure> {
+fn write_all(context: &mut Context, cli: &mut Command, dir: &Path) -> Result<ExitCode, Failure> {
     let shown = context.config.display(dir);
-    let failed = |error: &io::Error| {
+    let failed = |error: io::Error| {
         Failure::internal(format!("Cannot write the manual to {shown}: {error}"))
             .or_hint("Name a directory that you can write: `twg man --dir DIR`.")
     };
-    std::fs::create_dir_all(dir).map_err(|error| failed(&error))?;
-    let mut names = Vec::new();
-    for command in all(cli) {
-        let name = file_name(command);
-        std::fs::write(dir.join(&name), page(command)).map_err(|error| failed(&error))?;
-        names.push(name);
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let mut pages = Vec::new();
+    collect(cli, &mut pages);
+    for (name, page) in &pages {
+        std::fs::write(dir.join(name), page).map_err(failed)?;
     }
     if context.json {
+        let names: Vec<_> = pages.iter().map(|(name, _)| name).collect();
         print_json(&json!({ "schemaVersion": 1, "ok": true, "dir": dir, "pages": names }));
     } else {
-        context.achieved(&format!("{} pages of the manual are in {shown}", names.len()));
+        context.achieved(&format!("{} pages of the manual are in {shown}", pages.len()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A command and those below it, as far as they are shown.
-fn all(command: &Command) -> Vec<&Command> {
-    let below = command.get_subcommands().filter(|command| !command.is_hide_set());
-    std::iter::once(command).chain(below.flat_map(all)).collect()
+/// The pages of a command and of those below it, as far as they are shown.
+fn collect(command: &mut Command, pages: &mut Vec<(String, String)>) {
+    pages.push((file_name(command), page(command)));
+    for below in command.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+        collect(below, pages);
+    }
 }
 
 /// `twg-auth-token`
@@ -88,77 +83,109 @@ fn file_name(command: &Command) -> String {
     format!("{}.1", title(command))
 }
 
-fn page(command: &Command) -> String {
-    let mut page = Vec::new();
-    // Writing to memory cannot fail.
-    let _ = write_page(command, &mut page);
-    // Each section is written as if it were alone, with the same lines before it.
-    let preamble = Roff::new().render();
-    format!("{preamble}{}", String::from_utf8(page).unwrap_or_default().replace(&preamble, ""))
-}
-
-fn write_page(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
+/// A page for troff. (clap_mangen would write much the same, and be 100 KB of this program.)
+fn page(command: &mut Command) -> String {
+    let usage = command.render_usage().to_string();
     let title = title(command).to_owned();
-    // Between the page's section and the program there would be a date: pages of one version are the same, whenever
-    // they are made.
-    writeln!(out, ".TH {title} 1 \"\" \"twg {}\" \"twg manual\"", env!("CARGO_PKG_VERSION"))?;
-    let has_options = command.get_arguments().any(|argument| !argument.is_hide_set());
-    let has_commands = command.get_subcommands().any(|command| !command.is_hide_set());
-    let rendered = Page::new(command.clone());
-    rendered.render_name_section(out)?;
-    rendered.render_synopsis_section(out)?;
-    rendered.render_description_section(out)?;
-    if has_options {
-        rendered.render_options_section(out)?;
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    // Before the version there would be a date: the pages of one version are the same, whenever they are made.
+    let mut page =
+        Page(format!(".TH {title} 1 \"\" \"twg {}\" \"twg manual\"\n", env!("CARGO_PKG_VERSION")));
+    page.section("NAME");
+    page.text(&format!("{title} - {about}"));
+    page.section("SYNOPSIS");
+    page.text(usage.trim_start_matches("Usage:").trim());
+    page.section("DESCRIPTION");
+    page.text(&format!("{about}."));
+    arguments(&mut page, command);
+    let below: Vec<_> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
+    if !below.is_empty() {
+        page.section("COMMANDS");
     }
-    if has_commands {
-        rendered.render_subcommands_section(out)?;
+    for command in &below {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        page.term(&format!("{}(1)", self::title(command)), &about);
     }
-    let mut rest = Roff::new();
-    notes(&mut rest, command);
-    table(&mut rest, "EXIT STATUS", &EXIT_STATUS);
-    table(&mut rest, "ENVIRONMENT", &ENVIRONMENT);
-    table(&mut rest, "FILES", &FILES);
-    see_also(&mut rest, command, &title);
-    out.write_all(rest.render().as_bytes())
+    if let Some(notes) = command.get_after_help() {
+        page.section("NOTES");
+        page.as_it_is(&notes.to_string());
+    }
+    for (name, rows) in
+        [("EXIT STATUS", &EXIT_STATUS[..]), ("ENVIRONMENT", &ENVIRONMENT), ("FILES", &FILES)]
+    {
+        page.section(name);
+        for (term, meaning) in rows {
+            page.term(term, meaning);
+        }
+    }
+    let parent = title.rsplit_once('-').map(|(parent, _)| parent);
+    let others = parent.into_iter().chain(below.iter().map(|command| self::title(command)));
+    page.section("SEE ALSO");
+    page.text(&others.map(|name| format!("{name}(1)")).collect::<Vec<_>>().join(", "));
+    page.0
 }
 
-/// What `--help` says below the options, as it is laid out there.
-fn notes(page: &mut Roff, command: &Command) {
-    let Some(notes) = command.get_after_help() else { return };
-    page.control("SH", ["NOTES"]);
-    page.control("nf", []);
-    for line in notes.to_string().lines() {
-        // A line that is empty or begins with a space is something else to troff.
-        let spaces = line.len() - line.trim_start().len();
-        page.text([roman(format!("{}{}", "\u{a0}".repeat(spaces), line.trim_start()))]);
+/// What can stand behind the command, under the headings that `--help` has too.
+fn arguments(page: &mut Page, command: &Command) {
+    let shown = || command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let heading = |argument: &Arg| match argument.get_help_heading() {
+        Some(heading) => heading.to_uppercase(),
+        None if argument.is_positional() => "ARGUMENTS".to_owned(),
+        None => "OPTIONS".to_owned(),
+    };
+    for name in ["ARGUMENTS", "OPTIONS", "GLOBAL OPTIONS"] {
+        let arguments: Vec<_> = shown().filter(|argument| heading(argument) == name).collect();
+        if !arguments.is_empty() {
+            page.section(name);
+        }
+        for argument in arguments {
+            let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+            let mut meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let values = argument.get_possible_values();
+            let values: Vec<_> = values.iter().map(|value| value.get_name()).collect();
+            if !values.is_empty() && argument.get_action().takes_values() {
+                meaning.push_str(&format!(" [{}]", values.join(", ")));
+            }
+            page.term(&format!("{short}{argument}"), &meaning);
+        }
     }
-    page.control("fi", []);
 }
 
-fn table(page: &mut Roff, name: &str, rows: &[(&str, &str)]) {
-    page.control("SH", [name]);
-    for (term, meaning) in rows {
-        page.control("TP", []);
-        page.text([bold(*term)]);
-        page.text([roman(*meaning)]);
+/// The source of a page, line by line.
+struct Page(String);
+
+impl Page {
+    fn section(&mut self, name: &str) {
+        self.0.push_str(&format!(".SH \"{name}\"\n"));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.push_str(&format!("{}\n", escaped(text)));
+    }
+
+    fn term(&mut self, term: &str, meaning: &str) {
+        self.0.push_str(&format!(".TP\n\\fB{}\\fR\n", escaped(term)));
+        self.text(meaning);
+    }
+
+    /// Lines that are not to be filled, as examples are.
+    fn as_it_is(&mut self, text: &str) {
+        self.0.push_str(".nf\n");
+        for line in text.lines() {
+            // At the beginning of a line a space means something else, and so does nothing.
+            let words = line.trim_start();
+            let spaces = "\\ ".repeat(line.len() - words.len());
+            let line = if line.is_empty() { "\\&".to_owned() } else { spaces + &escaped(words) };
+            self.0.push_str(&format!("{line}\n"));
+        }
+        self.0.push_str(".fi\n");
     }
 }
 
-fn see_also(page: &mut Roff, command: &Command, own: &str) {
-    let parent = own.rsplit_once('-').map(|(parent, _)| parent.to_owned());
-    let below = command.get_subcommands().filter(|command| !command.is_hide_set());
-    let names: Vec<_> = parent.into_iter().chain(below.map(|c| title(c).to_owned())).collect();
-    if names.is_empty() {
-        return;
-    }
-    page.control("SH", ["SEE ALSO"]);
-    let mut line: Vec<Inline> = Vec::new();
-    for (n, name) in names.iter().enumerate() {
-        line.push(bold(name));
-        line.push(roman(if n + 1 < names.len() { "(1), " } else { "(1)" }));
-    }
-    page.text(line);
+/// Text in which nothing is a request of troff's, and hyphens and quotes are those that can be copied.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    if text.starts_with('.') { format!("\\&{text}") } else { text }
 }
 
 /// Lets the system's reader show a page, with its pager. Whether there was one that did.
