@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use twg_core::client::Client;
 use twg_core::error::Error;
+use twg_core::flow::StoreError;
 use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::provider::{ProviderProfile, SecretNeed};
 use twg_core::secret::Secret;
@@ -135,6 +136,14 @@ fn file(context: &Context, profile: &ProviderProfile) -> Option<StoredFile> {
 fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFile>, Failure> {
     let Some(file) = file(context, profile) else { return Ok(None) };
     file.load(context).map_err(|why| file.unusable(context, &why))
+}
+
+/// Moves a client file that is not one out of the way; where it is then. `None` if it is in order, or absent.
+pub(crate) fn set_damaged_aside(
+    context: &Context,
+    profile: &ProviderProfile,
+) -> Option<Result<String, StoreError>> {
+    file(context, profile)?.set_damaged_aside::<ClientFile>(context)
 }
 
 /// Keeps a registration.

@@ -10,6 +10,7 @@ mod bitbucket;
 mod cli;
 mod clients;
 mod commands;
+mod completion;
 mod config_dir;
 mod context;
 mod credential_source;
@@ -17,8 +18,10 @@ mod driver;
 mod effects;
 mod failure;
 mod installation;
+mod manual;
 #[doc(hidden)]
 pub mod measured;
+mod narration;
 mod output;
 mod providers;
 mod refresh;
@@ -45,6 +48,9 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let arguments = by_name(arguments);
+    if completion::answer(&arguments) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match cli::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return explain_usage(&error, cli::wants_json(&arguments)),
@@ -54,8 +60,7 @@ pub fn main() -> ExitCode {
     let result = config_dir::ConfigDir::resolve(&env)
         .map_err(|error| Failure::configuration(error.to_string()))
         .and_then(|config| {
-            let global = &cli.global;
-            let mut context = Context::new(config, json, global.quiet, global.no_input);
+            let mut context = Context::new(config, &cli::Global { json, ..cli.global });
             let code = commands::run(&mut context, cli.command)?;
             context.unless_interrupted()?;
             Ok(code)

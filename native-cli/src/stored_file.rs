@@ -108,6 +108,17 @@ impl StoredFile {
             .map_err(|error| self.not_written(error))
     }
 
+    /// Moves one that is damaged out of the way; where it is then. `None` if it is in order, or absent.
+    pub(crate) fn set_damaged_aside<T: FromJson>(
+        &self,
+        context: &Context,
+    ) -> Option<Result<String, StoreError>> {
+        match self.load::<T>(context) {
+            Err(Unusable::Damaged(_)) => Some(context.store.set_aside(&self.path)),
+            _ => None,
+        }
+    }
+
     /// Deletes it. Whether there was one.
     pub(crate) fn remove(&self, context: &Context) -> Result<bool, Failure> {
         let there = std::fs::symlink_metadata(&self.path).is_ok();

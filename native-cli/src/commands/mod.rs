@@ -6,11 +6,13 @@ mod auth_refresh;
 pub(crate) mod auth_status;
 pub(crate) mod auth_token;
 mod bitbucket;
+mod completions;
 mod doctor;
 mod git_setup;
 mod helper;
 mod login;
 mod logout;
+mod man;
 mod sandbox;
 mod setup;
 mod sites;
@@ -22,9 +24,10 @@ mod whoami;
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
+#[expect(unused_imports, reason = "for `setup`")]
+pub(crate) use completions::completion_script;
 
-use crate::cli::{Auth, Cli, Command, SetupPart};
+use crate::cli::{Auth, Command, SetupPart};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -76,12 +79,8 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Uninstall(arguments) => block_on(uninstall::run(context, &arguments))?,
         Command::Admin(what) => block_on(admin::run(context, what))?,
         Command::Sandbox(arguments) => sandbox::run(context, arguments),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "twg", &mut script);
-            let _ = crate::effects::terminal::print_data(&script);
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Completions { shell } => Ok(completions::run(context, shell)),
+        Command::Man(arguments) => man::run(context, &arguments),
     }
 }
 

@@ -9,14 +9,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use url::Url;
 
-use super::children::without_secrets;
 use super::http::is_loopback;
-use super::platform;
+use super::{child, platform};
 
 /// A launcher that fails does so at once. One that is still there is a browser in the foreground.
 const GRACE: Duration = Duration::from_secs(2);
@@ -213,9 +212,8 @@ fn platform_candidates(
 /// Whether the program did it, or is still at it. Then a thread waits for it, so that it does not
 /// remain as a zombie.
 async fn launch(candidate: &Candidate) -> bool {
-    let mut command = Command::new(&candidate.program);
+    let mut command = child::command(&candidate.program);
     command.args(&candidate.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    without_secrets(&mut command);
     platform::detach(&mut command);
     let Ok(mut child) = command.spawn() else { return false };
     let (done, exit) = tokio::sync::oneshot::channel();

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, Stdio};
 
-use super::children::without_secrets;
+use super::child;
 
 /// The helpers that are configured under `credential.URL.helper`, in their order; an empty one makes git forget those
 /// before it. `None` if there is no git.
@@ -27,8 +27,7 @@ pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> io::Result<()> {
 }
 
 fn git(arguments: &[&str]) -> Command {
-    let mut command = Command::new("git");
+    let mut command = child::command("git");
     command.args(["config", "--global"]).args(arguments).stdin(Stdio::null());
-    without_secrets(&mut command);
     command
 }

@@ -4,7 +4,7 @@
 //! it in the core's words ([`twg_core::flow`]) and cleans up after itself when it is dropped.
 
 pub(crate) mod browser;
-mod children;
+pub(crate) mod child;
 pub(crate) mod client_form;
 pub(crate) mod clock;
 pub(crate) mod entropy;

@@ -14,6 +14,7 @@ pub mod oidc;
 pub mod pty;
 pub mod record;
 pub mod sandbox;
+pub mod schema;
 pub mod scripted;
 pub mod twg;
 

@@ -1,6 +1,8 @@
 //! `twg doctor`: how things are, and proofs that they work. It refreshes a token that is due, as every command
-//! does, and changes nothing else that is kept.
+//! does, and changes nothing else that is kept, unless it is told to (`--fix`).
 
+mod bundle;
+mod fix;
 mod network;
 mod store;
 
@@ -73,6 +75,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     }
     let key = &arguments.connection.key(context)?;
     let profile = providers::load(context, key.provider())?;
+    let fixes =
+        if arguments.fix { fix::everything(context, &profile, key).await? } else { Vec::new() };
     let stored = context.credential(key);
     // A refresh that was interrupted is told as it was found, before this repairs it.
     let found =
@@ -99,14 +103,25 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     checks.push(duplicates_on_path());
 
     let healthy = checks.iter().all(|check| check.verdict != Verdict::Bad);
+    let bundle = match &arguments.bundle {
+        Some(file) => Some(bundle::write(context, file.as_deref(), &status, &checks)?),
+        None => None,
+    };
     if context.json {
         let checks: Vec<Value> = checks.iter().map(to_json).collect();
+        let fixes = fixes.iter();
+        let fixes = fixes.map(|f| json!({ "name": f.name, "fixed": f.fixed, "what": f.what }));
         print_json(&json!({
             "schemaVersion": 1,
             "ok": healthy,
             "status": status.to_json(),
             "checks": checks,
+            "fixes": fixes.collect::<Vec<_>>(),
+            "bundle": bundle,
         }));
+    } else if let Some(file) = &bundle {
+        print_lines(&[file.display().to_string()]);
+        context.say("Look at it before you send it: it should name neither you nor your sites.");
     } else {
         let mut lines = status.lines(context);
         lines.push(String::new());

@@ -1,13 +1,15 @@
-//! What every program that is started here has in common.
+//! Programs that this one starts: none of them gets the credentials that stand in its environment.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// Keeps the credentials of this program's environment out of another's.
-pub(super) fn without_secrets(command: &mut Command) {
+/// A program, in this environment without what is secret in it.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
         command.env_remove(name);
     }
+    command
 }
 
 /// Whether a variable holds a credential of ours.
