@@ -18,8 +18,19 @@ pub(crate) const EXIT_STATUS: [(&str, &str); 9] = [
 ];
 
 /// Which environment variables there are.
-pub(crate) const ENVIRONMENT: [(&str, &str); 6] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 10] = [
     ("TWG_CONFIG_DIR", "Where everything is kept, instead of the directory below."),
+    (
+        "TWG_OAUTH_ACCESS_TOKEN",
+        "The access token of whoever starts twg, who keeps it alive. It goes before everything else.",
+    ),
+    (
+        "TWG_USER, TWG_TOKEN, TWG_TOKEN_MODE",
+        "The e-mail address and the API token of an account, for scripts, and whether the token is classic (the \
+         default) or scoped. They go before the stored login.",
+    ),
+    ("TWG_SITE", "The site that is meant when none is named: acme for acme.atlassian.net."),
+    ("TWG_BBC_TOKEN", "The Bitbucket token, instead of the stored one."),
     (
         "TWG_CLIENT_ID, TWG_CLIENT_SECRET",
         "The Atlassian client, instead of the stored one; for a provider named example they are called \
@@ -35,7 +46,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 /// Which files there are.
-pub(crate) const FILES: [(&str, &str); 7] = [
+pub(crate) const FILES: [(&str, &str); 11] = [
     (
         "~/.config/twg",
         "The configuration directory, or $XDG_CONFIG_HOME/twg, or TWG_CONFIG_DIR; %APPDATA%\\twg on Windows. Its \
@@ -45,7 +56,15 @@ pub(crate) const FILES: [(&str, &str); 7] = [
     ("connections/PROVIDER/NAME.conf", "Further logins."),
     ("clients/PROVIDER.conf", "The client id, and the secret, of your app."),
     ("providers/NAME.json", "Providers of your own."),
+    ("bitbucket.conf", "The Bitbucket token."),
+    ("admin.conf", "The admin API key of an organization."),
+    ("upkeep.json", "What the scheduled upkeep remembers; no secret."),
     ("sandbox", "A configuration directory for twg sandbox."),
+    (
+        ".twg",
+        "In a working directory or above it: the account and the site that are meant there when none is named, as \
+         {\"connection\": NAME, \"site\": NAME}.",
+    ),
     (
         "~/.local/state/twg/rescue",
         "Replies that could not be saved above; the next refresh takes them from here.",
