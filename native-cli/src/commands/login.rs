@@ -21,7 +21,7 @@ use crate::effects::clock;
 use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
-use crate::{providers, refresh};
+use crate::{credential_source, providers, refresh};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<ExitCode, Failure> {
@@ -49,6 +49,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
             sites::use_site(context, &key, site).await?;
         }
         already_signed_in(context, &key, &credential, end);
+        credential_source::remark(context, &key);
         return Ok(ExitCode::SUCCESS);
     }
     let registration = match find_client(context, &profile, arguments)? {
@@ -73,6 +74,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     if context.json {
         print_json(&to_json(&key, &signed_in));
     }
+    credential_source::remark(context, &key);
     if key.provider() == providers::DEFAULT {
         bitbucket::offer_after_login(context, arguments.force).await;
     }
