@@ -278,25 +278,25 @@ fn a_login_offers_to_take_the_token() {
     assert_eq!(std::fs::read(&bitbucket).unwrap(), stored);
 }
 
-/// A login in a script, and one whose environment has the token, asks nothing.
+/// A login in a script, one that a coding agent runs, and one whose environment has the token, asks nothing.
 #[test]
 fn a_login_without_a_person_asks_nothing() {
     let sandbox = Sandbox::start();
     let output = sandbox.sign_in(&[]);
     assert!(!output.stderr.contains("Bitbucket"), "{output}");
-    let screen = sandbox
-        .twg(["login", "--loopback", "--force"])
-        .env("TWG_BBC_TOKEN", "canary")
-        .in_terminal();
-    screen.wait_for("If the browser is elsewhere, paste here");
-    let text = screen.screen();
-    let address = text.lines().find_map(|line| line.strip_prefix("  http")).unwrap();
-    let _page = sandbox.approve(&Browser::new(), &format!("http{}", address.trim_end()));
-    assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
-    assert!(!screen.screen().contains("Bitbucket"), "{}", screen.screen());
+    for (name, value) in [("TWG_BBC_TOKEN", "canary"), ("CLAUDECODE", "1")] {
+        let login = sandbox.twg(["login", "--loopback", "--force"]).env(name, value);
+        let screen = login.in_terminal();
+        screen.wait_for("If the browser is elsewhere, paste here");
+        let text = screen.screen();
+        let address = text.lines().find_map(|line| line.strip_prefix("  http")).unwrap();
+        let _page = sandbox.approve(&Browser::new(), &format!("http{}", address.trim_end()));
+        assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
+        assert!(!screen.screen().contains("Bitbucket"), "{}", screen.screen());
+    }
 }
 
-/// A24, A85 of these secrets too: no command says one, failing or succeeding, but those that are for that; no child
+/// A85, of these secrets too: no command says one, failing or succeeding, but those that are for that; no child
 /// is told one, on its command line or in its environment; and each is in its own file and nowhere else.
 #[test]
 fn no_command_says_a_token_or_a_key() {
