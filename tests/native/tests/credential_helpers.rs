@@ -399,9 +399,12 @@ fn kubectl_runs_the_helper() {
     let output =
         kubectl.args(["get", "--raw", "/answer", "--request-timeout=50s"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "read", "{output:?}");
-    // Some kubectl ask for the version first.
+    // Some kubectl ask for the version first. What the server said of it may come a moment later than the answer.
     let asked = |line: &str| line.starts_with("/answer") && line.ends_with(" Bearer old-access");
-    assert!(cluster.seen.text().lines().any(asked), "{}", cluster.seen.text());
+    let seen = cluster.seen.wait_for(PATIENCE, |bytes| {
+        String::from_utf8_lossy(bytes).lines().any(asked).then_some(())
+    });
+    assert!(seen.is_ok(), "{}", cluster.seen.text());
 }
 
 /// A server that speaks TLS, says `read` to everything, and shows the credentials that it was given. Stopped on drop.
