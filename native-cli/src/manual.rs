@@ -18,7 +18,7 @@ pub(crate) const EXIT_STATUS: [(&str, &str); 9] = [
 ];
 
 /// Which environment variables there are.
-pub(crate) const ENVIRONMENT: [(&str, &str); 10] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 11] = [
     ("TWG_CONFIG_DIR", "Where everything is kept, instead of the directory below."),
     (
         "TWG_OAUTH_ACCESS_TOKEN",
@@ -30,7 +30,8 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 10] = [
          default) or scoped. They go before the stored login.",
     ),
     ("TWG_SITE", "The site that is meant when none is named: acme for acme.atlassian.net."),
-    ("TWG_BBC_TOKEN", "The Bitbucket token, instead of the stored one."),
+    ("TWG_BBC_TOKEN", "The Bitbucket token. It goes before the stored one."),
+    ("KUBERNETES_EXEC_INFO", "Set by kubectl: which ExecCredential it understands."),
     (
         "TWG_CLIENT_ID, TWG_CLIENT_SECRET",
         "The Atlassian client, instead of the stored one; for a provider named example they are called \

@@ -65,8 +65,10 @@ pub(super) async fn offer_after_login(context: &mut Context, again: bool) {
         && context.terminal.can_ask()
         && !context.json
         && !context.quiet
-        // Nobody is there who could type it.
+        && !context.interrupted
+        // Nobody is there who could type it, or should.
         && context.user_agent == UserAgent::Browser
+        && context.here.agent.is_none()
         && context.env_text(VARIABLE).is_none();
     if !is_wanted || !again && !matches!(bitbucket::stored(context), Ok(None)) {
         return;

@@ -143,8 +143,8 @@ fn day(seconds: u64) -> String {
     let output = std::process::Command::new("date")
         .args(["-u", "-d", &format!("@{seconds}"), "+%Y-%m-%d"])
         .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        .expect("date starts");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// A file that cannot be read is refused by whoever only looks, and moved aside by whoever enters a key.

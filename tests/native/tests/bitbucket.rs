@@ -14,8 +14,8 @@ fn file(home: &TempHome) -> PathBuf {
 }
 
 fn stored(home: &TempHome) -> Value {
-    let text = std::fs::read_to_string(file(home)).unwrap();
-    serde_json::from_str(&text).unwrap()
+    let text = std::fs::read_to_string(file(home)).expect("it is there");
+    serde_json::from_str(&text).expect("it is JSON")
 }
 
 fn at_a_forge() -> (Forge, TempHome) {
@@ -278,20 +278,103 @@ fn a_login_offers_to_take_the_token() {
     assert_eq!(std::fs::read(&bitbucket).unwrap(), stored);
 }
 
-/// A login in a script, and one whose environment has the token, asks nothing.
+/// A login in a script, one that a coding agent runs, and one whose environment has the token, asks nothing.
 #[test]
 fn a_login_without_a_person_asks_nothing() {
     let sandbox = Sandbox::start();
     let output = sandbox.sign_in(&[]);
     assert!(!output.stderr.contains("Bitbucket"), "{output}");
-    let screen = sandbox
-        .twg(["login", "--loopback", "--force"])
-        .env("TWG_BBC_TOKEN", "canary")
-        .in_terminal();
-    screen.wait_for("If the browser is elsewhere, paste here");
-    let text = screen.screen();
-    let address = text.lines().find_map(|line| line.strip_prefix("  http")).unwrap();
-    let _page = sandbox.approve(&Browser::new(), &format!("http{}", address.trim_end()));
+    for (name, value) in [("TWG_BBC_TOKEN", "canary"), ("CLAUDECODE", "1")] {
+        let login = sandbox.twg(["login", "--loopback", "--force"]).env(name, value);
+        let screen = login.in_terminal();
+        screen.wait_for("If the browser is elsewhere, paste here");
+        let text = screen.screen();
+        let address = text.lines().find_map(|line| line.strip_prefix("  http")).unwrap();
+        let _page = sandbox.approve(&Browser::new(), &format!("http{}", address.trim_end()));
+        assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
+        assert!(!screen.screen().contains("Bitbucket"), "{}", screen.screen());
+    }
+}
+
+/// A85, of these secrets too: no command says one, failing or succeeding, but those that are for that; no child
+/// is told one, on its command line or in its environment; and each is in its own file and nowhere else.
+#[test]
+fn no_command_says_a_token_or_a_key() {
+    const CANARY: &str = "canary-";
+    let (_forge, home) = at_a_forge();
+    let said = home.path().join("said");
+    let script = |name: &str, then: &str| {
+        let path = home.path().join(name);
+        let text = format!(
+            "#!/bin/sh\n{{ echo ran {name}: \"$@\"; env; tr '\\0' ' ' < /proc/$$/cmdline; }} >> '{}'\n{then}\n",
+            said.display()
+        );
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    };
+    let path = std::env::var("PATH").unwrap();
+    script("git", &format!("PATH='{path}' exec git \"$@\""));
+    let browser = script("browser", "exit 0");
+    let twg = |words: &[&str]| {
+        home.twg(words)
+            .env("PATH", format!("{}:{path}", home.path().display()))
+            .env("TWG_BROWSER", &browser)
+            .env("TWG_TOKEN", "canary-api-token")
+            .env("TWG_OAUTH_ACCESS_TOKEN", "canary-access-token")
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "full")
+    };
+    let mut screen = twg(&["setup", "bitbucket"]).in_terminal();
+    type_token(&mut screen, Forge::TOKEN);
+    screen.wait_for("E-mail address");
+    screen.send_line(Forge::EMAIL);
+    screen.wait_for("Let git use this token");
+    screen.send_line("y");
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
-    assert!(!screen.screen().contains("Bitbucket"), "{}", screen.screen());
+    assert!(!screen.transcript().contains(CANARY));
+    let key = json!({
+        "schema_version": 1, "key": "canary-admin-key", "email": "a@b.c", "org": "x", "checked_at": 1,
+    });
+    home.write_config("admin.conf", key.to_string());
+    let unreachable = json!({
+        "schema_version": 1, "name": "atlassian", "display_name": "A", "grants": ["device_code"],
+        "endpoints": { "token": "http://127.0.0.1:1/t", "device_authorization": "http://127.0.0.1:1/d" },
+        "client": { "id": "me" }, "sites": "http://127.0.0.1:1/s",
+    });
+    home.write_config("providers/atlassian.json", unreachable.to_string());
+    for words in [
+        &["setup", "bitbucket"][..],
+        &["setup", "bitbucket", "--git"],
+        &["setup", "bitbucket", "--force"],
+        &["setup", "bitbucket", "--with-token"],
+        &["setup", "bitbucket", "--with-token", "--force"],
+        &["admin", "auth", "status"],
+        &["admin", "auth", "login", "--email", "a@b.c", "--org", "x", "--with-token"],
+        &["auth", "git-credential", "store"],
+        &["auth", "git-credential", "erase"],
+        &["auth", "git-credential", "nonsense"],
+        &["auth", "docker-credential", "list"],
+        &["auth", "docker-credential", "store"],
+        &["auth", "docker-credential", "erase"],
+        &["auth", "status"],
+        &["doctor"],
+    ] {
+        for more in [&[][..], &["--json"], &["--quiet"]] {
+            let output = twg(words).args(more).stdin("canary-typed").run();
+            for text in [&output.stdout, &output.stderr] {
+                assert!(!text.contains(CANARY), "{output}");
+            }
+        }
+    }
+    let said = std::fs::read_to_string(&said).unwrap();
+    assert!(
+        said.contains("ran git: config --global")
+            && said.contains("ran browser: https://id.atlassian.com")
+    );
+    assert!(!said.contains(CANARY), "{said}");
+    for (secret, place) in [(Forge::TOKEN, "bitbucket.conf"), ("canary-admin-key", "admin.conf")] {
+        assert_eq!(home.files_with(secret), [format!("config/{place}")]);
+    }
+    assert!(!std::fs::read_to_string(home.path().join(".gitconfig")).unwrap().contains(CANARY));
 }
