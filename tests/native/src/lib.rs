@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod capture;
 pub mod home;
+pub mod manual;
 pub mod oidc;
 #[cfg(unix)]
 pub mod pty;
