@@ -92,10 +92,13 @@ pub(crate) fn sandbox_commands() -> ArgValueCandidates {
 }
 
 fn named(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
-    let mut names: Vec<_> = names.collect();
-    names.sort();
-    names.dedup();
-    names.into_iter().map(CompletionCandidate::new).collect()
+    let mut sorted: Vec<String> = Vec::new();
+    for name in names {
+        if let Err(place) = sorted.binary_search(&name) {
+            sorted.insert(place, name);
+        }
+    }
+    sorted.into_iter().map(CompletionCandidate::new).collect()
 }
 
 fn config() -> Option<ConfigDir> {

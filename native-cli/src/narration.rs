@@ -90,7 +90,8 @@ pub(crate) fn end(outcome: &Outcome, took: Duration) -> String {
         Outcome::Store(Ok(())) => "done, on the disk".to_owned(),
         Outcome::Kept(Ok(place)) => format!("it is in {place}"),
     };
-    format!("  {what} ({:.1} ms)", took.as_secs_f64() * 1000.0)
+    let tenths = took.as_micros() / 100;
+    format!("  {what} ({}.{} ms)", tenths / 10, tenths % 10)
 }
 
 fn failed(why: impl Display) -> String {

@@ -24,9 +24,6 @@ mod whoami;
 use std::future::Future;
 use std::process::ExitCode;
 
-#[expect(unused_imports, reason = "for `setup`")]
-pub(crate) use completions::completion_script;
-
 use crate::cli::{Auth, Command, SetupPart};
 use crate::context::Context;
 use crate::failure::Failure;

@@ -9,6 +9,7 @@ pub mod browser;
 pub mod capture;
 pub mod forge;
 pub mod home;
+pub mod manual;
 pub mod oidc;
 #[cfg(unix)]
 pub mod pty;

@@ -231,8 +231,8 @@ fn a_bundle_names_nobody() {
         assert!(!text.contains(secret.as_str()), "{secret} is in {text}");
     }
     let report: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(report["environment"]["values"]["LANG"], "C.UTF-8");
-    let set = report["environment"]["set"].as_array().expect("names");
+    assert_eq!(report["environment"]["LANG"], "C.UTF-8");
+    let set = report["environmentSet"].as_array().expect("names");
     assert!(set.contains(&json!("TWG_TOKEN")) && set.contains(&json!("TWG_CONFIG_DIR")), "{text}");
     assert_eq!(
         report["upkeep"],

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use serde_json::Value;
-use twg_tests::{Sandbox, TempHome, TwgOutput, schema};
+use twg_tests::{Sandbox, TempHome, TwgOutput, manual, schema};
 
 /// They speak the protocol of another program, which describes it.
 const OTHERS_PROTOCOLS: [&str; 4] =
@@ -23,26 +23,10 @@ const LATER: [&str; 11] = [
     "upkeep-status",
 ];
 
-/// What can be run, by the names of the manual: commands that only hold others cannot.
-fn commands() -> Vec<String> {
-    let home = TempHome::new();
-    let pages = home.twg(["man", "--json", "--dir"]).arg(home.path().join("man")).run();
-    let pages = pages.expect_success().json();
-    let names = pages["pages"].as_array().expect("pages").iter();
-    let names: Vec<_> = names
-        .filter_map(|name| name.as_str()?.strip_prefix("twg-")?.strip_suffix(".1"))
-        .map(str::to_owned)
-        .collect();
-    let holds = |name: &str| names.iter().any(|other| other.starts_with(&format!("{name}-")));
-    // These two do something by themselves, too.
-    let runs = |name: &str| ["sites", "setup"].contains(&name) || !holds(name);
-    names.iter().filter(|name| runs(name)).cloned().collect()
-}
-
 #[test]
 fn every_command_has_a_schema() {
     let mut missing = Vec::new();
-    for name in commands() {
+    for name in manual::commands() {
         let excused = OTHERS_PROTOCOLS.contains(&&*name) || LATER.contains(&&*name);
         // `sandbox` runs others: what it does itself is `serve` and `switches`.
         let has_one = schema::path(&name).exists()

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use twg_core::credential::is_plain_name;
 use twg_core::provider::BUNDLED;
 use twg_core::text::inert;
@@ -50,6 +50,21 @@ const NAMED: [&str; 27] = [
     "WAYLAND_DISPLAY",
 ];
 
+/// What of the status says nothing about anybody.
+const STATE: [&str; 11] = [
+    "signedIn",
+    "tokenState",
+    "accessTokenExpiresAt",
+    "refreshDueAt",
+    "pendingRefresh",
+    "ended",
+    "loginEndsAt",
+    "loginEndsSoon",
+    "hasRefreshToken",
+    "grant",
+    "source",
+];
+
 /// Strings of a record that say nothing about anybody.
 const PUBLIC: [&str; 9] = [
     "device_code",
@@ -76,9 +91,13 @@ pub(super) fn write(
     let text = format!("{:#}\n", document(context, &now, status, checks));
     let failed = |error: &std::io::Error| {
         let shown = context.config.display(&file);
-        Failure::new(Exit::CannotCreate, "STORE", format!("Cannot write {shown}: {error}"))
-            .keeping("Nothing was overwritten.")
-            .or_hint("Name a file that does not exist yet: `twg doctor --bundle FILE`.")
+        Failure::new(
+            Exit::CannotCreate,
+            "STORE_CANNOT_CREATE",
+            format!("Cannot write {shown}: {error}"),
+        )
+        .keeping("Nothing was overwritten.")
+        .or_hint("Name a file that does not exist yet: `twg doctor --bundle FILE`.")
     };
     let mut created = privacy::create_private(&file).map_err(|error| failed(&error))?;
     created.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
@@ -92,42 +111,38 @@ fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check])
     let values = values.map(|name| (name.to_owned(), redactor.text(&shown(name)).into()));
     let here = &context.here;
     let report = status.to_json();
-    let plain = |name: &str| (name.to_owned(), report[name].clone());
-    let mut state: Map<String, Value> = [
-        "signedIn",
-        "tokenState",
-        "accessTokenExpiresAt",
-        "refreshDueAt",
-        "pendingRefresh",
-        "ended",
-        "loginEndsAt",
-        "loginEndsSoon",
-        "hasRefreshToken",
-        "grant",
-        "source",
-    ]
-    .into_iter()
-    .map(plain)
-    .collect();
+    let mut state: Map<String, Value> =
+        STATE.iter().map(|name| ((*name).to_owned(), report[name].clone())).collect();
     state.insert("sites".to_owned(), report["sites"].as_array().map_or(0, Vec::len).into());
-    json!({
-        "schemaVersion": 1,
-        "about": "what `twg doctor --bundle` found; names and secrets are left out",
-        "at": now,
-        "version": version(),
-        "surroundings": {
-            "terminal": here.terminal, "ssh": here.ssh, "wsl": here.wsl, "container": here.container,
-            "ci": here.ci, "agent": here.agent, "browser": here.browser,
-        },
-        "environment": {
-            "values": values.collect::<Map<_, _>>(),
-            "set": NAMED.into_iter().filter(is_set).collect::<Vec<_>>(),
-        },
-        "status": state,
-        "checks": checks.iter().map(to_json).map(|check| redactor.check(check)).collect::<Vec<_>>(),
-        "files": redactor.files(context),
-        "upkeep": shape_of(context, &context.config.path().join("upkeep.json")),
-    })
+    let surroundings = [
+        ("terminal", here.terminal),
+        ("ssh", here.ssh),
+        ("wsl", here.wsl),
+        ("container", here.container),
+        ("ci", here.ci),
+        ("browser", here.browser),
+    ];
+    let surroundings = surroundings.map(|(name, is)| (name, is.into()));
+    let checks = checks.iter().map(to_json).map(|check| redactor.check(check));
+    object(&[
+        ("schemaVersion", 1.into()),
+        ("about", "what `twg doctor --bundle` found; names and secrets are left out".into()),
+        ("at", now.into()),
+        ("version", version().into()),
+        ("surroundings", object(&surroundings)),
+        ("agent", here.agent.clone().into()),
+        ("environment", Value::Object(values.collect())),
+        ("environmentSet", NAMED.into_iter().filter(is_set).collect()),
+        ("status", state.into()),
+        ("checks", checks.collect()),
+        ("files", redactor.files(context)),
+        ("upkeep", shape_of(context, &context.config.path().join("upkeep.json"))),
+    ])
+}
+
+/// (`json!` would be several times the code.)
+fn object(members: &[(&str, Value)]) -> Value {
+    members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 fn shown(name: &str) -> String {
@@ -141,11 +156,13 @@ struct Redactor {
 
 impl Redactor {
     fn new(context: &Context, status: &Status<'_>) -> Self {
-        let mut words = Vec::new();
+        let mut words: Vec<(String, &'static str)> = Vec::new();
         let mut hide = |word: &str, name| {
             // A shorter one would be found everywhere, and says nothing.
             if word.chars().count() > 2 {
-                words.push((word.to_owned(), name));
+                // The longest first: one may be a part of another.
+                let place = words.partition_point(|(other, _)| other.len() > word.len());
+                words.insert(place, (word.to_owned(), name));
             }
         };
         hide(&context.config.path().display().to_string(), "CONFIG_DIR");
@@ -196,8 +213,6 @@ impl Redactor {
                 }
             }
         }
-        // The longest first: one may be a part of another.
-        words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
         Self { words }
     }
 
@@ -240,12 +255,12 @@ impl Redactor {
                 let kind = path.extension().and_then(|kind| kind.to_str());
                 let shape =
                     (metadata.is_file() && kind == Some("conf")).then(|| shape_of(context, &path));
-                files.push(json!({
-                    "path": self.path(context, &path),
-                    "mode": privacy::mode(&metadata),
-                    "bytes": metadata.is_file().then_some(metadata.len()),
-                    "shape": shape,
-                }));
+                files.push(object(&[
+                    ("path", self.path(context, &path).into()),
+                    ("mode", privacy::mode(&metadata).into()),
+                    ("bytes", metadata.is_file().then_some(metadata.len()).into()),
+                    ("shape", shape.into()),
+                ]));
             }
         }
         files.into()
@@ -311,9 +326,7 @@ fn shape_of(context: &Context, file: &Path) -> Value {
     let Ok(Some(text)) = context.store.load(file) else { return Value::Null };
     match serde_json::from_str(text.expose()) {
         Ok(value) => shape(value),
-        Err(error) => {
-            json!({ "damaged": format!("at line {}, column {}", error.line(), error.column()) })
-        }
+        Err(error) => format!("damaged at line {}, column {}", error.line(), error.column()).into(),
     }
 }
 
@@ -347,6 +360,8 @@ fn is_time(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
