@@ -144,6 +144,29 @@ fn leftovers_go_unless_they_could_be_the_only_copy() {
     sandbox.twg(["auth", "token"]).run().expect_success();
 }
 
+/// Of what a writer without a lock left, as of a client that was typed, the only copy is kept as well.
+#[test]
+fn files_that_never_got_their_name_go_if_nothing_is_lost() {
+    let sandbox = signed_in();
+    let clients = sandbox.config_dir().join("clients");
+    let client = fs::read_to_string(clients.join("atlassian.conf")).expect("a client");
+    let left = |name: &str, text: &str| {
+        let path = clients.join(name);
+        fs::write(&path, text).expect("it can be written");
+        set_mode(&path, 0o600);
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 3600);
+        let file = fs::File::options().write(true).open(&path).expect("it is there");
+        file.set_modified(then).expect("it can be set");
+        path
+    };
+    let probe = left(".atlassian.conf.0123456789abcdef.probe", "\0\0\0\0");
+    let same = left(".atlassian.conf.0123456789abcde0.tmp", &client);
+    let other = left(".atlassian.conf.0123456789abcde1.tmp", "another secret");
+    let output = fix(&sandbox);
+    assert!(!probe.exists() && !same.exists() && other.exists(), "{output}");
+    assert_eq!(fixes(&output, "leftovers").len(), 3, "{output}");
+}
+
 /// While a refresh is not finished, its stage is its business.
 #[test]
 fn the_stage_of_an_interrupted_refresh_is_used_not_removed() {

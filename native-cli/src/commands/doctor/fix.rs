@@ -13,7 +13,7 @@ use twg_core::time::Span;
 
 use super::store::{names_in, private_paths};
 use crate::context::Context;
-use crate::effects::store::{beside, stages_set_aside};
+use crate::effects::store::{self, beside, stages_set_aside};
 use crate::effects::{clock, lock, privacy};
 use crate::failure::Failure;
 use crate::{clients, refresh};
@@ -43,6 +43,7 @@ pub(super) async fn everything(
     for key in &keys {
         leftovers(context, key, &mut fixes).await;
     }
+    abandoned(context, &mut fixes);
     rescued(context, &keys, &mut fixes);
     fixes.extend(client(context, profile));
     fixes.extend(interrupted(context, key).await?);
@@ -102,6 +103,17 @@ async fn leftovers(context: &Context, key: &ConnectionKey, fixes: &mut Vec<Fix>)
     }
 }
 
+/// What writers without a lock left that died: whatever it is, if the file that it was to become holds the same.
+fn abandoned(context: &Context, fixes: &mut Vec<Fix>) {
+    for file in private_paths(context) {
+        let Some(of) = store::abandoned(&file) else { continue };
+        let now = context.store.load(&of).ok().flatten();
+        let left = context.store.load(&file).ok().flatten();
+        let same = now.zip(left).is_some_and(|(now, left)| now.matches(left.expose()));
+        fixes.extend(remove_if(context, &file, |text| same || is_needless(text, &[])));
+    }
+}
+
 /// Replies that were rescued to another place, and whose tokens are in a record by now.
 fn rescued(context: &Context, keys: &[ConnectionKey], fixes: &mut Vec<Fix>) {
     let stored: Vec<_> =
@@ -118,11 +130,19 @@ fn rescued(context: &Context, keys: &[ConnectionKey], fixes: &mut Vec<Fix>) {
 }
 
 fn remove_if_needless(context: &Context, file: &Path, stored: &[StoredCredential]) -> Option<Fix> {
+    remove_if(context, file, |text| is_needless(text, stored))
+}
+
+fn remove_if(
+    context: &Context,
+    file: &Path,
+    is_needless: impl FnOnce(&Secret) -> bool,
+) -> Option<Fix> {
     let shown = context.config.display(file);
     let name = "leftovers";
     let text = context.store.load(file).ok().flatten()?;
-    if !is_needless(&text, stored) {
-        let what = format!("{shown} is kept: it may hold tokens that are nowhere else");
+    if !is_needless(&text) {
+        let what = format!("{shown} is kept: it may hold secrets that are nowhere else");
         return Some(Fix { name, fixed: false, what });
     }
     Some(match context.store.unlink(file) {
