@@ -77,6 +77,12 @@ fn every_document_is_as_its_schema_says() {
     let pending = check("auth-status", run(&["auth", "status"]).expect_success());
     assert!(pending["pendingRefresh"].is_object(), "{pending}");
     sandbox.switch("revocation", "off");
+    let given = |args: &[&str]| {
+        sandbox.twg(args).arg("--json").env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run()
+    };
+    check("auth-status", given(&["auth", "status"]).expect_success());
+    check("auth-token", given(&["auth", "token"]).expect_success());
+    check("doctor", &given(&["doctor"]));
     check("logout", &run(&["logout"]));
     let ended = check("auth-status", run(&["auth", "status"]).expect_code(77));
     assert!(ended["ended"].is_object() || ended["signedIn"] == false, "{ended}");
