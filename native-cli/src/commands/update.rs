@@ -84,6 +84,8 @@ async fn update(
     allow(managed, before, version)?;
     managed.note(version)?;
     if previous == Some(version) {
+        // An update may have been killed after the launcher led to it.
+        forget_others(managed, version);
         return Ok(Outcome { before, manifest, updated: false });
     }
     provide(context, managed, channel, &manifest).await?;
@@ -91,7 +93,7 @@ async fn update(
     if let Err(why) = starts(managed.launcher(), version).await {
         return Err(roll_back(managed, version, previous, &why));
     }
-    forget_others(managed, version, before);
+    forget_others(managed, version);
     Ok(Outcome { before, manifest, updated: true })
 }
 
@@ -170,11 +172,12 @@ fn does_not_start(version: Version, why: &str) -> Failure {
 }
 
 /// Keeps the version before this one. If another cannot be removed, it is tried again with the next update.
-fn forget_others(managed: &Managed, version: Version, before: Version) {
-    for other in managed.installed() {
-        if other != version && other != before {
-            let _ = managed.discard(other);
-        }
+fn forget_others(managed: &Managed, version: Version) {
+    let mut others = managed.installed();
+    others.retain(|other| *other != version);
+    let before = others.iter().rev().find(|other| **other < version).copied();
+    for other in others.into_iter().filter(|other| Some(*other) != before) {
+        let _ = managed.discard(other);
     }
 }
 

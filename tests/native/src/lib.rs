@@ -12,6 +12,8 @@ pub mod oidc;
 #[cfg(unix)]
 pub mod pty;
 pub mod record;
+#[cfg(unix)]
+pub mod release;
 pub mod sandbox;
 pub mod scripted;
 pub mod twg;
