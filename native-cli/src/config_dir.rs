@@ -54,6 +54,27 @@ impl ConfigDir {
         })
     }
 
+    /// The directory of what is installed for this user: `$XDG_DATA_HOME/twg`, else `~/.local/share/twg`; on
+    /// Windows `%LOCALAPPDATA%\twg`. And the home directory, which is the user's own.
+    ///
+    /// # Errors
+    /// [`NoConfigDir::NoHome`]
+    pub(crate) fn data(
+        env: &impl Fn(&str) -> Option<OsString>,
+    ) -> Result<(Self, PathBuf), NoConfigDir> {
+        let path =
+            |name: &str| env(name).map(PathBuf::from).filter(|directory| directory.is_absolute());
+        let home =
+            path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).ok_or(NoConfigDir::NoHome)?;
+        let (variable, usual) = if cfg!(windows) {
+            ("LOCALAPPDATA", "AppData\\Local")
+        } else {
+            ("XDG_DATA_HOME", ".local/share")
+        };
+        let dir = path(variable).unwrap_or_else(|| home.join(usual)).join("twg");
+        Ok((Self { dir, home: Some(home.clone()), refuges: Vec::new() }, home))
+    }
+
     /// The directory itself.
     pub(crate) fn path(&self) -> &Path {
         &self.dir

@@ -1,13 +1,229 @@
 //! `twg update`: a verified, atomic self-update.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::context::Context;
-use crate::failure::Failure;
+use serde_json::json;
 
 use crate::cli::Update;
+use crate::context::{Context, env};
+use crate::failure::{Exit, Failure};
+use crate::installation::{Managed, downgrade, starts};
+use crate::output::print_json;
+use crate::release::{Channel, Manifest, UNCHANGED, Version};
 
 /// Runs the command.
-pub(crate) async fn run(_context: &mut Context, _arguments: &Update) -> Result<ExitCode, Failure> {
-    Err(Failure::internal("not there yet"))
+pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<ExitCode, Failure> {
+    let wanted = arguments.version.as_deref().map(parse).transpose()?;
+    let managed = Managed::of_user(&env)?;
+    let channel = Channel::of_this_build()?.ok_or_else(no_releases)?;
+    let result = if arguments.check {
+        check(context, &managed, &channel, wanted).await?
+    } else {
+        update(context, &managed, &channel, wanted).await?
+    };
+    show(context, &result, arguments.check);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How it ended.
+struct Outcome {
+    /// What was installed before.
+    before: Version,
+    manifest: Manifest,
+    updated: bool,
+}
+
+impl Outcome {
+    fn is_newer(&self) -> bool {
+        self.manifest.version > self.before
+    }
+}
+
+fn parse(text: &str) -> Result<Version, Failure> {
+    Version::parse(text).ok_or_else(|| {
+        let shown = twg_core::text::displayable(text);
+        Failure::usage(format!("'{shown}' is not a version")).or_hint("Versions look like 1.2.3.")
+    })
+}
+
+/// What the launcher starts; this program, if there is no launcher.
+fn installed(managed: &Managed) -> Version {
+    managed.current().filter(|_| managed.is_managed()).unwrap_or_else(Version::this)
+}
+
+async fn check(
+    context: &Context,
+    managed: &Managed,
+    channel: &Channel,
+    wanted: Option<Version>,
+) -> Result<Outcome, Failure> {
+    let manifest = channel.manifest(wanted).await?;
+    managed.note_seen(context, manifest.version).await?;
+    Ok(Outcome { before: installed(managed), manifest, updated: false })
+}
+
+async fn update(
+    context: &mut Context,
+    managed: &Managed,
+    channel: &Channel,
+    wanted: Option<Version>,
+) -> Result<Outcome, Failure> {
+    if !managed.is_managed() {
+        return Err(not_managed());
+    }
+    let _lock = managed.lock(context).await?;
+    managed.check_launcher()?;
+    managed.sweep()?;
+    let (previous, before) = (managed.current(), installed(managed));
+    if let Some(wanted) = wanted {
+        allow(managed, before, wanted)?;
+    }
+    let manifest = channel.manifest(wanted).await?;
+    let version = manifest.version;
+    allow(managed, before, version)?;
+    managed.note(version)?;
+    if previous == Some(version) {
+        // An update may have been killed after the launcher led to it.
+        forget_others(managed, version);
+        return Ok(Outcome { before, manifest, updated: false });
+    }
+    provide(context, managed, channel, &manifest).await?;
+    managed.point_to(version)?;
+    if let Err(why) = starts(managed.launcher(), version).await {
+        return Err(roll_back(managed, version, previous, &why));
+    }
+    forget_others(managed, version);
+    Ok(Outcome { before, manifest, updated: true })
+}
+
+/// A version may be neither older than what is installed, nor than what was announced before.
+fn allow(managed: &Managed, before: Version, version: Version) -> Result<(), Failure> {
+    if version < before {
+        return Err(downgrade(version, &format!("{before} is installed")));
+    }
+    match managed.newest_seen()? {
+        Some(seen) if version < seen => {
+            Err(downgrade(version, &format!("{seen} was announced already")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that the version is there, whole, and starts.
+async fn provide(
+    context: &mut Context,
+    managed: &Managed,
+    channel: &Channel,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    let version = manifest.version;
+    // An update was killed after it was verified, and before the launcher led to it.
+    if starts(&managed.program(version), version).await.is_ok() {
+        return Ok(());
+    }
+    managed.discard(version)?;
+    context.say(&format!("Downloading twg {version}…"));
+    let total = manifest.archive.as_ref().map_or(0, |archive| archive.size as usize);
+    let (quiet, terminal) = (context.quiet, &mut context.terminal);
+    let mut watch = |bytes: usize| {
+        if !quiet {
+            terminal.progress("Downloading", bytes, total);
+        }
+    };
+    let files = channel.files(manifest, &mut watch).await;
+    context.terminal.done_waiting();
+    let program = managed.stage(version, &files?)?;
+    if let Err(why) = starts(&program, version).await {
+        managed.discard(version)?;
+        return Err(does_not_start(version, &why).keeping(UNCHANGED));
+    }
+    managed.complete(version)
+}
+
+/// Back to what worked before.
+fn roll_back(managed: &Managed, version: Version, previous: Option<Version>, why: &str) -> Failure {
+    let undone = match previous {
+        Some(previous) => managed.point_to(previous),
+        None => managed.remove_launcher(),
+    };
+    if let Err(failure) = undone {
+        let message = format!(
+            "{}, and it could not be undone: {}",
+            does_not_start(version, why).message,
+            failure.message
+        );
+        return Failure::new(Exit::Failed, "NOT_ROLLED_BACK", message);
+    }
+    // What remains of it, the next update removes.
+    let _ = managed.discard(version);
+    let kept = previous.map_or(UNCHANGED.to_owned(), |previous| {
+        format!("The update was rolled back; {previous} is in use as before.")
+    });
+    does_not_start(version, why).keeping(kept)
+}
+
+fn does_not_start(version: Version, why: &str) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        "DOES_NOT_START",
+        format!("twg {version} does not start here: {why}"),
+    )
+}
+
+/// Keeps the version before this one. If another cannot be removed, it is tried again with the next update.
+fn forget_others(managed: &Managed, version: Version) {
+    let mut others = managed.installed();
+    others.retain(|other| *other != version);
+    let before = others.iter().rev().find(|other| **other < version).copied();
+    for other in others.into_iter().filter(|other| Some(*other) != before) {
+        let _ = managed.discard(other);
+    }
+}
+
+fn no_releases() -> Failure {
+    let message = "This build follows no releases, because it was made from source";
+    Failure::new(Exit::Configuration, "NO_RELEASES", message)
+        .keeping(UNCHANGED)
+        .or_hint("Update the source, then run `cargo install --locked --path native-cli`.")
+}
+
+fn not_managed() -> Failure {
+    let program = std::env::current_exe().unwrap_or_default();
+    let shown = twg_core::text::inert(&program.display().to_string());
+    let from_cargo = program.parent().is_some_and(|dir| dir.ends_with(Path::new(".cargo/bin")));
+    let hint = if from_cargo {
+        "It was installed with cargo: update the source, then run `cargo install --locked --path native-cli`."
+    } else {
+        "Update it the way it was installed: with the package manager, or by a new download."
+    };
+    Failure::new(Exit::Configuration, "NOT_MANAGED", format!("{shown} was not installed by twg"))
+        .keeping(UNCHANGED)
+        .or_hint(hint)
+}
+
+fn show(context: &mut Context, outcome: &Outcome, only_checked: bool) {
+    let Outcome { before, manifest, updated } = outcome;
+    let (version, released) = (manifest.version, &manifest.released_at);
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1,
+            "ok": true,
+            "installed": if *updated { version } else { *before }.to_string(),
+            "previous": updated.then(|| before.to_string()),
+            "announced": version.to_string(),
+            "releasedAt": released,
+            "updateAvailable": outcome.is_newer() && !updated,
+            "updated": updated,
+        }));
+    } else if *updated {
+        context.achieved(&format!("Updated twg from {before} to {version}"));
+    } else if only_checked && outcome.is_newer() {
+        context.say(&format!(
+            "twg {version} is available, released {released}; {before} is installed."
+        ));
+        context.say("Run `twg update` to install it.");
+    } else {
+        context.achieved(&format!("twg {before} is up to date"));
+    }
 }

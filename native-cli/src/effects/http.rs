@@ -57,6 +57,18 @@ impl HttpClient {
     /// [`TransportError::NotSent`] only if the server cannot have seen any of the request: the URL
     /// is not allowed, or there never was a connection ready to carry it.
     pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        self.send_watched(request, &mut |_| {}).await
+    }
+
+    /// As [`HttpClient::send`]. `watch` is told how many bytes of the body there are, again and again.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn send_watched(
+        &self,
+        request: HttpRequest,
+        watch: &mut dyn FnMut(usize),
+    ) -> Result<HttpResponse, TransportError> {
         let url = checked(&request.url).map_err(TransportError::NotSent)?;
         let client = self.client_for(&url).map_err(TransportError::NotSent)?;
         let method = match request.method {
@@ -100,6 +112,7 @@ impl HttpClient {
                 return Err(TransportError::Unknown(TransportFailure::TooLarge));
             }
             answer.body.extend_from_slice(&chunk);
+            watch(answer.body.len());
         }
         Ok(answer)
     }

@@ -22,3 +22,5 @@ pub(crate) mod recovery;
 pub(crate) mod stage;
 pub(crate) mod store;
 pub(crate) mod terminal;
+
+pub(crate) use platform::sync_dir;

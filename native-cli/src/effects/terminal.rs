@@ -110,7 +110,18 @@ impl Terminal {
         }
     }
 
-    /// Removes what [`Terminal::waiting`] showed.
+    /// Shows how much of something there is, in place of what this showed before: `Downloading… 42 %`. Shows
+    /// nothing if nobody watches.
+    pub(crate) fn progress(&mut self, what: &str, done: usize, total: usize) {
+        if self.is_tty {
+            self.waiting = true;
+            let percent = done.saturating_mul(100) / total.max(1);
+            let _ = write!(self.out, "\r{what}… {percent} %\x1b[K");
+            let _ = self.out.flush();
+        }
+    }
+
+    /// Removes what [`Terminal::waiting`] or [`Terminal::progress`] showed.
     pub(crate) fn done_waiting(&mut self) {
         if std::mem::take(&mut self.waiting) {
             let _ = write!(self.out, "\r\x1b[K");

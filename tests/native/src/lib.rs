@@ -14,6 +14,8 @@ pub mod oidc;
 #[cfg(unix)]
 pub mod pty;
 pub mod record;
+#[cfg(unix)]
+pub mod release;
 pub mod sandbox;
 pub mod schema;
 pub mod scripted;

@@ -40,6 +40,13 @@ impl TwgCommand {
         .env("TWG_CONFIG_DIR", home.config_dir())
     }
 
+    /// Another file of the program than the one that was just built.
+    #[must_use]
+    pub fn by_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -306,7 +313,7 @@ impl fmt::Display for TwgOutput {
 
 /// The `twg` to test: built once per test process, with the profile of the tests themselves. cargo
 /// says where it is, whatever the target directory.
-fn twg_program() -> &'static Path {
+pub(crate) fn twg_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

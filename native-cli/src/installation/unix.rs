@@ -1,0 +1,68 @@
+//! Unix: the launcher is a symbolic link. It costs nothing, and a process keeps the file that it was started from.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use super::version_of;
+use crate::release::{PROGRAM, Version};
+
+pub(super) fn launcher(_data: &Path, home: &Path) -> PathBuf {
+    home.join(".local/bin").join(PROGRAM)
+}
+
+/// The version that the launcher leads to.
+pub(super) fn target(launcher: &Path, versions: &Path, _: &[Version]) -> Option<Version> {
+    let program = fs::read_link(launcher).ok()?;
+    let dir = program.parent()?;
+    let is_program = dir.parent() == Some(versions) && program.file_name()? == PROGRAM;
+    version_of(dir).filter(|_| is_program)
+}
+
+/// Whether the launcher leads to where versions lie, also if none is there any more.
+pub(super) fn is_ours(launcher: &Path, versions: &Path) -> bool {
+    target(launcher, versions, &[]).is_some()
+}
+
+/// Makes the launcher lead to this program, from one moment to the next.
+pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
+    if let Some(dir) = launcher.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let new = preliminary(launcher);
+    sweep(launcher);
+    symlink(program, &new)?;
+    fs::rename(&new, launcher)
+}
+
+/// Removes what was left of a launcher that was being made.
+pub(super) fn sweep(launcher: &Path) {
+    let new = preliminary(launcher);
+    if fs::symlink_metadata(&new).is_ok_and(|found| found.is_symlink()) {
+        // If it cannot be removed, whoever makes a launcher says so.
+        let _ = fs::remove_file(new);
+    }
+}
+
+fn preliminary(launcher: &Path) -> PathBuf {
+    launcher.with_file_name(".twg.new")
+}
+
+pub(super) fn remove_program(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+/// Creates a new file of a version, which only its owner can change.
+pub(super) fn create(path: &Path, is_program: bool) -> io::Result<File> {
+    let mode = if is_program { 0o755 } else { 0o644 };
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    // Whatever the umask made of it.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(file)
+}
+
+/// Makes the name of this file durable.
+pub(super) fn sync_dir_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), crate::effects::sync_dir)
+}
