@@ -1,5 +1,6 @@
 //! The client registration: who we are to an authorization server.
 
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
@@ -127,13 +128,15 @@ pub(crate) fn authenticated_request(
 
 /// RFC 6749 section 2.3.1: client id and secret are form-encoded, then joined as user and password.
 fn basic(id: &str, secret: &Secret) -> Secret {
-    let mut pair = String::new();
-    pair.extend(form_urlencoded::byte_serialize(id.as_bytes()));
-    pair.push(':');
-    pair.extend(form_urlencoded::byte_serialize(secret.expose().as_bytes()));
-    let mut value = String::from("Basic ");
-    STANDARD.encode_string(Secret::new(pair).expose(), &mut value);
-    Secret::new(value)
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let (id, secret): (String, String) = (encoded(id), encoded(secret.expose()));
+    Secret::new(format!("Basic {}", user_and_password(&id, &Secret::new(secret)).expose()))
+}
+
+/// RFC 7617 section 2: user and password, joined and encoded. The user must not contain a colon.
+pub(crate) fn user_and_password(user: &str, password: &Secret) -> Secret {
+    let pair = Secret::new(format!("{user}:{}", password.expose()));
+    Secret::new(STANDARD.encode(pair.expose()))
 }
 
 fn json_object(members: &[(&str, &str)]) -> String {

@@ -9,18 +9,22 @@
 
 extern crate alloc;
 
+pub mod admin;
 pub mod api;
 pub mod api_token;
 pub mod atlassian;
 pub mod authorization_code;
 pub mod authorization_server;
 pub mod authorized;
+pub mod bitbucket;
 pub mod client;
 pub mod credential;
 mod device_authorization;
+pub mod docker_credential;
 pub mod endpoint_url;
 pub mod error;
 pub mod flow;
+pub mod git_credential;
 pub mod http;
 pub mod identity;
 pub mod json;

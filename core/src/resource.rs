@@ -4,10 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::client::user_and_password;
 use crate::endpoint_url::{EndpointUrl, host_and_port, parse_plain};
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome, Running};
@@ -97,8 +96,7 @@ impl Authorization {
         let value = match self {
             Self::Bearer(token) => format!("Bearer {}", token.expose()),
             Self::Basic { user, token } => {
-                let pair = Secret::new(format!("{user}:{}", token.expose()));
-                format!("Basic {}", STANDARD.encode(pair.expose()))
+                format!("Basic {}", user_and_password(user, token).expose())
             }
         };
         ("authorization", Secret::new(value))

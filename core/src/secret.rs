@@ -33,6 +33,13 @@ impl Secret {
         self.0.is_empty()
     }
 
+    /// Whether it is printable ASCII without spaces, as every token and key is that a person enters. Anything else
+    /// was copied along, or would be a line break in a header or a protocol of lines.
+    #[must_use]
+    pub fn is_one_word(&self) -> bool {
+        !self.is_empty() && self.0.len() <= 4096 && self.0.bytes().all(|b| matches!(b, b'!'..=b'~'))
+    }
+
     /// Compares without an early exit, so that the time taken tells nothing about where two secrets
     /// of equal length differ.
     #[must_use]
@@ -56,10 +63,10 @@ impl From<String> for Secret {
 
 /// For `#[serde(serialize_with)]` on the few fields that are written to a 0600 record. `Secret` has
 /// no `Serialize` of its own, so that deriving it on a struct never leaks one by accident.
-pub(crate) fn serialize_exposed<S: Serializer>(
-    secret: &Secret,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     secret.expose().serialize(serializer)
 }
 

@@ -147,6 +147,24 @@ fn nothing_to_lose() {
     }
 }
 
+/// A request after the leeway ends the login, or it is the first one that ever arrived: then the leeway begins with
+/// it, so that a lost answer is not the end. (A machine that lost power with nothing but an intent, and met a gateway
+/// in trouble the next morning.)
+#[test]
+fn the_leeway_begins_with_the_first_request_that_can_have_arrived() {
+    for (after, since_first) in [(300, secs(300)), (57_840, Span::ZERO)] {
+        let mut play = searching(600, DUE, &dead_record(), secs(after));
+        let intent = play.replace().record.pending.unwrap();
+        assert_eq!((intent.attempt, intent.since_first), (2, since_first));
+        play.open_stage();
+        play.http(html(502));
+        play.stage();
+        assert!(play.arm() > Span::ZERO);
+        play.release();
+        assert!(play.done().is_err());
+    }
+}
+
 /// The server refuses the second time: the login is over, and the reason is known.
 #[test]
 fn the_token_was_spent() {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use twg_core::client::Client;
 use twg_core::error::Error;
 use twg_core::flow::StoreError;
-use twg_core::json::{self, FromJson, Members, Mistakes};
+use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::provider::{ProviderProfile, SecretNeed};
 use twg_core::secret::Secret;
 use twg_core::time::Span;
@@ -14,9 +14,9 @@ use crate::context::Context;
 use crate::driver::interruptible;
 use crate::effects::client_form::{self, ClientForm, SecretField};
 use crate::effects::clock;
-use crate::effects::store::Expected;
 use crate::failure::{Exit, Failure};
 use crate::providers;
+use crate::stored_file::{StoredFile, VERSION};
 
 /// How long the form in the browser is offered.
 const PATIENCE: Span = Span::from_mins(15);
@@ -35,6 +35,9 @@ struct ClientFile {
 impl FromJson for ClientFile {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let client = Client::from_json(value.clone(), mistakes);
+        if !Client::is_plausible(&client.id) {
+            mistakes.note("its client_id cannot be one");
+        }
         let mut members = Members::of(value, mistakes);
         Self {
             schema_version: members.required("schema_version"),
@@ -121,45 +124,41 @@ fn from_environment(context: &Context, variable: &str) -> Option<String> {
     context.env_text(variable).filter(|_| !context.in_sandbox)
 }
 
+/// The file of this user's client. `None` for a provider that cannot have one.
+fn file(context: &Context, profile: &ProviderProfile) -> Option<StoredFile> {
+    Some(StoredFile {
+        path: context.config.client_path(&profile.name)?,
+        what: "client id",
+        enter_again: format!("{} --new-client", login_command(profile)),
+    })
+}
+
 fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFile>, Failure> {
-    let Some(path) = context.config.client_path(&profile.name) else { return Ok(None) };
-    let shown = context.config.display(&path);
-    let text = context.store.load(&path).map_err(|error| {
-        Failure::configuration(format!("Cannot read the client file {shown}: {}", error.detail))
-    })?;
-    let Some(text) = text else { return Ok(None) };
-    match json::parse::<ClientFile>(text.expose()) {
-        Ok(file) if file.schema_version == 1 && Client::is_plausible(&file.client.id) => {
-            Ok(Some(file))
-        }
-        Ok(_) | Err(_) => Err(Failure::configuration(format!(
-            "The client file {shown} cannot be read: it is damaged or of another version"
-        ))
-        .or_hint(format!(
-            "Run `{} --new-client` to enter the client id again.",
-            login_command(profile)
-        ))),
-    }
+    let Some(file) = file(context, profile) else { return Ok(None) };
+    file.load(context).map_err(|why| file.unusable(context, &why))
+}
+
+/// Moves a client file that is not one out of the way; where it is then. `None` if it is in order, or absent.
+pub(crate) fn set_damaged_aside(
+    context: &Context,
+    profile: &ProviderProfile,
+) -> Option<Result<String, StoreError>> {
+    file(context, profile)?.set_damaged_aside::<ClientFile>(context)
 }
 
 /// Keeps a registration.
 pub(crate) fn save(
-    context: &Context,
+    context: &mut Context,
     profile: &ProviderProfile,
     registration: &Registration,
 ) -> Result<(), Failure> {
-    let Some(path) = context.config.client_path(&profile.name) else { return Ok(()) };
-    let file = ClientFile {
-        schema_version: 1,
+    let Some(file) = file(context, profile) else { return Ok(()) };
+    let content = ClientFile {
+        schema_version: VERSION,
         client: registration.client.clone(),
         device_grant_not_enabled: registration.device_grant_not_enabled,
     };
-    let mut text = serde_json::to_string_pretty(&file)
-        .map_err(|error| Failure::internal(error.to_string()))?;
-    text.push('\n');
-    let text = Secret::new(text);
-    let replaced = context.store.replace(&path, Expected::Anything, &text);
-    replaced.map_err(|error| not_kept(profile, error))
+    file.save(context, &content)
 }
 
 /// Asks the user, on the terminal or in a browser. The first answer is kept at once, so that nobody is
@@ -195,18 +194,16 @@ pub(crate) async fn ask(
     let client = asked.map_err(|failure| failure.keeping("Nothing was stored."))?;
     let registration =
         Registration { client, device_grant_not_enabled: false, source: ENTERED.to_owned() };
-    match load(context, profile) {
-        // One that worked stays until the new one did: it may be mistyped.
-        Ok(Some(_)) => return Ok(registration),
-        Ok(None) => {}
-        Err(_damaged) => set_aside(context, profile)?,
+    // One that worked stays until the new one did: it may be mistyped.
+    if let Ok(Some(_)) = load(context, profile) {
+        return Ok(registration);
     }
     keep(context, profile, registration)
 }
 
 /// Keeps a client that was just entered; any other stays where it came from.
 pub(crate) fn keep(
-    context: &Context,
+    context: &mut Context,
     profile: &ProviderProfile,
     registration: Registration,
 ) -> Result<Registration, Failure> {
@@ -216,19 +213,6 @@ pub(crate) fn keep(
     let registration = Registration { source: STORED.to_owned(), ..registration };
     save(context, profile, &registration)?;
     Ok(registration)
-}
-
-/// Moves a client file that cannot be read out of the way: it may hold the only copy of a secret.
-fn set_aside(context: &mut Context, profile: &ProviderProfile) -> Result<(), Failure> {
-    let Some(path) = context.config.client_path(&profile.name) else { return Ok(()) };
-    let place = context.store.set_aside(&path).map_err(|error| not_kept(profile, error))?;
-    context.terminal.warning(&format!("The damaged client file was moved, unchanged, to {place}"));
-    Ok(())
-}
-
-fn not_kept(profile: &ProviderProfile, error: StoreError) -> Failure {
-    let login = login_command(profile);
-    Failure::from_core("Could not keep the client id", &Error::Store(error), &login)
 }
 
 /// The redirect URI to register, as far as the profile fixes it.

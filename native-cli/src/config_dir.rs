@@ -103,6 +103,23 @@ impl ConfigDir {
         is_plain_name(provider).then(|| self.dir.join("providers").join(format!("{provider}.json")))
     }
 
+    /// The Bitbucket token.
+    pub(crate) fn bitbucket_path(&self) -> PathBuf {
+        self.dir.join("bitbucket.conf")
+    }
+
+    /// The admin API key. It is never in the file of a login.
+    pub(crate) fn admin_key_path(&self) -> PathBuf {
+        self.dir.join("admin.conf")
+    }
+
+    /// The names of the providers that this user defined.
+    pub(crate) fn own_providers(&self) -> Vec<String> {
+        let files = names_in(&self.dir.join("providers"));
+        let names = files.iter().filter_map(|file| file.strip_suffix(".json"));
+        names.filter(|name| is_plain_name(name)).map(str::to_owned).collect()
+    }
+
     /// The configuration directory that the sandbox has for itself.
     pub(crate) fn sandbox(&self) -> Self {
         Self { dir: self.dir.join("sandbox"), ..self.clone() }

@@ -8,6 +8,7 @@ use twg_core::pkce::Entropy;
 use twg_core::plan::Surroundings;
 
 use crate::binding::{self, Binding};
+use crate::cli::Global;
 use crate::config_dir::ConfigDir;
 use crate::credential_source;
 use crate::effects::store::Store;
@@ -48,6 +49,10 @@ pub(crate) struct Context {
     pub(crate) json: bool,
     /// `--quiet`
     pub(crate) quiet: bool,
+    /// `--verbose`
+    pub(crate) verbose: bool,
+    /// `--yes`: whoever would ask whether to go on, goes on.
+    pub(crate) yes: bool,
     /// Neither `--no-input` nor CI: somebody may be asked.
     pub(crate) may_ask: bool,
     /// Against the sandbox, whose clients are its own: the user's in the environment are not meant.
@@ -60,17 +65,19 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(config: ConfigDir, json: bool, quiet: bool, no_input: bool) -> Self {
+    pub(crate) fn new(config: ConfigDir, options: &Global) -> Self {
         let here = surroundings::look(env);
         Self {
             store: Store::new(config.clone()),
             config,
             terminal: Terminal::new(&env),
-            may_ask: !no_input && !here.ci,
+            may_ask: !options.no_input && !here.ci,
             here,
             user_agent: UserAgent::Browser,
-            json,
-            quiet,
+            json: options.json,
+            quiet: options.quiet,
+            verbose: options.verbose,
+            yes: options.yes,
             in_sandbox: false,
             program: "twg",
             interrupted: false,

@@ -112,6 +112,16 @@ fn token_mode(context: &Context) -> Result<TokenMode, Failure> {
         .ok_or_else(|| Failure::configuration(format!("{TOKEN_MODE} must be classic or scoped")))
 }
 
+/// Tells whoever signed in or out that another credential is used all the same.
+pub(crate) fn remark(context: &mut Context, key: &ConnectionKey) {
+    if let Ok(Source::Given(given)) = find(context, key) {
+        let variable = given.variable();
+        context.warn(&format!(
+            "{variable} is set, and goes before the stored login: unset it to use that"
+        ));
+    }
+}
+
 impl Given {
     /// The variable that it comes from.
     pub(crate) const fn variable(&self) -> &'static str {

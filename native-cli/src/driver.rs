@@ -1,6 +1,8 @@
 //! The one loop that performs effects. It decides nothing: what to do comes from a flow, how to do it
 //! stands in `effects/`.
 
+use std::time::Instant;
+
 use twg_core::credential::ConnectionKey;
 use twg_core::flow::{
     AuthorizationPrompt, DevicePrompt, Effect, Flow, Notice, Outcome, RedirectTarget, Step,
@@ -20,6 +22,7 @@ use crate::effects::store::Expected;
 use crate::effects::terminal::Terminal;
 use crate::effects::{clock, recovery};
 use crate::failure::Failure;
+use crate::narration;
 
 /// Waits for a person outside of any flow. Ctrl-C ends it in the same way as a flow.
 pub(crate) async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
@@ -98,7 +101,21 @@ struct Shell<'a> {
 }
 
 impl Shell<'_> {
+    /// Performs an effect; with `--verbose`, says which, before, and how it ended, after.
     async fn perform(&mut self, effect: Effect) -> Outcome {
+        if !self.context.verbose {
+            return self.perform_silently(effect).await;
+        }
+        let config = &self.context.config;
+        self.context.terminal.remark(&narration::begin(config, &effect));
+        let begun = Instant::now();
+        let outcome = self.perform_silently(effect).await;
+        let end = narration::end(&outcome, begun.elapsed());
+        self.context.terminal.remark(&end);
+        outcome
+    }
+
+    async fn perform_silently(&mut self, effect: Effect) -> Outcome {
         match effect {
             Effect::SendHttp(request) => Outcome::Http(self.send(request).await),
             Effect::WaitUntil(time) => {

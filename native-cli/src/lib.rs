@@ -3,11 +3,14 @@
 //! [`main`] first looks whether it is asked for a token that is still fresh, the one thing that scripts
 //! and agents ask all day; for that nothing is initialised, not even the parser of the command line.
 
+mod admin_key;
 mod agents;
 mod binding;
+mod bitbucket;
 mod cli;
 mod clients;
 mod commands;
+mod completion;
 mod config_dir;
 mod context;
 mod credential_source;
@@ -15,16 +18,20 @@ mod driver;
 mod effects;
 mod failure;
 mod installation;
+mod manual;
 #[doc(hidden)]
 pub mod measured;
+mod narration;
 mod output;
 mod providers;
 mod refresh;
 mod release;
 mod sandbox;
+mod stored_file;
 mod surroundings;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -40,6 +47,10 @@ pub fn main() -> ExitCode {
     if commands::auth_token::print_if_fresh(arguments.get(1..).unwrap_or_default()) {
         return ExitCode::SUCCESS;
     }
+    let arguments = by_name(arguments);
+    if completion::answer(&arguments) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match cli::Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return explain_usage(&error, cli::wants_json(&arguments)),
@@ -49,8 +60,7 @@ pub fn main() -> ExitCode {
     let result = config_dir::ConfigDir::resolve(&env)
         .map_err(|error| Failure::configuration(error.to_string()))
         .and_then(|config| {
-            let global = &cli.global;
-            let mut context = Context::new(config, json, global.quiet, global.no_input);
+            let mut context = Context::new(config, &cli::Global { json, ..cli.global });
             let code = commands::run(&mut context, cli.command)?;
             context.unless_interrupted()?;
             Ok(code)
@@ -62,6 +72,16 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit as u8)
         }
     }
+}
+
+/// docker looks for its helpers by name: under the name `docker-credential-twg` (a link), this program is one.
+fn by_name(arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().and_then(|name| Path::new(name).file_stem());
+    if name.is_none_or(|name| name != "docker-credential-twg") {
+        return arguments;
+    }
+    let helper = ["twg", "auth", "docker-credential"].map(OsString::from);
+    helper.into_iter().chain(arguments.into_iter().skip(1)).collect()
 }
 
 /// clap's own words and exit codes: 0 for `--help` and `--version`, 2 for a mistake.

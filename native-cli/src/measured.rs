@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use twg_core::credential::Host;
 use twg_core::flow::Flow;
 
+use crate::cli::Global;
 use crate::config_dir::ConfigDir;
 use crate::context::Context;
 use crate::driver::drive;
@@ -35,7 +36,8 @@ impl Shell {
         let config = ConfigDir::resolve(&env).map_err(|error| error.to_string())?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
-        Ok(Self { runtime, context: Context::new(config, false, true, true) })
+        let options = Global { quiet: true, no_input: true, ..Global::default() };
+        Ok(Self { runtime, context: Context::new(config, &options) })
     }
 
     /// Runs a flow to its end, as every command does.

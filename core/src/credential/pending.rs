@@ -27,7 +27,8 @@ pub struct Pending {
     /// The same time by the clock of the host that nobody can set, as [`Now::uptime`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uptime: Option<Span>,
-    /// How long before `at` the first attempt with this token was: from then on the server's leeway counts.
+    /// How long before `at` the first attempt with this token was: from then on the server's leeway counts. An
+    /// attempt after the leeway counts as a first one.
     pub since_first: Span,
     /// Counts the attempts with this token, from 1.
     pub attempt: u32,

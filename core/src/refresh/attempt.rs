@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::recovery::{REQUEST_TIMEOUT, quarantine};
+use super::recovery::{REQUEST_TIMEOUT, left_of, quarantine};
 use super::{
     Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
 };
@@ -93,17 +93,22 @@ impl RefreshMachine {
         let id = AttemptId::new(self.seed.expose().as_bytes(), self.ids);
         self.ids = self.ids.saturating_add(1);
         let host = self.request.host.clone();
-        // If no clock tells how old it is, its quarantine at least has been waited for.
-        let waited = quarantine(self.leeway(&credential));
-        let since_first = earlier.as_ref().map_or(Span::ZERO, |earlier| {
-            earlier.since_first.plus(earlier.age(&host, now).unwrap_or(waited))
+        let leeway = self.leeway(&credential);
+        let used = earlier.as_ref().map(|earlier| {
+            // If no clock tells how old it is, its quarantine at least has been waited for.
+            earlier.since_first.plus(earlier.age(&host, now).unwrap_or(quarantine(leeway)))
         });
+        // After the leeway this request ends the login, or it is the first one that ever arrived: then the leeway
+        // begins with it. Not where there is an access token to lose: this intent may be found although its
+        // request was never sent.
+        let is_live = is_live(&credential, now);
+        let since_first = used.filter(|used| is_live || left_of(leeway, *used).is_some());
         let pending = Pending {
             id,
             refresh_token_sha256: sha256_hex(token.expose().as_bytes()),
             at: now.wall,
             uptime: now.uptime,
-            since_first,
+            since_first: since_first.unwrap_or(Span::ZERO),
             attempt: earlier.as_ref().map_or(1, |earlier| earlier.attempt.saturating_add(1)),
             host,
         };
@@ -392,14 +397,17 @@ impl RefreshMachine {
     /// Nothing was spent by this attempt, so that its intent need not be there. If an earlier attempt's end
     /// is unknown, its intent must be, and somebody must come back to it.
     fn withdraw(&mut self, attempt: Attempt, error: Error, now: Now) -> Transition {
-        let credential = StoredCredential { pending: attempt.before, ..attempt.credential };
+        let Attempt { credential, pending, before, .. } = attempt;
+        let credential = StoredCredential { pending: before.clone(), ..credential };
         let effect = self.replace(&credential, credential.generation);
-        let recovery_at = credential
-            .pending
-            .clone()
-            .and_then(|before| self.recovery_at(&Attempt::found(credential.clone(), before), now));
+        let id = pending.id.clone();
+        let recovery_at = before.and_then(|before| {
+            // If this intent cannot be taken back, it is the one that is found, and its leeway may be another.
+            let of = |pending| self.recovery_at(&Attempt::found(credential.clone(), pending), now);
+            of(before).or_else(|| of(pending))
+        });
         let ending = self.settle(credential, error, now);
-        self.perform(Phase::Withdrawing(attempt.pending.id, ending, recovery_at), effect)
+        self.perform(Phase::Withdrawing(id, ending, recovery_at), effect)
     }
 
     pub(super) fn discard(

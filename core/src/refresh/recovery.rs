@@ -49,7 +49,7 @@ fn backoff(leeway: Span, attempt: u32) -> Span {
 }
 
 /// What is left of the leeway, `used` of which is over, for requests that shall reach the server within it.
-fn left_of(leeway: Span, used: Span) -> Option<Span> {
+pub(super) fn left_of(leeway: Span, used: Span) -> Option<Span> {
     let left = leeway.minus(quarantine(leeway))?.minus(used)?;
     (left > Span::ZERO).then_some(left)
 }

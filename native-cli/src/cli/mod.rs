@@ -1,18 +1,21 @@
 //! The command line: what can be typed, and which command it starts.
 
 mod admin;
+mod bitbucket;
 mod helper;
 mod setup;
 mod upkeep;
 
-pub(crate) use admin::{Admin, AdminAuth};
-use clap::{Args, Parser, Subcommand};
+pub(crate) use admin::{Admin, AdminAuth, AdminLogin};
+pub(crate) use bitbucket::Bitbucket;
+use clap::{Args, Parser, Subcommand, ValueHint};
 pub(crate) use helper::{DockerOperation, GitOperation};
 pub(crate) use setup::{Setup, SetupPart, Uninstall, Update};
 use twg_core::credential::ConnectionKey;
 
 pub(crate) use upkeep::Upkeep;
 
+use crate::completion;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::providers;
@@ -28,7 +31,8 @@ pub(crate) struct Cli {
 }
 
 /// Options of every command.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Print JSON on standard output
     #[arg(long, global = true)]
@@ -36,6 +40,12 @@ pub(crate) struct Global {
     /// Say only what went wrong
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+    /// Say more: what is done, where, and how long it takes
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Answer every question that could be answered with yes
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
     /// Never ask; fail instead
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
@@ -73,18 +83,26 @@ pub(crate) enum Command {
     Admin(Admin),
     /// Run the local look-alike of Atlassian, or a command against it
     Sandbox(Sandbox),
-    /// Print a completion script
+    /// Print the script that makes a shell complete what is typed
+    #[command(after_help = "\
+Examples:
+  source <(twg completions bash)                        in ~/.bashrc
+  source <(twg completions zsh)                         in ~/.zshrc, after compinit
+  twg completions fish | source                         in ~/.config/fish/config.fish
+  twg completions powershell | Out-String | Invoke-Expression    in $PROFILE")]
     Completions {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Show the manual
+    Man(Man),
 }
 
 /// One connection.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
     /// The provider
-    #[arg(default_value = providers::DEFAULT, hide_default_value = false)]
+    #[arg(default_value = providers::DEFAULT, hide_default_value = false, add = completion::providers())]
     pub(crate) provider: String,
     #[command(flatten)]
     pub(crate) name: ConnectionName,
@@ -94,7 +112,7 @@ pub(crate) struct Connection {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConnectionName {
     /// Which of several accounts at the provider
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = completion::connections())]
     pub(crate) connection: Option<String>,
 }
 
@@ -140,7 +158,7 @@ pub(crate) struct Login {
     #[arg(long, value_name = "A,B")]
     pub(crate) scopes: Option<String>,
     /// Use this site by default: its name, address or id
-    #[arg(long)]
+    #[arg(long, add = completion::sites())]
     pub(crate) site: Option<String>,
     /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=86_400))]
@@ -161,6 +179,12 @@ pub(crate) struct Login {
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    /// Repair what can be repaired without a decision; no login is ever deleted
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Write all of it to a new file for a bug report: without tokens, names, addresses of people and sites
+    #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath)]
+    pub(crate) bundle: Option<Option<std::path::PathBuf>>,
     /// For the second process of the doctor itself: `try` or `hold` the lock
     #[arg(long, hide = true, requires = "probe_file")]
     pub(crate) probe_lock: Option<String>,
@@ -194,6 +218,7 @@ pub(crate) enum SitesAction {
     /// Use this site when none is named
     Use {
         /// Its name, address or id
+        #[arg(add = completion::sites())]
         site: String,
         #[command(flatten)]
         name: ConnectionName,
@@ -226,16 +251,16 @@ pub(crate) struct Api {
     #[arg(short = 'f', long = "field", value_name = "KEY=VALUE")]
     pub(crate) fields: Vec<String>,
     /// Send this file, which is JSON; - for standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "fields")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "fields")]
     pub(crate) input: Option<std::path::PathBuf>,
     /// The site: its name, address or id
-    #[arg(long)]
+    #[arg(long, add = completion::sites())]
     pub(crate) site: Option<String>,
     /// The product that the path belongs to, if the path does not tell
     #[arg(long, value_enum)]
     pub(crate) product: Option<ApiProduct>,
     /// The provider; for others than Atlassian, give whole addresses
-    #[arg(long, default_value = providers::DEFAULT, hide_default_value = true)]
+    #[arg(long, default_value = providers::DEFAULT, hide_default_value = true, add = completion::providers())]
     pub(crate) provider: String,
     #[command(flatten)]
     pub(crate) name: ConnectionName,
@@ -261,9 +286,12 @@ pub(crate) enum Auth {
     Refresh(Refresh),
     /// Be git's credential helper for bitbucket.org
     GitCredential {
-        /// What git asks for
-        #[arg(value_enum)]
+        /// What git asks for: get, store or erase
+        #[arg(value_parser = GitOperation::parse)]
         operation: GitOperation,
+        /// Give git the access token of this login to Bitbucket, instead of the token of `twg setup bitbucket`
+        #[arg(long, value_name = "NAME")]
+        connection: Option<String>,
     },
     /// Be docker's credential helper
     DockerCredential {
@@ -306,16 +334,28 @@ pub(crate) struct Sandbox {
     #[arg(long)]
     pub(crate) port: Option<u16>,
     /// Behave differently; `twg sandbox switches` lists them
-    #[arg(long = "switch", value_name = "NAME=VALUE")]
+    #[arg(long = "switch", value_name = "NAME=VALUE", add = completion::switches())]
     pub(crate) switches: Vec<String>,
     /// `serve`, `switches`, or a command of twg
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,
         required = true,
-        value_name = "COMMAND"
+        value_name = "COMMAND",
+        add = completion::sandbox_commands()
     )]
     pub(crate) command: Vec<String>,
+}
+
+/// `twg man`
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The command that the page is about, as it is typed
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Write the pages of all commands into this directory, for `man` to find them
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub(crate) dir: Option<std::path::PathBuf>,
 }
 
 /// Whether `--json` stands on a command line that could not be parsed.

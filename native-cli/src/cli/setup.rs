@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::Bitbucket;
+
 /// `twg setup`
 #[derive(Debug, Args)]
 pub(crate) struct Setup {
@@ -13,11 +15,7 @@ pub(crate) struct Setup {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SetupPart {
     /// Enter the Bitbucket token, unless one is stored
-    Bitbucket {
-        /// Enter it again
-        #[arg(long, short)]
-        force: bool,
-    },
+    Bitbucket(Bitbucket),
 }
 
 /// `twg update`
@@ -37,7 +35,4 @@ pub(crate) struct Uninstall {
     /// Only show what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }

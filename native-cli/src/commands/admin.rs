@@ -2,12 +2,225 @@
 
 use std::process::ExitCode;
 
-use crate::context::Context;
-use crate::failure::Failure;
+use serde_json::json;
+use twg_core::admin::OrgId;
+use twg_core::bitbucket::is_email;
+use twg_core::secret::Secret;
+use twg_core::text::printable;
+use twg_core::time::{Span, UnixTime};
 
-use crate::cli::Admin;
+use super::bitbucket::secret_from_stdin;
+use crate::admin_key::{self, Stored};
+use crate::cli::{Admin, AdminAuth, AdminLogin};
+use crate::context::Context;
+use crate::driver::interruptible;
+use crate::effects::clock;
+use crate::failure::{Exit, Failure};
+use crate::output::{print_json, print_lines, rfc3339};
+
+/// Where administrators create and revoke keys.
+const KEY_PAGE: &str = "https://admin.atlassian.com";
 
 /// Runs the command.
-pub(crate) async fn run(_context: &mut Context, _what: Admin) -> Result<ExitCode, Failure> {
-    Err(Failure::internal("not there yet"))
+pub(crate) async fn run(context: &mut Context, what: Admin) -> Result<ExitCode, Failure> {
+    let Admin::Auth(what) = what;
+    match what {
+        AdminAuth::Login(arguments) => login(context, &arguments).await,
+        AdminAuth::Status => status(context).await,
+        AdminAuth::Logout => logout(context),
+    }
+}
+
+async fn login(context: &mut Context, arguments: &AdminLogin) -> Result<ExitCode, Failure> {
+    let org = OrgId::parse(&arguments.org).ok_or_else(|| {
+        Failure::usage(format!("'{}' is not the id of an organization", printable(&arguments.org)))
+            .or_hint(format!("It stands in the address of its pages on {KEY_PAGE}, behind /o/."))
+    })?;
+    if !is_email(&arguments.email) {
+        return Err(Failure::usage("--email needs an e-mail address, such as you@example.com"));
+    }
+    let named = arguments.expires.as_deref().map(|text| end_of(text).ok_or_else(|| no_date(text)));
+    let named = named.transpose()?;
+    let file = admin_key::file(context);
+    file.preflight::<Stored>(context)?;
+    let key = if arguments.with_token { secret_from_stdin("key")? } else { ask(context).await? };
+    let kept = "What was stored before is unchanged.";
+    let checked = admin_key::check(context, &org, &key).await;
+    let org_name = checked.map_err(|failure| {
+        failure.keeping(kept).or_hint(format!(
+            "Create an API key without scopes at {KEY_PAGE} (Settings, API keys), and use the id of its organization."
+        ))
+    })?;
+    let expires_at = match named {
+        Some(end) => Some(end),
+        None => ask_for_end(context, arguments).await.map_err(|failure| failure.keeping(kept))?,
+    };
+    let stored = Stored::new(key, arguments.email.clone(), &org, org_name, expires_at);
+    file.save(context, &stored)?;
+    if context.json {
+        print_json(&json!({ "schemaVersion": 1, "ok": true, "key": stored.to_json() }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let place = context.config.display(&file.path);
+    context.achieved(&format!("Atlassian accepts the key for {}", stored.organization()));
+    context.achieved(&format!("Saved to {place}"));
+    if let Some(end) = stored.near_end(clock::now()) {
+        context.warn(&format!("The key {end}."));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn ask(context: &mut Context) -> Result<Secret, Failure> {
+    if !context.may_ask || !context.terminal.can_ask() {
+        return Err(Failure::usage("Nobody is here to enter the key").or_hint(
+            "Run the command in a terminal, or pipe the key into it and add `--with-token`.",
+        ));
+    }
+    context
+        .terminal
+        .line("An admin API key opens the whole organization; it is kept apart from your login.");
+    context.terminal.line(&format!("  Create one at  {KEY_PAGE} (Settings, API keys)"));
+    loop {
+        let asked = interruptible(context.terminal.ask_secret("Admin API key (not shown):")).await;
+        let key = asked??;
+        if key.is_one_word() {
+            return Ok(key);
+        }
+        if key.is_empty() {
+            return Err(Failure::new(Exit::Failed, "CANCELLED", "No key was entered")
+                .keeping("What was stored before is unchanged."));
+        }
+        context.terminal.warning("A key is a single word of letters, digits and signs.");
+    }
+}
+
+/// The API does not tell when a key ends, though each does: after a week, unless another day within a year was chosen.
+async fn ask_for_end(
+    context: &mut Context,
+    arguments: &AdminLogin,
+) -> Result<Option<UnixTime>, Failure> {
+    if arguments.with_token || !context.may_ask || !context.terminal.can_ask() {
+        return Ok(None);
+    }
+    loop {
+        let question =
+            "The day it expires, for a warning before (YYYY-MM-DD; press Enter if unknown):";
+        let text = interruptible(context.terminal.ask(question)).await??;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match end_of(&text) {
+            Some(end) => return Ok(Some(end)),
+            None => context.terminal.warning(&no_date(&text).message),
+        }
+    }
+}
+
+fn no_date(text: &str) -> Failure {
+    Failure::usage(format!("'{}' is not a day such as 2027-01-31", printable(text)))
+}
+
+/// The end of a day, in UTC.
+fn end_of(text: &str) -> Option<UnixTime> {
+    if text.len() != "2027-01-31".len() {
+        return None;
+    }
+    let start = humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).ok()?;
+    let since = start.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let start = UnixTime::from_millis(since.as_secs().checked_mul(1000)?);
+    Some(start.plus(Span::from_days(1)))
+}
+
+/// Whether the key works: now, if Atlassian can be asked. Succeeds only if it does.
+async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
+    let Some(stored) = admin_key::stored(context)? else {
+        return Err(Failure::new(
+            Exit::AuthRequired,
+            "AUTH_REQUIRED",
+            "No admin API key is stored",
+        )
+        .or_hint("Run `twg admin auth login --email you@example.com --org ID`."));
+    };
+    let org = OrgId::parse(&stored.org).ok_or_else(|| Failure::internal("no organization"))?;
+    let checked = admin_key::check(context, &org, &stored.key).await;
+    let failure = checked.err();
+    if let Some(failure) = failure.as_ref().filter(|failure| failure.exit == Exit::Interrupted) {
+        return Err(failure.clone());
+    }
+    let state = match &failure {
+        None => "works",
+        Some(failure) if failure.exit == Exit::AuthRequired => "rejected",
+        Some(_) => "not_checked",
+    };
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1,
+            "ok": failure.is_none(),
+            "state": state,
+            "key": stored.to_json(),
+            "error": failure.as_ref().map(Failure::to_json),
+        }));
+    } else {
+        print_lines(&lines(context, &stored, state));
+        if let Some(failure) = &failure {
+            let again = format!(
+                "Run `twg admin auth login --email {} --org {}` to enter another.",
+                stored.email, stored.org
+            );
+            let failure = failure.clone().keeping("The key is kept.");
+            let failure = if state == "rejected" { failure.or_hint(again) } else { failure };
+            failure.report(&mut context.terminal, false);
+        }
+        if let Some(end) = stored.near_end(clock::now()) {
+            context.warn(&format!("The key {end}: create the next one at {KEY_PAGE}."));
+        }
+    }
+    Ok(failure.map_or(ExitCode::SUCCESS, |failure| ExitCode::from(failure.exit as u8)))
+}
+
+fn lines(context: &Context, stored: &Stored, state: &str) -> Vec<String> {
+    let state = match state {
+        "works" => "works".to_owned(),
+        "rejected" => "is not accepted".to_owned(),
+        _ => {
+            let age = clock::now().since(stored.checked_at);
+            format!("could not be checked now; it worked {age} ago")
+        }
+    };
+    let mut rows = vec![("Organization", stored.org.clone())];
+    rows.extend(stored.org_name.clone().map(|name| ("Name", name)));
+    rows.push(("E-mail", stored.email.clone()));
+    rows.push(("Key", state));
+    rows.push(("Expires", stored.expires_at.map_or("not known".to_owned(), rfc3339)));
+    rows.push(("Source", context.config.display(&context.config.admin_key_path())));
+    rows.into_iter().map(|(name, value)| format!("{name:<12} {value}")).collect()
+}
+
+fn logout(context: &mut Context) -> Result<ExitCode, Failure> {
+    let removed = admin_key::file(context).remove(context)?;
+    if context.json {
+        print_json(&json!({ "schemaVersion": 1, "ok": true, "removed": removed }));
+    } else if removed {
+        context.achieved("The admin API key is forgotten here");
+        context.say(&format!("  It works until you revoke it at {KEY_PAGE} (Settings, API keys)"));
+    } else {
+        context.say("No admin API key is stored: nothing to do");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_works_through_its_last_day() {
+        let end = end_of("2026-11-30").map(rfc3339);
+        assert_eq!(end.as_deref(), Some("2026-12-01T00:00:00Z"));
+        for bad in
+            ["", "tomorrow", "2026-13-01", "2026-02-30", "2026-1-1", "2026-11-30T", "1900-01-01"]
+        {
+            assert_eq!(end_of(bad), None, "{bad}");
+        }
+    }
 }

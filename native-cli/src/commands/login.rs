@@ -12,7 +12,7 @@ use twg_core::provider::{Grant, ProviderProfile};
 use twg_core::refresh::{Need, Refreshed};
 use twg_core::time::{Span, UnixTime};
 
-use super::sites;
+use super::{bitbucket, sites};
 use crate::cli::Login;
 use crate::clients::{self, Registration};
 use crate::context::{Context, UserAgent, arguments as named, entropy, login_command};
@@ -21,7 +21,7 @@ use crate::effects::clock;
 use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
-use crate::{providers, refresh};
+use crate::{credential_source, providers, refresh};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<ExitCode, Failure> {
@@ -49,6 +49,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
             sites::use_site(context, &key, site).await?;
         }
         already_signed_in(context, &key, &credential, end);
+        credential_source::remark(context, &key);
         return Ok(ExitCode::SUCCESS);
     }
     let registration = match find_client(context, &profile, arguments)? {
@@ -73,12 +74,16 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     if context.json {
         print_json(&to_json(&key, &signed_in));
     }
+    credential_source::remark(context, &key);
+    if key.provider() == providers::DEFAULT {
+        bitbucket::offer_after_login(context, arguments.force).await;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// So that the next login need not find out again. Only a convenience, and only for a client that is kept.
 fn remember_no_device_grant(
-    context: &Context,
+    context: &mut Context,
     profile: &ProviderProfile,
     registration: &Registration,
 ) {

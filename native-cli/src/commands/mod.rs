@@ -6,10 +6,13 @@ mod auth_refresh;
 pub(crate) mod auth_status;
 pub(crate) mod auth_token;
 mod bitbucket;
+mod completions;
 mod doctor;
+mod git_setup;
 mod helper;
 mod login;
 mod logout;
+mod man;
 mod sandbox;
 mod setup;
 mod sites;
@@ -21,9 +24,7 @@ mod whoami;
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
-
-use crate::cli::{Auth, Cli, Command, SetupPart};
+use crate::cli::{Auth, Command, SetupPart};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -50,7 +51,9 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Auth(Auth::Refresh(arguments)) => {
             block_on(auth_refresh::run(context, &arguments))?
         }
-        Command::Auth(Auth::GitCredential { operation }) => helper::git::run(context, operation),
+        Command::Auth(Auth::GitCredential { operation, connection }) => {
+            block_on(helper::git::run(context, operation, connection.as_deref()))?
+        }
         Command::Auth(Auth::DockerCredential { operation }) => {
             helper::docker::run(context, operation)
         }
@@ -64,19 +67,17 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         }
         Command::Setup(arguments) => match arguments.part {
             None => block_on(setup::run(context))?,
-            Some(SetupPart::Bitbucket { force }) => block_on(bitbucket::setup(context, force))?,
+            Some(SetupPart::Bitbucket(arguments)) => {
+                block_on(bitbucket::setup(context, &arguments))?
+            }
         },
         Command::Upkeep(what) => block_on(upkeep::run(context, &what))?,
         Command::Update(arguments) => block_on(update::run(context, &arguments))?,
         Command::Uninstall(arguments) => block_on(uninstall::run(context, &arguments))?,
         Command::Admin(what) => block_on(admin::run(context, what))?,
         Command::Sandbox(arguments) => sandbox::run(context, arguments),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "twg", &mut script);
-            let _ = crate::effects::terminal::print_data(&script);
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Completions { shell } => Ok(completions::run(context, shell)),
+        Command::Man(arguments) => man::run(context, &arguments),
     }
 }
 

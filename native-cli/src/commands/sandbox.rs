@@ -22,6 +22,18 @@ use crate::sandbox::{self, Options, Running, Switches};
 /// Runs the command.
 pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure> {
     match arguments.command.first().map(String::as_str) {
+        Some("switches") if context.json => {
+            crate::output::print_json(&json!({
+                "schemaVersion": 1,
+                "switches": Switches::defaults().iter().map(|row| json!({
+                    "name": row.name,
+                    "form": row.form,
+                    "default": row.value,
+                    "meaning": row.meaning,
+                })).collect::<Vec<_>>(),
+            }));
+            Ok(ExitCode::SUCCESS)
+        }
         Some("switches") => {
             let _ = print_data(Switches::describe().as_bytes());
             Ok(ExitCode::SUCCESS)
@@ -96,9 +108,13 @@ fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitC
         return Err(Failure::usage("A sandbox cannot run inside a sandbox"));
     }
     let (running, config) = start(context, arguments)?;
-    let quiet = context.quiet || cli.global.quiet;
-    let json = context.json || cli.global.json;
-    let mut inner = Context::new(config.clone(), json, quiet, cli.global.no_input);
+    let mut inner = Context::new(config.clone(), &cli.global);
+    // Each option means the same before `sandbox` and behind it.
+    inner.json |= context.json;
+    inner.quiet |= context.quiet;
+    inner.verbose |= context.verbose;
+    inner.yes |= context.yes;
+    inner.may_ask &= context.may_ask;
     inner.program = "twg sandbox";
     inner.in_sandbox = true;
     if arguments.approve {

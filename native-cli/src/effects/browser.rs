@@ -9,13 +9,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use url::Url;
 
 use super::http::is_loopback;
-use super::platform;
+use super::{child, platform};
 
 /// A launcher that fails does so at once. One that is still there is a browser in the foreground.
 const GRACE: Duration = Duration::from_secs(2);
@@ -212,11 +212,8 @@ fn platform_candidates(
 /// Whether the program did it, or is still at it. Then a thread waits for it, so that it does not
 /// remain as a zombie.
 async fn launch(candidate: &Candidate) -> bool {
-    let mut command = Command::new(&candidate.program);
+    let mut command = child::command(&candidate.program);
     command.args(&candidate.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
-        command.env_remove(name);
-    }
     platform::detach(&mut command);
     let Ok(mut child) = command.spawn() else { return false };
     let (done, exit) = tokio::sync::oneshot::channel();
@@ -232,13 +229,6 @@ async fn launch(candidate: &Candidate) -> bool {
         Ok(_) => false,
         Err(_) => true,
     }
-}
-
-/// Whether a variable holds a credential of ours.
-fn is_secret(name: &OsStr) -> bool {
-    let name = name.to_string_lossy().to_ascii_uppercase();
-    name.starts_with("TWG_")
-        && ["TOKEN", "SECRET", "PASSWORD", "KEY"].iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -350,23 +340,6 @@ mod tests {
         assert_eq!(programs(&[("DISPLAY", ":0")]).unwrap(), desktop);
         assert_eq!(programs(&[("WAYLAND_DISPLAY", "wayland-0")]).unwrap(), desktop);
         assert_eq!(programs(&[("WSL_DISTRO_NAME", "Debian")]).unwrap()[0], "wslview");
-    }
-
-    #[test]
-    fn secrets_are_told_apart() {
-        let secrets = [
-            "TWG_TOKEN",
-            "TWG_OAUTH_ACCESS_TOKEN",
-            "TWG_BBC_TOKEN",
-            "TWG_CLIENT_SECRET",
-            "twg_token",
-        ];
-        assert!(secrets.iter().all(|name| is_secret(OsStr::new(name))));
-        assert!(
-            !["TWG_BROWSER", "TWG_CONFIG_DIR", "GITHUB_TOKEN"]
-                .iter()
-                .any(|n| is_secret(OsStr::new(n)))
-        );
     }
 
     /// A program that runs this shell script, which gets the address as `$1`.

@@ -4,9 +4,11 @@
 //! it in the core's words ([`twg_core::flow`]) and cleans up after itself when it is dropped.
 
 pub(crate) mod browser;
+pub(crate) mod child;
 pub(crate) mod client_form;
 pub(crate) mod clock;
 pub(crate) mod entropy;
+pub(crate) mod git;
 pub(crate) mod hardening;
 pub(crate) mod host;
 pub(crate) mod http;

@@ -1,4 +1,4 @@
-//! Who else can get at a file. For the doctor: whoever writes makes sure of it anyway.
+//! Who else can get at a file. For the doctor: whoever writes to the store makes sure of it anyway.
 
 use std::fs::Metadata;
 use std::path::Path;
@@ -8,6 +8,27 @@ use super::platform;
 /// In which way others can get at a file or directory; `None` if they cannot, or if there is none.
 pub(crate) fn exposure(path: &Path) -> Option<String> {
     platform::exposure(&std::fs::symlink_metadata(path).ok()?)
+}
+
+/// Takes the access of all others away, if this is a file or directory of this user.
+///
+/// # Errors
+/// Those of the operating system, or that it is somebody else's.
+pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
+    platform::make_private(path)
+}
+
+/// Creates a new file that only its owner can read.
+///
+/// # Errors
+/// Those of the operating system, also if there is one.
+pub(crate) fn create_private(path: &Path) -> std::io::Result<std::fs::File> {
+    platform::create_private(path)
+}
+
+/// The permissions, as `chmod` takes them; `None` where there are none.
+pub(crate) fn mode(metadata: &Metadata) -> Option<String> {
+    platform::mode(metadata)
 }
 
 /// What kind of network file system this directory lies on, if it does. Locks there may exclude the processes of

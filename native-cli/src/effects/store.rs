@@ -323,19 +323,9 @@ impl Store {
     /// This looks at every name in the directory. A refresh must not, because its cost must not grow with
     /// the number of other connections: under a lock, the names are fixed.
     fn sweep(&self, place: &Path) {
-        let (Some(dir), Some(name)) = (place.parent(), place.file_name().and_then(|n| n.to_str()))
-        else {
-            return;
-        };
-        let prefix = format!(".{name}.");
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let stale = entry.file_name().to_str().is_some_and(|n| {
-                n.strip_prefix(&prefix).is_some_and(|rest| match rest.split_once('.') {
-                    Some((random, "tmp" | "probe")) => is_random(random) && is_old(&entry),
-                    _ => false,
-                })
-            });
-            if stale {
+        for entry in place.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten() {
+            let Ok(entry) = entry else { continue };
+            if abandoned(&entry.path()).is_some_and(|of| of == place) {
                 // In the way of nothing: the next writer tries again.
                 let _ = fs::remove_file(entry.path());
             }
@@ -441,9 +431,14 @@ fn is_random(name: &str) -> bool {
     name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-fn is_old(entry: &fs::DirEntry) -> bool {
-    let modified = entry.metadata().and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE_PROBE))
+/// Whose temporary file this is, if a writer without a lock left it behind and died.
+pub(crate) fn abandoned(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?.strip_prefix('.')?;
+    let name = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".probe"))?;
+    let (name, random) = name.rsplit_once('.')?;
+    let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    let is_old = modified.elapsed().is_ok_and(|age| age > STALE_PROBE);
+    (is_random(random) && is_old).then(|| path.with_file_name(name))
 }
 
 /// `.NAME.KIND` in the directory of the file NAME.

@@ -80,6 +80,12 @@ impl Terminal {
         self.marked("31", "✘", text);
     }
 
+    /// Shows what is done meanwhile, for those who want to know.
+    pub(crate) fn remark(&mut self, text: &str) {
+        let line = self.paint("2", &format!("· {text}"));
+        self.line(&line);
+    }
+
     fn marked(&mut self, color: &str, mark: &str, text: &str) {
         let line = format!("{} {text}", self.paint(color, mark));
         self.line(&line);

@@ -61,15 +61,15 @@ macro_rules! switches {
 }
 
 /// One line of the help.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// What it is called.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its value.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// Which values it takes.
-    pub(super) form: String,
+    pub(crate) form: String,
     /// What it changes.
-    pub(super) meaning: &'static str,
+    pub(crate) meaning: &'static str,
 }
 
 switches! {
@@ -146,10 +146,15 @@ impl Switches {
         Ok(())
     }
 
+    /// Every switch as it is at first; faults apart.
+    pub(crate) fn defaults() -> Vec<Row> {
+        Self::default().table()
+    }
+
     /// All switches with form, default and meaning, a line each, for help texts and the README.
     pub(crate) fn describe() -> String {
         let mut text = String::new();
-        for row in Self::default().table() {
+        for row in Self::defaults() {
             let Row { name, value, form, meaning } = row;
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{name}={form}\n    {meaning} [default: {value}]");

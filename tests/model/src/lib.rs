@@ -10,6 +10,7 @@
 //! - [`process`]: a process that runs one refresh after the other, and is killed anywhere;
 //! - [`world`]: all of it together, and what can happen next; `shell.rs`: what a flow asks for, happens;
 //! - [`properties`]: I1 to I7;
+//! - [`days`]: a thousand days of a machine with the scheduled upkeep, at random instead of exhaustively;
 //! - [`mutation`]: what is taken away from the world to see that the check notices.
 //!
 //! # What is assumed
@@ -22,6 +23,7 @@
 //!   moment, and whose process is killed right after it woke up and sent, is not covered.
 //! - Time passes in coarse steps, the same for all.
 
+pub mod days;
 pub mod disk;
 pub mod mutation;
 pub mod network;

@@ -9,6 +9,7 @@ use twg_core::flow::{Effect, Flow as _, Outcome, Step, StepId};
 use twg_core::pkce::Entropy;
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::{Need, RefreshFlow, RefreshRequest, Refreshed};
+use twg_core::schedule::UPKEEP_WINDOW;
 use twg_core::time::{Now, Span, UnixTime};
 
 use crate::network::Reply;
@@ -22,6 +23,8 @@ pub enum Want {
     Due,
     /// `twg auth refresh --force`
     Now,
+    /// `twg upkeep run`
+    Upkeep,
 }
 
 /// One process, or rather one after the other on the same terminal.
@@ -124,11 +127,12 @@ impl Clocks {
 impl Running {
     /// A command begins: its first effect is waited for.
     #[must_use]
-    pub fn begin(want: Want, leeway: u32, clocks: Clocks, boot: u8, seed: u8) -> Self {
+    pub fn begin(want: Want, leeway: u32, clocks: Clocks, boot: u32, seed: u8) -> Self {
         let need = match want {
             Want::Live => Need::Live,
             Want::Due => Need::Due(Span::ZERO),
             Want::Now => Need::Now,
+            Want::Upkeep => Need::Due(UPKEEP_WINDOW),
         };
         let profile = format!(
             r#"{{"schema_version":1,"name":"example","display_name":"Example","grants":["device_code"],

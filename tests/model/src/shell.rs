@@ -21,7 +21,7 @@ impl World {
         process.begun += 1;
         let seed = u8::try_from(p * 16 + process.begun).unwrap_or_default();
         let leeway = self.scenario.rules.leeway;
-        process.running = Some(Running::begin(want, leeway, clocks, state.boot, seed));
+        process.running = Some(Running::begin(want, leeway, clocks, state.boot.into(), seed));
     }
 
     /// What a process waits for, happens as well as it can at this moment.
@@ -223,7 +223,7 @@ fn response(reply: Reply) -> HttpResponse {
         Reply::Tokens(token) => {
             let refresh = name(token);
             let body = format!(
-                r#"{{"access_token":"access{token:03}","refresh_token":"{refresh}","expires_in":100000}}"#
+                r#"{{"access_token":"access{token:06}","refresh_token":"{refresh}","expires_in":100000}}"#
             );
             (200, body)
         }

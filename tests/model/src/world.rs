@@ -145,7 +145,7 @@ impl Model for World {
             "client_id": "client",
             "login": { "at": issued_at, "grant": "device_code" },
             "tokens": {
-                "access_token": "access000",
+                "access_token": "access000000",
                 "refresh_token": name(0),
                 "scopes": [],
                 "issued_at": issued_at,
@@ -547,13 +547,13 @@ impl Writes for Effect {
 /// How a refresh token is called: of one length, so that no name is a part of another.
 #[must_use]
 pub fn name(token: usize) -> String {
-    format!("refresh{token:03}")
+    format!("refresh{token:07}")
 }
 
 /// The number of the refresh token that is named in this text.
 pub(crate) fn number_in(text: &str) -> usize {
     let from = text.find("refresh0").expect("a refresh token") + "refresh".len();
-    text.get(from..from + 3).and_then(|digits| digits.parse().ok()).expect("its number")
+    text.get(from..from + 7).and_then(|digits| digits.parse().ok()).expect("its number")
 }
 
 /// The number of the refresh token in a record.

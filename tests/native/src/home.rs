@@ -41,6 +41,30 @@ impl TempHome {
         std::fs::write(path, text).expect("the file can be written");
     }
 
+    /// The files that contain this, by their paths in it, sorted.
+    #[must_use]
+    pub fn files_with(&self, text: &str) -> Vec<String> {
+        let contains = |path: &Path| {
+            let bytes = std::fs::read(path).expect("a file that can be read");
+            bytes.windows(text.len()).any(|part| part == text.as_bytes())
+        };
+        let mut found = Vec::new();
+        let mut dirs = vec![self.path().to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(dir).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    dirs.push(path);
+                } else if contains(&path) {
+                    let path = path.strip_prefix(self.path()).expect("below it");
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
     /// `twg` with these arguments, at home here.
     #[must_use]
     pub fn twg<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> TwgCommand {

@@ -7,12 +7,15 @@
 
 pub mod browser;
 pub mod capture;
+pub mod forge;
 pub mod home;
+pub mod manual;
 pub mod oidc;
 #[cfg(unix)]
 pub mod pty;
 pub mod record;
 pub mod sandbox;
+pub mod schema;
 pub mod scripted;
 pub mod twg;
 
@@ -20,6 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use browser::{Browser, Page, answer_to};
+pub use forge::Forge;
 pub use home::TempHome;
 pub use oidc::OidcProvider;
 #[cfg(unix)]

@@ -338,6 +338,11 @@ fn serve(mut connection: TcpStream, shared: &Shared) {
         .set_read_timeout(Some(PATIENCE))
         .and_then(|()| connection.set_write_timeout(Some(PATIENCE)));
     timeouts.expect("a connection has timeouts");
+    if speaks_tls(&connection) {
+        connection.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nThis is plain HTTP\n").ok();
+        close(&connection);
+        return;
+    }
     let Some(request) = read_request(&mut connection) else {
         return; // the client left before it had said everything
     };
@@ -348,6 +353,13 @@ fn serve(mut connection: TcpStream, shared: &Shared) {
     };
     shared.changed.notify_all();
     perform(reply, connection, shared);
+}
+
+/// Whether a client tries TLS first, as docker does with a registry of which it does not know better.
+fn speaks_tls(connection: &TcpStream) -> bool {
+    const HANDSHAKE: u8 = 22;
+    let mut first = [0];
+    connection.peek(&mut first).is_ok() && first == [HANDSHAKE]
 }
 
 fn perform(reply: Reply, mut connection: TcpStream, shared: &Shared) {

@@ -111,6 +111,18 @@ impl TwgCommand {
         command
     }
 
+    /// Where the program lies.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The same call under another name: that of a link to the program.
+    #[must_use]
+    pub fn called(&self, link: impl Into<PathBuf>) -> Self {
+        Self { program: link.into(), ..self.clone() }
+    }
+
     /// `wrapper`, with this call as its last arguments and with its environment.
     #[must_use]
     pub fn behind<A: AsRef<OsStr>>(&self, wrapper: impl IntoIterator<Item = A>) -> Self {

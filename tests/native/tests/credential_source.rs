@@ -82,6 +82,29 @@ fn the_first_source_wins() {
     assert_eq!(fresh.expect_success().json()["result"], "fresh");
 }
 
+/// `doctor` names the winner and tries it; `login` says that it stands before what was stored.
+#[test]
+fn the_winner_is_named() {
+    let sandbox = Sandbox::start();
+    let home = signed_out(&sandbox);
+    let found = |doctor: &Value| {
+        let checks = doctor["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == "credential")
+    };
+    let good = with_api_token(&home, CLASSIC, &["doctor", "--json"]).run().json();
+    let check = found(&good).unwrap();
+    assert_eq!(check["verdict"], "good", "{good}");
+    assert!(check["found"].as_str().unwrap().contains("TWG_TOKEN"), "{check}");
+    assert!(check["found"].as_str().unwrap().contains(Sandbox::USER), "{check}");
+    let bad = with_api_token(&home, "other", &["doctor", "--json"]).run().json();
+    assert_eq!((&bad["ok"], &found(&bad).unwrap()["verdict"]), (&false.into(), &"bad".into()));
+    let none = home.twg(["doctor", "--json"]).run().json();
+    assert!(found(&none).is_none(), "{none}");
+    sandbox.sign_in(&[]);
+    let login = sandbox.twg(["login"]).env("TWG_OAUTH_ACCESS_TOKEN", "x").run();
+    login.expect_success().expect_stderr("TWG_OAUTH_ACCESS_TOKEN is set, and goes before");
+}
+
 /// Both kinds of API token, at the addresses where each works.
 #[test]
 fn an_api_token() {

@@ -1,11 +1,13 @@
 //! `--json`: one document on standard output and nothing else there, whatever happens.
 
 use serde_json::Value;
-use twg_tests::{Sandbox, TwgOutput};
+use twg_tests::{Sandbox, TwgOutput, schema};
 
-/// What every document is, and what stands in none of them: tokens and times in another format.
-fn check(output: &TwgOutput, secrets: &[&str]) -> Value {
+/// What every document is, and what stands in none of them: tokens and times in another format. `name` is that of its
+/// schema.
+fn check(name: &str, output: &TwgOutput, secrets: &[&str]) -> Value {
     let document = output.json();
+    schema::check(name, &document);
     assert_eq!(document["schemaVersion"], 1, "{output}");
     assert!(output.stdout.ends_with("}\n"), "{output}");
     for secret in secrets {
@@ -42,41 +44,41 @@ fn every_command_prints_one_document_without_secrets() {
     let login = sandbox.finish(login);
     let record = sandbox.record();
     let secrets = [record.access_token(), record.refresh_token().unwrap()];
-    let signed_in = check(login.expect_success(), &secrets);
+    let signed_in = check("login", login.expect_success(), &secrets);
     assert_eq!(signed_in["ok"], true);
     assert_eq!(signed_in["account"]["name"], "Mia Krystof");
     assert_eq!(signed_in["alreadySignedIn"], false);
 
     let run = |args: &[&str]| sandbox.twg(args).arg("--json").run();
-    let again = check(run(&["login"]).expect_success(), &secrets);
+    let again = check("login", run(&["login"]).expect_success(), &secrets);
     assert_eq!(again["alreadySignedIn"], true);
-    let plan = check(run(&["login", "--explain"]).expect_success(), &secrets);
+    let plan = check("login", run(&["login", "--explain"]).expect_success(), &secrets);
     assert_eq!(plan["grants"], serde_json::json!(["device_code", "authorization_code"]));
-    let who = check(run(&["whoami"]).expect_success(), &secrets);
+    let who = check("whoami", run(&["whoami"]).expect_success(), &secrets);
     assert_eq!(who["account"]["email"], "mia@example.com");
-    let sites = check(run(&["sites"]).expect_success(), &secrets);
+    let sites = check("sites", run(&["sites"]).expect_success(), &secrets);
     assert_eq!(sites["sites"][0]["name"], "krystof-design");
-    let status = check(run(&["auth", "status"]).expect_success(), &secrets);
+    let status = check("auth-status", run(&["auth", "status"]).expect_success(), &secrets);
     assert_eq!(status["tokenState"], "fresh");
     assert!(status["accessTokenExpiresAt"].is_string() && status["loginEndsAt"].is_string());
-    let doctor = check(&run(&["doctor"]), &secrets);
+    let doctor = check("doctor", &run(&["doctor"]), &secrets);
     assert_eq!(doctor["schemaVersion"], 1);
-    let fresh = check(run(&["auth", "refresh"]).expect_success(), &secrets);
+    let fresh = check("auth-refresh", run(&["auth", "refresh"]).expect_success(), &secrets);
     assert_eq!(fresh["result"], "fresh");
-    let me = check(run(&["api", "/me"]).expect_success(), &secrets);
+    let me = check("api", run(&["api", "/me"]).expect_success(), &secrets);
     assert_eq!(me["body"]["email"], "mia@example.com");
 
-    let token = check(run(&["auth", "token"]).expect_success(), &secrets[1..]);
+    let token = check("auth-token", run(&["auth", "token"]).expect_success(), &secrets[1..]);
     assert_eq!(token["accessToken"], record.access_token());
     assert_eq!(token["tokenType"], "Bearer");
 
-    let out = check(run(&["logout"]).expect_success(), &secrets);
+    let out = check("logout", run(&["logout"]).expect_success(), &secrets);
     assert_eq!(out["connections"][0]["state"], "signed_out");
-    let out = check(run(&["logout"]).expect_success(), &secrets);
+    let out = check("logout", run(&["logout"]).expect_success(), &secrets);
     assert_eq!(out["connections"][0]["state"], "not_signed_in");
-    let status = check(run(&["auth", "status"]).expect_code(77), &secrets);
+    let status = check("auth-status", run(&["auth", "status"]).expect_code(77), &secrets);
     assert_eq!(status["signedIn"], false);
-    check(&run(&["doctor"]), &secrets);
+    check("doctor", &run(&["doctor"]), &secrets);
 }
 
 #[test]
@@ -103,7 +105,7 @@ fn every_error_is_one_document_with_a_code() {
         (run(&["login", "--client-id", "two words"]), 78, "CONFIGURATION"),
         (run(&["login", "--loopback", "--timeout", "1"]), 1, "LOGIN_TIMED_OUT"),
     ] {
-        let document = check(output.expect_code(exit), &[]);
+        let document = check("error", output.expect_code(exit), &[]);
         assert_eq!(document["ok"], false, "{output}");
         let error = &document["error"];
         assert_eq!(error["code"], code, "{output}");
@@ -113,7 +115,7 @@ fn every_error_is_one_document_with_a_code() {
     }
     sandbox.switch("fault.device", "503");
     let down = run(&["login", "--device"]);
-    let down = check(down.expect_code(75), &[]);
+    let down = check("error", down.expect_code(75), &[]);
     assert_eq!(down["error"]["retryable"], true);
 }
 

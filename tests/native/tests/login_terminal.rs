@@ -26,6 +26,13 @@ fn address_on(screen: &Pty) -> String {
     format!("http{}", line.unwrap_or_else(|| panic!("no address:\n{screen}")).trim_end())
 }
 
+/// Declines the token that a login asks for at its end.
+fn go_without_bitbucket(screen: &mut Pty) {
+    screen.wait_for("Bitbucket token (not shown; press Enter to go without):");
+    screen.wait_for_no_echo();
+    screen.send_line("");
+}
+
 #[test]
 fn a_new_user_signs_in_and_the_client_is_asked_for_once() {
     let sandbox = Sandbox::start();
@@ -45,6 +52,7 @@ fn a_new_user_signs_in_and_the_client_is_asked_for_once() {
     screen.wait_for(" left");
     assert!(screen.echoes());
     let _done = sandbox.approve(&Browser::new(), &address_on(&screen));
+    go_without_bitbucket(&mut screen);
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
     let shown = screen.screen();
     assert!(
@@ -81,6 +89,7 @@ fn a_client_with_a_secret_falls_over_to_the_browser_and_is_remembered() {
     screen.wait_for("This app may not sign in with a device code");
     screen.wait_for("If the browser is elsewhere, paste here");
     let _page = sandbox.approve(&Browser::new(), &address_on(&screen));
+    go_without_bitbucket(&mut screen);
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
     assert!(!screen.transcript().contains(secret), "{}", screen.screen());
     let stored = std::fs::read_to_string(config.join("clients/atlassian.conf")).unwrap();
@@ -112,6 +121,7 @@ fn the_address_of_a_browser_elsewhere_can_be_pasted() {
     let ended = sandbox.approve(&browser, &address);
     assert!(ended.query("code").is_some(), "{ended:?}");
     screen.send_line(ended.url.as_str());
+    go_without_bitbucket(&mut screen);
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
     assert!(screen.screen().contains("✔ Authentication successful!"), "{}", screen.screen());
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 1, "the forged code was not exchanged");

@@ -3,7 +3,6 @@
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use twg_tests::{
@@ -133,36 +132,13 @@ fn no_command_says_a_secret() {
     }
     let token = place.twg(&["auth", "token", "scripted"]).run();
     assert_eq!(token.stdout, format!("{ACCESS}\n"));
-    assert_eq!(files_with(place.home.path(), ACCESS), ["config/connections/scripted/default.conf"]);
-    assert_eq!(files_with(place.home.path(), SECRET), ["config/clients/scripted.conf"]);
+    assert_eq!(place.home.files_with(ACCESS), ["config/connections/scripted/default.conf"]);
+    assert_eq!(place.home.files_with(SECRET), ["config/clients/scripted.conf"]);
     for once in [CODE, DEVICE] {
-        assert_eq!(files_with(place.home.path(), once), [""; 0], "{once}");
+        assert_eq!(place.home.files_with(once), [""; 0], "{once}");
     }
     place.assert_kept(&place.twg(&["logout", "scripted"]).run());
-    assert_eq!(files_with(place.home.path(), "canary-access"), [""; 0]);
-}
-
-/// The files below a directory that contain this.
-fn files_with(root: &Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut dirs = vec![root.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).expect("a directory") {
-            let path: PathBuf = entry.expect("an entry").path();
-            if path.is_dir() {
-                dirs.push(path);
-            } else if contains(&path, text) {
-                found.push(path.strip_prefix(root).expect("below it").display().to_string());
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn contains(path: &Path, text: &str) -> bool {
-    let bytes = std::fs::read(path).expect("a file that can be read");
-    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    assert_eq!(place.home.files_with("canary-access"), [""; 0]);
 }
 
 /// A85: when it goes wrong, too, and in whatever the answer that holds the secret is torn.

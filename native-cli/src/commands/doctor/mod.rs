@@ -1,6 +1,8 @@
 //! `twg doctor`: how things are, and proofs that they work. It refreshes a token that is due, as every command
-//! does, and changes nothing else that is kept.
+//! does, and changes nothing else that is kept, unless it is told to (`--fix`).
 
+mod bundle;
+mod fix;
 mod network;
 mod store;
 
@@ -16,6 +18,7 @@ use super::auth_status::Status;
 use crate::cli::Doctor;
 use crate::clients;
 use crate::context::{Context, env};
+use crate::credential_source::{self, Source};
 use crate::effects::{clock, host};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines};
@@ -73,14 +76,19 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     }
     let key = &arguments.connection.key(context)?;
     let profile = providers::load(context, key.provider())?;
+    let fixes =
+        if arguments.fix { fix::everything(context, &profile, key).await? } else { Vec::new() };
     let stored = context.credential(key);
     // A refresh that was interrupted is told as it was found, before this repairs it.
     let found =
         refresh_check(context, key, &profile, stored.as_ref().ok().and_then(Option::as_ref));
-    let (credential, login) = login_check(context, key, stored).await?;
+    let is_needed = !matches!(credential_source::find(context, key), Ok(Source::Given(_)));
+    let (credential, login) = login_check(context, key, stored, is_needed).await?;
     let status =
         Status { key, profile: &profile, credential: credential.as_ref(), now: clock::read() };
-    let mut checks = vec![Check::note("version", version()), login];
+    let mut checks = vec![Check::note("version", version())];
+    checks.extend(source_check(context, key, profile.clone()).await?);
+    checks.push(login);
     checks.extend(found);
     checks.extend(horizon_check(&status));
     checks.push(client_check(context, &profile));
@@ -99,14 +107,25 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     checks.push(duplicates_on_path());
 
     let healthy = checks.iter().all(|check| check.verdict != Verdict::Bad);
+    let bundle = match &arguments.bundle {
+        Some(file) => Some(bundle::write(context, file.as_deref(), &status, &checks)?),
+        None => None,
+    };
     if context.json {
         let checks: Vec<Value> = checks.iter().map(to_json).collect();
+        let fixes = fixes.iter();
+        let fixes = fixes.map(|f| json!({ "name": f.name, "fixed": f.fixed, "what": f.what }));
         print_json(&json!({
             "schemaVersion": 1,
             "ok": healthy,
             "status": status.to_json(),
             "checks": checks,
+            "fixes": fixes.collect::<Vec<_>>(),
+            "bundle": bundle,
         }));
+    } else if let Some(file) = &bundle {
+        print_lines(&[file.display().to_string()]);
+        context.say("Look at it before you send it: it should name neither you nor your sites.");
     } else {
         let mut lines = status.lines(context);
         lines.push(String::new());
@@ -115,7 +134,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         for text in checks.iter().flat_map(|check| &check.remedy) {
             context.say_lines(text);
         }
-        if let Some(hint) = status.hint(context) {
+        if let Some(hint) = status.hint(context).filter(|_| is_needed) {
             context.terminal.line(&hint);
         }
     }
@@ -137,15 +156,36 @@ fn version() -> String {
     format!("twg {} ({build}, {arch}-{os})", env!("CARGO_PKG_VERSION"))
 }
 
+/// The credential of the environment, if there is one, used once: it goes before the stored login.
+async fn source_check(
+    context: &mut Context,
+    key: &ConnectionKey,
+    profile: ProviderProfile,
+) -> Result<Option<Check>, Failure> {
+    let given = match credential_source::find(context, key) {
+        Ok(Source::Given(given)) => given,
+        Ok(Source::Stored) => return Ok(None),
+        Err(failure) => return Ok(Some(Check::failed("credential", failure))),
+    };
+    let used = format!("{}; it goes before the stored login", given.describe());
+    Ok(Some(match given.account(context, profile, &used).await {
+        Ok(account) => Check::of("credential", Ok(format!("{used}; it is {}'s", account.shown()))),
+        Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+        Err(failure) => Check::failed("credential", failure),
+    }))
+}
+
 /// The login as every command would have it: refreshed, if that is due. What it is then, and what to say of it.
 async fn login_check(
     context: &mut Context,
     key: &ConnectionKey,
     stored: Result<Option<StoredCredential>, Failure>,
+    is_needed: bool,
 ) -> Result<(Option<StoredCredential>, Check), Failure> {
     let bad = |what: String| Check::of("login", Err(what));
     let stored = match stored {
         Ok(Some(stored)) => stored,
+        Ok(None) if !is_needed => return Ok((None, Check::note("login", "none is stored"))),
         Ok(None) => return Ok((None, bad("not signed in".to_owned()))),
         Err(failure) => return Ok((None, bad(failure.message))),
     };

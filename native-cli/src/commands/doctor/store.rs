@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 
 use twg_core::credential::{AttemptId, ConnectionKey, Generation, StagedReply};
 use twg_core::error::Error;
@@ -15,8 +15,8 @@ use twg_core::time::Span;
 use super::Check;
 use crate::context::Context;
 use crate::effects::stage::{self, Stage};
-use crate::effects::store::{Expected, Store, beside, stages_set_aside};
-use crate::effects::{clock, lock, privacy};
+use crate::effects::store::{Expected, Store};
+use crate::effects::{child, clock, lock, privacy};
 use crate::failure::{Exit, Failure};
 
 /// What the doctor's own record is called, beside the real one.
@@ -143,7 +143,7 @@ async fn exclude(store: &Store, path: &Path) -> Result<(), String> {
 /// This program again, as another process that wants the lock.
 fn probe(path: &Path, what: &str) -> Result<Child, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    Command::new(program)
+    child::command(program)
         .args(["doctor", "--probe-lock", what])
         .arg("--probe-file")
         .arg(path)
@@ -175,35 +175,44 @@ pub(super) async fn run_probe(
     }
 }
 
+/// Every directory and file of the configuration that may hold a secret: all but what people write themselves, and
+/// what belongs to the sandbox, which is a configuration of its own.
+pub(super) fn private_paths(context: &Context) -> Vec<PathBuf> {
+    let config = &context.config;
+    let mut dirs = vec![config.path().to_owned()];
+    dirs.extend(config.rescue_dirs());
+    let mut paths = Vec::new();
+    while let Some(dir) = dirs.pop() {
+        for path in names_in(&dir) {
+            if [config.sandbox().path(), &config.path().join("providers")].contains(&&*path) {
+                continue;
+            }
+            match std::fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => dirs.push(path),
+                Ok(_) => paths.push(path),
+                Err(_) => {}
+            }
+        }
+        paths.push(dir);
+    }
+    paths.sort();
+    paths
+}
+
 /// Every file that may hold a secret is readable by its owner only.
 pub(super) fn privacy_check(context: &Context) -> Check {
     let config = &context.config;
-    let mut files = vec![config.path().to_owned(), config.path().join("clients")];
-    for key in config.stored_connections() {
-        let record = config.record_path(&key);
-        files.extend(record.parent().map(Path::to_owned));
-        files.push(beside(&record, "stage"));
-        files.extend(stages_set_aside(&record));
-        files.push(record);
-    }
-    for refuge in config.rescue_dirs() {
-        files.extend(names_in(&refuge));
-        files.push(refuge);
-    }
-    files.extend(names_in(&config.path().join("clients")));
-    files.sort();
-    files.dedup();
-    let open: Vec<String> = files
+    let open: Vec<String> = private_paths(context)
         .iter()
         .filter_map(|path| Some(format!("{} {}", config.display(path), privacy::exposure(path)?)))
         .collect();
     if open.is_empty() {
         return Check::of("privacy", Ok("nobody else can read what is stored".to_owned()));
     }
-    Check::of("privacy", Err(format!("{}; run `chmod -R go= DIR`", open.join(", "))))
+    Check::of("privacy", Err(format!("{}; run `twg doctor --fix`", open.join(", "))))
 }
 
-fn names_in(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn names_in(dir: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 

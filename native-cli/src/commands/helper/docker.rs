@@ -1,16 +1,95 @@
-//! `twg auth docker-credential`.
+//! `twg auth docker-credential`, or this program under the name `docker-credential-twg`: the protocol of
+//! docker/docker-credential-helpers. Its errors stand on standard output, where docker looks for them.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use crate::context::Context;
-use crate::failure::Failure;
+use serde_json::{Value, json};
+use twg_core::bitbucket::{Kind, git_server};
+use twg_core::docker_credential::{BITBUCKET_REGISTRY, NOT_FOUND, is_for};
+use twg_core::endpoint_url::EndpointUrl;
+use twg_core::json;
+use twg_core::secret::Secret;
 
+use super::{answer, or_tell, question};
+use crate::bitbucket::{self, SETUP};
 use crate::cli::DockerOperation;
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
 
 /// Runs the command.
-pub(crate) fn run(
-    _context: &mut Context,
-    _operation: DockerOperation,
-) -> Result<ExitCode, Failure> {
-    Err(Failure::internal("not there yet"))
+pub(crate) fn run(context: &mut Context, operation: DockerOperation) -> Result<ExitCode, Failure> {
+    let done = match operation {
+        DockerOperation::Get => get(context),
+        DockerOperation::List => list(context),
+        DockerOperation::Store => store(context),
+        DockerOperation::Erase => {
+            // Read, so that docker can write all of it.
+            let _ = question();
+            refuse(&format!("twg deletes no credential for docker: run `{SETUP} --remove`"))
+        }
+    };
+    or_tell(context, done)
+}
+
+/// An error of the protocol.
+fn refuse(what: &str) -> Result<ExitCode, Failure> {
+    answer(&Secret::new(format!("{what}\n"))).map(|_| ExitCode::from(Exit::Failed as u8))
+}
+
+fn get(context: &Context) -> Result<ExitCode, Failure> {
+    let asked = question()?;
+    let asked = asked.expose().trim_end_matches('\n');
+    match credential(context)? {
+        Some((registry, user, token)) if is_for(asked, &registry) => {
+            let found = json!({ "ServerURL": asked, "Username": user, "Secret": token.expose() });
+            answer(&Secret::new(format!("{found}\n")))
+        }
+        _ => refuse(NOT_FOUND),
+    }
+}
+
+fn list(context: &Context) -> Result<ExitCode, Failure> {
+    let mut users = BTreeMap::new();
+    if let Some((registry, user, _)) = credential(context)? {
+        users.insert(registry.as_str().to_owned(), user);
+    }
+    answer(&Secret::new(format!("{}\n", json!(users))))
+}
+
+/// `docker login` stores what it signed in with. Where that came from here, it is stored already.
+fn store(context: &Context) -> Result<ExitCode, Failure> {
+    let asked = question()?;
+    let given = json::value(asked.expose()).unwrap_or_default();
+    let member = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
+    match credential(context)? {
+        Some((registry, user, token))
+            if is_for(member("ServerURL"), &registry)
+                && user == member("Username")
+                && token.matches(member("Secret")) =>
+        {
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => refuse(&format!("twg keeps no credential for docker: run `{SETUP} --force`")),
+    }
+}
+
+/// The registry of Bitbucket, and what opens it: the e-mail address and the API token. Never an access token of a
+/// login, and never a token for docker to refresh (the user `<token>`).
+fn credential(context: &Context) -> Result<Option<(EndpointUrl, String, Secret)>, Failure> {
+    let Some(registry) = registry(context) else { return Ok(None) };
+    let Some(token) = bitbucket::find(context)? else { return Ok(None) };
+    let is_api_token = Kind::of(&token.secret) == Kind::ApiToken;
+    let user = token.email.filter(|_| is_api_token);
+    Ok(user.map(|user| (registry, user, token.secret)))
+}
+
+/// Where Bitbucket is a look-alike on this machine, its registry is there too.
+fn registry(context: &Context) -> Option<EndpointUrl> {
+    let profile = bitbucket::profile(context).ok()?;
+    let git = git_server(&profile)?;
+    if git.is_loopback() {
+        return EndpointUrl::parse(&format!("http://{}", git.host())).ok();
+    }
+    EndpointUrl::parse(BITBUCKET_REGISTRY).ok()
 }

@@ -1,13 +1,74 @@
-//! `twg auth exec-credential`.
+//! `twg auth exec-credential`: kubectl's `ExecCredential`.
+//! <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>
 
 use std::process::ExitCode;
 
-use crate::context::Context;
-use crate::failure::Failure;
-
+use serde_json::{Value, json};
 use twg_core::credential::ConnectionKey;
+use twg_core::json;
+use twg_core::secret::Secret;
+use twg_core::text::displayable;
+
+use super::{answer, or_tell};
+use crate::context::Context;
+use crate::credential_source::live_token;
+use crate::failure::Failure;
+use crate::output::rfc3339;
+
+/// Where kubectl says what it understands.
+const QUESTION: &str = "KUBERNETES_EXEC_INFO";
+
+/// The versions of the answer that there are; the first where nobody asks for another.
+const VERSIONS: [&str; 2] =
+    ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
 /// Runs the command.
-pub(crate) async fn run(_context: &mut Context, _key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    Err(Failure::internal("not there yet"))
+pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+    let done = get(context, key).await;
+    or_tell(context, done)
+}
+
+async fn get(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+    // First, because a token that nobody understands need not be refreshed.
+    let version = version(context.env_text(QUESTION).as_deref())?;
+    let live = live_token(context, key).await?;
+    let mut status = json!({ "token": live.token.expose() });
+    if let Some(end) = live.expires_at {
+        // kubectl keeps the token until then.
+        status["expirationTimestamp"] = rfc3339(end).into();
+    }
+    let credential = json!({ "apiVersion": version, "kind": "ExecCredential", "status": status });
+    answer(&Secret::new(format!("{credential}\n")))
+}
+
+/// "the API version is the one that the executing client asked for": kubectl refuses any other.
+fn version(question: Option<&str>) -> Result<&'static str, Failure> {
+    let Some(question) = question else { return Ok(VERSIONS[0]) };
+    let asked = json::value(question).ok();
+    let asked = asked.as_ref().and_then(|asked| asked.get("apiVersion")).and_then(Value::as_str);
+    VERSIONS.into_iter().find(|known| Some(*known) == asked).ok_or_else(|| {
+        let asked = asked.map_or("none".to_owned(), displayable);
+        Failure::configuration(format!("{QUESTION} asks for an unknown apiVersion: {asked}"))
+            .or_hint(format!(
+                "Set apiVersion of the user's exec in your kubeconfig to {}.",
+                VERSIONS[0]
+            ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubectl_gets_the_version_that_it_asks_for() {
+        for known in VERSIONS {
+            let asked = json!({ "apiVersion": known, "kind": "ExecCredential", "spec": {} });
+            assert_eq!(version(Some(&asked.to_string())).unwrap(), known);
+        }
+        assert_eq!(version(None).unwrap(), VERSIONS[0]);
+        for bad in ["", "{}", "[]", r#"{"apiVersion":"client.authentication.k8s.io/v1alpha1"}"#] {
+            assert!(version(Some(bad)).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,13 +1,29 @@
-//! `twg auth process`.
+//! `twg auth process`: a live access token as JSON, in the shape of the AWS tools' `credential_process`.
 
 use std::process::ExitCode;
 
-use crate::context::Context;
-use crate::failure::Failure;
-
+use serde_json::json;
 use twg_core::credential::ConnectionKey;
+use twg_core::secret::Secret;
+
+use super::{answer, or_tell};
+use crate::context::Context;
+use crate::credential_source::live_token;
+use crate::failure::Failure;
+use crate::output::rfc3339;
 
 /// Runs the command.
-pub(crate) async fn run(_context: &mut Context, _key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    Err(Failure::internal("not there yet"))
+pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+    let done = get(context, key).await;
+    or_tell(context, done)
+}
+
+async fn get(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+    let live = live_token(context, key).await?;
+    let mut credential =
+        json!({ "Version": 1, "AccessToken": live.token.expose(), "TokenType": "Bearer" });
+    if let Some(end) = live.expires_at {
+        credential["Expiration"] = rfc3339(end).into();
+    }
+    answer(&Secret::new(format!("{credential}\n")))
 }

@@ -188,6 +188,24 @@ pub(crate) fn exposure(metadata: &Metadata) -> Option<String> {
     (!metadata.is_symlink() && mode & 0o077 != 0).then(|| format!("has mode {mode:04o}"))
 }
 
+/// The permissions, as `chmod` takes them.
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Windows")]
+pub(crate) fn mode(metadata: &Metadata) -> Option<String> {
+    Some(format!("{:04o}", metadata.mode() & 0o7777))
+}
+
+/// Takes the access of all others away. A link is refused, and what belongs to somebody else.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    let file = open_to_read(path)?;
+    let metadata = file.metadata()?;
+    if check_owner(&metadata).is_err() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // Never wider: whoever took the right to write from themselves meant it.
+    let owners = if metadata.is_dir() { 0o700 } else { 0o600 };
+    file.set_permissions(Permissions::from_mode(metadata.mode() & owners))
+}
+
 /// What kind of network file system this directory lies on, by the magic numbers of statfs(2).
 pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -150,6 +150,17 @@ pub(crate) fn exposure(_: &Metadata) -> Option<String> {
     None
 }
 
+/// There are none.
+pub(crate) const fn mode(_: &Metadata) -> Option<String> {
+    None
+}
+
+/// Nothing is exposed here, so nothing is done.
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
+pub(crate) const fn make_private(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// Not looked at.
 pub(crate) fn network_file_system(_: &Path) -> Option<&'static str> {
     None

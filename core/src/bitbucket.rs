@@ -1,0 +1,128 @@
+//! Bitbucket tokens: how one is used, and what Bitbucket says about it.
+//!
+//! Bitbucket has no part in Atlassian's OAuth yet. A person creates an API token (with scopes), or an access token
+//! of a repository, project or workspace, and enters it here.
+
+use serde_json::Value;
+
+use crate::endpoint_url::EndpointUrl;
+use crate::error::{Endpoint, Error};
+use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
+use crate::identity::Account;
+use crate::json;
+use crate::provider::ProviderProfile;
+use crate::resource::{Authorization, TokenAudience, resource_answer};
+use crate::secret::Secret;
+use crate::text::displayable;
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A person. It goes with the e-mail address of the account.
+    ApiToken,
+    /// A repository, project or workspace; or it is an OAuth access token. It goes alone.
+    AccessToken,
+}
+
+impl Kind {
+    /// What a token is that somebody entered. Access tokens begin like this, where API tokens have `ATATT`
+    /// \[observed\].
+    #[must_use]
+    pub fn of(token: &Secret) -> Self {
+        if token.expose().starts_with("ATCTT") { Self::AccessToken } else { Self::ApiToken }
+    }
+
+    /// The user name that git gives with such a token.
+    /// <https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/>
+    #[must_use]
+    pub const fn git_user(self) -> &'static str {
+        match self {
+            Self::ApiToken => "x-bitbucket-api-token-auth",
+            Self::AccessToken => "x-token-auth",
+        }
+    }
+
+    /// Whether git may be given such a token where the address of a repository names this user. That of the other
+    /// kind means another token.
+    #[must_use]
+    pub fn suits(self, username: Option<&str>) -> bool {
+        let other = match self {
+            Self::ApiToken => Self::AccessToken,
+            Self::AccessToken => Self::ApiToken,
+        };
+        username.is_none_or(|name| name != other.git_user())
+    }
+}
+
+/// Whether `text` can be the e-mail address of an account. Only what would be a danger elsewhere is refused; whether
+/// there is such an account is for the server to say.
+#[must_use]
+pub fn is_email(text: &str) -> bool {
+    text.len() <= 254
+        && !text.contains(|c: char| c.is_whitespace() || c == ':')
+        && displayable(text) == text
+        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+}
+
+/// The request that shows whether a token works.
+///
+/// # Errors
+/// [`Error::Configuration`] if the profile of Bitbucket does not say whom to ask.
+pub fn check(
+    profile: &ProviderProfile,
+    email: Option<&str>,
+    token: &Secret,
+) -> Result<HttpRequest, Error> {
+    let url = profile.identity.as_ref().and_then(|identity| identity.url.as_ref());
+    let url = url.filter(|url| TokenAudience::new(profile, None).includes(url.as_str()));
+    let url = url.ok_or_else(|| {
+        Error::Configuration("the profile of Bitbucket does not say where its API is".into())
+    })?;
+    let authorization = match Kind::of(token) {
+        Kind::ApiToken => {
+            let email = email.ok_or_else(|| {
+                Error::Configuration(
+                    "an API token goes with the e-mail address of its account".into(),
+                )
+            })?;
+            Authorization::Basic { user: email.into(), token: token.clone() }
+        }
+        Kind::AccessToken => Authorization::Bearer(token.clone()),
+    };
+    let headers = alloc::vec![("accept", Secret::new("application/json")), authorization.header()];
+    Ok(HttpRequest::new(Method::Get, url.as_str().into(), headers, Secret::default()))
+}
+
+/// What the answer to [`check`] says: whose token it is. `None` if the token works, but its scopes do not show that.
+///
+/// # Errors
+/// [`Error::TokenRejected`] if Bitbucket does not know the token; anything else says nothing about it.
+pub fn checked(
+    profile: &ProviderProfile,
+    answer: Result<HttpResponse, TransportError>,
+) -> Result<Option<Account>, Error> {
+    if let Ok(response) = &answer
+        && response.status == 403
+        && lacks_scope(response)
+    {
+        return Ok(None);
+    }
+    let answer = resource_answer(answer, Endpoint::Api)?;
+    Account::of(&answer, profile).map(Some)
+}
+
+/// A token that may do something, but not this: `{"type":"error","error":{"message":"Your credentials lack one or more
+/// required privilege scopes.",...}}`. Any other 403 may come from somebody on the way.
+fn lacks_scope(response: &HttpResponse) -> bool {
+    let message = |answer: Value| {
+        let message = answer.get("error")?.get("message")?.as_str()?;
+        Some(message.contains("scope"))
+    };
+    json::value_in(&response.body).and_then(message).unwrap_or_default()
+}
+
+/// The server that git may be given the token for: the one that Bitbucket's own pages are on.
+#[must_use]
+pub fn git_server(profile: &ProviderProfile) -> Option<&EndpointUrl> {
+    profile.endpoints.authorization.as_ref()
+}

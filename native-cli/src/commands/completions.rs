@@ -1,0 +1,30 @@
+//! `twg completions`: the script that makes a shell complete what is typed.
+
+use std::process::ExitCode;
+
+use clap_complete::Shell;
+use serde_json::json;
+
+use crate::completion;
+use crate::context::Context;
+use crate::effects::terminal::print_data;
+use crate::output::print_json;
+
+/// The script of a shell. It belongs to this version: what installs it should have the shell ask for it each time
+/// (`source <(twg completions bash)`) rather than keep a copy.
+pub(crate) fn completion_script(shell: Shell) -> String {
+    completion::script(shell)
+}
+
+/// Runs the command.
+pub(crate) fn run(context: &Context, shell: Shell) -> ExitCode {
+    let script = completion_script(shell);
+    if context.json {
+        let shell = shell.to_string();
+        print_json(&json!({ "schemaVersion": 1, "shell": shell, "script": script }));
+    } else {
+        // A reader that went away is not our failure.
+        let _ = print_data(script.as_bytes());
+    }
+    ExitCode::SUCCESS
+}

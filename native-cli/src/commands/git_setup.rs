@@ -1,0 +1,147 @@
+//! How git is told to ask `twg` for the credentials of Bitbucket.
+
+use std::path::Path;
+
+use twg_core::bitbucket::git_server;
+use twg_core::endpoint_url::EndpointUrl;
+use twg_core::provider::ProviderProfile;
+
+use crate::context::Context;
+use crate::driver::interruptible;
+use crate::effects::git;
+use crate::failure::Failure;
+use crate::installation;
+
+/// Whether git asks `twg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GitState {
+    Configured,
+    NotConfigured,
+    /// Somebody chose another helper for Bitbucket, which stays.
+    AnotherHelper,
+    NotInstalled,
+}
+
+impl GitState {
+    /// For programs.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Configured => "configured",
+            Self::NotConfigured => "not_configured",
+            Self::AnotherHelper => "another_helper",
+            Self::NotInstalled => "not_installed",
+        }
+    }
+}
+
+/// Configures git, if it is not yet and the user agrees; else says how. Nothing depends on it.
+pub(super) async fn offer(
+    context: &mut Context,
+    profile: &ProviderProfile,
+    agreed: bool,
+) -> Result<GitState, Failure> {
+    let Some(server) = git_server(profile) else { return Ok(GitState::NotConfigured) };
+    let key = key(server);
+    let helper = helper(context, &installation::launcher()?);
+    let Some(found) = git::helpers(&key) else { return Ok(GitState::NotInstalled) };
+    // The empty one makes git forget the helpers that it has for all servers: they would be offered the token to
+    // keep it, in files of their own.
+    let wanted = ["", helper.as_str()];
+    if found == wanted {
+        return Ok(GitState::Configured);
+    }
+    if let Some(other) = found.iter().find(|helper| !helper.is_empty() && !is_ours(helper)) {
+        let other = twg_core::text::displayable(other);
+        context.say(&format!("  git asks another helper for {}: {other}", server.host()));
+        tell(context, &key, &helper);
+        return Ok(GitState::AnotherHelper);
+    }
+    // What is configured for the sandbox would stay in the configuration of the real git.
+    let agrees = agreed || !context.in_sandbox && ask(context, server).await?;
+    if !agrees {
+        tell(context, &key, &helper);
+        return Ok(GitState::NotConfigured);
+    }
+    match git::set_helpers(&key, &wanted) {
+        Ok(()) => {
+            let host = server.host();
+            context.achieved(&format!("git asks twg for the credentials of {host} from now on"));
+            Ok(GitState::Configured)
+        }
+        Err(error) => {
+            context.warn(&format!("git could not be configured: {error}"));
+            tell(context, &key, &helper);
+            Ok(GitState::NotConfigured)
+        }
+    }
+}
+
+async fn ask(context: &mut Context, server: &EndpointUrl) -> Result<bool, Failure> {
+    if !context.may_ask || !context.terminal.can_ask() {
+        return Ok(false);
+    }
+    let question = format!("Let git use this token for {}? [Y/n]", server.host());
+    let answer = interruptible(context.terminal.ask(&question)).await??;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "" | "y" | "yes"))
+}
+
+fn tell(context: &mut Context, key: &str, helper: &str) {
+    context.say("  To let git use the token:");
+    context.say(&format!("    git config --global --replace-all {key} ''"));
+    context.say(&format!("    git config --global --add {key} {}", quoted(helper)));
+}
+
+/// The name of git's setting for this server.
+fn key(server: &EndpointUrl) -> String {
+    let scheme = server.as_str().split(':').next().unwrap_or_default();
+    format!("credential.{scheme}://{}.helper", server.host())
+}
+
+/// What git runs, by `sh`, on every system.
+fn helper(context: &Context, launcher: &Path) -> String {
+    // The shell that comes with git for Windows takes either slash, but not a backslash that escapes.
+    let path = |path: &Path| {
+        let text = path.to_string_lossy();
+        quoted(&if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() })
+    };
+    let directory = if context.in_sandbox {
+        format!("TWG_CONFIG_DIR={} ", path(context.config.path()))
+    } else {
+        String::new()
+    };
+    format!("!{directory}{} auth git-credential", path(launcher))
+}
+
+fn is_ours(helper: &str) -> bool {
+    helper.starts_with('!') && helper.ends_with(" auth git-credential")
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_words() {
+        assert_eq!(quoted("/usr/bin/twg"), "/usr/bin/twg");
+        assert_eq!(quoted("/home/my name/$(x)/twg"), "'/home/my name/$(x)/twg'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn the_setting_is_of_one_server() {
+        let key = |url| key(&EndpointUrl::parse(url).unwrap());
+        assert_eq!(key("https://bitbucket.org/x"), "credential.https://bitbucket.org.helper");
+        assert_eq!(key("http://127.0.0.1:8080/x"), "credential.http://127.0.0.1:8080.helper");
+    }
+}

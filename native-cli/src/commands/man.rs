@@ -1,0 +1,207 @@
+//! `twg man`: the manual, a page for each command, made from what the parser knows.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
+
+use clap::{Arg, Command, CommandFactory as _};
+use serde_json::json;
+
+use crate::cli::{Cli, Man};
+use crate::context::Context;
+use crate::effects::child;
+use crate::effects::terminal::print_data;
+use crate::failure::Failure;
+use crate::manual::{ENVIRONMENT, EXIT_STATUS, FILES};
+use crate::output::print_json;
+
+/// Runs the command.
+pub(crate) fn run(context: &mut Context, arguments: &Man) -> Result<ExitCode, Failure> {
+    let mut cli = Cli::command();
+    // Gives each command the names that it has in the manual.
+    cli.build();
+    if let Some(dir) = &arguments.dir {
+        return write_all(context, &mut cli, dir);
+    }
+    let command = find(&mut cli, &arguments.command)?;
+    let text = page(command);
+    if context.json {
+        print_json(&json!({ "schemaVersion": 1, "name": file_name(command), "page": text }));
+    } else if !(io::stdout().is_terminal() && show(&text)) {
+        let _ = print_data(text.as_bytes());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find<'a>(cli: &'a mut Command, words: &[String]) -> Result<&'a mut Command, Failure> {
+    let mut command = cli;
+    for word in words {
+        command = command.find_subcommand_mut(word).ok_or_else(|| {
+            let word = twg_core::text::displayable(word);
+            Failure::usage(format!("There is no command '{word}'"))
+                .or_hint("`twg --help` lists the commands.")
+        })?;
+    }
+    Ok(command)
+}
+
+fn write_all(context: &mut Context, cli: &mut Command, dir: &Path) -> Result<ExitCode, Failure> {
+    let shown = context.config.display(dir);
+    let failed = |error: io::Error| {
+        Failure::internal(format!("Cannot write the manual to {shown}: {error}"))
+            .or_hint("Name a directory that you can write: `twg man --dir DIR`.")
+    };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let mut pages = Vec::new();
+    collect(cli, &mut pages);
+    for (name, page) in &pages {
+        std::fs::write(dir.join(name), page).map_err(failed)?;
+    }
+    if context.json {
+        let names: Vec<_> = pages.iter().map(|(name, _)| name).collect();
+        print_json(&json!({ "schemaVersion": 1, "ok": true, "dir": dir, "pages": names }));
+    } else {
+        context.achieved(&format!("{} pages of the manual are in {shown}", pages.len()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The pages of a command and of those below it, as far as they are shown.
+fn collect(command: &mut Command, pages: &mut Vec<(String, String)>) {
+    pages.push((file_name(command), page(command)));
+    for below in command.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
+        collect(below, pages);
+    }
+}
+
+/// `twg-auth-token`
+fn title(command: &Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
+
+fn file_name(command: &Command) -> String {
+    format!("{}.1", title(command))
+}
+
+/// A page for troff. (clap_mangen would write much the same, and be 100 KB of this program.)
+fn page(command: &mut Command) -> String {
+    let usage = command.render_usage().to_string();
+    let title = title(command).to_owned();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    // Before the version there would be a date: the pages of one version are the same, whenever they are made.
+    let mut page =
+        Page(format!(".TH {title} 1 \"\" \"twg {}\" \"twg manual\"\n", env!("CARGO_PKG_VERSION")));
+    page.section("NAME");
+    page.text(&format!("{title} - {about}"));
+    page.section("SYNOPSIS");
+    page.text(usage.trim_start_matches("Usage:").trim());
+    page.section("DESCRIPTION");
+    page.text(&format!("{about}."));
+    arguments(&mut page, command);
+    let below: Vec<_> = command.get_subcommands().filter(|below| !below.is_hide_set()).collect();
+    if !below.is_empty() {
+        page.section("COMMANDS");
+    }
+    for command in &below {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        page.term(&format!("{}(1)", self::title(command)), &about);
+    }
+    if let Some(notes) = command.get_after_help() {
+        page.section("NOTES");
+        page.as_it_is(&notes.to_string());
+    }
+    for (name, rows) in
+        [("EXIT STATUS", &EXIT_STATUS[..]), ("ENVIRONMENT", &ENVIRONMENT), ("FILES", &FILES)]
+    {
+        page.section(name);
+        for (term, meaning) in rows {
+            page.term(term, meaning);
+        }
+    }
+    let parent = title.rsplit_once('-').map(|(parent, _)| parent);
+    let others = parent.into_iter().chain(below.iter().map(|command| self::title(command)));
+    page.section("SEE ALSO");
+    page.text(&others.map(|name| format!("{name}(1)")).collect::<Vec<_>>().join(", "));
+    page.0
+}
+
+/// What can stand behind the command, under the headings that `--help` has too.
+fn arguments(page: &mut Page, command: &Command) {
+    let shown = || command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let heading = |argument: &Arg| match argument.get_help_heading() {
+        Some(heading) => heading.to_uppercase(),
+        None if argument.is_positional() => "ARGUMENTS".to_owned(),
+        None => "OPTIONS".to_owned(),
+    };
+    for name in ["ARGUMENTS", "OPTIONS", "GLOBAL OPTIONS"] {
+        let arguments: Vec<_> = shown().filter(|argument| heading(argument) == name).collect();
+        if !arguments.is_empty() {
+            page.section(name);
+        }
+        for argument in arguments {
+            let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+            let mut meaning = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let values = argument.get_possible_values();
+            let values: Vec<_> = values.iter().map(|value| value.get_name()).collect();
+            if !values.is_empty() && argument.get_action().takes_values() {
+                meaning.push_str(&format!(" [{}]", values.join(", ")));
+            }
+            page.term(&format!("{short}{argument}"), &meaning);
+        }
+    }
+}
+
+/// The source of a page, line by line.
+struct Page(String);
+
+impl Page {
+    fn section(&mut self, name: &str) {
+        self.0.push_str(&format!(".SH \"{name}\"\n"));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.push_str(&format!("{}\n", escaped(text)));
+    }
+
+    fn term(&mut self, term: &str, meaning: &str) {
+        self.0.push_str(&format!(".TP\n\\fB{}\\fR\n", escaped(term)));
+        self.text(meaning);
+    }
+
+    /// Lines that are not to be filled, as examples are.
+    fn as_it_is(&mut self, text: &str) {
+        self.0.push_str(".nf\n");
+        for line in text.lines() {
+            // At the beginning of a line a space means something else, and so does nothing.
+            let words = line.trim_start();
+            let spaces = "\\ ".repeat(line.len() - words.len());
+            let line = if line.is_empty() { "\\&".to_owned() } else { spaces + &escaped(words) };
+            self.0.push_str(&format!("{line}\n"));
+        }
+        self.0.push_str(".fi\n");
+    }
+}
+
+/// Text in which nothing is a request of troff's, and hyphens and quotes are those that can be copied.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    if text.starts_with('.') { format!("\\&{text}") } else { text }
+}
+
+/// Lets the system's reader show a page, with its pager. Whether there was one that did.
+fn show(page: &str) -> bool {
+    // That of macOS has no `-l`; what it has is mandoc.
+    let readers: [(&str, &[&str]); 2] = [("man", &["-l", "-"]), ("mandoc", &["-a"])];
+    let readers = if cfg!(target_os = "macos") { &readers[1..] } else { &readers[..] };
+    cfg!(unix) && readers.iter().any(|(program, arguments)| pipe(program, arguments, page))
+}
+
+fn pipe(program: &str, arguments: &[&str], page: &str) -> bool {
+    let child = child::command(program).args(arguments).stdin(Stdio::piped()).spawn();
+    let Ok(mut child) = child else { return false };
+    if let Some(mut stdin) = child.stdin.take() {
+        // It may end before it read everything: somebody pressed q.
+        let _ = stdin.write_all(page.as_bytes());
+    }
+    child.wait().is_ok_and(|status| status.success())
+}

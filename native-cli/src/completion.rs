@@ -1,0 +1,162 @@
+//! Completion in shells: what could be typed next. The script of a shell calls this program, which knows the
+//! providers, connections and sites of this user. Nobody is asked, no lock is taken, and whatever is in the way
+//! makes less to choose from, not noise on the line that is being typed.
+
+use std::ffi::OsString;
+
+use clap::{Command, CommandFactory as _};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::{CompleteEnv, Shells};
+use twg_core::atlassian::Site;
+use twg_core::credential::{ConnectionKey, is_plain_name};
+use twg_core::provider::BUNDLED;
+
+use crate::cli::Cli;
+use crate::config_dir::ConfigDir;
+use crate::context::{Context, env};
+use crate::sandbox::Switches;
+
+/// The variable by which a script says which shell it belongs to.
+const VARIABLE: &str = "_TWG_COMPLETE";
+
+/// The script that teaches a shell to complete the command lines of `twg`.
+pub(crate) fn script(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    if let Some(shell) = Shells::builtins().completer(&shell.to_string()) {
+        // Writing to memory cannot fail.
+        let _ = shell.write_registration(VARIABLE, "twg", "twg", "twg", &mut script);
+    }
+    String::from_utf8(script).unwrap_or_default()
+}
+
+/// Answers the script of a shell, if that is who asks. Whether it was.
+pub(crate) fn answer(typed: &[OsString]) -> bool {
+    if env(VARIABLE).is_none_or(|shell| shell.is_empty()) {
+        return false;
+    }
+    let here = std::env::current_dir().ok();
+    let completer = CompleteEnv::with_factory(Cli::command).var(VARIABLE).completer("twg");
+    // A shell that is not known, or a cursor that stands nowhere: there is nothing to choose from.
+    let _ = completer.try_complete(typed, here.as_deref());
+    true
+}
+
+/// What `PROVIDER` can be.
+pub(crate) fn providers() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let own = config().map(|config| config.own_providers()).unwrap_or_default();
+        let bundled = BUNDLED.iter().map(|(name, _)| (*name).to_owned());
+        named(bundled.chain(own))
+    })
+}
+
+/// What `--connection` can be: the names of all connections, of whichever provider.
+pub(crate) fn connections() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let keys = config().map(|config| config.stored_connections()).unwrap_or_default();
+        named(keys.iter().map(|key| key.connection().to_owned()))
+    })
+}
+
+/// What `--site` can be: the sites that any login was seen to reach.
+pub(crate) fn sites() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| named(known_sites().iter().filter_map(typable)))
+}
+
+/// What `--switch` can be.
+pub(crate) fn switches() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let rows = Switches::defaults().into_iter();
+        rows.flat_map(|row| {
+            let values: Vec<_> = row.form.split('|').filter(|value| is_plain_name(value)).collect();
+            // One alone is the name of a value, `seconds`, not a value.
+            let values = if values.len() > 1 { values } else { vec![""] };
+            let candidate = |value| {
+                CompletionCandidate::new(format!("{}={value}", row.name))
+                    .help(Some(row.meaning.into()))
+            };
+            values.into_iter().map(candidate).collect::<Vec<_>>()
+        })
+        .collect()
+    })
+}
+
+/// What can stand behind `twg sandbox`.
+pub(crate) fn sandbox_commands() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let own = ["serve", "switches"].map(str::to_owned);
+        let cli = Cli::command();
+        let others = cli.get_subcommands().map(Command::get_name).filter(|name| *name != "sandbox");
+        named(own.into_iter().chain(others.map(str::to_owned)))
+    })
+}
+
+fn named(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
+    let mut sorted: Vec<String> = Vec::new();
+    for name in names {
+        if let Err(place) = sorted.binary_search(&name) {
+            sorted.insert(place, name);
+        }
+    }
+    sorted.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn config() -> Option<ConfigDir> {
+    ConfigDir::resolve(&env).ok()
+}
+
+fn known_sites() -> Vec<Site> {
+    let Some(config) = config() else { return Vec::new() };
+    let context = Context::new(config, &crate::cli::Global::default());
+    let sites =
+        |key: &ConnectionKey| context.credential(key).ok().flatten().map(|c| c.sites.clone());
+    context.config.stored_connections().iter().filter_map(sites).flatten().collect()
+}
+
+/// How a site is best typed. Whoever makes a site chooses its name, and what is completed stands on the command
+/// line of a shell: nothing in it may mean anything there.
+fn typable(site: &Site) -> Option<String> {
+    let host = site.url.split("//").nth(1).map(|rest| rest.split('/').next().unwrap_or(rest));
+    [Some(site.name.as_str()), host, Some(site.id.as_str())]
+        .into_iter()
+        .flatten()
+        .find(|name| is_word(name))
+        .map(str::to_owned)
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_completed_that_means_something_to_a_shell() {
+        let site = |name: &str, url: &str, id: &str| Site {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            url: url.to_owned(),
+            scopes: Vec::new(),
+        };
+        let of = |name, url, id| typable(&site(name, url, id));
+        assert_eq!(of("acme", "https://acme.example", "1").as_deref(), Some("acme"));
+        for name in ["Acme Inc", "$(id)", "`id`", "a;b", "-rf", "a'b", "*", "~", "a\nb", "", "é"] {
+            let found = of(name, "https://acme.example/x", "1");
+            assert_eq!(found.as_deref(), Some("acme.example"), "{name}");
+        }
+        assert_eq!(of("a b", "https://$(id)/", "12-34").as_deref(), Some("12-34"));
+        assert_eq!(of("a b", "nothing", "$(id)"), None);
+    }
+
+    #[test]
+    fn every_shell_has_a_script_that_calls_twg() {
+        use clap::ValueEnum as _;
+        for shell in clap_complete::Shell::value_variants() {
+            let script = script(*shell);
+            assert!(script.contains("twg") && script.contains(VARIABLE), "{shell}: {script}");
+        }
+    }
+}

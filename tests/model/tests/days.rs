@@ -1,0 +1,30 @@
+//! A thousand days of scheduled upkeep.
+
+use twg_model::days::{AFTER_KILL, EVERY, Pattern, live};
+
+const DAYS: u32 = 1000;
+
+/// Never logged out, and never more than one request per refresh that was due.
+#[test]
+fn a_thousand_days() {
+    for pattern in
+        [Pattern::AlwaysOn, Pattern::Office, Pattern::Laptop, Pattern::TwelveMinutesAMonth]
+    {
+        for lifetime in [600, 3600, 8 * 3600] {
+            for seed in 1..=2 {
+                let life = live(pattern, DAYS, lifetime, AFTER_KILL, seed);
+                let place = format!("{pattern:?}, tokens of {lifetime} s, seed {seed}: {life:?}");
+                assert!(life.broken.is_empty(), "{place}");
+                assert!(life.faults > 0 && life.rotations > 30, "nothing happened: {place}");
+            }
+        }
+    }
+}
+
+/// Twelve minutes are longer than Atlassian's leeway of ten: whatever was killed between a request and its answer must
+/// be started again sooner. That is why the units say so.
+#[test]
+fn a_scheduler_that_does_not_restart_what_was_killed_loses_logins() {
+    let life = live(Pattern::AlwaysOn, DAYS, 3600, EVERY, 1);
+    assert!(!life.broken.is_empty(), "{life:?}");
+}
