@@ -111,8 +111,19 @@ mod tests {
         let call = evil.in_macos();
         assert_eq!(words(&call)[6..], [&evil.title, &evil.body]);
         let call = evil.over_dbus();
-        assert_eq!(words(&call)[8..], ["twg", "0", "", &evil.title,
-            "\" &amp; do shell script \"id\" &lt;b&gt;", "0", "0", "-1"]);
+        assert_eq!(
+            words(&call)[8..],
+            [
+                "twg",
+                "0",
+                "",
+                &evil.title,
+                "\" &amp; do shell script \"id\" &lt;b&gt;",
+                "0",
+                "0",
+                "-1"
+            ]
+        );
     }
 
     #[test]

@@ -112,8 +112,7 @@ impl Placed {
     }
 
     fn put(&mut self, path: &Path, text: &[u8]) -> Result<(), Refused> {
-        let failed =
-            |error: &io::Error| Refused::because(format!("{}: {error}", shown(path)));
+        let failed = |error: &io::Error| Refused::because(format!("{}: {error}", shown(path)));
         let before = match fs::read(path) {
             Ok(before) => Some(before),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,

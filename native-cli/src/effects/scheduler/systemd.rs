@@ -51,7 +51,9 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
         let before = self.look(name);
         let stopped = match before {
             // Also one whose files are gone may still run.
-            Ok(Schedule::Active | Schedule::Broken(_)) => self.systemctl(&["stop", &timer]).map(drop),
+            Ok(Schedule::Active | Schedule::Broken(_)) => {
+                self.systemctl(&["stop", &timer]).map(drop)
+            }
             Ok(Schedule::Absent) => Ok(()),
             Err(ref refused) => Err(refused.clone()),
         };
@@ -66,7 +68,10 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
             Ok(()) => Ok(there || before != Ok(Schedule::Absent)),
             // Without a user instance nothing runs that could be stopped.
             Err(refused) if there => Err(Refused {
-                trouble: format!("its files are removed, but it may go on until you log out: {}", refused.trouble),
+                trouble: format!(
+                    "its files are removed, but it may go on until you log out: {}",
+                    refused.trouble
+                ),
                 guidance: None,
             }),
             Err(_) if before.is_err() => Ok(false),
@@ -76,14 +81,17 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
 
     fn look(&self, name: &str) -> Result<Schedule, Refused> {
         let timer = format!("{name}.timer");
-        let shown = self.systemctl(&["show", &timer, "--property=LoadState,ActiveState,UnitFileState"])?;
+        let shown =
+            self.systemctl(&["show", &timer, "--property=LoadState,ActiveState,UnitFileState"])?;
         let is = |line: &str| shown.stdout.lines().any(|shown| shown == line);
         let files = [timer, format!("{name}.service")].map(|file| self.units.join(file).exists());
         let enabled = is("UnitFileState=enabled");
         Ok(match (is("ActiveState=active"), enabled, files) {
             (true, true, [true, true]) => Schedule::Active,
             (false, false, [false, false]) => Schedule::Absent,
-            (_, _, [false, _] | [_, false]) => Schedule::Broken("a unit file is missing".to_owned()),
+            (_, _, [false, _] | [_, false]) => {
+                Schedule::Broken("a unit file is missing".to_owned())
+            }
             (false, ..) => Schedule::Broken("the timer is not active".to_owned()),
             (_, false, _) => Schedule::Broken("the timer is not enabled".to_owned()),
         })
@@ -101,7 +109,8 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
 
 impl<C: Caller> Systemd<'_, C> {
     fn systemctl(&self, words: &[&str]) -> Result<Ended, Refused> {
-        let call = words.iter().fold(Call::new("systemctl", &["--user"]), |call, word| call.arg(word));
+        let call =
+            words.iter().fold(Call::new("systemctl", &["--user"]), |call, word| call.arg(word));
         let result = self.caller.call(&call);
         match result {
             Ok(ended) if ended.well() => Ok(ended),
@@ -172,8 +181,10 @@ fn cron_line(job: &Job) -> String {
             format!("'{}'", text.replace('\'', "'\\''").replace('%', "\\%"))
         }
     };
-    let environment = job.environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
-    let words = environment.chain([quoted(&job.program)]).chain(job.arguments.iter().map(|a| quoted(a)));
+    let environment =
+        job.environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    let words =
+        environment.chain([quoted(&job.program)]).chain(job.arguments.iter().map(|a| quoted(a)));
     format!("*/{MINUTES} * * * * {}", words.collect::<Vec<_>>().join(" "))
 }
 

@@ -23,7 +23,9 @@ impl<C: Caller> Scheduler for TaskScheduler<'_, C> {
         writable(job)?;
         // The Task Scheduler expands both.
         let values = job.environment.iter().map(|(_, value)| value);
-        if let Some(text) = values.chain([&job.program]).find(|t| t.contains(['%', '"']) || t.contains("$(")) {
+        if let Some(text) =
+            values.chain([&job.program]).find(|t| t.contains(['%', '"']) || t.contains("$("))
+        {
             return Err(Refused::because(format!("'{text}' cannot be part of a scheduled task")));
         }
         let mut placed = Placed::nothing();
@@ -78,7 +80,7 @@ fn system_program(name: &str) -> PathBuf {
     Path::new(&system).join("System32").join(name)
 }
 
-/// A task in the words of its schema, in the order in which Windows itself writes them.
+/// A task in the words and in the order of its schema.
 ///
 /// `conhost.exe --headless` gives the program a console that nobody sees: a program of the console would flash one.
 /// A task has no environment of its own, so that what it must have are arguments.
@@ -98,12 +100,12 @@ fn document(job: &Job, user: &str) -> String {
   </RegistrationInfo>
   <Triggers>
     <TimeTrigger>
+      <Enabled>true</Enabled>
+      <StartBoundary>2026-01-01T00:00:00</StartBoundary>
       <Repetition>
         <Interval>PT{MINUTES}M</Interval>
         <StopAtDurationEnd>false</StopAtDurationEnd>
       </Repetition>
-      <StartBoundary>2026-01-01T00:00:00</StartBoundary>
-      <Enabled>true</Enabled>
     </TimeTrigger>
   </Triggers>
   <Principals>
