@@ -13,7 +13,7 @@ pub(crate) use helper::{DockerOperation, GitOperation};
 pub(crate) use setup::{Setup, SetupPart, Uninstall, Update};
 use twg_core::credential::ConnectionKey;
 
-pub(crate) use upkeep::Upkeep;
+pub(crate) use upkeep::{Run as UpkeepRun, Upkeep};
 
 use crate::completion;
 use crate::context::Context;

@@ -46,6 +46,5 @@ pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) -> bool {
 pub(crate) fn claim(store: &Store, lock: &std::path::Path) -> Result<Option<File>, StoreError> {
     // Where the directory is gone there is nothing to recover, and nothing to make.
     let path = super::store::beside(lock, "recovery");
-    let file = platform::open_lock(&path).map_err(|error| store.failed(&path, &error))?;
-    Ok(file.try_lock().is_ok().then_some(file))
+    store.claim_alone(&path)
 }

@@ -254,6 +254,16 @@ impl Store {
         }
     }
 
+    /// Locks this file, which is made if it is not there, until what is returned is dropped. `None` if another
+    /// process has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be used.
+    pub(crate) fn claim_alone(&self, path: &Path) -> Result<Option<File>, StoreError> {
+        let file = platform::open_lock(path).map_err(|error| self.failed(path, &error))?;
+        Ok(file.try_lock().is_ok().then_some(file))
+    }
+
     /// The directory that this is the store of.
     pub(crate) const fn config(&self) -> &ConfigDir {
         &self.config

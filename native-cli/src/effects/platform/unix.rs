@@ -230,6 +230,11 @@ pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
     }
 }
 
+/// What the system's programs call this user: the number.
+pub(crate) fn user() -> String {
+    rustix::process::geteuid().as_raw().to_string()
+}
+
 /// What this machine is called and no other, if it has such a name.
 pub(crate) fn machine_id() -> Option<String> {
     // machine-id(5); the second place is that of D-Bus, which had it first.

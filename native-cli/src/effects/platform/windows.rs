@@ -135,6 +135,12 @@ pub(crate) fn uptime() -> Duration {
     START.get_or_init(std::time::Instant::now).elapsed()
 }
 
+/// What the system's programs call this user: `DOMAIN\name`.
+pub(crate) fn user() -> String {
+    let name = std::env::var("USERNAME").unwrap_or_default();
+    std::env::var("USERDOMAIN").map_or(name.clone(), |domain| format!("{domain}\\{name}"))
+}
+
 /// Not known without the registry: other machines are not told from this one.
 pub(crate) fn machine_id() -> Option<String> {
     None

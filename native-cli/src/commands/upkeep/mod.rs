@@ -1,0 +1,179 @@
+//! `twg upkeep`: keeps the logins alive in the background.
+
+mod run;
+mod status;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use twg_core::upkeep::Upkeep as State;
+
+use crate::cli::Upkeep;
+use crate::config_dir::ConfigDir;
+use crate::context::{Context, env};
+use crate::effects::call::{Caller, System};
+use crate::effects::scheduler::{self, Job, Refused, Scheduler};
+use crate::failure::{Exit, Failure};
+use crate::installation;
+use crate::output::print_json;
+
+/// What makes it the same login over the same network, beside the directory: where replies are kept that the
+/// directory could not take, proxies, and trusted certificates. Each by both of the names that it has.
+const CARRIED: [(&str, &str); 6] = [
+    ("XDG_STATE_HOME", "XDG_STATE_HOME"),
+    ("HTTPS_PROXY", "https_proxy"),
+    ("ALL_PROXY", "all_proxy"),
+    ("NO_PROXY", "no_proxy"),
+    ("SSL_CERT_FILE", "SSL_CERT_FILE"),
+    ("SSL_CERT_DIR", "SSL_CERT_DIR"),
+];
+
+/// The directory, which is always written down.
+const DIRECTORY: &str = "TWG_CONFIG_DIR";
+
+/// Runs the command.
+pub(crate) async fn run(context: &mut Context, what: &Upkeep) -> Result<ExitCode, Failure> {
+    match what {
+        Upkeep::Enable => enable(context).await?,
+        Upkeep::Disable => disable(context).await?,
+        Upkeep::Status => return status::run(context),
+        Upkeep::Run(arguments) => return run::run(context, arguments).await,
+    }
+    if context.json {
+        let scheduled = matches!(what, Upkeep::Enable);
+        print_json(&json!({ "schemaVersion": 1, "ok": true, "scheduled": scheduled }));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Schedules the upkeep, or repairs its schedule.
+pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
+    let job = job(context)?;
+    let scheduler = scheduler(context, &System)?;
+    // The file lies for a moment where only this user can read it.
+    context.store.prepare_dir(&state_path(context)).map_err(|error| {
+        Failure::new(Exit::CannotCreate, "STORE", format!("Could not enable the upkeep: {error}"))
+    })?;
+    scheduler.enable(&job).map_err(|refused| {
+        failure("Could not enable the upkeep", refused)
+            .keeping("The schedule is as it was before.")
+            .or_hint("Run `twg upkeep enable` again after that; until then every command refreshes by itself.")
+    })?;
+    let name = scheduler.name();
+    context.achieved(&format!("The upkeep runs every 12 minutes ({name})"));
+    if let Some(remark) = lingering_remark(scheduler.as_ref()) {
+        context.say_lines(&remark);
+    }
+    Ok(())
+}
+
+/// Removes the schedule and what the upkeep remembers, whichever of them is there.
+pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
+    let scheduler = scheduler(context, &System)?;
+    let removed = scheduler.disable(&name_of(&context.config));
+    let state = state_path(context);
+    let had_state = state.exists();
+    for path in [&state, &lock_path(context)] {
+        context.store.remove(path).map_err(|error| {
+            Failure::new(
+                Exit::CannotWrite,
+                "STORE",
+                format!("Could not disable the upkeep: {error}"),
+            )
+        })?;
+    }
+    let removed = removed.map_err(|refused| failure("Could not disable the upkeep", refused))?;
+    if removed || had_state {
+        context.achieved("The upkeep does not run any more, and what it remembered is removed");
+    } else {
+        context.say("The upkeep is not enabled: nothing to do");
+    }
+    Ok(())
+}
+
+/// What the schedule is called. Each configuration directory has one of its own; that of the usual one has the short
+/// name.
+fn name_of(config: &ConfigDir) -> String {
+    let usual = ConfigDir::resolve(&|name| {
+        (name != DIRECTORY && name != "XDG_CONFIG_HOME").then(|| env(name)).flatten()
+    });
+    if usual.is_ok_and(|usual| usual.path() == config.path()) {
+        return "twg-upkeep".to_owned();
+    }
+    let digest = Sha256::digest(config.path().as_os_str().as_encoded_bytes());
+    let hash: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("twg-upkeep-{hash}")
+}
+
+/// What the scheduler is told. Warns of what it is not told.
+fn job(context: &mut Context) -> Result<Job, Failure> {
+    let launcher = installation::launcher()?;
+    let mut environment = vec![(DIRECTORY, text(context.config.path())?)];
+    for (name, other) in CARRIED {
+        let Some(value) = context.env_text(name).or_else(|| context.env_text(other)) else {
+            continue;
+        };
+        // The name alone may be the secret.
+        if name.ends_with("PROXY") && name != "NO_PROXY" && value.contains('@') {
+            context.warn(&format!(
+                "{name} holds a name or a password for the proxy, which is not written down: the upkeep does without that proxy."
+            ));
+            continue;
+        }
+        environment.push((name, value));
+    }
+    Ok(Job {
+        name: name_of(&context.config),
+        program: text(&launcher)?,
+        arguments: vec!["upkeep".to_owned(), "run".to_owned()],
+        environment,
+    })
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
+        let shown = twg_core::text::inert(&path.to_string_lossy());
+        Failure::configuration(format!("The path {shown} is not Unicode: no schedule can hold it"))
+    })
+}
+
+fn scheduler<'a>(
+    context: &Context,
+    caller: &'a impl Caller,
+) -> Result<Box<dyn Scheduler + 'a>, Failure> {
+    let path = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = path(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
+        .ok_or_else(|| Failure::configuration("Nothing says where the home directory is"))?;
+    let config_base = path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+    Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), caller))
+}
+
+fn failure(doing: &str, refused: Refused) -> Failure {
+    let mut failure =
+        Failure::new(Exit::Failed, "SCHEDULER", format!("{doing}: {}", refused.trouble));
+    failure.advice = refused.guidance;
+    failure
+}
+
+/// On a machine where nobody stays logged in, that decides whether anything runs at all.
+fn lingering_remark(scheduler: &dyn Scheduler) -> Option<String> {
+    (scheduler.outlives_login() == Some(false)).then(|| {
+        "It runs while you are logged in. On a machine without a desktop, `loginctl enable-linger` lets it go on after that.".to_owned()
+    })
+}
+
+fn state_path(context: &Context) -> PathBuf {
+    context.config.path().join("upkeep.json")
+}
+
+fn lock_path(context: &Context) -> PathBuf {
+    context.config.path().join("upkeep.json.lock")
+}
+
+/// What earlier runs noted. What cannot be read is forgotten: it can be done without.
+fn load(context: &Context) -> State {
+    let text = context.store.load(&state_path(context)).ok().flatten();
+    text.and_then(|text| State::parse(text.expose()).ok()).unwrap_or_default()
+}

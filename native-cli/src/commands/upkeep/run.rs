@@ -1,0 +1,226 @@
+//! `twg upkeep run`: refreshes every login whose refresh will be due soon, looks for an update at most daily, and
+//! tells the user what they must do themselves. It never downloads anything.
+
+use std::process::{Command, ExitCode};
+
+use serde_json::{Value, json};
+use twg_core::credential::{ConnectionKey, StoredCredential};
+use twg_core::error::Error;
+use twg_core::flow::LockError;
+use twg_core::refresh::{How, Need};
+use twg_core::schedule::{UPKEEP_WINDOW, near_end};
+use twg_core::secret::Secret;
+use twg_core::time::UnixTime;
+use twg_core::upkeep::Upkeep as State;
+
+use super::{CARRIED, DIRECTORY, load, lock_path, state_path};
+use crate::cli::UpkeepRun;
+use crate::context::{Context, login_command, shown};
+use crate::effects::call::System;
+use crate::effects::notification::{self, Notification};
+use crate::effects::store::Expected;
+use crate::effects::{child, clock, entropy};
+use crate::failure::{Exit, Failure};
+use crate::output::print_json;
+use crate::{providers, refresh, release};
+
+/// What became of a connection.
+enum Tended {
+    /// A refresh is not due soon.
+    Fresh,
+    Refreshed,
+    /// Nobody is signed in, or the login cannot be refreshed.
+    Skipped,
+    Failed(Box<Failure>),
+}
+
+/// Runs the command. One connection's failure does not stop the others; it is the exit code.
+pub(super) async fn run(context: &mut Context, arguments: &UpkeepRun) -> Result<ExitCode, Failure> {
+    if !arguments.environment.is_empty() {
+        return run_again_with(&arguments.environment);
+    }
+    // Without a person nothing is said but what went wrong.
+    context.quiet |= !context.here.terminal;
+    context
+        .store
+        .prepare_dir(&state_path(context))
+        .map_err(|error| not_noted(&error.to_string()))?;
+    // Of two at once, one is enough.
+    let only_one = context.store.claim_alone(&lock_path(context));
+    let Some(_only_one) = only_one.map_err(|error| not_noted(&error.to_string()))? else {
+        context.say("The upkeep runs already: nothing to do");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut state = load(context);
+    let mut notifications = Vec::new();
+    let mut reports = Vec::new();
+    let mut failed: Option<Exit> = None;
+    let keys = context.config.stored_connections();
+    state.keep_only(|told| keys.iter().any(|key| key.to_string() == told));
+    for key in &keys {
+        let tended = tend(context, key).await?;
+        if let Tended::Failed(failure) = &tended {
+            failed.get_or_insert(failure.exit);
+        }
+        tell(context, key, &tended);
+        reports.push(to_json(key, &tended));
+        notifications.extend(end_of_login(context, key, &mut state));
+    }
+    look_for_update(context, &mut state).await;
+    let now = clock::now();
+    notifications.extend(state.take_reminder(now).as_deref().and_then(update_notification));
+    state.ran(now, failed.is_none());
+    // First noted, then shown: what could not be noted would be shown every 12 minutes.
+    let text = Secret::new(state.to_json());
+    let noted = context.store.replace(&state_path(context), Expected::Anything, &text);
+    noted.map_err(|error| not_noted(&error.to_string()))?;
+    for notification in &notifications {
+        // Without a desktop nobody sees it; in a terminal, this is the place.
+        if notification::show(notification, &System).is_err() {
+            context.say(&format!("{}: {}", notification.title, notification.body));
+        }
+    }
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1,
+            "ok": failed.is_none(),
+            "connections": reports,
+            "availableVersion": state.available_version,
+        }));
+    }
+    Ok(failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
+}
+
+/// The same run in the environment that these say. Only variables that `enable` writes down are among them.
+fn run_again_with(environment: &[String]) -> Result<ExitCode, Failure> {
+    let failed = |error: std::io::Error| Failure::internal(format!("cannot start: {error}"));
+    let mut command: Command = child::command(std::env::current_exe().map_err(failed)?);
+    command.args(["upkeep", "run"]);
+    for pair in environment {
+        let known =
+            |name: &str| name == DIRECTORY || CARRIED.iter().any(|(known, _)| *known == name);
+        match pair.split_once('=') {
+            Some((name, value)) if known(name) => command.env(name, value),
+            _ => return Err(Failure::usage("--environment does not take that variable")),
+        };
+    }
+    let status = command.status().map_err(failed)?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(Exit::Failed as u8)))
+}
+
+/// Refreshes one connection, if that will be due before the run after next.
+async fn tend(context: &mut Context, key: &ConnectionKey) -> Result<Tended, Failure> {
+    let stored = match context.credential(key) {
+        Ok(stored) => stored,
+        Err(failure) => return Ok(Tended::Failed(Box::new(failure))),
+    };
+    let alive = |stored: &StoredCredential| {
+        stored.ended.is_none() && stored.tokens.as_ref().is_some_and(|t| t.refresh_token.is_some())
+    };
+    if !stored.as_ref().is_some_and(alive) {
+        return Ok(Tended::Skipped);
+    }
+    let doing = "Could not refresh the login";
+    Ok(match refresh::attempt(context, key, Need::Due(UPKEEP_WINDOW)).await {
+        Ok(Ok(refreshed)) => match refreshed.how {
+            How::StillFresh | How::Adopted => Tended::Fresh,
+            How::Refreshed | How::Recovered => Tended::Refreshed,
+            // Somebody else is refreshing it.
+            How::NotRefreshed(error)
+                if matches!(*error, Error::Lock(LockError::TimedOut { .. })) =>
+            {
+                Tended::Fresh
+            }
+            How::NotRefreshed(error) => {
+                Tended::Failed(Box::new(refresh::failure(context, key, doing, &error)))
+            }
+        },
+        // Signed out meanwhile.
+        Ok(Err(Error::NotSignedIn(_))) => Tended::Skipped,
+        Ok(Err(error)) => Tended::Failed(Box::new(refresh::failure(context, key, doing, &error))),
+        Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+        Err(failure) => Tended::Failed(Box::new(failure)),
+    })
+}
+
+/// What is due to the person at the terminal; of a failure, to whoever reads the journal too.
+fn tell(context: &mut Context, key: &ConnectionKey, tended: &Tended) {
+    let name = shown(key);
+    match tended {
+        Tended::Fresh => context.say(&format!("{name}: fresh")),
+        Tended::Refreshed => context.achieved(&format!("Refreshed {name}")),
+        Tended::Skipped => {}
+        Tended::Failed(failure) if !context.json => failure.report(&mut context.terminal, false),
+        Tended::Failed(_) => {}
+    }
+}
+
+fn to_json(key: &ConnectionKey, tended: &Tended) -> Value {
+    let (result, error) = match tended {
+        Tended::Fresh => ("fresh", None),
+        Tended::Refreshed => ("refreshed", None),
+        Tended::Skipped => ("skipped", None),
+        Tended::Failed(failure) => ("failed", Some(failure.to_json())),
+    };
+    json!({
+        "provider": key.provider(),
+        "connection": key.connection(),
+        "result": result,
+        "error": error,
+    })
+}
+
+/// What to tell the user of a login that ended, or ends soon whatever is done here: once for each.
+fn end_of_login(context: &Context, key: &ConnectionKey, state: &mut State) -> Option<Notification> {
+    let stored = context.credential(key).ok().flatten()?;
+    let (name, login) = (shown(key), login_command(key));
+    if let Some(ended) = &stored.ended {
+        // Who signed out knows.
+        let _ = stored.tokens.as_ref()?;
+        return state.take_end_of_login(&key.to_string(), ended.at).then(|| Notification {
+            title: format!("twg: the login at {name} has ended"),
+            body: format!("Run `{login}` to sign in again."),
+        });
+    }
+    let profile = providers::load(context, key.provider()).ok()?;
+    let now = clock::now();
+    let (end, _) = near_end(&stored, profile.login_lifetime, now)?;
+    state.take_end_of_login(&key.to_string(), end).then(|| Notification {
+        title: format!("twg: the login at {name} ends in {}", end.since(now)),
+        body: format!("Run `{login} --force` before that."),
+    })
+}
+
+/// Looks for an update, if that is due. That it failed is for `twg update` to say.
+async fn look_for_update(context: &Context, state: &mut State) {
+    state.forget_installed(is_newer);
+    let now: UnixTime = clock::now();
+    if state.is_update_check_due(now) {
+        let chance = entropy::fresh().map_or(0, |octets| octets[0]);
+        let newer = release::newer(context).await.map_err(drop);
+        state.looked_for_update(now, newer, chance);
+    }
+}
+
+/// Whether a version is newer than this program. One that is not three numbers is none of ours.
+fn is_newer(version: &str) -> bool {
+    let numbers = |version: &str| {
+        let numbers: Option<Vec<u64>> = version.split('.').map(|part| part.parse().ok()).collect();
+        numbers.filter(|numbers| numbers.len() == 3)
+    };
+    numbers(version).is_some_and(|theirs| Some(theirs) > numbers(env!("CARGO_PKG_VERSION")))
+}
+
+fn update_notification(version: &str) -> Option<Notification> {
+    // It comes from a file, and before that from a server.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
+    (version.len() <= 64 && version.chars().all(plain)).then(|| Notification {
+        title: format!("twg {version} is available"),
+        body: "Run `twg update` to install it.".to_owned(),
+    })
+}
+
+fn not_noted(error: &str) -> Failure {
+    Failure::new(Exit::CannotWrite, "STORE", format!("Could not note what the upkeep did: {error}"))
+}
