@@ -55,6 +55,11 @@ pub(crate) fn launcher() -> Result<PathBuf, Failure> {
     Ok(found_on_path(&program, env("PATH")).unwrap_or(program))
 }
 
+/// Whether a shell finds this program.
+pub(crate) fn is_on_path() -> bool {
+    this_program().is_ok_and(|program| found_on_path(&program, env("PATH")).is_some())
+}
+
 fn this_program() -> Result<PathBuf, Failure> {
     std::env::current_exe()
         .map_err(|error| Failure::internal(format!("cannot tell where this program lies: {error}")))
@@ -182,7 +187,6 @@ impl Managed {
     }
 
     /// Installs the program that runs, and makes the launcher start it: for one that was downloaded.
-    #[expect(dead_code, reason = "`twg setup` will ask")]
     pub(crate) async fn install_this(&self, context: &Context) -> Result<(), Failure> {
         let version = Version::this();
         let _lock = self.lock(context).await?;
@@ -268,7 +272,6 @@ impl Managed {
     }
 
     /// Everything that [`Managed::remove_all`] would remove, as it is there now.
-    #[expect(dead_code, reason = "`twg uninstall --dry-run` will ask")]
     pub(crate) fn what_is_there(&self) -> Vec<PathBuf> {
         let is_version = |dir: &PathBuf| version_of(dir).or_else(|| partial_of(dir)).is_some();
         let launcher =
@@ -280,7 +283,6 @@ impl Managed {
 
     /// Removes the launcher and every version, and nothing that is not ours. The launcher goes first: what it
     /// leads to is whole as long as it is there.
-    #[expect(dead_code, reason = "`twg uninstall` will ask")]
     pub(crate) async fn remove_all(&self, context: &Context) -> Result<(), Failure> {
         let _lock = self.lock(context).await?;
         self.remove_launcher()?;

@@ -29,6 +29,7 @@ mod release;
 mod sandbox;
 mod stored_file;
 mod surroundings;
+mod written_file;
 
 use std::ffi::OsString;
 use std::path::Path;

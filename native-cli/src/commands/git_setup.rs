@@ -76,6 +76,22 @@ pub(super) async fn offer(
     }
 }
 
+/// git's setting by which it asks this program and nobody else; `None` if it does not.
+pub(super) fn configured(context: &Context) -> Option<String> {
+    let key = key(git_server(&crate::bitbucket::profile(context).ok()?)?);
+    let found = git::helpers(&key)?;
+    let is_ours_alone = found.iter().all(|helper| helper.is_empty() || is_ours(helper));
+    (is_ours_alone && found.iter().any(|helper| is_ours(helper))).then_some(key)
+}
+
+/// Lets git forget this program.
+pub(super) fn withdraw(context: &mut Context, key: &str) {
+    match git::unset_helpers(key) {
+        Ok(()) => context.achieved("git does not ask twg any more"),
+        Err(error) => context.warn(&format!("git still asks twg: {error}")),
+    }
+}
+
 async fn ask(context: &mut Context, server: &EndpointUrl) -> Result<bool, Failure> {
     if !context.may_ask || !context.terminal.can_ask() {
         return Ok(false);

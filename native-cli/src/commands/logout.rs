@@ -27,40 +27,60 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
     } else {
         vec![arguments.connection.key(context)?]
     };
-    let mut reports = Vec::new();
-    let mut confirmed = true;
-    let mut failure = None;
+    let done = sign_out_of(context, keys, arguments.all).await?;
+    let exit = done.failed.or((!done.confirmed).then_some(Exit::Failed));
+    if context.json {
+        let connections = done.reports;
+        print_json(
+            &json!({ "schemaVersion": 1, "ok": exit.is_none(), "connections": connections }),
+        );
+    }
+    Ok(exit.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
+}
+
+/// What became of several logins.
+pub(super) struct SignedOut {
+    /// For programs, one of each.
+    reports: Vec<Value>,
+    /// The servers confirmed all revocations that they offer.
+    pub(super) confirmed: bool,
+    /// Why some are still here.
+    pub(super) failed: Option<Exit>,
+}
+
+/// Signs out of connections. With `go_on`, one that cannot be signed out of does not keep the others signed in.
+pub(super) async fn sign_out_of(
+    context: &mut Context,
+    keys: Vec<ConnectionKey>,
+    go_on: bool,
+) -> Result<SignedOut, Failure> {
+    let mut all = SignedOut { reports: Vec::new(), confirmed: true, failed: None };
     for key in keys {
         match sign_out(context, &key).await {
             Ok(done) => {
-                confirmed &= !is_unconfirmed(&done);
+                all.confirmed &= !is_unconfirmed(&done);
                 if context.json {
-                    reports.push(to_json(&key, &done));
+                    all.reports.push(to_json(&key, &done));
                 } else {
                     tell(context, &key, &done);
                 }
             }
-            // One that cannot be signed out of does not keep the others signed in.
-            Err(failed) if arguments.all && failed.exit != Exit::Interrupted => {
+            Err(failed) if go_on && failed.exit != Exit::Interrupted => {
                 if !context.json {
                     failed.report(&mut context.terminal, false);
                 }
-                reports.push(json!({
+                all.reports.push(json!({
                     "provider": key.provider(),
                     "connection": key.connection(),
                     "state": "failed",
                     "error": { "code": failed.code, "message": failed.message },
                 }));
-                failure.get_or_insert(failed.exit);
+                all.failed.get_or_insert(failed.exit);
             }
             Err(failed) => return Err(failed),
         }
     }
-    let exit = failure.or((!confirmed).then_some(Exit::Failed));
-    if context.json {
-        print_json(&json!({ "schemaVersion": 1, "ok": exit.is_none(), "connections": reports }));
-    }
-    Ok(exit.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
+    Ok(all)
 }
 
 async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOut, Failure> {

@@ -1,16 +1,210 @@
-//! `twg uninstall`: removes the upkeep, the credentials and the program.
+//! `twg uninstall`: removes the upkeep, the credentials and the program, in this order, so that nothing is left that
+//! needs what is gone already.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::context::Context;
-use crate::failure::Failure;
+use serde_json::json;
+use twg_core::credential::ConnectionKey;
 
+use super::setup::files;
+use super::{git_setup, logout, upkeep};
 use crate::cli::Uninstall;
+use crate::context::{Context, env};
+use crate::driver::interruptible;
+use crate::failure::{Exit, Failure};
+use crate::installation::Managed;
+use crate::output::{print_json, print_lines};
+use crate::written_file;
+
+/// What there is to remove.
+struct Plan {
+    upkeep: bool,
+    connections: Vec<ConnectionKey>,
+    /// Files with secrets, and what the program keeps beside them.
+    kept: Vec<PathBuf>,
+    /// Files for other programs, as `twg setup` wrote them.
+    written: Vec<PathBuf>,
+    /// git's setting that names this program.
+    git: Option<String>,
+    /// The program, if it is this one's to remove.
+    managed: Option<Managed>,
+}
 
 /// Runs the command.
-pub(crate) async fn run(
-    _context: &mut Context,
-    _arguments: &Uninstall,
+pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<ExitCode, Failure> {
+    let plan = Plan::make(context)?;
+    if arguments.dry_run {
+        show(context, &plan);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !agrees(context, &plan).await? {
+        context.say("Nothing was removed.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    // First, so that it does not come back to what is being removed.
+    upkeep::disable(context).await.map_err(|failure| failure.keeping("Nothing was removed."))?;
+    let out = logout::sign_out_of(context, plan.connections.clone(), true).await?;
+    if out.failed.is_some() {
+        return Err(Failure::new(Exit::Failed, "NOT_SIGNED_OUT", "Could not sign out everywhere")
+            .keeping("The upkeep is off; the credentials that are still here, and the program, are kept.")
+            .or_hint("Repair what is named above, then run `twg uninstall` again."));
+    }
+    if let Some(key) = &plan.git {
+        git_setup::withdraw(context, key);
+    }
+    let mut left = Vec::new();
+    for path in plan.kept.iter().chain(&ours_in(context.config.path())) {
+        remove(path, &mut left);
+    }
+    for path in &plan.written {
+        if written_file::remove(path).is_err() {
+            left.push(path.clone());
+        }
+    }
+    if let Some(managed) = &plan.managed {
+        managed.remove_all(context).await?;
+    }
+    // It stays if anything of the user's own is in it, such as providers.
+    let _ = std::fs::remove_dir(context.config.path());
+    finish(context, &plan, out.confirmed, &left)
+}
+
+impl Plan {
+    fn make(context: &Context) -> Result<Self, Failure> {
+        let config = &context.config;
+        let mut kept = ours_in(config.path());
+        kept.extend(config.rescue_dirs().filter(|path| path.exists()));
+        let files = files::completions().into_iter().chain(files::skills());
+        let written =
+            files.map(|file| file.path).filter(|path| written_file::is_written_by_us(path));
+        let managed = Managed::of_user(&env)?;
+        Ok(Self {
+            upkeep: upkeep::is_enabled(context),
+            connections: config.stored_connections(),
+            kept,
+            written: written.collect(),
+            git: git_setup::configured(context),
+            managed: managed.is_managed().then_some(managed),
+        })
+    }
+
+    /// For people, a line each.
+    fn lines(&self, context: &Context) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.upkeep {
+            lines.push("the scheduled upkeep".to_owned());
+        }
+        lines.extend(self.connections.iter().map(|key| {
+            let path = context.config.display(&context.config.record_path(key));
+            format!("the login {key} ({path}), which is revoked first")
+        }));
+        lines
+            .extend(self.kept.iter().chain(&self.written).map(|path| context.config.display(path)));
+        lines.extend(self.git.iter().map(|key| format!("git's setting {key}")));
+        lines.extend(self.managed.iter().flat_map(|managed| {
+            managed.what_is_there().into_iter().map(|path| context.config.display(&path))
+        }));
+        lines
+    }
+}
+
+fn show(context: &mut Context, plan: &Plan) {
+    let lines = plan.lines(context);
+    if context.json {
+        print_json(
+            &json!({ "schemaVersion": 1, "ok": true, "dryRun": true, "wouldRemove": lines }),
+        );
+        return;
+    }
+    if lines.is_empty() {
+        context.say("There is nothing to remove.");
+        return;
+    }
+    context.say("Would remove:");
+    print_lines(&lines);
+    how_else(context, plan);
+}
+
+async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
+    if context.yes {
+        return Ok(true);
+    }
+    if !context.may_ask || !context.terminal.can_ask() {
+        return Err(Failure::usage("Nobody is here to agree to that")
+            .keeping("Nothing was removed.")
+            .or_hint("Run `twg uninstall --dry-run` to see what would be removed, `twg uninstall --yes` to do it."));
+    }
+    context.say("This removes:");
+    for line in plan.lines(context) {
+        context.say(&format!("  {line}"));
+    }
+    let answer = interruptible(context.terminal.ask("Go on? [y/N]")).await??;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// A file, or a directory of ours with all that is in it.
+fn remove(path: &Path, left: &mut Vec<PathBuf>) {
+    let removed =
+        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    if removed.is_err() && path.exists() {
+        left.push(path.to_owned());
+    }
+}
+
+fn finish(
+    context: &mut Context,
+    plan: &Plan,
+    confirmed: bool,
+    left: &[PathBuf],
 ) -> Result<ExitCode, Failure> {
-    Err(Failure::internal("not there yet"))
+    let done = confirmed && left.is_empty();
+    let left: Vec<String> = left.iter().map(|path| context.config.display(path)).collect();
+    if context.json {
+        print_json(&json!({
+            "schemaVersion": 1, "ok": done, "dryRun": false, "revoked": confirmed, "left": left,
+        }));
+    } else {
+        for path in &left {
+            context.terminal.warning(&format!("{path} could not be removed: delete it"));
+        }
+        context
+            .achieved("twg is uninstalled: its upkeep, its credentials and what it wrote are gone");
+        how_else(context, plan);
+    }
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+}
+
+/// A program that something else installed is for that to remove.
+fn how_else(context: &mut Context, plan: &Plan) {
+    if plan.managed.is_some() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let shown = context.config.display(&program);
+    let how = if program.parent().is_some_and(|parent| parent.ends_with(".cargo/bin")) {
+        "`cargo uninstall twg`"
+    } else {
+        "whatever installed it"
+    };
+    context.say(&format!("  The program itself, {shown}, is removed with {how}."));
+}
+
+/// Everything in the configuration directory but what the user wrote there: the definitions of providers, and what
+/// nobody here knows.
+fn ours_in(directory: &Path) -> Vec<PathBuf> {
+    const DIRECTORIES: [&str; 3] = ["clients", "connections", "sandbox"];
+    const FILES: [&str; 4] = ["auth.conf", "bitbucket.conf", "admin.conf", "upkeep.json"];
+    let is_ours = |name: &str| {
+        let beside = name.trim_start_matches('.');
+        // Locks, stages, and what was damaged and set aside stand beside a file, and are called after it.
+        DIRECTORIES.contains(&name) || FILES.iter().any(|file| beside.starts_with(file))
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut ours: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_ours))
+        .map(|entry| entry.path())
+        .collect();
+    ours.sort();
+    ours
 }

@@ -17,13 +17,23 @@ pub(crate) fn helpers(key: &str) -> Option<Vec<String>> {
 pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> io::Result<()> {
     for (at, helper) in helpers.iter().enumerate() {
         let how = if at == 0 { "--replace-all" } else { "--add" };
-        let output = git(&[how, key, helper]).output()?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(io::Error::other(twg_core::text::displayable(said.trim())));
-        }
+        run(&[how, key, helper])?;
     }
     Ok(())
+}
+
+/// Removes all helpers under `key`.
+pub(crate) fn unset_helpers(key: &str) -> io::Result<()> {
+    run(&["--unset-all", key])
+}
+
+fn run(arguments: &[&str]) -> io::Result<()> {
+    let output = git(arguments).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(twg_core::text::displayable(said.trim())))
 }
 
 fn git(arguments: &[&str]) -> Command {

@@ -14,7 +14,7 @@ use crate::cli::Upkeep;
 use crate::config_dir::ConfigDir;
 use crate::context::{Context, env};
 use crate::effects::call::{Caller, System};
-use crate::effects::scheduler::{self, Job, Refused, Scheduler};
+use crate::effects::scheduler::{self, Job, Refused, Schedule, Scheduler};
 use crate::failure::{Exit, Failure};
 use crate::installation;
 use crate::output::print_json;
@@ -91,6 +91,12 @@ pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
         context.say("The upkeep is not enabled: nothing to do");
     }
     Ok(())
+}
+
+/// Whether there is a schedule, or what is left of one, as far as the scheduler tells.
+pub(crate) fn is_enabled(context: &Context) -> bool {
+    let Ok(scheduler) = scheduler(context, &System) else { return false };
+    !matches!(scheduler.look(&name_of(&context.config)), Ok(Schedule::Absent) | Err(_))
 }
 
 /// What the schedule is called. Each configuration directory has one of its own; that of the usual one has the short

@@ -22,6 +22,7 @@ use crate::effects::store::Expected;
 use crate::effects::{child, clock, entropy};
 use crate::failure::{Exit, Failure};
 use crate::output::print_json;
+use crate::release::Version;
 use crate::{providers, refresh, release};
 
 /// What became of a connection.
@@ -203,19 +204,14 @@ async fn look_for_update(context: &Context, state: &mut State) {
     }
 }
 
-/// Whether a version is newer than this program. One that is not three numbers is none of ours.
+/// Whether a version is newer than this program.
 fn is_newer(version: &str) -> bool {
-    let numbers = |version: &str| {
-        let numbers: Option<Vec<u64>> = version.split('.').map(|part| part.parse().ok()).collect();
-        numbers.filter(|numbers| numbers.len() == 3)
-    };
-    numbers(version).is_some_and(|theirs| Some(theirs) > numbers(env!("CARGO_PKG_VERSION")))
+    Version::parse(version).is_some_and(|version| version > Version::this())
 }
 
 fn update_notification(version: &str) -> Option<Notification> {
     // It comes from a file, and before that from a server.
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
-    (version.len() <= 64 && version.chars().all(plain)).then(|| Notification {
+    Version::parse(version).map(|version| Notification {
         title: format!("twg {version} is available"),
         body: "Run `twg update` to install it.".to_owned(),
     })

@@ -1,0 +1,172 @@
+//! `twg setup`: makes this machine ready. Every step can be done again, and none of them keeps another from being done.
+
+pub(crate) mod files;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use serde_json::{Value, json};
+use twg_core::credential::ConnectionKey;
+
+use self::files::FileFor;
+use super::{login, upkeep};
+use crate::cli::{Cli, Command};
+use crate::context::{Context, env};
+use crate::failure::{Exit, Failure};
+use crate::installation::{self, Managed};
+use crate::output::print_json;
+use crate::providers;
+use crate::written_file::{self, Written};
+
+/// One step, and what came of it.
+struct Step {
+    name: &'static str,
+    result: Result<Done, Failure>,
+}
+
+enum Done {
+    Now,
+    /// There was nothing to do.
+    Already,
+    /// It was not done, for this reason.
+    Not(String),
+}
+
+/// Runs the command. Only a sign-in that was tried and failed makes it fail.
+pub(crate) async fn run(context: &mut Context) -> Result<ExitCode, Failure> {
+    let mut steps = vec![Step { name: "program", result: install(context).await }];
+    steps.push(Step { name: "login", result: sign_in(context).await });
+    if is_interrupted(&steps) {
+        return Err(Failure::interrupted()
+            .keeping("What was set up so far stays; run it again for the rest."));
+    }
+    steps.push(Step { name: "completions", result: write_completions(context) });
+    steps.push(Step { name: "skills", result: write_all(context, "skill", files::skills()) });
+    steps.push(Step { name: "upkeep", result: enable_upkeep(context).await });
+    let failed = steps.iter().find_map(|step| match &step.result {
+        Err(failure) if step.name == "login" => Some(failure.exit),
+        _ => None,
+    });
+    if context.json {
+        let steps: Vec<Value> = steps.iter().map(to_json).collect();
+        print_json(&json!({ "schemaVersion": 1, "ok": failed.is_none(), "steps": steps }));
+    } else {
+        for step in &steps {
+            tell(context, step);
+        }
+    }
+    Ok(failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
+}
+
+fn is_interrupted(steps: &[Step]) -> bool {
+    let is_interruption =
+        |step: &Step| matches!(&step.result, Err(failure) if failure.exit == Exit::Interrupted);
+    steps.iter().any(is_interruption)
+}
+
+/// A program that was downloaded becomes one that is found, and that updates itself. Whatever installed it otherwise
+/// keeps it up to date.
+async fn install(context: &mut Context) -> Result<Done, Failure> {
+    let managed = Managed::of_user(&env)?;
+    if managed.is_managed() || installation::is_on_path() {
+        return Ok(Done::Already);
+    }
+    managed.install_this(context).await?;
+    context.achieved(&format!("Installed as {}", managed.shown_launcher()));
+    let directory = managed.launcher().parent();
+    let path = env("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|on_path| Some(on_path.as_path()) == directory) {
+        context.say("  That directory is not on your PATH: add it, so that `twg` is found.");
+    }
+    Ok(Done::Now)
+}
+
+/// Signs in if nobody is, and somebody is there to do it.
+async fn sign_in(context: &mut Context) -> Result<Done, Failure> {
+    let key = ConnectionKey::new(providers::DEFAULT, ConnectionKey::DEFAULT);
+    let key = key.map_err(|error| Failure::internal(error.to_string()))?;
+    let is_signed_in = context
+        .credential(&key)?
+        .is_some_and(|credential| credential.tokens.is_some() && credential.ended.is_none());
+    if is_signed_in {
+        return Ok(Done::Already);
+    }
+    if !context.may_ask || !context.terminal.can_ask() {
+        return Ok(Done::Not("nobody is here to do it: run `twg login` in a terminal".to_owned()));
+    }
+    let typed = Cli::try_parse_from(["twg", "login"]);
+    let Ok(Cli { command: Command::Login(arguments), .. }) = typed else {
+        return Err(Failure::internal("`twg login` cannot be typed"));
+    };
+    // Its own document would be a second one.
+    let json = std::mem::replace(&mut context.json, false);
+    let signed_in = login::run(context, &arguments).await;
+    context.json = json;
+    signed_in.map(|_| Done::Now)
+}
+
+fn write_completions(context: &mut Context) -> Result<Done, Failure> {
+    let shell = files::shell();
+    let of_shell = |file: &FileFor| Some(file.whom) == shell.as_deref();
+    let wanted: Vec<_> = files::completions().into_iter().filter(of_shell).collect();
+    if wanted.is_empty() {
+        let what = "`twg completions SHELL` prints what your shell has to read at its start";
+        return Ok(Done::Not(what.to_owned()));
+    }
+    let is_zsh = wanted.iter().any(|file| file.whom == "zsh");
+    let done = write_all(context, "completion", wanted)?;
+    if is_zsh && matches!(done, Done::Now) {
+        context.say("  zsh finds it if this stands before `compinit` in ~/.zshrc:");
+        context.say("    fpath=(~/.local/share/zsh/site-functions $fpath)");
+    }
+    Ok(done)
+}
+
+fn write_all(context: &mut Context, what: &str, files: Vec<FileFor>) -> Result<Done, Failure> {
+    let mut done = Done::Already;
+    for FileFor { whom, path, text, comment } in files {
+        let shown = context.config.display(&path);
+        match written_file::write(&path, text, comment) {
+            Ok(Written::Now) => {
+                context.achieved(&format!("The {what} for {whom} is in {shown}"));
+                done = Done::Now;
+            }
+            Ok(Written::Already) => {}
+            Ok(Written::NotOurs) => {
+                context.say(&format!("  {shown} was changed by somebody, and is left as it is"));
+            }
+            Err(error) => {
+                let message = format!("Could not write {shown}: {error}");
+                return Err(Failure::new(Exit::CannotWrite, "NOT_WRITTEN", message)
+                    .or_hint("Make that place writable, then run `twg setup` again."));
+            }
+        }
+    }
+    Ok(done)
+}
+
+async fn enable_upkeep(context: &mut Context) -> Result<Done, Failure> {
+    if context.in_sandbox {
+        return Ok(Done::Not("the sandbox needs none".to_owned()));
+    }
+    upkeep::enable(context).await.map(|()| Done::Now)
+}
+
+/// What its own lines did not say already.
+fn tell(context: &mut Context, step: &Step) {
+    match &step.result {
+        Ok(Done::Now | Done::Already) => {}
+        Ok(Done::Not(why)) => context.say(&format!("  No {}: {why}", step.name)),
+        Err(failure) => failure.report(&mut context.terminal, false),
+    }
+}
+
+fn to_json(step: &Step) -> Value {
+    let (state, detail, error) = match &step.result {
+        Ok(Done::Now) => ("done", None, None),
+        Ok(Done::Already) => ("already", None, None),
+        Ok(Done::Not(why)) => ("skipped", Some(why), None),
+        Err(failure) => ("failed", None, Some(failure.to_json())),
+    };
+    json!({ "name": step.name, "state": state, "detail": detail, "error": error })
+}
