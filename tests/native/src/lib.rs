@@ -12,6 +12,8 @@ pub mod home;
 pub mod manual;
 pub mod oidc;
 #[cfg(unix)]
+pub mod played;
+#[cfg(unix)]
 pub mod pty;
 pub mod record;
 #[cfg(unix)]
@@ -28,6 +30,8 @@ pub use browser::{Browser, Page, answer_to};
 pub use forge::Forge;
 pub use home::TempHome;
 pub use oidc::OidcProvider;
+#[cfg(unix)]
+pub use played::Played;
 #[cfg(unix)]
 pub use pty::Pty;
 pub use record::Record;

@@ -9,13 +9,11 @@ const OTHERS_PROTOCOLS: [&str; 4] =
     ["auth-git-credential", "auth-docker-credential", "auth-exec-credential", "auth-process"];
 
 /// Not there yet. Whoever builds one of these adds its schema, runs it below, and takes it from this list.
-const LATER: [&str; 11] = [
+const LATER: [&str; 9] = [
     "admin-auth-login",
     "admin-auth-logout",
     "admin-auth-status",
-    "setup",
     "setup-bitbucket",
-    "uninstall",
     "update",
     "upkeep-disable",
     "upkeep-enable",

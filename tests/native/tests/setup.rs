@@ -1,0 +1,273 @@
+//! `twg setup` and `twg uninstall`: what they leave on a machine, and that nothing of it stays.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use twg_tests::release::{Installed, Releases};
+use twg_tests::{Browser, Played, Sandbox, TwgCommand, schema};
+
+/// Everything below a directory, with the contents of its files.
+fn tree(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.ends_with("played") {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path.clone());
+                found.insert(path, Vec::new());
+            } else {
+                found.insert(path.clone(), fs::read(path).unwrap_or_default());
+            }
+        }
+    }
+    found
+}
+
+struct Machine {
+    sandbox: Sandbox,
+    played: Played,
+}
+
+impl Machine {
+    /// One on which somebody is signed in, with Claude Code, and bash.
+    fn new() -> Self {
+        let sandbox = Sandbox::start();
+        let home = sandbox.home().path();
+        fs::create_dir(home.join(".claude")).unwrap();
+        let played = Played::scheduler(home);
+        Self { sandbox, played }
+    }
+
+    fn twg(&self, args: &[&str]) -> TwgCommand {
+        self.played.before_installed(self.sandbox.twg(args)).env("SHELL", "/bin/bash")
+    }
+
+    fn home(&self, path: &str) -> PathBuf {
+        self.sandbox.home().path().join(path)
+    }
+
+    fn setup(&self) -> Value {
+        let document = self.twg(&["setup", "--json"]).run().json();
+        schema::check("setup", &document);
+        document
+    }
+}
+
+fn states(document: &Value) -> Vec<(&str, &str)> {
+    let steps = document["steps"].as_array().expect("steps").iter();
+    steps.map(|s| (s["name"].as_str().unwrap(), s["state"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn every_step_can_be_done_again() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let first = machine.twg(&["setup"]).run();
+    first
+        .expect_success()
+        .expect_stderr(
+            "✔ The completion for bash is in ~/.local/share/bash-completion/completions/twg",
+        )
+        .expect_stderr("✔ The skill for Claude Code is in ~/.claude/skills/twg/SKILL.md")
+        .expect_stderr("✔ The upkeep runs every 12 minutes (systemd user timer)");
+    assert_eq!(first.stdout, "");
+    let skill = fs::read_to_string(machine.home(".claude/skills/twg/SKILL.md")).unwrap();
+    assert!(skill.starts_with("---\nname: twg\ndescription: "), "{skill}");
+    assert!(skill.contains("Stop after the same authentication error twice"));
+    assert!(!machine.home(".local/bin/twg").exists(), "somebody else installed the program");
+
+    let before = tree(&machine.home(""));
+    let again = machine.setup();
+    assert_eq!(
+        states(&again),
+        [
+            ("program", "already"),
+            ("login", "already"),
+            ("completions", "already"),
+            ("skills", "already"),
+            ("upkeep", "done"),
+        ]
+    );
+    assert_eq!(tree(&machine.home("")), before);
+
+    // What somebody changed is theirs.
+    let changed = skill.replace("Never", "Never ever");
+    fs::write(machine.home(".claude/skills/twg/SKILL.md"), &changed).unwrap();
+    let left = machine.twg(&["setup"]).run();
+    left.expect_success().expect_stderr("was changed by somebody, and is left as it is");
+    assert_eq!(fs::read_to_string(machine.home(".claude/skills/twg/SKILL.md")).unwrap(), changed);
+}
+
+/// The completion that was installed works: bash finds the commands by it.
+#[test]
+fn the_completion_works_in_bash() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let _ = machine.setup();
+    let file = machine.home(".local/share/bash-completion/completions/twg");
+    let script = format!(
+        "source '{}'; COMP_WORDS=(twg upk); COMP_CWORD=1; COMP_LINE='twg upk'; COMP_POINT=7; \
+         f=$(complete -p twg | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $f twg upk twg; echo \"${{COMPREPLY[*]}}\"",
+        file.display()
+    );
+    let bash = machine.twg(&[]).behind(["bash", "--norc", "-c", &script]).run();
+    assert_eq!(bash.expect_success().stdout.trim(), "upkeep", "{bash}");
+}
+
+/// Seed: "If setup cannot install the schedule, it completes with repair guidance."
+#[test]
+fn a_machine_without_a_scheduler_is_set_up_all_the_same() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let trouble = "echo 'Failed to connect to bus: No medium found' >&2; exit 1";
+    machine.played.program("systemctl", trouble);
+    let setup = machine.twg(&["setup"]).run();
+    setup
+        .expect_success()
+        .expect_stderr("Failed to connect to bus: No medium found")
+        .expect_stderr("crontab -e");
+    let document = machine.setup();
+    assert_eq!(document["ok"], true, "{document}");
+    assert_eq!(states(&document)[4], ("upkeep", "failed"));
+}
+
+/// Nobody is there: nothing is waited for.
+#[test]
+fn without_a_person_there_is_no_login() {
+    let machine = Machine::new();
+    let document = machine.setup();
+    assert_eq!(states(&document)[1], ("login", "skipped"));
+    let shown = machine.twg(&["setup"]).run();
+    shown.expect_success().expect_stderr("No login: nobody is here to do it: run `twg login`");
+}
+
+/// As a new user meets it.
+#[test]
+fn a_person_signs_in_on_the_way() {
+    let machine = Machine::new();
+    let screen = machine.twg(&["setup"]).env("TWG_BROWSER", "/bin/false").in_terminal();
+    screen.wait_for("Only continue if you started this sign-in yourself.");
+    let shown = screen.screen();
+    let address = shown.lines().map(str::trim).find(|line| line.starts_with("http://"));
+    let _ = machine.sandbox.approve(&Browser::new(), address.expect("an address"));
+    screen.wait_for("Bitbucket token");
+    let mut screen = screen;
+    screen.send_line("");
+    assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
+    let shown = screen.screen();
+    assert!(shown.contains("✔ Authentication successful!"), "{shown}");
+    assert!(shown.contains("✔ The upkeep runs every 12 minutes"), "{shown}");
+}
+
+/// A program that was downloaded, and is not on `PATH`, installs itself.
+#[test]
+fn a_downloaded_program_becomes_one_that_is_found() {
+    let machine = Machine::new();
+    let twg = |args: &[&str]| machine.played.before(machine.sandbox.twg(args));
+    let setup = twg(&["setup", "--json"]).run();
+    assert_eq!(states(&setup.expect_success().json())[0], ("program", "done"));
+    let launcher = machine.home(".local/bin/twg");
+    assert!(fs::read_link(&launcher).unwrap().to_str().unwrap().contains("/twg/versions/"));
+    let says = std::process::Command::new(&launcher).arg("--version").output().unwrap();
+    assert!(String::from_utf8_lossy(&says.stdout).starts_with("twg "), "{says:?}");
+}
+
+#[test]
+fn a_dry_run_touches_nothing() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let _ = machine.setup();
+    machine.played.timer_is("active", "enabled");
+    let _ = machine.played.calls();
+    machine.sandbox.clear_log();
+    let before = tree(&machine.home(""));
+    let shown = machine.twg(&["uninstall", "--dry-run"]).run();
+    for what in [
+        "the scheduled upkeep",
+        "the login atlassian/default",
+        "~/.local/share/bash-completion/completions/twg",
+        "~/.claude/skills/twg/SKILL.md",
+    ] {
+        assert!(shown.expect_success().stdout.contains(what), "{what}: {shown}");
+    }
+    let json = machine.twg(&["uninstall", "--dry-run", "--json"]).run().expect_success().json();
+    schema::check("uninstall", &json);
+    assert_eq!(tree(&machine.home("")), before);
+    assert!(machine.sandbox.log().is_empty());
+    assert!(machine.played.calls().iter().all(|call| call.contains(" show ")), "it only looks");
+    // Nobody is there to agree.
+    let alone = machine.twg(&["uninstall"]).run();
+    alone.expect_code(2).expect_stderr("Nothing was removed.").expect_stderr("--yes");
+    assert_eq!(tree(&machine.home("")), before);
+}
+
+/// Upkeep first, then the tokens at the server, then the files. What the user wrote stays.
+#[test]
+fn what_was_set_up_is_removed() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    machine.sandbox.sign_in(&["--connection", "work"]);
+    let record = machine.sandbox.record();
+    let _ = machine.setup();
+    machine.played.timer_is("active", "enabled");
+    let _ = machine.played.calls();
+    let mut screen = machine.twg(&["uninstall"]).in_terminal();
+    screen.wait_for("Go on? [y/N]");
+    screen.send_line("");
+    assert_eq!(screen.wait().code(), Some(0));
+    screen.wait_for("Nothing was removed.");
+    assert!(machine.sandbox.accepts(record.access_token()));
+
+    let mut screen = machine.twg(&["uninstall"]).in_terminal();
+    screen.wait_for("Go on? [y/N]");
+    screen.send_line("y");
+    assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
+    assert!(screen.screen().contains("✔ twg is uninstalled"), "{}", screen.screen());
+    assert!(!machine.sandbox.accepts(record.access_token()));
+    let calls = machine.played.calls();
+    assert!(calls.iter().any(|call| call.contains("stop twg-upkeep")), "{calls:?}");
+    // The user's providers, and what the sandbox keeps for itself, which still runs.
+    let left = fs::read_dir(machine.sandbox.config_dir()).unwrap();
+    let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["providers", "sandbox-state.json", "sandbox.lock"]);
+    for path in [".claude/skills/twg", ".local/share/bash-completion/completions/twg"] {
+        assert!(!machine.home(path).exists(), "{path}");
+    }
+    assert!(machine.home(".claude/skills").is_dir());
+    let again = machine.twg(&["uninstall", "--yes"]).run();
+    again.expect_success();
+}
+
+/// The server cannot be asked: everything here is gone all the same, and the exit code says that a token may live.
+#[test]
+fn what_the_server_does_not_confirm_is_told() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    machine.sandbox.switch("revocation", "off");
+    let done = machine.twg(&["uninstall", "--yes", "--json"]).run();
+    let document = done.expect_code(1).json();
+    schema::check("uninstall", &document);
+    assert_eq!((&document["revoked"], &document["left"]), (&json!(false), &json!([])));
+    assert!(!machine.sandbox.config_dir().join("auth.conf").exists());
+}
+
+/// The program removes itself where it installed itself.
+#[test]
+fn a_program_of_its_own_goes_last() {
+    let (releases, installed) = (Releases::start(), Installed::new());
+    let played = Played::scheduler(installed.home.path());
+    let twg = |args: &[&str]| played.before(installed.twg(&releases, args));
+    let shown = twg(&["uninstall", "--dry-run"]).run();
+    assert!(shown.expect_success().stdout.contains("~/.local/bin/twg"), "{shown}");
+    twg(&["uninstall", "--yes"]).run().expect_success();
+    assert!(fs::symlink_metadata(installed.launcher()).is_err());
+    assert!(!installed.data().exists(), "{:?}", tree(&installed.data()));
+}
