@@ -120,9 +120,14 @@ impl<C: Caller> Systemd<'_, C> {
 }
 
 /// 75: try again later. A machine without a network has no failed service.
+///
+/// A run that was killed between a request and its answer is repaired by the next, if that comes within the server's
+/// leeway: ten minutes at Atlassian, so not by the schedule (tests/model shows it). And what a run leaves behind to come
+/// back to an interrupted refresh outlives it.
 fn service(job: &Job) -> String {
     let mut text = format!(
-        "[Unit]\nDescription={DESCRIPTION}\n\n[Service]\nType=oneshot\nSuccessExitStatus=75\nTimeoutStartSec=5min\n"
+        "[Unit]\nDescription={DESCRIPTION}\n\n[Service]\nType=oneshot\nSuccessExitStatus=75\nTimeoutStartSec=5min\n\
+         Restart=on-abnormal\nRestartSec=30s\nKillMode=process\n"
     );
     for (name, value) in &job.environment {
         text.push_str(&format!("Environment={}\n", quoted(&format!("{name}={value}"))));
