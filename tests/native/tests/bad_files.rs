@@ -84,20 +84,24 @@ fn a_damaged_client_file_is_named_and_not_quoted() {
     let before = sandbox.record();
     sandbox.clear_log();
     let path = sandbox.config_dir().join("clients/atlassian.conf");
-    for damage in [
-        r#"{"schema_version":1,"client_id":"x","client_secret":"canary-secret""#,
-        r#"{"schema_version":1,"client_id":"canary secret"}"#,
-        r#"{"schema_version":1,"client_id":1,"client_secret":"canary-secret"}"#,
-        r#"{"schema_version":2,"client_id":"x","client_secret":"canary-secret"}"#,
-        "",
-        "canary-secret \u{0}\u{1b}[2J",
+    let again = "`twg login --new-client`";
+    for (damage, remedy) in [
+        (r#"{"schema_version":1,"client_id":"x","client_secret":"canary-secret""#, again),
+        (r#"{"schema_version":1,"client_id":"canary secret"}"#, again),
+        (r#"{"schema_version":1,"client_id":1,"client_secret":"canary-secret"}"#, again),
+        (
+            r#"{"schema_version":2,"client_id":"x","client_secret":"canary-secret"}"#,
+            "Update this twg",
+        ),
+        ("", again),
+        ("canary-secret \u{0}\u{1b}[2J", again),
     ] {
         std::fs::write(&path, damage).unwrap();
         let output = sandbox.twg(["login", "--force", "--loopback"]).run();
         output
             .expect_code(78)
             .expect_stderr("~/config/sandbox/clients/atlassian.conf")
-            .expect_stderr("`twg login --new-client`");
+            .expect_stderr(remedy);
         assert!(!output.stderr.contains("canary"), "{output}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), damage, "it may be repaired by hand");
     }
