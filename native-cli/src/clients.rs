@@ -16,7 +16,7 @@ use crate::effects::client_form::{self, ClientForm, SecretField};
 use crate::effects::clock;
 use crate::failure::{Exit, Failure};
 use crate::providers;
-use crate::stored_file::{StoredFile, VERSION};
+use crate::stored_file::{StoredFile, Unusable, VERSION};
 
 /// How long the form in the browser is offered.
 const PATIENCE: Span = Span::from_mins(15);
@@ -182,6 +182,12 @@ pub(crate) async fn ask(
     let on_terminal = context.terminal.can_ask();
     if !on_terminal && !context.can_open_browser() {
         return Err(missing);
+    }
+    // One that could not be replaced afterwards.
+    if let Some(file) = file(context, profile)
+        && let Err(why @ Unusable::Newer) = file.load::<ClientFile>(context)
+    {
+        return Err(file.unusable(context, &why));
     }
     let asking = async {
         if on_terminal {

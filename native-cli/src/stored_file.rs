@@ -95,7 +95,9 @@ impl StoredFile {
                 let place = context.store.set_aside(&self.path);
                 let place = place.map_err(|error| self.not_written(error))?;
                 let what = self.what;
-                context.warn(&format!("The damaged {what} file was moved, unchanged, to {place}"));
+                context.warn(&format!(
+                    "The damaged {what} file was moved, unchanged, to {place}; it may hold a secret"
+                ));
             }
             Err(why) => return Err(self.unusable(context, &why)),
         }

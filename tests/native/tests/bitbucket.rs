@@ -103,6 +103,26 @@ fn nothing_entered_changes_nothing() {
     }
 }
 
+/// The page for tokens is opened, unless somebody does not want that.
+#[test]
+fn the_page_for_tokens_is_opened() {
+    let (_forge, home) = at_a_forge();
+    let opened = home.path().join("opened");
+    let browser = home.path().join("browser");
+    let script = format!("#!/bin/sh\necho \"$@\" > '{}'\n", opened.display());
+    std::fs::write(&browser, script).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let setup = home.twg(["setup", "bitbucket"]).env("TWG_BROWSER", &browser);
+    for (setup, expected) in [(setup.clone().arg("--no-browser"), false), (setup, true)] {
+        let mut screen = setup.in_terminal();
+        type_token(&mut screen, "");
+        assert_eq!(screen.wait().code(), Some(1), "{}", screen.screen());
+        assert_eq!(opened.exists(), expected);
+    }
+    let opened = std::fs::read_to_string(opened).unwrap();
+    assert_eq!(opened.trim(), "https://id.atlassian.com/manage-profile/security/api-tokens");
+}
+
 /// A stored token is preserved unless `--force` says otherwise, and replaced only by one that works.
 #[test]
 fn the_stored_token_is_preserved() {
