@@ -135,14 +135,9 @@ impl Managed {
     /// The versions that are there, oldest first.
     pub(crate) fn installed(&self) -> Vec<Version> {
         let mut versions: Vec<_> =
-            self.entries().iter().filter_map(|dir| version_of(dir)).collect();
+            entries(&self.versions).iter().filter_map(|dir| version_of(dir)).collect();
         versions.sort();
         versions
-    }
-
-    fn entries(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(&self.versions).into_iter().flatten();
-        entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
     }
 
     /// Makes sure that nobody else changes the installation meanwhile.
@@ -253,8 +248,15 @@ impl Managed {
 
     /// Removes what an installation left behind that was killed. Under the lock, nobody is at it.
     pub(crate) fn sweep(&self) -> Result<(), Failure> {
-        for dir in self.entries().iter().filter(|dir| partial_of(dir).is_some()) {
+        for dir in entries(&self.versions).iter().filter(|dir| partial_of(dir).is_some()) {
             self.remove_dir(dir)?;
+        }
+        // What is written under this lock, nobody else writes.
+        for path in entries(self.store.config().path()) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            if name.is_some_and(|name| name.starts_with(".releases.json.")) {
+                self.store.unlink(&path).map_err(unusable)?;
+            }
         }
         platform::sweep(&self.launcher);
         Ok(())
@@ -273,7 +275,7 @@ impl Managed {
         let is_version = |dir: &PathBuf| version_of(dir).or_else(|| partial_of(dir)).is_some();
         let launcher =
             platform::is_ours(&self.launcher, &self.versions).then(|| self.launcher.clone());
-        let versions = self.entries().into_iter().filter(is_version);
+        let versions = entries(&self.versions).into_iter().filter(is_version);
         let files = self.files().into_iter().filter(|file| fs::symlink_metadata(file).is_ok());
         launcher.into_iter().chain(versions).chain(files).collect()
     }
@@ -418,6 +420,12 @@ pub(crate) async fn starts(program: &Path, version: Version) -> Result<(), Strin
         ));
     }
     Ok(())
+}
+
+/// What lies in a directory. What cannot be listed is not there.
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 fn version_of(dir: &Path) -> Option<Version> {
