@@ -176,12 +176,16 @@ impl Managed {
             .or_hint("Move it away, then try again."))
     }
 
-    /// Installs the program that runs, and makes the launcher start it: for one that was downloaded.
+    /// Installs the program that runs, and makes the launcher start it: for one that was downloaded. A newer
+    /// version that is there already stays what is started.
     #[expect(dead_code, reason = "`twg setup` will ask")]
     pub(crate) async fn install_this(&self, context: &Context) -> Result<(), Failure> {
         let version = Version::this();
         let _lock = self.lock(context).await?;
         self.check_launcher()?;
+        if self.current().is_some_and(|current| current > version) {
+            return Ok(());
+        }
         let source = this_program()?;
         let bytes = fs::read(&source)
             .map_err(|error| Failure::internal(format!("cannot read this program: {error}")))?;
@@ -223,8 +227,8 @@ impl Managed {
     /// Makes the launcher start this version, from one moment to the next.
     pub(crate) fn point_to(&self, version: Version) -> Result<(), Failure> {
         platform::point(&self.launcher, &self.program(version))
-            .and_then(|()| platform::sync_dir_of(&self.launcher))
-            .map_err(|error| self.failed(&self.launcher, &error))
+            .map_err(|error| self.failed(&self.launcher, &error))?;
+        self.store.sync_parent(&self.launcher).map_err(unusable)
     }
 
     /// Removes the launcher that was just made, where there was none before.

@@ -20,5 +20,3 @@ pub(crate) mod recovery;
 pub(crate) mod stage;
 pub(crate) mod store;
 pub(crate) mod terminal;
-
-pub(crate) use platform::sync_dir;
