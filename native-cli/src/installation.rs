@@ -140,14 +140,9 @@ impl Managed {
     /// The versions that are there, oldest first.
     pub(crate) fn installed(&self) -> Vec<Version> {
         let mut versions: Vec<_> =
-            self.entries().iter().filter_map(|dir| version_of(dir)).collect();
+            entries(&self.versions).iter().filter_map(|dir| version_of(dir)).collect();
         versions.sort();
         versions
-    }
-
-    fn entries(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(&self.versions).into_iter().flatten();
-        entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
     }
 
     /// Makes sure that nobody else changes the installation meanwhile.
@@ -186,11 +181,15 @@ impl Managed {
             .or_hint("Move it away, then try again."))
     }
 
-    /// Installs the program that runs, and makes the launcher start it: for one that was downloaded.
+    /// Installs the program that runs, and makes the launcher start it: for one that was downloaded. A newer
+    /// version that is there already stays what is started.
     pub(crate) async fn install_this(&self, context: &Context) -> Result<(), Failure> {
         let version = Version::this();
         let _lock = self.lock(context).await?;
         self.check_launcher()?;
+        if self.current().is_some_and(|current| current > version) {
+            return Ok(());
+        }
         let source = this_program()?;
         let bytes = fs::read(&source)
             .map_err(|error| Failure::internal(format!("cannot read this program: {error}")))?;
@@ -232,8 +231,8 @@ impl Managed {
     /// Makes the launcher start this version, from one moment to the next.
     pub(crate) fn point_to(&self, version: Version) -> Result<(), Failure> {
         platform::point(&self.launcher, &self.program(version))
-            .and_then(|()| platform::sync_dir_of(&self.launcher))
-            .map_err(|error| self.failed(&self.launcher, &error))
+            .map_err(|error| self.failed(&self.launcher, &error))?;
+        self.store.sync_parent(&self.launcher).map_err(unusable)
     }
 
     /// Removes the launcher that was just made, where there was none before.
@@ -257,8 +256,15 @@ impl Managed {
 
     /// Removes what an installation left behind that was killed. Under the lock, nobody is at it.
     pub(crate) fn sweep(&self) -> Result<(), Failure> {
-        for dir in self.entries().iter().filter(|dir| partial_of(dir).is_some()) {
+        for dir in entries(&self.versions).iter().filter(|dir| partial_of(dir).is_some()) {
             self.remove_dir(dir)?;
+        }
+        // What is written under this lock, nobody else writes.
+        for path in entries(self.store.config().path()) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            if name.is_some_and(|name| name.starts_with(".releases.json.")) {
+                self.store.unlink(&path).map_err(unusable)?;
+            }
         }
         platform::sweep(&self.launcher);
         Ok(())
@@ -276,7 +282,7 @@ impl Managed {
         let is_version = |dir: &PathBuf| version_of(dir).or_else(|| partial_of(dir)).is_some();
         let launcher =
             platform::is_ours(&self.launcher, &self.versions).then(|| self.launcher.clone());
-        let versions = self.entries().into_iter().filter(is_version);
+        let versions = entries(&self.versions).into_iter().filter(is_version);
         let files = self.files().into_iter().filter(|file| fs::symlink_metadata(file).is_ok());
         launcher.into_iter().chain(versions).chain(files).collect()
     }
@@ -420,6 +426,12 @@ pub(crate) async fn starts(program: &Path, version: Version) -> Result<(), Strin
         ));
     }
     Ok(())
+}
+
+/// What lies in a directory. What cannot be listed is not there.
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
 }
 
 fn version_of(dir: &Path) -> Option<Version> {

