@@ -18,7 +18,7 @@ pub(crate) const EXIT_STATUS: [(&str, &str); 9] = [
 ];
 
 /// Which environment variables there are.
-pub(crate) const ENVIRONMENT: [(&str, &str); 11] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 12] = [
     ("TWG_CONFIG_DIR", "Where everything is kept, instead of the directory below."),
     (
         "TWG_OAUTH_ACCESS_TOKEN",
@@ -42,6 +42,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 11] = [
         "HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR",
         "Proxy and certificates, as everywhere.",
     ),
+    ("XDG_DATA_HOME", "Where versions are installed, instead of ~/.local/share."),
     ("NO_COLOR, CLICOLOR_FORCE", "Whether there are colours, as everywhere."),
     ("CI", "Nobody is asked, and no browser is opened."),
 ];

@@ -25,7 +25,7 @@ impl Played {
         let played = Self::new(home);
         played.program(
             "systemctl",
-            "case \"$*\" in *show*timer*) cat \"$0.state\" 2>/dev/null;; esac",
+            "case \"$*\" in *show*timer*) cat \"$0.state\" 2>/dev/null;; esac; true",
         );
         played.program("loginctl", "echo Linger=no");
         played.program("busctl", "");
