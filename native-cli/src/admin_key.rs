@@ -150,7 +150,6 @@ fn upper(text: &str) -> String {
 
 /// What there is, for `doctor`, without asking anybody: one line, and whether it needs attention. `None` if there is
 /// no key.
-#[allow(dead_code, reason = "for `doctor`")]
 pub(crate) fn summary(context: &Context) -> Option<(String, bool)> {
     match stored(context) {
         Ok(None) => None,

@@ -214,8 +214,12 @@ pub(crate) fn status(context: &Context) -> Option<Status> {
     }
 }
 
-#[allow(dead_code, reason = "for `doctor` and `auth status`")]
 impl Status {
+    /// Whether there is nothing wrong with it, as far as can be told without asking.
+    pub(crate) const fn is_usable(&self) -> bool {
+        self.problem.is_none()
+    }
+
     /// For people, in one line.
     pub(crate) fn line(&self) -> String {
         if let Some(problem) = &self.problem {

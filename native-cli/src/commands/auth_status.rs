@@ -14,7 +14,7 @@ use crate::credential_source::{self, Given, Source};
 use crate::effects::{clock, host};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
-use crate::providers;
+use crate::{bitbucket, providers};
 
 /// Runs the command. Succeeds if the access token works now, or the next command that needs one refreshes it.
 pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
@@ -32,9 +32,13 @@ pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     if context.json {
-        print_json(&status.to_json());
+        print_json(&with_bitbucket(context, key, status.to_json()));
     } else {
-        print_lines(&status.lines(context));
+        let mut lines = status.lines(context);
+        if let Some(bitbucket) = of_atlassian(context, key) {
+            lines.push(format!("{:<12} {}", "Bitbucket", bitbucket.line()));
+        }
+        print_lines(&lines);
         if let Some(hint) = status.hint(context) {
             context.terminal.line(&hint);
         }
@@ -46,10 +50,20 @@ pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode
     })
 }
 
+/// The Bitbucket token, which goes with the login at Atlassian.
+fn of_atlassian(context: &Context, key: &ConnectionKey) -> Option<bitbucket::Status> {
+    bitbucket::status(context).filter(|_| key.provider() == providers::DEFAULT)
+}
+
+fn with_bitbucket(context: &Context, key: &ConnectionKey, mut document: Value) -> Value {
+    document["bitbucket"] = of_atlassian(context, key).map(|status| status.to_json()).into();
+    document
+}
+
 /// A credential of the environment, and the stored one that it stands before.
 fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
     if context.json {
-        print_json(&json!({
+        let document = json!({
             "schemaVersion": 1,
             "provider": stored.key.provider(),
             "connection": stored.key.connection(),
@@ -58,7 +72,8 @@ fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
             "user": given.user(),
             "site": context.chosen_site(),
             "stored": stored.to_json(),
-        }));
+        });
+        print_json(&with_bitbucket(context, stored.key, document));
         return;
     }
     let row = |name: &str, value: &str| format!("{name:<12} {value}");
@@ -72,6 +87,9 @@ fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
         "none".to_owned()
     };
     lines.push(row("Stored login", &not_used));
+    if let Some(bitbucket) = bitbucket::status(context) {
+        lines.push(row("Bitbucket", &bitbucket.line()));
+    }
     print_lines(&lines);
 }
 

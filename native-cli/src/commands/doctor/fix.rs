@@ -12,6 +12,7 @@ use twg_core::secret::Secret;
 use twg_core::time::Span;
 
 use super::store::{names_in, private_paths};
+use crate::commands::upkeep::{self, Health};
 use crate::context::Context;
 use crate::effects::store::{self, beside, stages_set_aside};
 use crate::effects::{clock, lock, privacy};
@@ -47,7 +48,7 @@ pub(super) async fn everything(
     rescued(context, &keys, &mut fixes);
     fixes.extend(client(context, profile));
     fixes.extend(interrupted(context, key).await?);
-    fixes.extend(upkeep(context));
+    fixes.extend(upkeep(context).await);
     for fix in &fixes {
         if fix.fixed {
             context.achieved(&fix.what);
@@ -233,10 +234,14 @@ async fn interrupted(context: &mut Context, key: &ConnectionKey) -> Result<Optio
     }))
 }
 
-/// A scheduler that starts a program which is gone. (The hook of `twg upkeep`: where it is enabled and its launcher is
-/// missing, it is enabled again here.)
-const fn upkeep(_context: &Context) -> Option<Fix> {
-    None
+/// A schedule that does not do its work is made anew, with the program that there is now.
+async fn upkeep(context: &mut Context) -> Option<Fix> {
+    let Health::Broken(why) = upkeep::health(context) else { return None };
+    let fix = |fixed, what| Some(Fix { name: "upkeep", fixed, what });
+    match upkeep::enable(context).await {
+        Ok(()) => fix(true, format!("The upkeep is scheduled again ({why})")),
+        Err(failure) => fix(false, format!("{} ({why})", failure.message)),
+    }
 }
 
 #[cfg(test)]

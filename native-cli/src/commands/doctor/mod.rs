@@ -15,6 +15,7 @@ use twg_core::provider::{Grant, ProviderProfile};
 use twg_core::refresh::{How, Need};
 
 use super::auth_status::Status;
+use super::upkeep::{self, Health};
 use crate::cli::Doctor;
 use crate::clients;
 use crate::context::{Context, env};
@@ -22,7 +23,7 @@ use crate::credential_source::{self, Source};
 use crate::effects::{clock, host};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines};
-use crate::{providers, refresh};
+use crate::{admin_key, bitbucket, providers, refresh};
 
 /// One thing that was looked at.
 struct Check {
@@ -105,6 +106,22 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         checks.extend(network::prove_token(&profile, credential).await);
     }
     checks.push(duplicates_on_path());
+    checks.push(match upkeep::health(context) {
+        Health::Good(found) => Check::of("upkeep", Ok(found)),
+        Health::Off(why) => Check::note("upkeep", why),
+        Health::Broken(why) => {
+            Check::of("upkeep", Err(format!("{why}; `twg upkeep enable` repairs it")))
+        }
+    });
+    if key.provider() == providers::DEFAULT {
+        checks.extend(bitbucket::status(context).map(|status| {
+            let line = status.line();
+            Check::of("bitbucket", if status.is_usable() { Ok(line) } else { Err(line) })
+        }));
+        checks.extend(admin_key::summary(context).map(|(line, needs_attention)| {
+            Check::of("admin key", if needs_attention { Err(line) } else { Ok(line) })
+        }));
+    }
 
     let healthy = checks.iter().all(|check| check.verdict != Verdict::Bad);
     let bundle = match &arguments.bundle {

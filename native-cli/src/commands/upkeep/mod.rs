@@ -14,6 +14,7 @@ use crate::cli::Upkeep;
 use crate::config_dir::ConfigDir;
 use crate::context::{Context, env};
 use crate::effects::call::{Caller, System};
+use crate::effects::clock;
 use crate::effects::scheduler::{self, Job, Refused, Schedule, Scheduler};
 use crate::failure::{Exit, Failure};
 use crate::installation;
@@ -91,6 +92,38 @@ pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
         context.say("The upkeep is not enabled: nothing to do");
     }
     Ok(())
+}
+
+/// How the schedule is, for `doctor`.
+pub(crate) enum Health {
+    /// It runs: by whom.
+    Good(String),
+    /// There is none, or nobody can tell: why.
+    Off(String),
+    /// There is one that does not do its work: why. Enabling it again repairs that.
+    Broken(String),
+}
+
+/// Looks at the schedule, and at its last run.
+pub(crate) fn health(context: &Context) -> Health {
+    let scheduler = match scheduler(context, &System) {
+        Ok(scheduler) => scheduler,
+        Err(failure) => return Health::Off(failure.message),
+    };
+    match scheduler.look(&name_of(&context.config)) {
+        Ok(Schedule::Absent) => {
+            Health::Off("not enabled; `twg upkeep enable` does that".to_owned())
+        }
+        Ok(Schedule::Broken(why)) => Health::Broken(why),
+        Err(refused) => Health::Off(refused.trouble),
+        Ok(Schedule::Active) => {
+            let last = load(context).last_run_at.map(|at| clock::now().since(at));
+            match last {
+                Some(ago) => Health::Good(format!("{}, last run {ago} ago", scheduler.name())),
+                None => Health::Good(format!("{}, no run yet", scheduler.name())),
+            }
+        }
+    }
 }
 
 /// Whether there is a schedule, or what is left of one, as far as the scheduler tells.
