@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
-use twg_tests::{Sandbox, TempHome, TwgCommand};
+use twg_tests::{Sandbox, TempHome, TwgCommand, schema};
 
 /// Programs that note their calls, first on the `PATH` of what they are given to.
 struct Played(PathBuf);
@@ -96,6 +96,7 @@ fn enable_tells_systemd_and_disable_takes_it_back() {
     played.timer_is("active", "enabled");
     let status = usual(&["upkeep", "status", "--json"]).run();
     let status = status.expect_success().json();
+    schema::check("upkeep-status", &status);
     assert_eq!(status["scheduled"], true);
     assert_eq!(status["launcherExists"], true);
     assert_eq!(status["outlivesLogin"], false);
@@ -115,6 +116,17 @@ fn enable_tells_systemd_and_disable_takes_it_back() {
     played.timer_is("inactive", "");
     let again = usual(&["upkeep", "disable"]).run();
     again.expect_success().expect_stderr("nothing to do");
+}
+
+#[test]
+fn json_is_as_its_schemas_say() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]);
+    let played = Played::at(sandbox.home().path());
+    for what in ["enable", "run", "status", "disable"] {
+        let output = played.before(sandbox.twg(["upkeep", what, "--json"])).run();
+        schema::check(&format!("upkeep-{what}"), &output.expect_success().json());
+    }
 }
 
 /// systemd itself reads what was written, with everything that means something to it in the paths.
