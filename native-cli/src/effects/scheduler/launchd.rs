@@ -154,8 +154,7 @@ mod tests {
     /// Python reads it as Apple's own libraries would.
     #[test]
     fn the_agent_is_a_property_list() {
-        let script =
-            "import plistlib, json, sys; print(json.dumps(plistlib.load(sys.stdin.buffer)))";
+        let script = "import plistlib, json, sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))";
         let mut python = Command::new("python3");
         python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut python = python.spawn().unwrap();
