@@ -41,6 +41,12 @@ impl Played {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
 
+    /// Where they are.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// What systemd says of the timer.
     pub fn timer_is(&self, active: &str, file: &str) {
         let state = format!("LoadState=loaded\nActiveState={active}\nUnitFileState={file}\n");

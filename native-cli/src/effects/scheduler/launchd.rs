@@ -139,3 +139,93 @@ fn plist(job: &Job) -> String {
         seconds = MINUTES * 60,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::super::job;
+    use super::*;
+    use crate::effects::call::tests::{Played, badly, well};
+    use crate::effects::store::tests::scratch_dir;
+
+    /// Python reads it as Apple's own libraries would.
+    #[test]
+    fn the_agent_is_a_property_list() {
+        let script = "import plistlib, json, sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))";
+        let mut python = Command::new("python3");
+        python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut python = python.spawn().unwrap();
+        python.stdin.take().unwrap().write_all(plist(&job()).as_bytes()).unwrap();
+        let read = python.wait_with_output().unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+        let job = job();
+        assert_eq!(
+            read,
+            serde_json::json!({
+                "Label": "twg-upkeep",
+                "ProgramArguments": [job.program, "upkeep", "run"],
+                "EnvironmentVariables": {
+                    "TWG_CONFIG_DIR": job.environment[0].1,
+                    "NO_PROXY": job.environment[1].1,
+                },
+                "StartInterval": 720,
+                "RunAtLoad": true,
+                "ProcessType": "Background",
+            })
+        );
+    }
+
+    #[test]
+    fn enabling_waits_until_the_old_agent_is_gone() {
+        let dir = scratch_dir();
+        let busy = std::cell::Cell::new(3);
+        let caller = Played::new(|call| {
+            if call.contains("bootstrap") && busy.replace(busy.get() - 1) > 1 {
+                return badly(5, "Bootstrap failed: 5: Input/output error");
+            }
+            well()
+        });
+        let agents = dir.path().join("Library/LaunchAgents");
+        let launchd = Launchd { agents: agents.clone(), user: "501".to_owned(), caller: &caller };
+        launchd.enable(&job()).unwrap();
+        let file = agents.join("twg-upkeep.plist");
+        let bootstrap = format!("/bin/launchctl bootstrap gui/501 {}", file.display());
+        assert_eq!(
+            *caller.calls.borrow(),
+            [
+                "/bin/launchctl bootout gui/501/twg-upkeep",
+                "/bin/launchctl enable gui/501/twg-upkeep",
+                &bootstrap,
+                &bootstrap,
+                &bootstrap,
+            ]
+        );
+        assert_eq!(launchd.look("twg-upkeep"), Ok(Schedule::Active));
+        assert_eq!(launchd.disable("twg-upkeep"), Ok(true));
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_loaded_leaves_nothing_behind() {
+        let dir = scratch_dir();
+        let caller = Played::new(|call| {
+            if call.contains("bootstrap") {
+                badly(125, "Domain does not support it")
+            } else {
+                well()
+            }
+        });
+        let launchd =
+            Launchd { agents: dir.path().to_owned(), user: "501".to_owned(), caller: &caller };
+        let refused = launchd.enable(&job()).unwrap_err();
+        assert!(refused.trouble.ends_with("Domain does not support it"), "{refused:?}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        // What was there before is there again.
+        fs::write(dir.path().join("twg-upkeep.plist"), "before").unwrap();
+        launchd.enable(&job()).unwrap_err();
+        assert_eq!(fs::read_to_string(dir.path().join("twg-upkeep.plist")).unwrap(), "before");
+    }
+}

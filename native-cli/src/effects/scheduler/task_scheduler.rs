@@ -145,3 +145,101 @@ fn quoted(word: &str) -> String {
     let backslashes = word.len() - word.trim_end_matches('\\').len();
     format!("\"{word}{}\"", "\\".repeat(backslashes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::super::job;
+    use super::*;
+    use crate::effects::call::tests::{Played, badly, well};
+    use crate::effects::store::tests::scratch_dir;
+
+    fn windows_job() -> Job {
+        Job {
+            program: r"C:\Users\Mia & Co\twg.exe".to_owned(),
+            environment: vec![("TWG_CONFIG_DIR", r"D:\a <b>\".to_owned())],
+            ..job()
+        }
+    }
+
+    /// The Task Scheduler Schema: the namespace, and in a trigger the order. (Everything else may stand in any.)
+    #[test]
+    fn the_task_is_one_of_its_schema() {
+        let script = r#"
+import sys, json, xml.etree.ElementTree as tree
+space = '{http://schemas.microsoft.com/windows/2004/02/mit/task}'
+def plain(e):
+    assert e.tag.startswith(space), e.tag
+    return [e.tag[len(space):], [plain(c) for c in e] or e.text]
+print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))
+"#;
+        let mut python = Command::new("python3");
+        python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut python = python.spawn().unwrap();
+        let text = document(&windows_job(), r"CORP\mia");
+        let text = std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes);
+        python.stdin.take().unwrap().write_all(&text.collect::<Vec<_>>()).unwrap();
+        let read = python.wait_with_output().unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+        let read = read.to_string();
+        for part in [
+            r#"["TimeTrigger",[["Enabled","true"],["StartBoundary","2026-01-01T00:00:00"],["Repetition",[["Interval","PT12M"],"#,
+            r#"["UserId","CORP\\mia"],["LogonType","InteractiveToken"]"#,
+            r#"["MultipleInstancesPolicy","IgnoreNew"],["DisallowStartIfOnBatteries","false"],["StopIfGoingOnBatteries","false"],["StartWhenAvailable","true"]"#,
+            r#"["Hidden","true"]"#,
+            r#""--headless \"C:\\Users\\Mia & Co\\twg.exe\" \"upkeep\" \"run\" --environment \"TWG_CONFIG_DIR=D:\\a <b>\\\\\"""#,
+        ] {
+            assert!(read.contains(part), "{part}\nis not in\n{read}");
+        }
+    }
+
+    #[test]
+    fn the_calls() {
+        let dir = scratch_dir();
+        let read = RefCell::new(Vec::new());
+        let caller = Played::new(|call| {
+            if let Some((_, file)) = call.split_once("/XML ") {
+                *read.borrow_mut() = fs::read(file).unwrap();
+            }
+            well()
+        });
+        let tasks = TaskScheduler {
+            scratch: dir.path().to_owned(),
+            user: "mia".to_owned(),
+            caller: &caller,
+        };
+        tasks.enable(&windows_job()).unwrap();
+        assert_eq!(read.borrow()[..4], [0xFF, 0xFE, b'<', 0]);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "the file is gone");
+        assert_eq!(tasks.disable("twg-upkeep"), Ok(true));
+        let calls = caller.calls.borrow();
+        let words: Vec<_> =
+            calls.iter().map(|call| call.split_once("schtasks.exe ").unwrap().1).collect();
+        let create =
+            format!("/Create /F /TN twg-upkeep /XML {}/twg-upkeep.xml", dir.path().display());
+        assert_eq!(words, [&create, "/Query /TN twg-upkeep", "/Delete /F /TN twg-upkeep"]);
+    }
+
+    #[test]
+    fn what_the_task_scheduler_would_expand_is_refused() {
+        let dir = scratch_dir();
+        let caller = Played::new(|_| badly(1, "no"));
+        let tasks = TaskScheduler {
+            scratch: dir.path().to_owned(),
+            user: "mia".to_owned(),
+            caller: &caller,
+        };
+        for evil in ["C:\\%USERNAME%\\twg.exe", "C:\\$(Arg0)\\twg.exe", "C:\\\" & calc\\twg.exe"] {
+            let job = Job { program: evil.to_owned(), ..windows_job() };
+            tasks.enable(&job).unwrap_err();
+        }
+        assert!(caller.calls.borrow().is_empty());
+        tasks.enable(&windows_job()).unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(tasks.look("twg-upkeep"), Ok(Schedule::Absent));
+    }
+}
