@@ -42,8 +42,11 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
         context.say("Nothing was removed.");
         return Ok(ExitCode::SUCCESS);
     }
-    // First, so that it does not come back to what is being removed.
-    upkeep::disable(context).await.map_err(|failure| failure.keeping("Nothing was removed."))?;
+    // First, so that it does not come back to what is being removed. Where the scheduler cannot be reached, what is
+    // left of it finds nobody signed in.
+    if let Err(failure) = upkeep::disable(context).await {
+        context.terminal.warning(&failure.message);
+    }
     let out = logout::sign_out_of(context, plan.connections.clone(), true).await?;
     if out.failed.is_some() {
         return Err(Failure::new(Exit::Failed, "NOT_SIGNED_OUT", "Could not sign out everywhere")

@@ -165,7 +165,7 @@ fn without_a_user_instance_nothing_is_left_behind() {
     let nowhere = home.twg(["upkeep", "enable"]).env("PATH", played.path());
     nowhere.run().expect_code(1).expect_stderr("there is no such program");
     // What runs already is not taken away because this session has no bus.
-    Played::scheduler(home.path());
+    let played = Played::scheduler(home.path());
     enable().expect_success();
     let before = files_in(&units(&home));
     played.program("systemctl", "exit 1");

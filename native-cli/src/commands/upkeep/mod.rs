@@ -21,9 +21,10 @@ use crate::installation;
 use crate::output::print_json;
 
 /// What makes it the same login over the same network, beside the directory: where replies are kept that the
-/// directory could not take, proxies, and trusted certificates. Each by both of the names that it has.
-const CARRIED: [(&str, &str); 6] = [
+/// directory could not take, whose app it is, proxies, and trusted certificates. Each by both of the names that it has.
+const CARRIED: [(&str, &str); 7] = [
     ("XDG_STATE_HOME", "XDG_STATE_HOME"),
+    ("TWG_CLIENT_ID", "TWG_CLIENT_ID"),
     ("HTTPS_PROXY", "https_proxy"),
     ("ALL_PROXY", "all_proxy"),
     ("NO_PROXY", "no_proxy"),
@@ -162,6 +163,12 @@ fn job(context: &mut Context) -> Result<Job, Failure> {
             continue;
         }
         environment.push((name, value));
+    }
+    if context.env_text("TWG_CLIENT_SECRET").is_some() {
+        context.warn(
+            "TWG_CLIENT_SECRET is not written down: the upkeep can refresh only with the secret that `twg login \
+             --new-client` keeps.",
+        );
     }
     Ok(Job {
         name: name_of(&context.config),

@@ -131,6 +131,8 @@ fn plist(job: &Job) -> String {
   <true/>
   <key>ProcessType</key>
   <string>Background</string>
+  <key>AbandonProcessGroup</key>
+  <true/>
 </dict>
 </plist>
 "#,
@@ -174,6 +176,8 @@ mod tests {
                 "StartInterval": 720,
                 "RunAtLoad": true,
                 "ProcessType": "Background",
+                // launchd.plist(5): else what a run leaves behind to come back to an interrupted refresh dies with it.
+                "AbandonProcessGroup": true,
             })
         );
     }
