@@ -5,7 +5,7 @@
 #![cfg(unix)]
 
 use snapbox::{Assert, Data, Redactions};
-use twg_tests::{Sandbox, TempHome, TwgCommand, repository};
+use twg_tests::{Played, Sandbox, TempHome, TwgCommand, repository};
 
 /// A session at a prompt.
 struct Session {
@@ -53,6 +53,8 @@ fn redactions() -> Redactions {
         ("[SPAN]", r"(?<redacted>\b\d+ (days?|h|min|s)( \d+ (h|min|s))?\b)"),
         ("[TOKEN]", r"(?<redacted>\beyJ[A-Za-z0-9_.-]+)"),
         ("[HOME]", r"(?<redacted>/tmp/twg-test-\w+)"),
+        ("[HASH]", r"twg-upkeep-(?<redacted>[0-9a-f]{8})"),
+        ("[PROGRAM]", r"(?<redacted>/\S+/debug/twg)\b"),
     ];
     for (name, pattern) in patterns {
         let pattern = regex::Regex::new(pattern).expect("a pattern");
@@ -116,6 +118,66 @@ fn environment() {
     run(&site("evil.example"), &["whoami"]);
     run(&[api_token[0], ("TWG_TOKEN", "other"), ("TWG_SITE", "krystof-design")], &["whoami"]);
     session.assert_is("environment");
+}
+
+/// What other programs ask, and the credentials that are no logins.
+#[test]
+fn credentials() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]);
+    let mut session = Session::new();
+    let org = "2f1a7c34-6a0c-4d3c-9f0e-52a1f6d1b7aa";
+    let mut run = |input: &str, typed: &[&str]| {
+        let before = if input.is_empty() { String::new() } else { "... | ".to_owned() };
+        session.run(&before, &sandbox.twg(typed).stdin(input), typed);
+    };
+    let admin =
+        ["admin", "auth", "login", "--email", "mia@example.com", "--org", org, "--with-token"];
+    let bitbucket = ["setup", "bitbucket", "--with-token", "--email", "mia@example.com"];
+    run("", &["admin", "auth", "status"]);
+    run("wrong-key", &admin);
+    run("sandbox-admin-key", &admin);
+    run("", &["admin", "auth", "status"]);
+    run("", &["admin", "auth", "logout"]);
+    run("wrong-token", &bitbucket);
+    run("sandbox-bitbucket-token", &bitbucket);
+    run("", &["setup", "bitbucket"]);
+    run("", &["auth", "status"]);
+    run("protocol=https\nhost=github.com\n\n", &["auth", "git-credential", "get"]);
+    run("https://index.docker.io/v1/", &["auth", "docker-credential", "get"]);
+    run("", &["setup", "bitbucket", "--remove"]);
+    session.assert_is("credentials");
+}
+
+/// What changes the machine rather than a login, where there is a scheduler and where there is none.
+#[test]
+fn machine() {
+    let sandbox = Sandbox::start();
+    let played = Played::scheduler(sandbox.home().path());
+    std::fs::create_dir(sandbox.home().path().join(".claude")).expect("a directory");
+    let mut session = Session::new();
+    let mut run = |typed: &[&str]| {
+        let command = played.before_installed(sandbox.twg(typed)).env("SHELL", "/bin/bash");
+        session.run("", &command, typed);
+    };
+    run(&["setup"]);
+    sandbox.sign_in(&[]);
+    run(&["setup"]);
+    played.timer_is("active", "enabled");
+    run(&["upkeep", "run"]);
+    run(&["upkeep", "status"]);
+    run(&["update"]);
+    run(&["update", "--check"]);
+    run(&["uninstall"]);
+    run(&["uninstall", "--dry-run"]);
+    run(&["upkeep", "disable"]);
+    played.timer_is("inactive", "");
+    run(&["upkeep", "disable"]);
+    played.program("systemctl", "echo 'Failed to connect to bus: No medium found' >&2; exit 1");
+    run(&["upkeep", "enable"]);
+    run(&["upkeep", "status"]);
+    run(&["uninstall", "--yes"]);
+    session.assert_is("machine");
 }
 
 /// Mistakes at the command line, where nobody ever signed in.
