@@ -102,8 +102,13 @@ impl Plan {
             let path = context.config.display(&context.config.record_path(key));
             format!("the login {key} ({path}), which is revoked first")
         }));
-        lines
-            .extend(self.kept.iter().chain(&self.written).map(|path| context.config.display(path)));
+        let records: Vec<_> =
+            self.connections.iter().map(|key| context.config.record_path(key)).collect();
+        let is_named = |path: &&PathBuf| {
+            !records.contains(path) && path.extension().is_none_or(|extension| extension != "lock")
+        };
+        let files = self.kept.iter().filter(is_named).chain(&self.written);
+        lines.extend(files.map(|path| context.config.display(path)));
         lines.extend(self.git.iter().map(|key| format!("git's setting {key}")));
         lines.extend(self.managed.iter().flat_map(|managed| {
             managed.what_is_there().into_iter().map(|path| context.config.display(&path))
