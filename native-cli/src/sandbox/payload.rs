@@ -9,6 +9,9 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 /// The body of the `huge` fault.
 const HUGE: u64 = 100 * 1024 * 1024;
 
+/// What of it is sent at a time.
+const CHUNK: u64 = 64 * 1024;
+
 /// A response body, whole or broken to order.
 pub(super) enum Payload {
     /// As it should be.
@@ -71,15 +74,10 @@ impl Body for Payload {
                 Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
             }
             Self::Huge { left } => {
-                static CHUNK: [u8; 65_536] = [b'x'; 65_536];
-                let length = (*left).min(CHUNK.len() as u64);
+                let length = (*left).min(CHUNK);
                 *left -= length;
-                let chunk = usize::try_from(length).ok().and_then(|length| CHUNK.get(..length));
-                Poll::Ready(
-                    chunk
-                        .filter(|chunk| !chunk.is_empty())
-                        .map(|chunk| Ok(Frame::data(Bytes::from_static(chunk)))),
-                )
+                let chunk = usize::try_from(length).ok().filter(|length| *length > 0);
+                Poll::Ready(chunk.map(|length| Ok(Frame::data(vec![b'x'; length].into()))))
             }
         }
     }

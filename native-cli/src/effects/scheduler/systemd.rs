@@ -123,10 +123,10 @@ impl<C: Caller> Systemd<'_, C> {
 ///
 /// A run that was killed between a request and its answer is repaired by the next, if that comes within the server's
 /// leeway: ten minutes at Atlassian, so not by the schedule (tests/model shows it). And what a run leaves behind to come
-/// back to an interrupted refresh outlives it.
+/// back to an interrupted refresh outlives it. (`simple`, because systemd before 244 does not restart `oneshot`.)
 fn service(job: &Job) -> String {
     let mut text = format!(
-        "[Unit]\nDescription={DESCRIPTION}\n\n[Service]\nType=oneshot\nSuccessExitStatus=75\nTimeoutStartSec=5min\n\
+        "[Unit]\nDescription={DESCRIPTION}\n\n[Service]\nType=simple\nSuccessExitStatus=75\nRuntimeMaxSec=5min\n\
          Restart=on-abnormal\nRestartSec=30s\nKillMode=process\n"
     );
     for (name, value) in &job.environment {
