@@ -6,6 +6,8 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::effects::privacy;
+
 /// How the last line begins, after the comment sign.
 const MARK: &str =
     "Written by `twg setup`, removed by `twg uninstall`, left alone once it is changed: ";
@@ -49,7 +51,11 @@ pub(crate) fn write(path: &Path, text: &str, comment: Comment) -> io::Result<Wri
     }
     // Whoever reads it meanwhile reads the old or the new one. It holds no secret, and need not survive a power failure.
     let new = path.with_extension("twg-new");
-    std::fs::write(&new, whole).and_then(|()| std::fs::rename(&new, path)).inspect_err(|_| {
+    let written = std::fs::write(&new, whole)
+        // Shells run it.
+        .and_then(|()| privacy::let_only_the_owner_write(&new))
+        .and_then(|()| std::fs::rename(&new, path));
+    written.inspect_err(|_| {
         let _ = std::fs::remove_file(&new);
     })?;
     Ok(Written::Now)

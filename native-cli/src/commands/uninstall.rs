@@ -33,6 +33,12 @@ struct Plan {
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<ExitCode, Failure> {
+    if context.in_sandbox {
+        // What it would remove is not the sandbox's, but the program itself.
+        return Err(Failure::usage("The sandbox is not installed anywhere").or_hint(
+            "Delete the directory `sandbox` in the configuration directory to forget it.",
+        ));
+    }
     let plan = Plan::make(context)?;
     if arguments.dry_run {
         show(context, &plan);

@@ -41,3 +41,11 @@ pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
 pub(crate) fn is_own_file(metadata: &Metadata) -> bool {
     platform::check_own_file(metadata).is_ok()
 }
+
+/// For a file that holds no secret, but must not become somebody else's, whatever the umask.
+///
+/// # Errors
+/// Those of the operating system.
+pub(crate) fn let_only_the_owner_write(path: &Path) -> std::io::Result<()> {
+    platform::set_mode(path, 0o644)
+}

@@ -10,7 +10,7 @@ const SCOPED: &str = "sandbox-api-token";
 fn signed_out(sandbox: &Sandbox) -> TempHome {
     let home = TempHome::new();
     let profile = std::fs::read_to_string(sandbox.config_dir().join("providers/atlassian.json"));
-    home.write_config("providers/atlassian.json", profile.unwrap());
+    home.write_config("providers/atlassian.json", profile.expect("the sandbox wrote it"));
     home
 }
 

@@ -40,7 +40,7 @@ impl Machine {
     fn new() -> Self {
         let sandbox = Sandbox::start();
         let home = sandbox.home().path();
-        fs::create_dir(home.join(".claude")).unwrap();
+        fs::create_dir(home.join(".claude")).expect("a directory");
         let played = Played::scheduler(home);
         Self { sandbox, played }
     }
@@ -60,9 +60,13 @@ impl Machine {
     }
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
+}
+
 fn states(document: &Value) -> Vec<(&str, &str)> {
     let steps = document["steps"].as_array().expect("steps").iter();
-    steps.map(|s| (s["name"].as_str().unwrap(), s["state"].as_str().unwrap())).collect()
+    steps.map(|step| (text(&step["name"]), text(&step["state"]))).collect()
 }
 
 #[test]
@@ -202,6 +206,8 @@ fn a_dry_run_touches_nothing() {
     assert_eq!(tree(&machine.home("")), before);
     assert!(machine.sandbox.log().is_empty());
     assert!(machine.played.calls().iter().all(|call| call.contains(" show ")), "it only looks");
+    let sandboxed = machine.twg(&["sandbox", "uninstall", "--yes"]).run();
+    sandboxed.expect_code(2).expect_stderr("The sandbox is not installed anywhere");
     // Nobody is there to agree.
     let alone = machine.twg(&["uninstall"]).run();
     alone.expect_code(2).expect_stderr("Nothing was removed.").expect_stderr("--yes");

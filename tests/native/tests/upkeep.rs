@@ -17,13 +17,15 @@ fn units(home: &TempHome) -> PathBuf {
 
 fn files_in(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().into_string().expect("text")).collect();
     names.sort();
     names
 }
 
 fn state(dir: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(dir.join("upkeep.json")).unwrap()).unwrap()
+    let text = fs::read_to_string(dir.join("upkeep.json")).expect("it is there");
+    serde_json::from_str(&text).expect("it is JSON")
 }
 
 #[test]
@@ -271,10 +273,13 @@ impl Desktop {
         let mut bus = Command::new("dbus-daemon");
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         bus.arg(format!("--address=unix:path={}", dir.join("bus").display()));
-        let mut bus = Service(bus.stdout(Stdio::piped()).spawn().unwrap());
+        let mut bus =
+            Service(bus.stdout(Stdio::piped()).spawn().expect("dbus-daemon (see tests/run)"));
         let first_line = |service: &mut Service| {
             let mut line = String::new();
-            BufReader::new(service.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            BufReader::new(service.0.stdout.take().expect("it works"))
+                .read_line(&mut line)
+                .expect("it works");
             line.trim().to_owned()
         };
         let address = first_line(&mut bus);
@@ -282,14 +287,14 @@ impl Desktop {
         let mut service = Command::new("/usr/bin/python3");
         service.args(["-c", include_str!("upkeep/notifications.py")]).arg(&shown);
         service.env("DBUS_SESSION_BUS_ADDRESS", &address).stdout(Stdio::piped());
-        let mut service = Service(service.spawn().unwrap());
+        let mut service = Service(service.spawn().expect("it works"));
         assert_eq!(first_line(&mut service), "ready");
         Self { _bus: bus, _service: service, address, shown }
     }
 
     fn shown(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.shown).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines().map(|line| serde_json::from_str(line).expect("it works")).collect()
     }
 }
 

@@ -316,3 +316,8 @@ impl Drop for Tty {
 fn bits(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
+
+/// Sets who may do what with a file.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
+}
