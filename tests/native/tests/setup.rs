@@ -206,12 +206,17 @@ fn a_dry_run_touches_nothing() {
     assert_eq!(tree(&machine.home("")), before);
     assert!(machine.sandbox.log().is_empty());
     assert!(machine.played.calls().iter().all(|call| call.contains(" show ")), "it only looks");
-    let sandboxed = machine.twg(&["sandbox", "uninstall", "--yes"]).run();
-    sandboxed.expect_code(2).expect_stderr("The sandbox is not installed anywhere");
     // Nobody is there to agree.
     let alone = machine.twg(&["uninstall"]).run();
     alone.expect_code(2).expect_stderr("Nothing was removed.").expect_stderr("--yes");
     assert_eq!(tree(&machine.home("")), before);
+}
+
+/// `twg sandbox uninstall` would remove what is not the sandbox's.
+#[test]
+fn the_sandbox_is_not_uninstalled() {
+    let refused = twg_tests::TempHome::new().twg(["sandbox", "uninstall", "--yes"]).run();
+    refused.expect_code(2).expect_stderr("The sandbox is not installed anywhere");
 }
 
 /// Upkeep first, then the tokens at the server, then the files. What the user wrote stays.
