@@ -17,7 +17,7 @@ pub mod wire;
 
 pub use flow::{AnyFlow, Seed, Steps, may_have_token, status};
 
-/// A third of the size of the one that std brings.
+/// std's is three times as large.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

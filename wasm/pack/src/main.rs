@@ -29,7 +29,7 @@ const FEATURES: [&str; 6] = [
 ];
 
 /// A SHA-256 that is not unrolled: the flows hash a few short texts.
-const RUSTFLAGS: &str = "--cfg sha2_backend_soft=\"compact\"";
+const COMPACT_SHA2: &str = "--cfg=sha2_backend_soft=\"compact\"";
 
 #[expect(clippy::print_stdout, reason = "a tool of the build says what it made")]
 fn main() -> Outcome {
@@ -62,9 +62,21 @@ fn build(root: &Path, options: &[&str]) -> Outcome<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--locked", "--quiet", "--package", "twg-wasm", "--profile", "wasm"]);
     cargo.args(["--target", "wasm32-unknown-unknown"]).args(options);
-    cargo.env("RUSTFLAGS", RUSTFLAGS);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", rustflags()?.join("\u{1f}"));
     run(cargo.current_dir(root))?;
     Ok(root.join(target).join("wasm32-unknown-unknown/wasm/twg_wasm.wasm"))
+}
+
+/// The modules quote the places in the source where they may panic. Those are to say nothing about the machine that built
+/// them, and less is smaller.
+fn rustflags() -> Outcome<Vec<String>> {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output()?.stdout;
+    let std = Path::new(String::from_utf8(sysroot)?.trim()).join("lib/rustlib/src/rust");
+    let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let crates = cargo_home.ok_or("there is no home directory")?.join("registry/src");
+    let unnamed = |path: &Path| format!("--remap-path-prefix={}=", path.display());
+    Ok(vec![COMPACT_SHA2.into(), unnamed(&std), unnamed(&crates)])
 }
 
 /// What `wasm-bindgen --target web` does.
