@@ -37,7 +37,7 @@ pub use pty::Pty;
 pub use record::Record;
 pub use sandbox::Sandbox;
 pub use scripted::{RefusingAddress, Reply, Request, ScriptedServer};
-pub use twg::{RunningTwg, TwgCommand, TwgOutput};
+pub use twg::{RunningTwg, TwgCommand, TwgOutput, twg_program};
 
 /// How long something may take before a test gives up on it. Far more than anything needs on a busy
 /// machine, so that reaching it always means a hang.

@@ -313,7 +313,8 @@ impl fmt::Display for TwgOutput {
 
 /// The `twg` to test: built once per test process, with the profile of the tests themselves. cargo
 /// says where it is, whatever the target directory.
-pub(crate) fn twg_program() -> &'static Path {
+#[must_use]
+pub fn twg_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -177,11 +177,13 @@ impl Place {
         });
         let path = std::env::var("PATH").unwrap_or_default();
         let programs = home.join("programs");
+        let installed = twg_tests::twg_program().parent().expect("a directory");
         let mut twg = self
             .sandbox
             .twg(args)
             .args(verbosity)
-            .env("PATH", format!("{}:{path}", programs.display()))
+            // It is installed already: `setup` need not put a copy of it, and of what the look-alike knows, here.
+            .env("PATH", format!("{}:{}:{path}", programs.display(), installed.display()))
             .env("TWG_BROWSER", programs.join("browser"))
             .env("XDG_STATE_HOME", home.join("state"))
             .env("RUST_LOG", "trace")
