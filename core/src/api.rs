@@ -132,7 +132,8 @@ pub fn api_url(
 pub fn site_url(site: &EndpointUrl, path: &str) -> Result<EndpointUrl, Error> {
     let base = format!("{}/", site.as_str().trim_end_matches('/'));
     let relative = path.strip_prefix(&base).or_else(|| path.strip_prefix('/')).unwrap_or(path);
-    let url = if is_address(relative) || relative.starts_with('/') || relative.contains("://") {
+    let before_query = relative.split('?').next().unwrap_or_default();
+    let url = if is_address(relative) || relative.starts_with('/') || before_query.contains("://") {
         Err(format!("it is neither a path nor an address of {}", site.host()))
     } else {
         below(&base, relative)
@@ -194,10 +195,12 @@ impl ApiRequest {
     fn message(&self, url: &EndpointUrl, authorization: Option<&Authorization>) -> HttpRequest {
         let mut headers = vec![("accept", Secret::new("application/json"))];
         headers.extend(authorization.map(Authorization::header));
-        if self.body.is_some() {
+        // As the token, for the provider's hosts alone.
+        let body = self.body.as_ref().filter(|_| authorization.is_some());
+        if body.is_some() {
             headers.push(("content-type", Secret::new("application/json")));
         }
-        let body = self.body.clone().unwrap_or_default();
+        let body = body.cloned().unwrap_or_default();
         HttpRequest {
             timeout: TIMEOUT,
             max_response_bytes: MAX_ANSWER_BYTES,

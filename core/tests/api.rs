@@ -231,6 +231,17 @@ fn redirects_that_lead_nowhere() {
     }
 }
 
+/// What is sent along goes to the provider's hosts alone, as the token does.
+#[test]
+fn redirects_take_a_body_to_nobody_else() {
+    let mut play = asking(Method::Get, Some(r#"{"secret":"x"}"#));
+    assert!(!play.http(redirect(307, "/there")).body.is_empty());
+    assert!(!play.http(redirect(307, "https://evil.example/x")).body.is_empty());
+    let stranger = play.http(json(200, "{}"));
+    assert!(stranger.body.is_empty() && stranger.field("content-type").is_none());
+    play.done().unwrap();
+}
+
 /// With a token that somebody else keeps: the same rules, and no refresh.
 #[test]
 fn a_given_token() {
@@ -303,6 +314,7 @@ fn addresses_of_a_site() {
     for path in ["/rest/api/3/myself", "rest/api/3/myself", myself] {
         assert_eq!(at(path).unwrap(), myself);
     }
+    assert!(at("/rest/api/3/search?jql=url~https://a").is_ok());
     let odd = [
         "https://evil.example/x",
         "//evil.example/x",

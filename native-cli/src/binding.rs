@@ -5,7 +5,6 @@
 //! { "connection": "work", "site": "acme" }
 //! ```
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -72,15 +71,13 @@ pub(crate) fn here() -> Result<Option<Binding>, Failure> {
 
 /// The file, if it is this user's own: who may write above a directory must not choose an account for others.
 fn read_own(path: &Path) -> std::io::Result<Option<String>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        // A directory that must not be entered binds nobody.
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let metadata = file.metadata()?;
-    if !privacy::is_own_file(&metadata) {
+    // Not a link, which somebody else may have put there, nor anything that is not a file.
+    let is_own = std::fs::symlink_metadata(path).is_ok_and(|found| privacy::is_own_file(&found));
+    if !is_own {
+        return Ok(None);
+    }
+    let file = privacy::open(path)?;
+    if !privacy::is_own_file(&file.metadata()?) {
         return Ok(None);
     }
     let mut text = String::new();

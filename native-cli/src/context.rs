@@ -1,5 +1,6 @@
 //! What every command works with.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 
 use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
@@ -60,6 +61,8 @@ pub(crate) struct Context {
     /// The command that was typed, for remarks: `twg`, or `twg sandbox` inside the sandbox. (The hints of
     /// failures say `twg`; `twg sandbox` adapts them all in one place.)
     pub(crate) program: &'static str,
+    /// `--connection` was typed: that connection is meant, whatever the environment brings.
+    pub(crate) connection_named: Cell<bool>,
     /// A signal came while something was finished that must not be interrupted. Nothing new is begun.
     pub(crate) interrupted: bool,
 }
@@ -80,6 +83,7 @@ impl Context {
             yes: options.yes,
             in_sandbox: false,
             program: "twg",
+            connection_named: Cell::new(false),
             interrupted: false,
         }
     }

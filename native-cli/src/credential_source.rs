@@ -4,8 +4,8 @@
 //! 2. `TWG_USER` and `TWG_TOKEN` (and `TWG_SITE`): an API token, for scripts.
 //! 3. The stored connection.
 //!
-//! The first two stand for Atlassian's usual connection: one that is named with `--connection` is meant, and so
-//! is another provider. `twg login`, `logout`, `auth refresh` and the upkeep concern stored connections only.
+//! The first two stand for Atlassian's connection that is meant when none is named, by a `.twg` file or not: one
+//! that is named with `--connection` is meant itself, and so is another provider. `twg login`, `logout`, `auth refresh` and the upkeep concern stored connections only.
 
 use twg_core::api::{Product, api_url, site_url};
 use twg_core::api_token::{CloudIdRequest, MyselfRequest, NamedSite, TokenMode, is_user};
@@ -19,6 +19,7 @@ use twg_core::resource::{Authorization, GivenTokenFlow, ResourceRequest, TokenAu
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 
+use crate::commands::TOKEN_PAGE;
 use crate::context::{Context, env};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
@@ -35,9 +36,6 @@ const USER: &str = "TWG_USER";
 pub(crate) const SITE: &str = "TWG_SITE";
 /// Which kind of API token it is.
 const TOKEN_MODE: &str = "TWG_TOKEN_MODE";
-
-/// Where people make an API token.
-const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";
 
 /// Whether the environment brings a credential. Asked before anything else is known, so that the hot path
 /// does not print another one.
@@ -69,9 +67,8 @@ enum Kind {
 
 /// The credential that commands use for a connection.
 pub(crate) fn find(context: &Context, key: &ConnectionKey) -> Result<Source, Failure> {
-    let is_usual =
-        key.provider() == providers::DEFAULT && key.connection() == ConnectionKey::DEFAULT;
-    if context.in_sandbox || !is_usual {
+    let is_meant = key.provider() == providers::DEFAULT && !context.connection_named.get();
+    if context.in_sandbox || !is_meant {
         return Ok(Source::Stored);
     }
     if let Some(token) = context.env_text(ACCESS_TOKEN) {

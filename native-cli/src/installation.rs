@@ -46,13 +46,15 @@ const PARTIAL: &str = ".partial";
 /// The path that schedulers, shells and other programs shall call: it stays the same over updates.
 pub(crate) fn launcher() -> Result<PathBuf, Failure> {
     let program = this_program()?;
-    if let Ok(managed) = Managed::of_user(&env)
-        && managed.is_managed()
-        && managed.current().is_some()
-    {
-        return Ok(managed.launcher);
+    let managed = Managed::of_user(&env).ok().filter(|managed| managed.current().is_some());
+    let own = managed.as_ref().filter(|managed| managed.is_managed());
+    if let Some(managed) = own {
+        return Ok(managed.launcher.clone());
     }
-    Ok(found_on_path(&program, env("PATH")).unwrap_or(program))
+    // A download that was installed, and is not what stays: the launcher is.
+    Ok(found_on_path(&program, env("PATH"))
+        .or_else(|| managed.map(|managed| managed.launcher))
+        .unwrap_or(program))
 }
 
 /// Whether a shell finds this program.

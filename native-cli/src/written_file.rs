@@ -47,7 +47,7 @@ pub(crate) fn write(path: &Path, text: &str, comment: Comment) -> io::Result<Wri
         Err(error) => return Err(error),
     }
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
+        privacy::make_dirs(directory)?;
     }
     // Whoever reads it meanwhile reads the old or the new one. It holds no secret, and need not survive a power failure.
     let new = path.with_extension("twg-new");

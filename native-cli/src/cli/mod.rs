@@ -120,6 +120,7 @@ impl ConnectionName {
     /// The connection of a provider that is meant: the one that is named, else the one that this directory is
     /// bound to, else the usual one.
     pub(crate) fn key(&self, context: &Context, provider: &str) -> Result<ConnectionKey, Failure> {
+        context.connection_named.set(self.connection.is_some());
         let bound = match &self.connection {
             None if provider == providers::DEFAULT => context.binding()?,
             _ => None,

@@ -19,7 +19,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
 
 /// Where administrators create and revoke keys.
-const KEY_PAGE: &str = "https://admin.atlassian.com";
+pub(super) const KEY_PAGE: &str = "https://admin.atlassian.com";
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, what: Admin) -> Result<ExitCode, Failure> {

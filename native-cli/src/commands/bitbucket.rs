@@ -19,7 +19,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{print_json, rfc3339};
 
 /// Where people create tokens.
-const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";
+pub(crate) const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";
 
 /// What a token must be allowed for all that is done with it here: the check, and git.
 const SCOPES: &str = "read:user:bitbucket, read:repository:bitbucket, write:repository:bitbucket";

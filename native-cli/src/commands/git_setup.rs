@@ -129,7 +129,10 @@ fn helper(context: &Context, launcher: &Path) -> String {
 }
 
 fn is_ours(helper: &str) -> bool {
-    helper.starts_with('!') && helper.ends_with(" auth git-credential")
+    let program =
+        helper.strip_prefix('!').and_then(|rest| rest.strip_suffix(" auth git-credential"));
+    let name = program.map(|program| program.trim_matches('\'').rsplit(['/', '\\']).next());
+    matches!(name.flatten(), Some("twg" | "twg.exe"))
 }
 
 /// A word for a shell.
@@ -145,6 +148,25 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_have_credential_helpers_too() {
+        for ours in [
+            "!twg auth git-credential",
+            "!'/a b/twg' auth git-credential",
+            "!/x/twg.exe auth git-credential",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for other in [
+            "!gh auth git-credential",
+            "!/usr/bin/gh auth git-credential",
+            "store",
+            "!nottwg auth git-credential",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
 
     #[test]
     fn words_stay_words() {

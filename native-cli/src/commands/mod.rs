@@ -21,6 +21,8 @@ mod update;
 mod upkeep;
 mod whoami;
 
+pub(crate) use bitbucket::TOKEN_PAGE;
+
 use std::future::Future;
 use std::process::ExitCode;
 

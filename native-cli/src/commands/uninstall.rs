@@ -8,7 +8,7 @@ use serde_json::json;
 use twg_core::credential::ConnectionKey;
 
 use super::setup::files;
-use super::{git_setup, logout, upkeep};
+use super::{admin, bitbucket, git_setup, logout, upkeep};
 use crate::cli::Uninstall;
 use crate::context::{Context, env};
 use crate::driver::interruptible;
@@ -27,6 +27,8 @@ struct Plan {
     written: Vec<PathBuf>,
     /// git's setting that names this program.
     git: Option<String>,
+    /// No other configuration directory is in use.
+    is_the_only_one: bool,
     /// The program, if it is this one's to remove.
     managed: Option<Managed>,
 }
@@ -53,7 +55,9 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
     if let Err(failure) = upkeep::disable(context).await {
         context.terminal.warning(&failure.message);
     }
-    let out = logout::sign_out_of(context, plan.connections.clone(), true).await?;
+    // As they are by now: somebody may have signed in while this was asked.
+    let connections = context.config.stored_connections();
+    let out = logout::sign_out_of(context, connections, true).await?;
     if out.failed.is_some() {
         return Err(Failure::new(Exit::Failed, "NOT_SIGNED_OUT", "Could not sign out everywhere")
             .keeping("The upkeep is off; the credentials that are still here, and the program, are kept.")
@@ -62,9 +66,11 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
     if let Some(key) = &plan.git {
         git_setup::withdraw(context, key);
     }
-    let mut left = Vec::new();
-    for path in plan.kept.iter().chain(&ours_in(context.config.path())) {
-        remove(path, &mut left);
+    // What was damaged and set aside may hold tokens that nobody revoked: it is for the user to delete.
+    let (mut left, ours): (Vec<_>, Vec<_>) =
+        ours_in(context.config.path()).into_iter().partition(|path| is_set_aside(path));
+    for path in plan.kept.iter().filter(|path| !is_set_aside(path)).chain(&ours) {
+        remove(context, path, &mut left);
     }
     for path in &plan.written {
         if written_file::remove(path).is_err() {
@@ -84,7 +90,10 @@ impl Plan {
         let config = &context.config;
         let mut kept = ours_in(config.path());
         kept.extend(config.rescue_dirs().filter(|path| path.exists()));
+        // Another configuration directory of this user may need the program, and what is for all of them.
+        let is_the_only_one = !upkeep::is_another_in_use(config);
         let files = files::completions().into_iter().chain(files::skills());
+        let files = files.filter(|_| is_the_only_one);
         let written =
             files.map(|file| file.path).filter(|path| written_file::is_written_by_us(path));
         let managed = Managed::of_user(&env)?;
@@ -93,8 +102,9 @@ impl Plan {
             connections: config.stored_connections(),
             kept,
             written: written.collect(),
-            git: git_setup::configured(context),
-            managed: managed.is_managed().then_some(managed),
+            git: git_setup::configured(context).filter(|_| is_the_only_one),
+            managed: (is_the_only_one && managed.is_managed()).then_some(managed),
+            is_the_only_one,
         })
     }
 
@@ -157,13 +167,21 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// A file, or a directory of ours with all that is in it.
-fn remove(path: &Path, left: &mut Vec<PathBuf>) {
-    let removed =
-        if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    if removed.is_err() && path.exists() {
+/// A file, and what it leads to if it is a link; or a directory of ours with all that is in it.
+fn remove(context: &Context, path: &Path, left: &mut Vec<PathBuf>) {
+    let is_dir = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let is_removed = if is_dir {
+        std::fs::remove_dir_all(path).is_ok()
+    } else {
+        context.store.remove(path).is_ok()
+    };
+    if !is_removed && path.exists() {
         left.push(path.to_owned());
     }
+}
+
+fn is_set_aside(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains(".damaged-"))
 }
 
 fn finish(
@@ -180,7 +198,17 @@ fn finish(
         }));
     } else {
         for path in &left {
-            context.terminal.warning(&format!("{path} could not be removed: delete it"));
+            context
+                .terminal
+                .warning(&format!("{path} is still there, and may hold secrets: delete it"));
+        }
+        for (path, what, page) in [
+            (context.config.bitbucket_path(), "Bitbucket token", bitbucket::TOKEN_PAGE),
+            (context.config.admin_key_path(), "admin API key", admin::KEY_PAGE),
+        ] {
+            if plan.kept.contains(&path) {
+                context.say(&format!("  The {what} works until you revoke it at {page}"));
+            }
         }
         context
             .achieved("twg is uninstalled: its upkeep, its credentials and what it wrote are gone");
@@ -192,6 +220,10 @@ fn finish(
 /// A program that something else installed is for that to remove.
 fn how_else(context: &mut Context, plan: &Plan) {
     if plan.managed.is_some() {
+        return;
+    }
+    if !plan.is_the_only_one {
+        context.say("  The program and what it wrote for others stay: another configuration directory is in use.");
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
@@ -212,7 +244,10 @@ fn ours_in(directory: &Path) -> Vec<PathBuf> {
     let is_ours = |name: &str| {
         let beside = name.trim_start_matches('.');
         // Locks, stages, and what was damaged and set aside stand beside a file, and are called after it.
-        DIRECTORIES.contains(&name) || FILES.iter().any(|file| beside.starts_with(file))
+        let is_of = |file: &str| {
+            beside.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        DIRECTORIES.contains(&name) || FILES.iter().any(|file| is_of(file))
     };
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut ours: Vec<PathBuf> = entries

@@ -42,10 +42,26 @@ pub(crate) fn is_own_file(metadata: &Metadata) -> bool {
     platform::check_own_file(metadata).is_ok()
 }
 
+/// Makes a directory, and those that lead to it, so that nobody else can put anything there, whatever the umask.
+///
+/// # Errors
+/// Those of the operating system.
+pub(crate) fn make_dirs(path: &Path) -> std::io::Result<()> {
+    platform::make_dirs(path)
+}
+
 /// For a file that holds no secret, but must not become somebody else's, whatever the umask.
 ///
 /// # Errors
 /// Those of the operating system.
 pub(crate) fn let_only_the_owner_write(path: &Path) -> std::io::Result<()> {
     platform::set_mode(path, 0o644)
+}
+
+/// Opens a file to be read; a link is not followed, and what is no file makes nobody wait.
+///
+/// # Errors
+/// Those of the operating system.
+pub(crate) fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    platform::open_to_read(path)
 }

@@ -4,7 +4,7 @@
 //! judged by what was opened, never by what its name meant a moment earlier.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -261,7 +261,12 @@ impl Store {
     /// [`StoreError`] if the file cannot be used.
     pub(crate) fn claim_alone(&self, path: &Path) -> Result<Option<File>, StoreError> {
         let file = platform::open_lock(path).map_err(|error| self.failed(path, &error))?;
-        Ok(file.try_lock().is_ok().then_some(file))
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            // Where files cannot be locked, nobody has it.
+            Err(TryLockError::Error(error)) => Err(self.failed(path, &error)),
+        }
     }
 
     /// The directory that this is the store of.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::version_of;
+use crate::effects::privacy;
 use crate::release::{PROGRAM, Version};
 
 pub(super) fn launcher(_data: &Path, home: &Path) -> PathBuf {
@@ -28,7 +29,7 @@ pub(super) fn is_ours(launcher: &Path, versions: &Path) -> bool {
 /// Makes the launcher lead to this program, from one moment to the next.
 pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
     if let Some(dir) = launcher.parent() {
-        fs::create_dir_all(dir)?;
+        privacy::make_dirs(dir)?;
     }
     let new = preliminary(launcher);
     sweep(launcher);

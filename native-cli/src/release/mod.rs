@@ -40,6 +40,10 @@ const MAX_REDIRECTS: usize = 5;
 pub(crate) async fn newer(context: &Context) -> Result<Option<String>, Failure> {
     let Some(channel) = Channel::of_this_build()? else { return Ok(None) };
     let manifest = channel.manifest(None).await?;
+    if manifest.archive.is_none() {
+        // Nobody here could install it.
+        return Ok(None);
+    }
     Managed::of_user(&crate::context::env)?.note_seen(context, manifest.version).await?;
     Ok((manifest.version > Version::this()).then(|| manifest.version.to_string()))
 }

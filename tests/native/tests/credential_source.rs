@@ -197,6 +197,22 @@ fn a_directory_is_bound() {
     let named = twg(&["api", "/rest/api/3/myself"]).env("TWG_SITE", "krystof-design").run();
     named.expect_success();
     twg(&["api", "/rest/api/3/myself", "--site", "krystof-design"]).run().expect_success();
+    // The environment goes before the file, and a name that is typed before both.
+    let given = twg(&["auth", "token"]).env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run();
+    assert_eq!(given.expect_success().stdout, "delegated\n");
+    let typed = twg(&["auth", "token", "--connection", "work"]);
+    let typed = typed.env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run();
+    assert_eq!(typed.expect_success().stdout, work);
+    // Neither a link, which another may have put there, nor what would never end to be read.
+    let inner = project.join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let link = inner.join(".twg");
+    std::os::unix::fs::symlink(project.join(".twg"), &link).unwrap();
+    let below = |args: &[&str]| sandbox.twg(args).in_directory(&inner);
+    assert_eq!(below(&["auth", "token"]).run().expect_success().stdout, work);
+    std::fs::remove_file(&link).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&link).status().unwrap().success());
+    assert_eq!(below(&["auth", "token"]).run().expect_success().stdout, work);
     // One that cannot be read stops the command: another account would be worse.
     std::fs::write(project.join(".twg"), "work").unwrap();
     for args in [&["auth", "token"][..], &["whoami"]] {

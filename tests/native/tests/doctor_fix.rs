@@ -87,9 +87,10 @@ fn leftovers_go_unless_they_could_be_the_only_copy() {
     let dir = sandbox.config_dir();
     let record = fs::read_to_string(dir.join("auth.conf")).expect("a record");
     let token = sandbox.record().access_token().to_owned();
+    let kept = sandbox.record().refresh_token().expect("one").to_owned();
     let reply = |token: &str| {
         let body =
-            json!({ "access_token": token, "refresh_token": "r", "expires_in": 3600 }).to_string();
+            json!({ "access_token": token, "refresh_token": kept, "expires_in": 3600 }).to_string();
         json!({ "schema_version": 1, "id": "0".repeat(32), "status": 200, "sha256": "", "body": body })
             .to_string()
     };

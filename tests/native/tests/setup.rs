@@ -179,6 +179,12 @@ fn a_downloaded_program_becomes_one_that_is_found() {
     assert_eq!(states(&setup.expect_success().json())[0], ("program", "done"));
     let launcher = machine.home(".local/bin/twg");
     assert!(fs::read_link(&launcher).unwrap().to_str().unwrap().contains("/twg/versions/"));
+    // What stays is scheduled, not the download.
+    let unit = fs::read_dir(machine.home(".config/systemd/user")).unwrap();
+    let unit =
+        unit.map(|entry| entry.unwrap().path()).find(|path| path.extension().unwrap() == "service");
+    let unit = fs::read_to_string(unit.unwrap()).unwrap();
+    assert!(unit.contains(&format!("ExecStart=\"{}\"", launcher.display())), "{unit}");
     let says = std::process::Command::new(&launcher).arg("--version").output().unwrap();
     assert!(String::from_utf8_lossy(&says.stdout).starts_with("twg "), "{says:?}");
 }
@@ -255,6 +261,63 @@ fn what_was_set_up_is_removed() {
     assert!(machine.home(".claude/skills").is_dir());
     let again = machine.twg(&["uninstall", "--yes"]).run();
     again.expect_success();
+}
+
+/// Who signs in while it asks is signed out too, and what may hold tokens that nobody revoked is left and named.
+#[test]
+fn nothing_is_forgotten_that_may_still_work() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&["--connection", "work"]);
+    let dir = machine.sandbox.config_dir();
+    fs::write(dir.join("auth.conf.damaged-1"), "torn").unwrap();
+    let elsewhere = machine.home("dotfiles-bitbucket.conf");
+    fs::write(&elsewhere, r#"{"schema_version":1,"token":"canary","checked_at":1}"#).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, dir.join("bitbucket.conf")).unwrap();
+    fs::write(dir.join("admin.confluence-notes.md"), "mine").unwrap();
+    let mut screen = machine.twg(&["uninstall"]).in_terminal();
+    screen.wait_for("Go on? [y/N]");
+    machine.sandbox.sign_in(&[]);
+    let record = machine.sandbox.record();
+    screen.send_line("y");
+    assert_eq!(screen.wait().code(), Some(1), "{}", screen.screen());
+    assert!(!machine.sandbox.accepts(record.access_token()), "{}", screen.screen());
+    let shown = screen.screen();
+    assert!(shown.contains("auth.conf.damaged-1 is still there"), "{shown}");
+    assert!(shown.contains("The Bitbucket token works until you revoke it"), "{shown}");
+    assert!(!elsewhere.exists(), "what the link led to");
+    assert!(dir.join("admin.confluence-notes.md").exists());
+}
+
+/// The program and what it wrote for other programs serve every configuration directory of the user.
+#[test]
+fn another_configuration_directory_keeps_the_program() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let _ = machine.setup();
+    let usual = machine.home(".config/twg");
+    fs::create_dir_all(&usual).unwrap();
+    fs::copy(machine.sandbox.config_dir().join("auth.conf"), usual.join("auth.conf")).unwrap();
+    let done = machine.twg(&["uninstall", "--yes"]).run();
+    done.expect_success().expect_stderr("another configuration directory is in use");
+    assert!(machine.home(".claude/skills/twg/SKILL.md").exists());
+    assert!(usual.join("auth.conf").exists());
+}
+
+/// Whatever the umask, nobody else can replace what this user's shells and agents run.
+#[test]
+fn nobody_else_can_write_what_was_set_up() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let setup = machine.twg(&["setup"]).behind(["sh", "-c", "umask 000; exec \"$@\"", "sh"]);
+    setup.run().expect_success();
+    for place in [".claude/skills", ".local/share", ".config/systemd"] {
+        for path in tree(&machine.home(place)).into_keys() {
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            let mode = metadata.permissions().mode();
+            assert!(metadata.is_symlink() || mode & 0o022 == 0, "{}: {mode:o}", path.display());
+        }
+    }
 }
 
 /// The server cannot be asked: everything here is gone all the same, and the exit code says that a token may live.

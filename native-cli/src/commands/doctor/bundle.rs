@@ -193,6 +193,19 @@ impl Redactor {
             }
             hide(&profile.display_name, "<provider>");
         }
+        if let Ok(Some(bitbucket)) = crate::bitbucket::stored(context) {
+            for word in [&bitbucket.name, &bitbucket.email].into_iter().flatten() {
+                hide(word, "<Bitbucket account>");
+            }
+        }
+        if let Ok(Some(admin)) = crate::admin_key::stored(context) {
+            hide(&admin.email, "<administrator>");
+            hide(&admin.org, "<organization>");
+            hide(admin.organization(), "<organization>");
+        }
+        if let Some(site) = context.chosen_site() {
+            hide(&site, "<site>");
+        }
         for key in context.config.stored_connections().iter().chain([status.key]) {
             if !is_bundled(key.provider()) {
                 hide(key.provider(), "<provider>");

@@ -159,9 +159,15 @@ fn is_needless(text: &Secret, stored: &[StoredCredential]) -> bool {
     if written.is_empty() {
         return true;
     }
-    let is_stored = |token: &Secret| {
+    // A server may rotate the refresh token and leave the access token as it is.
+    let is_stored = |answer: &Answer| {
         let mut tokens = stored.iter().filter_map(|stored| stored.tokens.as_ref());
-        tokens.any(|tokens| tokens.access_token.matches(token.expose()))
+        tokens.any(|tokens| {
+            let refresh = answer.refresh_token.as_ref().is_none_or(|new| {
+                tokens.refresh_token.as_ref().is_some_and(|kept| kept.matches(new.expose()))
+            });
+            refresh && tokens.access_token.matches(answer.access_token.expose())
+        })
     };
     if let Ok(older) = json::parse::<StoredCredential>(written) {
         let is_older = |stored: &StoredCredential| {
@@ -172,7 +178,7 @@ fn is_needless(text: &Secret, stored: &[StoredCredential]) -> bool {
     }
     let reply = json::parse::<Kept>(written).ok();
     let answer = reply.and_then(|reply| json::parse::<Answer>(reply.body.expose()).ok());
-    answer.is_some_and(|answer| is_stored(&answer.access_token))
+    answer.is_some_and(|answer| is_stored(&answer))
 }
 
 /// The one member of a staged reply that matters here.
@@ -189,11 +195,16 @@ impl FromJson for Kept {
 /// The one member of a token response that matters here: there is none without it.
 struct Answer {
     access_token: Secret,
+    refresh_token: Option<Secret>,
 }
 
 impl FromJson for Answer {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        Self { access_token: Members::of(value, mistakes).required("access_token") }
+        let mut members = Members::of(value, mistakes);
+        Self {
+            access_token: members.required("access_token"),
+            refresh_token: members.optional("refresh_token"),
+        }
     }
 }
 
@@ -273,6 +284,9 @@ mod tests {
         assert!(!is_needless(&text(golden), &[]));
         assert!(!is_needless(&text(&golden[..golden.len() / 2]), &record));
         assert!(!is_needless(&reply("old"), &record));
+        let rotated =
+            r#"{"id":"x","body":"{\"access_token\":\"new\",\"refresh_token\":\"only copy\"}"}"#;
+        assert!(!is_needless(&text(rotated), &record));
         assert!(!is_needless(&text("{\"body\":\"<html>\"}"), &record));
         assert!(!is_needless(&text("words"), &record));
     }

@@ -91,5 +91,7 @@ fn registry(context: &Context) -> Option<EndpointUrl> {
     if git.is_loopback() {
         return EndpointUrl::parse(&format!("http://{}", git.host())).ok();
     }
-    EndpointUrl::parse(BITBUCKET_REGISTRY).ok()
+    // Whoever made a provider of another server has a token for that one.
+    let is_cloud = git.host() == "bitbucket.org";
+    EndpointUrl::parse(BITBUCKET_REGISTRY).ok().filter(|_| is_cloud)
 }

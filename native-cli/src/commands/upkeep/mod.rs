@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use twg_core::time::Span;
 use twg_core::upkeep::Upkeep as State;
 
 use crate::cli::Upkeep;
@@ -31,6 +32,9 @@ const CARRIED: [(&str, &str); 7] = [
     ("SSL_CERT_FILE", "SSL_CERT_FILE"),
     ("SSL_CERT_DIR", "SSL_CERT_DIR"),
 ];
+
+/// After so much time without a run something is wrong with a schedule.
+const SILENCE: Span = Span::from_mins(120);
 
 /// The directory, which is always written down.
 const DIRECTORY: &str = "TWG_CONFIG_DIR";
@@ -120,6 +124,10 @@ pub(crate) fn health(context: &Context) -> Health {
         Ok(Schedule::Active) => {
             let last = load(context).last_run_at.map(|at| clock::now().since(at));
             match last {
+                // It runs every 12 minutes, and soon after the machine was asleep.
+                Some(ago) if ago > SILENCE => {
+                    Health::Broken(format!("it is scheduled, but did not run for {ago}"))
+                }
                 Some(ago) => Health::Good(format!("{}, last run {ago} ago", scheduler.name())),
                 None => Health::Good(format!("{}, no run yet", scheduler.name())),
             }
@@ -133,13 +141,24 @@ pub(crate) fn is_enabled(context: &Context) -> bool {
     !matches!(scheduler.look(&name_of(&context.config)), Ok(Schedule::Absent) | Err(_))
 }
 
+/// Whether this is not the usual configuration directory, and that one is in use too.
+pub(crate) fn is_another_in_use(config: &ConfigDir) -> bool {
+    usual_dir().is_some_and(|usual| {
+        usual.path() != config.path()
+            && (!usual.stored_connections().is_empty() || usual.path().join("upkeep.json").exists())
+    })
+}
+
+/// The configuration directory of who says nothing about it.
+fn usual_dir() -> Option<ConfigDir> {
+    let said = |name: &str| name == DIRECTORY || name == "XDG_CONFIG_HOME";
+    ConfigDir::resolve(&|name| (!said(name)).then(|| env(name)).flatten()).ok()
+}
+
 /// What the schedule is called. Each configuration directory has one of its own; that of the usual one has the short
 /// name.
 fn name_of(config: &ConfigDir) -> String {
-    let usual = ConfigDir::resolve(&|name| {
-        (name != DIRECTORY && name != "XDG_CONFIG_HOME").then(|| env(name)).flatten()
-    });
-    if usual.is_ok_and(|usual| usual.path() == config.path()) {
+    if usual_dir().is_some_and(|usual| usual.path() == config.path()) {
         return "twg-upkeep".to_owned();
     }
     let digest = Sha256::digest(config.path().as_os_str().as_encoded_bytes());

@@ -49,7 +49,14 @@ pub(super) async fn run(context: &mut Context, arguments: &UpkeepRun) -> Result<
     // Of two at once, one is enough.
     let only_one = context.store.claim_alone(&lock_path(context));
     let Some(_only_one) = only_one.map_err(|error| not_noted(&error.to_string()))? else {
-        context.say("The upkeep runs already: nothing to do");
+        if context.json {
+            let connections: [Value; 0] = [];
+            print_json(&json!({
+                "schemaVersion": 1, "ok": true, "connections": connections, "availableVersion": null,
+            }));
+        } else {
+            context.say("The upkeep runs already: nothing to do");
+        }
         return Ok(ExitCode::SUCCESS);
     };
     let mut state = load(context);

@@ -321,3 +321,8 @@ fn bits(flags: OFlags) -> i32 {
 pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
 }
+
+/// Makes directories that others may enter and only their owner may change.
+pub(crate) fn make_dirs(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
+}

@@ -176,3 +176,8 @@ pub(crate) fn network_file_system(_: &Path) -> Option<&'static str> {
 pub(crate) fn set_mode(_: &Path, _: u32) -> io::Result<()> {
     Ok(())
 }
+
+/// The access list of the directory above does it there.
+pub(crate) fn make_dirs(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::call::Caller;
 use super::platform;
+use super::privacy;
 use launchd::Launchd;
 use systemd::Systemd;
 use task_scheduler::TaskScheduler;
@@ -119,10 +120,12 @@ impl Placed {
             Err(error) => return Err(failed(&error)),
         };
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|error| failed(&error))?;
+            privacy::make_dirs(parent).map_err(|error| failed(&error))?;
         }
         self.0.push((path.to_owned(), before));
-        fs::write(path, text).map_err(|error| failed(&error))
+        fs::write(path, text)
+            .and_then(|()| privacy::let_only_the_owner_write(path))
+            .map_err(|error| failed(&error))
     }
 
     /// Whether any of them was there before.
