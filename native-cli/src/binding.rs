@@ -85,7 +85,8 @@ fn read_own(path: &Path) -> std::io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-fn unusable(file: &Path, why: &str) -> Failure {
+/// That a file says something that it cannot mean.
+pub(crate) fn unusable(file: &Path, why: &str) -> Failure {
     let shown = twg_core::text::inert(&file.display().to_string());
     Failure::configuration(format!("The file {shown} cannot be used: {why}")).or_hint(format!(
         "Write {{ \"connection\": \"NAME\", \"site\": \"NAME\" }} into {shown}, either member or both."

@@ -15,10 +15,10 @@ use twg_core::credential::ConnectionKey;
 
 pub(crate) use upkeep::{Run as UpkeepRun, Upkeep};
 
-use crate::completion;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::providers;
+use crate::{binding, completion};
 
 /// The credential stack that never loses a login.
 #[derive(Debug, Parser)]
@@ -125,10 +125,13 @@ impl ConnectionName {
             None if provider == providers::DEFAULT => context.binding()?,
             _ => None,
         };
-        let bound = bound.and_then(|binding| binding.connection);
-        let name = self.connection.as_ref().or(bound.as_ref());
-        ConnectionKey::new(provider, name.map_or(ConnectionKey::DEFAULT, String::as_str))
-            .map_err(|error| Failure::usage(error.to_string()))
+        let name = bound.as_ref().and_then(|binding| binding.connection.as_ref());
+        let name = self.connection.as_ref().or(name);
+        let key = ConnectionKey::new(provider, name.map_or(ConnectionKey::DEFAULT, String::as_str));
+        key.map_err(|error| match &bound {
+            Some(binding) => binding::unusable(&binding.file, &error.to_string()),
+            None => Failure::usage(error.to_string()),
+        })
     }
 }
 
@@ -354,7 +357,8 @@ pub(crate) struct Man {
     /// The command that the page is about, as it is typed
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
-    /// Write the pages of all commands into this directory, for `man` to find them
+    /// Write the pages of all commands into this directory; `man` finds them if it is called man1 and the one above it is
+    /// on MANPATH
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
     pub(crate) dir: Option<std::path::PathBuf>,
 }

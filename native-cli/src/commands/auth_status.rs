@@ -129,6 +129,7 @@ impl Status<'_> {
         let mut rows = vec![("Connection", self.key.to_string())];
         let Some(credential) = self.credential else {
             rows.push(("Signed in", "no".to_owned()));
+            rows.extend(self.chosen_by(context));
             return rows;
         };
         if let Some(account) = &credential.account {
@@ -152,12 +153,20 @@ impl Status<'_> {
         }
         let place = context.config.record_path(self.key);
         rows.push(("Source", context.config.display(&place)));
-        if let Ok(Some(binding)) = context.binding()
-            && binding.connection.as_deref() == Some(self.key.connection())
-        {
-            rows.push(("Chosen by", context.config.display(&binding.file)));
-        }
+        rows.extend(self.chosen_by(context));
         rows
+    }
+
+    /// The `.twg` file that chose this connection, or a site, and what it chose.
+    fn chosen_by(&self, context: &Context) -> Option<(&'static str, String)> {
+        let binding = context.binding().ok().flatten()?;
+        let of_this = binding.connection.as_deref() == Some(self.key.connection());
+        let is_about = of_this || binding.connection.is_none();
+        let site = binding.site.as_ref().filter(|_| is_about);
+        let site = site.map(|site| format!(" (site {})", twg_core::text::displayable(site)));
+        (of_this || site.is_some()).then(|| {
+            ("Chosen by", context.config.display(&binding.file) + &site.unwrap_or_default())
+        })
     }
 
     fn pending(&self) -> Option<&Pending> {

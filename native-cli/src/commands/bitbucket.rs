@@ -319,6 +319,9 @@ fn remove(context: &mut Context) -> Result<ExitCode, Failure> {
         print_json(&json!({ "schemaVersion": 1, "ok": true, "removed": removed }));
     } else if removed {
         context.achieved("The Bitbucket token is forgotten here");
+        if let Some(key) = git_setup::configured(context) {
+            git_setup::withdraw(context, &key);
+        }
         context.say(&format!("  It works until you revoke it at {TOKEN_PAGE}"));
     } else {
         context.say("No Bitbucket token is stored: nothing to do");

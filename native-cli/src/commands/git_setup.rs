@@ -120,7 +120,9 @@ fn helper(context: &Context, launcher: &Path) -> String {
         let text = path.to_string_lossy();
         quoted(&if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() })
     };
-    let directory = if context.in_sandbox {
+    // git is started in all kinds of environments.
+    let is_chosen = context.in_sandbox || context.env_text("TWG_CONFIG_DIR").is_some();
+    let directory = if is_chosen {
         format!("TWG_CONFIG_DIR={} ", path(context.config.path()))
     } else {
         String::new()

@@ -61,7 +61,8 @@ impl Terminal {
     /// Shows a line. Nobody can be told if that fails, and nothing depends on it.
     pub(crate) fn line(&mut self, text: &str) {
         self.done_waiting();
-        let _ = writeln!(self.out, "{text}");
+        // At once: another program may write to the same terminal.
+        let _ = self.out.write_all(format!("{text}\n").as_bytes());
         let _ = self.out.flush();
     }
 

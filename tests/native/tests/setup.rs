@@ -53,6 +53,14 @@ impl Machine {
         self.sandbox.home().path().join(path)
     }
 
+    /// The unit that starts the upkeep.
+    fn service(&self) -> PathBuf {
+        let units = fs::read_dir(self.home(".config/systemd/user")).expect("units");
+        let mut units = units.map(|entry| entry.expect("a unit").path());
+        let is_service = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "service");
+        units.find(is_service).expect("a service")
+    }
+
     fn setup(&self) -> Value {
         let document = self.twg(&["setup", "--json"]).run().json();
         schema::check("setup", &document);
@@ -180,10 +188,7 @@ fn a_downloaded_program_becomes_one_that_is_found() {
     let launcher = machine.home(".local/bin/twg");
     assert!(fs::read_link(&launcher).unwrap().to_str().unwrap().contains("/twg/versions/"));
     // What stays is scheduled, not the download.
-    let unit = fs::read_dir(machine.home(".config/systemd/user")).unwrap();
-    let unit =
-        unit.map(|entry| entry.unwrap().path()).find(|path| path.extension().unwrap() == "service");
-    let unit = fs::read_to_string(unit.unwrap()).unwrap();
+    let unit = fs::read_to_string(machine.service()).unwrap();
     assert!(unit.contains(&format!("ExecStart=\"{}\"", launcher.display())), "{unit}");
     let says = std::process::Command::new(&launcher).arg("--version").output().unwrap();
     assert!(String::from_utf8_lossy(&says.stdout).starts_with("twg "), "{says:?}");
@@ -216,6 +221,24 @@ fn a_dry_run_touches_nothing() {
     let alone = machine.twg(&["uninstall"]).run();
     alone.expect_code(2).expect_stderr("Nothing was removed.").expect_stderr("--yes");
     assert_eq!(tree(&machine.home("")), before);
+}
+
+/// A schedule that starts a program which is gone looks healthy to systemd: not to the doctor, who makes it anew.
+#[test]
+fn a_schedule_without_its_program_is_repaired() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let _ = machine.setup();
+    machine.played.timer_is("active", "enabled");
+    let service = machine.service();
+    let good = fs::read_to_string(&service).unwrap();
+    let program = twg_tests::twg_program().display().to_string();
+    fs::write(&service, good.replace(&program, "/nowhere/twg")).unwrap();
+    let status = machine.twg(&["upkeep", "status"]).run();
+    assert!(status.stdout.contains("/nowhere/twg, is gone"), "{status}");
+    let doctor = machine.twg(&["doctor", "--fix"]).run();
+    doctor.expect_stderr("The upkeep is scheduled again (the program that it starts");
+    assert_eq!(fs::read_to_string(&service).unwrap(), good);
 }
 
 /// `twg sandbox uninstall` would remove what is not the sandbox's.

@@ -119,7 +119,11 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
             Check::of("bitbucket", if status.is_usable() { Ok(line) } else { Err(line) })
         }));
         checks.extend(admin_key::summary(context).map(|(line, needs_attention)| {
-            Check::of("admin key", if needs_attention { Err(line) } else { Ok(line) })
+            if needs_attention {
+                Check::note("admin key", line)
+            } else {
+                Check::of("admin key", Ok(line))
+            }
         }));
     }
 

@@ -40,8 +40,14 @@ pub(crate) async fn run(context: &mut Context) -> Result<ExitCode, Failure> {
         return Err(Failure::interrupted()
             .keeping("What was set up so far stays; run it again for the rest."));
     }
-    steps.push(Step { name: "completions", result: write_completions(context) });
-    steps.push(Step { name: "skills", result: write_all(context, "skill", files::skills()) });
+    if context.in_sandbox {
+        let none = || Ok(Done::Not("the sandbox needs none".to_owned()));
+        steps.push(Step { name: "completions", result: none() });
+        steps.push(Step { name: "skills", result: none() });
+    } else {
+        steps.push(Step { name: "completions", result: write_completions(context) });
+        steps.push(Step { name: "skills", result: write_all(context, "skill", files::skills()) });
+    }
     steps.push(Step { name: "upkeep", result: enable_upkeep(context).await });
     let failed = steps.iter().find_map(|step| match &step.result {
         Err(failure) if step.name == "login" => Some(failure.exit),

@@ -65,7 +65,7 @@ pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
     scheduler.enable(&job).map_err(|refused| {
         failure("Could not enable the upkeep", refused)
             .keeping("The schedule is as it was before.")
-            .or_hint("Run `twg upkeep enable` again after that; until then every command refreshes by itself.")
+            .or_hint("Every command refreshes by itself all the same. Run `twg upkeep enable` again once it can work:")
     })?;
     let name = scheduler.name();
     context.achieved(&format!("The upkeep runs every 12 minutes ({name})"));

@@ -86,6 +86,12 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
         let is = |line: &str| shown.stdout.lines().any(|shown| shown == line);
         let files = [timer, format!("{name}.service")].map(|file| self.units.join(file).exists());
         let enabled = is("UnitFileState=enabled");
+        let service = std::fs::read_to_string(self.units.join(format!("{name}.service")));
+        let program = service.ok().as_deref().and_then(program_of);
+        if let Some(program) = program.filter(|program| !program.is_file()) {
+            let shown = twg_core::text::inert(&program.display().to_string());
+            return Ok(Schedule::Broken(format!("the program that it starts, {shown}, is gone")));
+        }
         Ok(match (is("ActiveState=active"), enabled, files) {
             (true, true, [true, true]) => Schedule::Active,
             (false, false, [false, false]) => Schedule::Absent,
@@ -160,6 +166,20 @@ WantedBy=timers.target
 
 const _: () = assert!(MINUTES == 12, "the timer says so in words of its own");
 
+/// The program that a service of ours starts.
+fn program_of(service: &str) -> Option<PathBuf> {
+    let line = service.lines().find_map(|line| line.strip_prefix("ExecStart=\""))?;
+    let (mut program, mut letters) = (String::new(), line.chars());
+    loop {
+        match letters.next()? {
+            '"' => return Some(program.into()),
+            // Each was doubled, or stands before what it takes the meaning of.
+            '\\' | '%' => program.push(letters.next()?),
+            letter => program.push(letter),
+        }
+    }
+}
+
 /// systemd.syntax(7), "Quoting", and systemd.unit(5), "Specifiers".
 fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
@@ -197,6 +217,12 @@ fn cron_line(job: &Job) -> String {
 mod tests {
     use super::super::job;
     use super::*;
+
+    #[test]
+    fn the_program_is_found_again() {
+        assert_eq!(program_of(&service(&job())), Some(PathBuf::from(&job().program)));
+        assert_eq!(program_of("[Service]"), None);
+    }
 
     #[test]
     fn nothing_in_a_value_means_anything_to_systemd() {
