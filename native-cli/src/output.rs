@@ -1,25 +1,41 @@
 //! Data for standard output.
 
+use std::io::ErrorKind;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use twg_core::time::UnixTime;
 
-use crate::effects::terminal::print_data;
+use crate::context::env;
+use crate::effects::terminal::{Terminal, print_data};
+use crate::failure::Exit;
 
-/// Prints a JSON document. A reader that went away is not our failure.
+/// Prints a JSON document.
 pub(crate) fn print_json(document: &impl Serialize) {
     // Members with names, and nothing else: this cannot fail.
     let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');
-    let _ = print_data(text.as_bytes());
+    print_text(&text);
 }
 
 /// Prints lines for people that are what the command was asked for, and so belong on standard output.
 pub(crate) fn print_lines(lines: &[String]) {
     let mut text = lines.join("\n");
     text.push('\n');
-    let _ = print_data(text.as_bytes());
+    print_text(&text);
+}
+
+/// Prints what a command was asked for. A reader that went away is not our failure; a disk that is full ends the
+/// program, because whoever reads the file that it leaves must not take it for the answer. (What a command does it has
+/// done when it prints.)
+pub(crate) fn print_text(text: &str) {
+    match print_data(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Terminal::new(&env).error(&format!("cannot write to standard output: {error}"));
+            std::process::exit(Exit::Failed as i32);
+        }
+        _ => {}
+    }
 }
 
 /// A time as RFC 3339 in UTC, to the second: `2026-11-23T14:00:00Z`.

@@ -7,8 +7,7 @@ use serde_json::json;
 
 use crate::completion;
 use crate::context::Context;
-use crate::effects::terminal::print_data;
-use crate::output::print_json;
+use crate::output::{print_json, print_text};
 
 /// The script of a shell. It belongs to this version: what installs it should have the shell ask for it each time
 /// (`source <(twg completions bash)`) rather than keep a copy.
@@ -24,7 +23,7 @@ pub(crate) fn run(context: &Context, shell: Shell) -> ExitCode {
         print_json(&json!({ "schemaVersion": 1, "shell": shell, "script": script }));
     } else {
         // A reader that went away is not our failure.
-        let _ = print_data(script.as_bytes());
+        print_text(&script);
     }
     ExitCode::SUCCESS
 }

@@ -10,10 +10,9 @@ use serde_json::json;
 use crate::cli::{Cli, Man};
 use crate::context::Context;
 use crate::effects::child;
-use crate::effects::terminal::print_data;
 use crate::failure::Failure;
 use crate::manual::{ENVIRONMENT, EXIT_STATUS, FILES};
-use crate::output::print_json;
+use crate::output::{print_json, print_text};
 
 /// Runs the command.
 pub(crate) fn run(context: &mut Context, arguments: &Man) -> Result<ExitCode, Failure> {
@@ -28,7 +27,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Man) -> Result<ExitCode, Fa
     if context.json {
         print_json(&json!({ "schemaVersion": 1, "name": file_name(command), "page": text }));
     } else if !(io::stdout().is_terminal() && show(&text)) {
-        let _ = print_data(text.as_bytes());
+        print_text(&text);
     }
     Ok(ExitCode::SUCCESS)
 }

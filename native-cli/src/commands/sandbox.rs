@@ -17,6 +17,7 @@ use crate::context::{Context, UserAgent};
 use crate::effects::store::{Expected, Store};
 use crate::effects::terminal::print_data;
 use crate::failure::{Exit, Failure};
+use crate::output::print_text;
 use crate::sandbox::{self, Options, Running, Switches};
 
 /// Runs the command.
@@ -35,7 +36,7 @@ pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode,
             Ok(ExitCode::SUCCESS)
         }
         Some("switches") => {
-            let _ = print_data(Switches::describe().as_bytes());
+            print_text(&Switches::describe());
             Ok(ExitCode::SUCCESS)
         }
         Some("serve") => serve(context, arguments),

@@ -11,9 +11,8 @@ use crate::context::{Context, login_command};
 use crate::credential_source::{self, Given, Source};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
-use crate::effects::terminal::print_data;
 use crate::failure::Failure;
-use crate::output::print_json;
+use crate::output::{print_json, print_text};
 use crate::{providers, refresh};
 
 /// What all of it is for, if it fails.
@@ -151,5 +150,5 @@ fn show(context: &mut Context, key: &ConnectionKey, sites: &[Site], default: Opt
             text.push_str(&format!("  {:<width$}  {}\n", "", site.scopes.join(" ")));
         }
     }
-    let _ = print_data(text.as_bytes());
+    print_text(&text);
 }

@@ -8,9 +8,8 @@ use twg_core::identity::IdentityRequest;
 
 use crate::context::Context;
 use crate::credential_source::{self, Source};
-use crate::effects::terminal::print_data;
 use crate::failure::Failure;
-use crate::output::print_json;
+use crate::output::{print_json, print_text};
 use crate::{providers, refresh};
 
 /// Runs the command.
@@ -43,6 +42,6 @@ pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<Ex
             text.push_str(&format!("{:<12}{value}\n", format!("{name}:")));
         }
     }
-    let _ = print_data(text.as_bytes());
+    print_text(&text);
     Ok(ExitCode::SUCCESS)
 }

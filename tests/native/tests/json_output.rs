@@ -150,3 +150,31 @@ fn colours_only_for_those_who_want_them() {
     let never = sandbox.twg(["login"]).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1").run();
     assert!(!never.expect_success().stderr.contains('\u{1b}'), "{never}");
 }
+
+/// What cannot be written is no success: whoever reads the file must not take it for the answer.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_is_a_failure() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]);
+    let commands = [
+        &["whoami"][..],
+        &["whoami", "--json"],
+        &["sites"],
+        &["auth", "status"],
+        &["auth", "token"],
+        &["completions", "bash"],
+        &["man"],
+    ];
+    for args in commands {
+        let shell = ["sh", "-c", "exec \"$@\" >/dev/full", "sh"];
+        let output = sandbox.twg(args).behind(shell).run();
+        output.expect_code(1).expect_stderr("cannot write to standard output");
+        // A reader that went away is another matter, but for a token, which somebody wanted.
+        if args == ["auth", "token"] {
+            continue;
+        }
+        let closed = ["sh", "-c", "\"$@\" | true", "sh"];
+        assert_eq!(sandbox.twg(args).behind(closed).run().expect_success().stderr, "");
+    }
+}
