@@ -220,6 +220,9 @@ impl From<PromptError> for Failure {
     fn from(error: PromptError) -> Self {
         match error {
             PromptError::Interrupted => Self::interrupted(),
+            error @ (PromptError::Closed | PromptError::NotPlain) => {
+                Self::new(Exit::Failed, "NO_ANSWER", error.to_string())
+            }
             other => Self::configuration(other.to_string()),
         }
     }

@@ -36,6 +36,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 use crate::context::{Context, env};
 use crate::failure::{Exit, Failure};
@@ -89,8 +90,18 @@ fn by_name(arguments: Vec<OsString>) -> Vec<OsString> {
 pub(crate) fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
     if error.exit_code() != 0 && json {
         let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let failure = Failure::usage(twg_core::text::displayable(first))
+        let said = match error.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                "a subcommand is missing".to_owned()
+            }
+            // The names of missing arguments stand in lines of their own.
+            _ => {
+                let said = text.split("\n\n").next().unwrap_or_default();
+                let said = said.trim_start_matches("error: ").split_whitespace();
+                said.collect::<Vec<_>>().join(" ")
+            }
+        };
+        let failure = Failure::usage(twg_core::text::displayable(&said))
             .or_hint("Run `twg --help` to see what can be typed.");
         failure.report(&mut effects::terminal::Terminal::new(&env), true);
         return ExitCode::from(Exit::Usage as u8);

@@ -77,7 +77,7 @@ pub(super) async fn offer_after_login(context: &mut Context, again: bool) {
     let offered = async {
         bitbucket::file(context).preflight::<Stored>(context)?;
         explain(context, None);
-        if let Some(found) = ask(context, &profile, None, "press Enter to go without").await? {
+        if let Some(found) = ask(context, &profile, None, on_enter(context)).await? {
             keep(context, found)?;
             git_setup::offer(context, &profile, false).await?;
         }
@@ -167,7 +167,7 @@ async fn enter(
         }
         None => {
             begin(context, arguments).await?;
-            let asked = ask(context, profile, named, "press Enter to leave it as it is").await;
+            let asked = ask(context, profile, named, on_enter(context)).await;
             asked.map_err(|failure| failure.keeping(UNCHANGED))?.ok_or_else(|| {
                 Failure::new(Exit::Failed, "CANCELLED", "No Bitbucket token was entered")
                     .keeping(UNCHANGED)
@@ -176,6 +176,14 @@ async fn enter(
     };
     let stored = keep(context, found)?;
     Ok(Done { stored, already_stored: false, checked: true })
+}
+
+/// What it means to enter nothing.
+fn on_enter(context: &Context) -> &'static str {
+    match bitbucket::stored(context) {
+        Ok(None) => "press Enter to go without",
+        _ => "press Enter to keep the one that is stored",
+    }
 }
 
 /// A token that Bitbucket accepted.

@@ -163,7 +163,9 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
     for line in plan.lines(context) {
         context.say(&format!("  {line}"));
     }
-    let answer = interruptible(context.terminal.ask("Go on? [y/N]")).await??;
+    let answer = interruptible(context.terminal.ask("Go on? [y/N]")).await;
+    let answer = answer.and_then(|answer| answer.map_err(Failure::from));
+    let answer = answer.map_err(|failure| failure.keeping("Nothing was removed."))?;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 

@@ -178,3 +178,16 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
         assert_eq!(sandbox.twg(args).behind(closed).run().expect_success().stderr, "");
     }
 }
+
+/// A program is told what is missing too.
+#[test]
+fn a_usage_error_names_what_is_missing() {
+    let home = twg_tests::TempHome::new();
+    let says = |args: &[&str]| {
+        let output = home.twg(args).run();
+        output.expect_code(2).json()["error"]["message"].as_str().expect("text").to_owned()
+    };
+    let missing = says(&["--json", "admin", "auth", "login"]);
+    assert!(missing.contains("--email <EMAIL>") && missing.contains("--org <ID>"), "{missing}");
+    assert_eq!(says(&["--json", "upkeep"]), "a subcommand is missing");
+}
