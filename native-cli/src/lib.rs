@@ -68,6 +68,7 @@ pub fn main() -> ExitCode {
             Ok(code)
         });
     match result {
+        Ok(_) if output::is_incomplete() => ExitCode::from(Exit::Failed as u8),
         Ok(code) => code,
         Err(failure) => {
             failure.report(&mut effects::terminal::Terminal::new(&env), json);

@@ -1,6 +1,7 @@
 //! Data for standard output.
 
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -8,7 +9,6 @@ use twg_core::time::UnixTime;
 
 use crate::context::env;
 use crate::effects::terminal::{Terminal, print_data};
-use crate::failure::Exit;
 
 /// Prints a JSON document.
 pub(crate) fn print_json(document: &impl Serialize) {
@@ -25,14 +25,21 @@ pub(crate) fn print_lines(lines: &[String]) {
     print_text(&text);
 }
 
-/// Prints what a command was asked for. A reader that went away is not our failure; a disk that is full ends the
-/// program, because whoever reads the file that it leaves must not take it for the answer. (What a command does it has
-/// done when it prints.)
+/// Whether something that a command was asked for could not be printed.
+static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
+
+/// Whether standard output lacks something: then whoever reads the file that it is must not take it for the answer.
+pub(crate) fn is_incomplete() -> bool {
+    IS_INCOMPLETE.load(Ordering::Relaxed)
+}
+
+/// Prints what a command was asked for. A reader that went away is not our failure; a disk that is full is told, and
+/// is the exit code in the end.
 pub(crate) fn print_text(text: &str) {
     match print_data(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Terminal::new(&env).error(&format!("cannot write to standard output: {error}"));
-            std::process::exit(Exit::Failed as i32);
+            IS_INCOMPLETE.store(true, Ordering::Relaxed);
         }
         _ => {}
     }
