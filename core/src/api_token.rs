@@ -50,13 +50,6 @@ impl TokenMode {
     }
 }
 
-/// Whether this can be the user of Basic authentication. RFC 7617 section 2: "a user-id containing a colon
-/// character is invalid".
-#[must_use]
-pub fn is_user(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != ':')
-}
-
 /// A site that is known by its name alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedSite {

@@ -13,7 +13,6 @@ use crate::json;
 use crate::provider::ProviderProfile;
 use crate::resource::{Authorization, TokenAudience, resource_answer};
 use crate::secret::Secret;
-use crate::text::displayable;
 
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,16 +51,6 @@ impl Kind {
         };
         username.is_none_or(|name| name != other.git_user())
     }
-}
-
-/// Whether `text` can be the e-mail address of an account. Only what would be a danger elsewhere is refused; whether
-/// there is such an account is for the server to say.
-#[must_use]
-pub fn is_email(text: &str) -> bool {
-    text.len() <= 254
-        && !text.contains(|c: char| c.is_whitespace() || c == ':')
-        && displayable(text) == text
-        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
 }
 
 /// The request that shows whether a token works.

@@ -13,6 +13,7 @@ use crate::provider::ProviderProfile;
 use crate::resource::{
     Authorization, ResourceRequest, TokenAudience, resource_answer, shown_member,
 };
+use crate::text::displayable;
 
 /// The account, every text of it escaped for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,6 +67,17 @@ impl Account {
             status: members.status.as_deref().and_then(|name| shown_member(answer, name)),
         })
     }
+}
+
+/// Whether `text` can be the e-mail address of an account. Only what would be a danger elsewhere is refused; whether
+/// there is such an account is for the server to say. RFC 7617 section 2: "a user-id containing a colon character is
+/// invalid".
+#[must_use]
+pub fn is_email(text: &str) -> bool {
+    text.len() <= 254
+        && !text.contains(|c: char| c.is_whitespace() || c == ':')
+        && displayable(text) == text
+        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
 }
 
 /// Asks who an access token acts for.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use twg_core::admin::{self, OrgId, Refusal};
-use twg_core::bitbucket::is_email;
+use twg_core::identity::is_email;
 use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::secret::{Secret, serialize_exposed};
 use twg_core::time::{Span, UnixTime};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use twg_core::bitbucket;
 use twg_core::credential::ConnectionKey;
 use twg_core::error::Error;
-use twg_core::identity::Account;
+use twg_core::identity::{Account, is_email};
 use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::provider::ProviderProfile;
 use twg_core::secret::{Secret, serialize_exposed};
@@ -57,7 +57,7 @@ impl FromJson for Stored {
             checked_at: members.required("checked_at"),
         };
         if !stored.token.is_one_word()
-            || stored.email.as_deref().is_some_and(|email| !bitbucket::is_email(email))
+            || stored.email.as_deref().is_some_and(|email| !is_email(email))
         {
             mistakes.note("its token or email cannot be one");
         }
@@ -132,7 +132,7 @@ pub(crate) fn known_email(context: &Context) -> Option<String> {
         let key = ConnectionKey::new(providers::DEFAULT, ConnectionKey::DEFAULT).ok()?;
         context.credential(&key).ok()??.account?.email
     };
-    named.or_else(of_token).or_else(of_login).filter(|email| bitbucket::is_email(email))
+    named.or_else(of_token).or_else(of_login).filter(|email| is_email(email))
 }
 
 /// Where Bitbucket is.
@@ -167,7 +167,6 @@ pub(crate) async fn check(
 }
 
 /// What there is, for `doctor` and `auth status`. Never the token, and nobody is asked.
-#[allow(dead_code, reason = "for `doctor` and `auth status`")]
 pub(crate) struct Status {
     /// Where the token comes from: the variable, or the file.
     pub(crate) source: String,

@@ -8,11 +8,11 @@
 //! that is named with `--connection` is meant itself, and so is another provider. `twg login`, `logout`, `auth refresh` and the upkeep concern stored connections only.
 
 use twg_core::api::{Product, api_url, site_url};
-use twg_core::api_token::{CloudIdRequest, MyselfRequest, NamedSite, TokenMode, is_user};
+use twg_core::api_token::{CloudIdRequest, MyselfRequest, NamedSite, TokenMode};
 use twg_core::credential::ConnectionKey;
 use twg_core::endpoint_url::EndpointUrl;
 use twg_core::error::Error;
-use twg_core::identity::{Account, IdentityRequest};
+use twg_core::identity::{Account, IdentityRequest, is_email};
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::Need;
 use twg_core::resource::{Authorization, GivenTokenFlow, ResourceRequest, TokenAudience};
@@ -78,7 +78,7 @@ pub(crate) fn find(context: &Context, key: &ConnectionKey) -> Result<Source, Fai
     let Some(token) = context.env_text(API_TOKEN) else { return Ok(Source::Stored) };
     let token = plausible(API_TOKEN, token)?;
     let user = context.env_text(USER).unwrap_or_default();
-    if !is_user(&user) {
+    if !is_email(&user) {
         let what = if user.is_empty() { "is not set" } else { "is not an e-mail address" };
         return Err(Failure::configuration(format!("{API_TOKEN} is set, but {USER} {what}"))
             .or_hint(format!(

@@ -62,6 +62,11 @@ pub(crate) fn is_on_path() -> bool {
     this_program().is_ok_and(|program| found_on_path(&program, env("PATH")).is_some())
 }
 
+/// Whether cargo installed this program.
+pub(crate) fn is_from_cargo(program: &Path) -> bool {
+    program.parent().is_some_and(|dir| dir.ends_with(".cargo/bin"))
+}
+
 fn this_program() -> Result<PathBuf, Failure> {
     std::env::current_exe()
         .map_err(|error| Failure::internal(format!("cannot tell where this program lies: {error}")))
@@ -197,10 +202,15 @@ impl Managed {
             .map_err(|error| Failure::internal(format!("cannot read this program: {error}")))?;
         let program = self.program(version);
         if !fs::read(&program).is_ok_and(|there| there == bytes) {
-            // It may be the one that the launcher starts, but then it is not what it should be.
-            self.discard(version)?;
-            self.stage(version, &[Unpacked { name: PROGRAM, bytes }])?;
-            self.complete(version)?;
+            let staged = self.stage(version, &[Unpacked { name: PROGRAM, bytes }])?;
+            if self.dir(version).is_dir() {
+                // The launcher may lead to it: there is a program at every moment, and on a full disk the old one.
+                fs::rename(&staged, &program).map_err(|error| self.failed(&program, &error))?;
+                self.store.sync_parent(&program).map_err(unusable)?;
+                self.sweep()?;
+            } else {
+                self.complete(version)?;
+            }
         }
         self.point_to(version)
     }

@@ -4,8 +4,9 @@ use std::io::{IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use twg_core::bitbucket::{Kind, is_email};
+use twg_core::bitbucket::Kind;
 use twg_core::identity::Account;
+use twg_core::identity::is_email;
 use twg_core::provider::ProviderProfile;
 use twg_core::secret::Secret;
 use zeroize::Zeroizing;

@@ -9,15 +9,10 @@ use crate::completion;
 use crate::context::Context;
 use crate::output::{print_json, print_text};
 
-/// The script of a shell. It belongs to this version: what installs it should have the shell ask for it each time
+/// Runs the command. The script belongs to this version: what installs it has the shell ask for it each time
 /// (`source <(twg completions bash)`) rather than keep a copy.
-pub(crate) fn completion_script(shell: Shell) -> String {
-    completion::script(shell)
-}
-
-/// Runs the command.
 pub(crate) fn run(context: &Context, shell: Shell) -> ExitCode {
-    let script = completion_script(shell);
+    let script = completion::script(shell);
     if context.json {
         let shell = shell.to_string();
         print_json(&json!({ "schemaVersion": 1, "shell": shell, "script": script }));

@@ -13,7 +13,7 @@ use crate::cli::Uninstall;
 use crate::context::{Context, env};
 use crate::driver::interruptible;
 use crate::failure::{Exit, Failure};
-use crate::installation::Managed;
+use crate::installation::{self, Managed};
 use crate::output::{print_json, print_lines};
 use crate::written_file;
 
@@ -230,7 +230,7 @@ fn how_else(context: &mut Context, plan: &Plan) {
     }
     let Ok(program) = std::env::current_exe() else { return };
     let shown = context.config.display(&program);
-    let how = if program.parent().is_some_and(|parent| parent.ends_with(".cargo/bin")) {
+    let how = if installation::is_from_cargo(&program) {
         "`cargo uninstall twg`"
     } else {
         "whatever installed it"

@@ -1,6 +1,5 @@
 //! `twg update`: a verified, atomic self-update.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -8,7 +7,7 @@ use serde_json::json;
 use crate::cli::Update;
 use crate::context::{Context, env};
 use crate::failure::{Exit, Failure};
-use crate::installation::{Managed, downgrade, starts};
+use crate::installation::{self, Managed, downgrade, starts};
 use crate::output::print_json;
 use crate::release::{Channel, Manifest, UNCHANGED, Version};
 
@@ -191,8 +190,7 @@ fn no_releases() -> Failure {
 fn not_managed() -> Failure {
     let program = std::env::current_exe().unwrap_or_default();
     let shown = twg_core::text::inert(&program.display().to_string());
-    let from_cargo = program.parent().is_some_and(|dir| dir.ends_with(Path::new(".cargo/bin")));
-    let hint = if from_cargo {
+    let hint = if installation::is_from_cargo(&program) {
         "It was installed with cargo: update the source, then run `cargo install --locked --path native-cli`."
     } else {
         "Update it the way it was installed: with the package manager, or by a new download."

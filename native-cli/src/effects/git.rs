@@ -13,11 +13,13 @@ pub(crate) fn helpers(key: &str) -> Option<Vec<String>> {
     Some(text.lines().map(str::to_owned).collect())
 }
 
-/// Makes these the only helpers under `key`.
+/// Makes these the only helpers under `key`, or leaves none: a part of them could keep git from asking anybody.
 pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> io::Result<()> {
     for (at, helper) in helpers.iter().enumerate() {
         let how = if at == 0 { "--replace-all" } else { "--add" };
-        run(&[how, key, helper])?;
+        run(&[how, key, helper]).inspect_err(|_| {
+            let _ = unset_helpers(key);
+        })?;
     }
     Ok(())
 }

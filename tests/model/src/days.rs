@@ -19,7 +19,7 @@ use crate::disk::torn;
 use crate::process::{Clocks, Running, Want, key, time};
 use crate::server::{Rules, Server};
 use crate::shell::unknown;
-use crate::world::{name, number_in};
+use crate::world::{first_record, name, number_in};
 
 const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;
@@ -136,26 +136,6 @@ pub fn live(pattern: Pattern, days: u32, lifetime: u32, after_kill: u32, seed: u
 
 impl Machine {
     fn new(pattern: Pattern, lifetime: u32, after_kill: u32, seed: u64) -> Self {
-        let issued_at = time(0).as_millis();
-        let record = serde_json::json!({
-            "schema_version": 1,
-            "generation": 1,
-            "provider": "example",
-            "connection": "default",
-            "server": {
-                "token_endpoint": "https://as.example/token",
-                "client_authentication": "client_secret_post",
-            },
-            "client_id": "client",
-            "login": { "at": issued_at, "grant": "device_code" },
-            "tokens": {
-                "access_token": "access000000",
-                "refresh_token": name(0),
-                "scopes": [],
-                "issued_at": issued_at,
-                "expires_at": issued_at + u64::from(lifetime) * 1000,
-            },
-        });
         Self {
             pattern,
             lifetime,
@@ -164,7 +144,7 @@ impl Machine {
             passed: 0,
             set: 0,
             boot: 0,
-            record: record.to_string().into(),
+            record: first_record(time(0).as_millis(), lifetime.into()),
             stage: None,
             server: Server::default(),
             used_at: 0,

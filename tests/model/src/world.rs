@@ -133,27 +133,9 @@ impl Model for World {
         let lifetime = if self.scenario.live { 100_000 } else { 0 };
         // 75 % of the lifetime are over, or all of it.
         let issued_at = time(0).as_millis() - if self.scenario.live { 90_000_000 } else { 1 };
-        let record = serde_json::json!({
-            "schema_version": 1,
-            "generation": 1,
-            "provider": "example",
-            "connection": "default",
-            "server": {
-                "token_endpoint": "https://as.example/token",
-                "client_authentication": "client_secret_post",
-            },
-            "client_id": "client",
-            "login": { "at": issued_at, "grant": "device_code" },
-            "tokens": {
-                "access_token": "access000000",
-                "refresh_token": name(0),
-                "scopes": [],
-                "issued_at": issued_at,
-                "expires_at": issued_at + lifetime * 1000,
-            },
-        });
+        let record = first_record(issued_at, lifetime);
         let mut disk = Disk::default();
-        disk.record.set(Some(record.to_string().into()));
+        disk.record.set(Some(record));
         vec![State {
             clock: 0,
             set: 0,
@@ -542,6 +524,30 @@ impl Writes for Effect {
                 | Self::RescueReply { .. }
         )
     }
+}
+
+/// The record of a login that was just made: tokens that live for `lifetime` seconds.
+pub(crate) fn first_record(issued_at: u64, lifetime: u64) -> Arc<str> {
+    let record = serde_json::json!({
+        "schema_version": 1,
+        "generation": 1,
+        "provider": "example",
+        "connection": "default",
+        "server": {
+            "token_endpoint": "https://as.example/token",
+            "client_authentication": "client_secret_post",
+        },
+        "client_id": "client",
+        "login": { "at": issued_at, "grant": "device_code" },
+        "tokens": {
+            "access_token": "access000000",
+            "refresh_token": name(0),
+            "scopes": [],
+            "issued_at": issued_at,
+            "expires_at": issued_at + lifetime * 1000,
+        },
+    });
+    record.to_string().into()
 }
 
 /// How a refresh token is called: of one length, so that no name is a part of another.

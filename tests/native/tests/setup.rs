@@ -192,6 +192,13 @@ fn a_downloaded_program_becomes_one_that_is_found() {
     assert!(unit.contains(&format!("ExecStart=\"{}\"", launcher.display())), "{unit}");
     let says = std::process::Command::new(&launcher).arg("--version").output().unwrap();
     assert!(String::from_utf8_lossy(&says.stdout).starts_with("twg "), "{says:?}");
+    // One of the same version that is not what it should be is replaced.
+    let program = fs::read_link(&launcher).unwrap();
+    fs::write(&program, "torn").unwrap();
+    twg(&["setup"]).run().expect_success();
+    assert_eq!(fs::read(&program).unwrap(), fs::read(twg_tests::twg_program()).unwrap());
+    let versions = program.parent().unwrap().parent().unwrap();
+    assert_eq!(fs::read_dir(versions).unwrap().count(), 1, "nothing half-made stays");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use twg_core::credential::is_plain_name;
 use twg_core::provider::BUNDLED;
 use twg_core::text::inert;
 
+use super::network::NETWORK_VARIABLES;
 use super::store::names_in;
 use super::{Check, to_json, version};
 use crate::commands::auth_status::Status;
@@ -20,7 +21,7 @@ use crate::output::rfc3339;
 
 /// The variables that decide what this program does. Whether they are set matters; of the first ones also to what.
 const HARMLESS: [&str; 6] = ["CI", "NO_COLOR", "CLICOLOR_FORCE", "TERM", "LANG", "LC_ALL"];
-const NAMED: [&str; 27] = [
+const NAMED: [&str; 17] = [
     "TWG_CONFIG_DIR",
     "TWG_CLIENT_ID",
     "TWG_CLIENT_SECRET",
@@ -34,16 +35,6 @@ const NAMED: [&str; 27] = [
     "XDG_CONFIG_HOME",
     "XDG_STATE_HOME",
     "XDG_RUNTIME_DIR",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
     "SSH_CONNECTION",
     "WSL_DISTRO_NAME",
     "DISPLAY",
@@ -132,7 +123,7 @@ fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check])
         ("surroundings", object(&surroundings)),
         ("agent", here.agent.clone().into()),
         ("environment", Value::Object(values.collect())),
-        ("environmentSet", NAMED.into_iter().filter(is_set).collect()),
+        ("environmentSet", NAMED.into_iter().chain(NETWORK_VARIABLES).filter(is_set).collect()),
         ("status", state.into()),
         ("checks", checks.collect()),
         ("files", redactor.files(context)),

@@ -21,7 +21,7 @@ use crate::effects::loopback::RedirectListener;
 const TOLERABLE_SKEW: Span = Span::from_secs(60);
 
 /// The proxy and CA settings that `effects/http.rs` honours.
-const NETWORK_VARIABLES: [&str; 10] = [
+pub(super) const NETWORK_VARIABLES: [&str; 10] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
