@@ -4,13 +4,14 @@
 
 use std::fmt;
 
-use crate::aftermath::{Aftermath, Before, Sabotage, recover};
+use crate::aftermath::{Aftermath, Before, Fate, Sabotage, recover};
 use crate::kill::Point;
 use crate::parallel::{self, busy};
 use crate::place::{Age, Place};
 use crate::power::has_reply_on_disk;
 use crate::protocol::{Object, Phase, counts_before};
 use crate::server::{Counted, Server};
+use crate::trace::Call;
 use crate::traced::{Detail, Injection};
 
 /// The errors of a disk that is full, broken, read-only or over quota; and of a call that a signal
@@ -191,6 +192,7 @@ fn one(place: &Place<'_>, fault: &Fault, sabotage: Sabotage) -> Faulted {
     }
     let seen = place.counted().expect("as before").since(before);
     let class = class_of(&output.stdout);
+    let is_mute = output.stdout.is_empty() && traced.trace.calls.iter().any(is_lost_answer);
     let mut problems = Vec::new();
     match output.code() {
         Some(0) if seen.requests() != 1 => {
@@ -203,6 +205,8 @@ fn one(place: &Place<'_>, fault: &Fault, sabotage: Sabotage) -> Faulted {
                 && phase < Phase::Intent
                 && seen.requests() == 0
                 && class == "CONFIGURATION" => {}
+        // A disk that fails takes no answer either: all is saved, and nobody may take what he got for the answer.
+        Some(1) if phase == Phase::End && is_mute && seen.requests() == 1 => {}
         _ => problems.push(format!("an unexpected end: {output}")),
     }
     if output.code() != Some(0) && seen.requests() > 0 && !is_late {
@@ -220,6 +224,9 @@ fn one(place: &Place<'_>, fault: &Fault, sabotage: Sabotage) -> Faulted {
         is_torn: false,
     };
     let mut after = recover(place, before, sabotage);
+    if output.code() == Some(1) && after.fate != Fate::Saved {
+        problems.push(format!("only the answer was missing, and then: {}", after.fate));
+    }
     after.problems.splice(0..0, problems);
     Faulted {
         fault: fault.clone(),
@@ -232,6 +239,13 @@ fn one(place: &Place<'_>, fault: &Fault, sabotage: Sabotage) -> Faulted {
         armed: traced.armed,
         after,
     }
+}
+
+/// Whether this is a call that did not write to standard output.
+fn is_lost_answer(call: &Call) -> bool {
+    call.is_injected
+        && call.name == "write"
+        && call.descriptor().is_some_and(|(number, _)| number == 1)
 }
 
 fn class_of(stdout: &str) -> String {
