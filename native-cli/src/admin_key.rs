@@ -9,9 +9,8 @@ use twg_core::secret::{Secret, serialize_exposed};
 use twg_core::time::{Span, UnixTime};
 
 use crate::context::Context;
-use crate::driver::interruptible;
+use crate::driver::{interruptible, send};
 use crate::effects::clock;
-use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::output::rfc3339;
 use crate::providers;
@@ -121,7 +120,7 @@ pub(crate) fn stored(context: &Context) -> Result<Option<Stored>, Failure> {
 
 /// Asks Atlassian about the organization that the key is for: its name.
 pub(crate) async fn check(
-    context: &Context,
+    context: &mut Context,
     org: &OrgId,
     key: &Secret,
 ) -> Result<Option<String>, Failure> {
@@ -129,8 +128,7 @@ pub(crate) async fn check(
     let profile = providers::load(context, providers::DEFAULT)?;
     let request = admin::check(&profile, org, key)
         .map_err(|error| Failure::from_core(doing, &error, "twg admin auth login"))?;
-    let http = HttpClient::new();
-    let answer = interruptible(http.send(request)).await?;
+    let answer = interruptible(send(context, request)).await?;
     admin::checked(org, answer).map_err(|refusal| match &refusal {
         Refusal::Other(error) => Failure::from_core(doing, error, "twg admin auth login"),
         Refusal::Key => {

@@ -12,9 +12,8 @@ use twg_core::secret::{Secret, serialize_exposed};
 use twg_core::time::UnixTime;
 
 use crate::context::Context;
-use crate::driver::interruptible;
+use crate::driver::{interruptible, send};
 use crate::effects::clock;
-use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::output::rfc3339;
 use crate::providers;
@@ -142,6 +141,7 @@ pub(crate) fn profile(context: &Context) -> Result<ProviderProfile, Failure> {
 
 /// Asks Bitbucket whose token this is. `None` if it works, but may not say.
 pub(crate) async fn check(
+    context: &mut Context,
     profile: &ProviderProfile,
     email: Option<&str>,
     token: &Secret,
@@ -161,8 +161,7 @@ pub(crate) async fn check(
         failure
     };
     let request = bitbucket::check(profile, email, token).map_err(failed)?;
-    let http = HttpClient::new();
-    let answer = interruptible(http.send(request)).await?;
+    let answer = interruptible(send(context, request)).await?;
     bitbucket::checked(profile, answer).map_err(failed)
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
 use twg_core::error::Error;
@@ -18,9 +19,13 @@ use crate::effects::{browser, entropy};
 use crate::failure::{Exit, Failure};
 use crate::surroundings;
 
-/// Reads one environment variable.
+/// Reads one environment variable. Services and containers often lack the one that says where the home directory is:
+/// then the system knows it. One that is empty was emptied on purpose.
 pub(crate) fn env(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
+    std::env::var_os(name).or_else(|| {
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        (name == home).then(std::env::home_dir).flatten().map(PathBuf::into_os_string)
+    })
 }
 
 /// Fresh randomness for one use.
@@ -98,6 +103,14 @@ impl Context {
         if self.interrupted {
             let kept = "What was under way was finished and saved first.";
             return Err(Failure::interrupted().keeping(kept));
+        }
+        Ok(())
+    }
+
+    /// For what changes this machine, and not the sandbox: it would still be there when the sandbox is forgotten.
+    pub(crate) fn unless_in_sandbox(&self, what: &str, hint: &str) -> Result<(), Failure> {
+        if self.in_sandbox {
+            return Err(Failure::usage(format!("The sandbox {what}")).or_hint(hint));
         }
         Ok(())
     }

@@ -34,6 +34,39 @@ fn watch_for_signals() -> Result<Interrupts, Failure> {
         .map_err(|error| Failure::internal(format!("cannot watch for signals: {error}")))
 }
 
+/// Sends one request outside of any flow; with `--verbose`, tells it as it is told in one.
+///
+/// # Errors
+/// As of [`HttpClient::send`].
+pub(crate) async fn send(
+    context: &mut Context,
+    request: HttpRequest,
+) -> Result<HttpResponse, TransportError> {
+    send_watched(context, request, |_, _| {}).await
+}
+
+/// As [`send`]. `watch` is told how many bytes of the body there are, again and again.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn send_watched(
+    context: &mut Context,
+    request: HttpRequest,
+    mut watch: impl FnMut(&mut Terminal, usize),
+) -> Result<HttpResponse, TransportError> {
+    if context.verbose {
+        context.terminal.remark(&narration::sending(&request));
+    }
+    let begun = Instant::now();
+    let terminal = &mut context.terminal;
+    let answer = HttpClient::new().send_watched(request, &mut |bytes| watch(terminal, bytes)).await;
+    context.terminal.done_waiting();
+    if context.verbose {
+        context.terminal.remark(&narration::took(&narration::answer(&answer), begun.elapsed()));
+    }
+    answer
+}
+
 /// Runs a flow to its end.
 ///
 /// Ctrl-C ends it between or during effects; what the flow holds (lock, listener, connection) is

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use twg_core::credential::ConnectionKey;
 use twg_core::flow::{Effect, LockError, Notice, Outcome};
+use twg_core::http::{HttpRequest, HttpResponse, TransportError};
 use twg_core::text::{displayable, inert};
 use url::Url;
 
@@ -17,9 +18,7 @@ pub(crate) fn begin(config: &ConfigDir, effect: &Effect) -> String {
     let record = |key: &ConnectionKey| config.display(&config.record_path(key));
     let stage = |key: &ConnectionKey| config.display(&beside(&config.record_path(key), "stage"));
     match effect {
-        Effect::SendHttp(request) => {
-            format!("{} {}", request.method.as_str(), without_query(&request.url))
-        }
+        Effect::SendHttp(request) => sending(request),
         Effect::WaitUntil(time) => format!("waiting {}", time.since(clock::now())),
         Effect::ShowUserCode(prompt) => {
             format!("showing the user code, for {}", without_query(&prompt.verification_uri))
@@ -64,12 +63,9 @@ pub(crate) fn begin(config: &ConfigDir, effect: &Effect) -> String {
 }
 
 /// How it ended.
-pub(crate) fn end(outcome: &Outcome, took: Duration) -> String {
+pub(crate) fn end(outcome: &Outcome, duration: Duration) -> String {
     let what = match outcome {
-        Outcome::Http(Ok(response)) => {
-            format!("HTTP {}, {} bytes", response.status, response.body.len())
-        }
-        Outcome::Http(Err(error)) => failed(error.failure()),
+        Outcome::Http(result) => answer(result),
         Outcome::Waited | Outcome::Notified => "done".to_owned(),
         Outcome::Shown(Ok(())) => "shown".to_owned(),
         Outcome::RedirectUri(Ok(uri)) => without_query(uri),
@@ -90,7 +86,25 @@ pub(crate) fn end(outcome: &Outcome, took: Duration) -> String {
         Outcome::Store(Ok(())) => "done, on the disk".to_owned(),
         Outcome::Kept(Ok(place)) => format!("it is in {place}"),
     };
-    let tenths = took.as_micros() / 100;
+    took(&what, duration)
+}
+
+/// A request that is about to be sent.
+pub(crate) fn sending(request: &HttpRequest) -> String {
+    format!("{} {}", request.method.as_str(), without_query(&request.url))
+}
+
+/// What was answered.
+pub(crate) fn answer(result: &Result<HttpResponse, TransportError>) -> String {
+    match result {
+        Ok(response) => format!("HTTP {}, {} bytes", response.status, response.body.len()),
+        Err(error) => failed(error.failure()),
+    }
+}
+
+/// What came of it, and after how long.
+pub(crate) fn took(what: &str, duration: Duration) -> String {
+    let tenths = duration.as_micros() / 100;
     format!("  {what} ({}.{} ms)", tenths / 10, tenths % 10)
 }
 

@@ -127,7 +127,7 @@ async fn confirm(
     stored: Stored,
 ) -> Result<Done, Failure> {
     let again = format!("{SETUP} --force");
-    match bitbucket::check(profile, stored.email.as_deref(), &stored.token).await {
+    match bitbucket::check(context, profile, stored.email.as_deref(), &stored.token).await {
         Ok(_) => {
             let of = shown(&stored);
             context.achieved(&format!("The Bitbucket token{of} is stored, and works"));
@@ -158,7 +158,7 @@ async fn enter(
     let found = match given {
         Some(token) => {
             let email = email_for(context, named, None, &token).await?;
-            let account = bitbucket::check(profile, email.as_deref(), &token).await;
+            let account = bitbucket::check(context, profile, email.as_deref(), &token).await;
             let account = account.map_err(|failure| {
                 failure.keeping(UNCHANGED).or_hint(format!(
                     "Create a token at {TOKEN_PAGE}, then run the same command with it."
@@ -221,7 +221,7 @@ async fn ask(
     loop {
         let Some(token) = ask_for_token(context, otherwise).await? else { return Ok(None) };
         let email = email_for(context, named, before.as_deref(), &token).await?;
-        match bitbucket::check(profile, email.as_deref(), &token).await {
+        match bitbucket::check(context, profile, email.as_deref(), &token).await {
             Ok(account) => return Ok(Some(Found { token, email, account })),
             Err(failure) if failure.code == "TOKEN_REJECTED" => {
                 context.terminal.warning(&format!(
@@ -324,16 +324,16 @@ fn shown(stored: &Stored) -> String {
 
 fn remove(context: &mut Context) -> Result<ExitCode, Failure> {
     let removed = bitbucket::file(context).remove(context)?;
-    if context.json {
-        print_json(&json!({ "schemaVersion": 1, "ok": true, "removed": removed }));
-    } else if removed {
+    if removed {
         context.achieved("The Bitbucket token is forgotten here");
-        if let Some(key) = git_setup::configured(context) {
-            git_setup::withdraw(context, &key);
-        }
+        let configured = git_setup::configured_here(context);
+        git_setup::withdraw(context, &configured);
         context.say(&format!("  It works until you revoke it at {TOKEN_PAGE}"));
     } else {
         context.say("No Bitbucket token is stored: nothing to do");
+    }
+    if context.json {
+        print_json(&json!({ "schemaVersion": 1, "ok": true, "removed": removed }));
     }
     Ok(ExitCode::SUCCESS)
 }

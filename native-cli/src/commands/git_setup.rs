@@ -43,7 +43,8 @@ pub(super) async fn offer(
     let Some(server) = git_server(profile) else { return Ok(GitState::NotConfigured) };
     let key = key(server);
     let helper = helper(context, &installation::launcher()?);
-    let Some(found) = git::helpers(&key) else { return Ok(GitState::NotInstalled) };
+    let Some(mut all) = git::helpers() else { return Ok(GitState::NotInstalled) };
+    let found = all.remove(&key).unwrap_or_default();
     // The empty one makes git forget the helpers that it has for all servers: they would be offered the token to
     // keep it, in files of their own.
     let wanted = ["", helper.as_str()];
@@ -76,19 +77,31 @@ pub(super) async fn offer(
     }
 }
 
-/// git's setting by which it asks this program and nobody else; `None` if it does not.
-pub(super) fn configured(context: &Context) -> Option<String> {
-    let key = key(git_server(&crate::bitbucket::profile(context).ok()?)?);
-    let found = git::helpers(&key)?;
-    let is_ours_alone = found.iter().all(|helper| helper.is_empty() || is_ours(helper));
-    (is_ours_alone && found.iter().any(|helper| is_ours(helper))).then_some(key)
+/// git's settings by which it asks this program and nobody else: for Bitbucket, and for sandboxes that there were.
+pub(super) fn configured() -> Vec<String> {
+    let is_ours_alone = |helpers: &[String]| {
+        helpers.iter().any(|helper| is_ours(helper))
+            && helpers.iter().all(|helper| helper.is_empty() || is_ours(helper))
+    };
+    let all = git::helpers().unwrap_or_default();
+    all.into_iter().filter(|(_, helpers)| is_ours_alone(helpers)).map(|(key, _)| key).collect()
+}
+
+/// Those of them that are for the Bitbucket of this configuration.
+pub(super) fn configured_here(context: &Context) -> Vec<String> {
+    let profile = crate::bitbucket::profile(context).ok();
+    let here = profile.as_ref().and_then(git_server).map(key);
+    configured().into_iter().filter(|key| Some(key) == here.as_ref()).collect()
 }
 
 /// Lets git forget this program.
-pub(super) fn withdraw(context: &mut Context, key: &str) {
-    match git::unset_helpers(key) {
-        Ok(()) => context.achieved("git does not ask twg any more"),
-        Err(error) => context.warn(&format!("git still asks twg: {error}")),
+pub(super) fn withdraw(context: &mut Context, keys: &[String]) {
+    let results: Vec<_> = keys.iter().map(|key| git::unset_helpers(key)).collect();
+    for error in results.iter().filter_map(|result| result.as_ref().err()) {
+        context.warn(&format!("git still asks twg: {error}"));
+    }
+    if !keys.is_empty() && results.iter().all(Result::is_ok) {
+        context.achieved("git does not ask twg any more");
     }
 }
 

@@ -11,7 +11,7 @@ use twg_core::provider::BUNDLED;
 use twg_core::secret::Secret;
 
 use super::run as run_command;
-use crate::cli::{Cli, Command, Sandbox};
+use crate::cli::{Cli, Command, Global, Sandbox};
 use crate::config_dir::ConfigDir;
 use crate::context::{Context, UserAgent};
 use crate::effects::store::{Expected, Store};
@@ -20,38 +20,54 @@ use crate::failure::{Exit, Failure};
 use crate::output::print_text;
 use crate::sandbox::{self, Options, Running, Switches};
 
+/// What may follow `serve` and `switches`, which are no commands of [`Cli`].
+#[derive(Debug, clap::Parser)]
+#[command(no_binary_name = true, override_usage = "twg sandbox [OPTIONS] serve|switches")]
+struct OwnCommand {
+    name: String,
+    #[command(flatten)]
+    global: Global,
+}
+
 /// Runs the command.
 pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure> {
-    match arguments.command.first().map(String::as_str) {
-        Some("switches") if context.json => {
-            crate::output::print_json(&json!({
-                "schemaVersion": 1,
-                "switches": Switches::defaults().iter().map(|row| json!({
-                    "name": row.name,
-                    "form": row.form,
-                    "default": row.value,
-                    "meaning": row.meaning,
-                })).collect::<Vec<_>>(),
-            }));
+    let words = &arguments.command;
+    let json = context.json || words.iter().any(|word| word == "--json");
+    if !matches!(words.first().map(String::as_str), Some("serve" | "switches")) {
+        let typed = std::iter::once("twg").chain(words.iter().map(String::as_str));
+        return match Cli::try_parse_from(typed) {
+            Ok(cli) => run_one(context, &arguments, cli),
+            Err(error) => Ok(crate::explain_usage(&error, json)),
+        };
+    }
+    match OwnCommand::try_parse_from(words) {
+        Err(error) => Ok(crate::explain_usage(&error, json)),
+        Ok(own) if own.name == "switches" => {
+            list_switches(json);
             Ok(ExitCode::SUCCESS)
         }
-        Some("switches") => {
-            print_text(&Switches::describe());
-            Ok(ExitCode::SUCCESS)
+        Ok(_) if arguments.approve => {
+            Err(Failure::usage("`serve` approves nothing: it does not know who signs in")
+                .or_hint("Run `twg sandbox --approve login` in another terminal to sign in to it."))
         }
-        Some("serve") => serve(context, arguments),
-        _ => {
-            let typed = std::iter::once("twg").chain(arguments.command.iter().map(String::as_str));
-            match Cli::try_parse_from(typed) {
-                Ok(cli) => run_one(context, &arguments, cli),
-                Err(error) => {
-                    let json =
-                        context.json || arguments.command.iter().any(|word| word == "--json");
-                    Ok(crate::explain_usage(&error, json))
-                }
-            }
+        Ok(own) => {
+            context.json = json;
+            context.quiet |= own.global.quiet;
+            serve(context, arguments)
         }
     }
+}
+
+fn list_switches(as_json: bool) {
+    if !as_json {
+        print_text(&Switches::describe());
+        return;
+    }
+    let rows = Switches::defaults().into_iter().map(|row| {
+        json!({ "name": row.name, "form": row.form, "default": row.value, "meaning": row.meaning })
+    });
+    let rows: Vec<Value> = rows.collect();
+    crate::output::print_json(&json!({ "schemaVersion": 1, "switches": rows }));
 }
 
 fn start(context: &mut Context, arguments: &Sandbox) -> Result<(Running, ConfigDir), Failure> {

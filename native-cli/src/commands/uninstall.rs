@@ -25,8 +25,8 @@ struct Plan {
     kept: Vec<PathBuf>,
     /// Files for other programs, as `twg setup` wrote them.
     written: Vec<PathBuf>,
-    /// git's setting that names this program.
-    git: Option<String>,
+    /// git's settings that name this program.
+    git: Vec<String>,
     /// No other configuration directory is in use.
     is_the_only_one: bool,
     /// The program, if it is this one's to remove.
@@ -35,12 +35,10 @@ struct Plan {
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<ExitCode, Failure> {
-    if context.in_sandbox {
-        // What it would remove is not the sandbox's, but the program itself.
-        return Err(Failure::usage("The sandbox is not installed anywhere").or_hint(
-            "Delete the directory `sandbox` in the configuration directory to forget it.",
-        ));
-    }
+    context.unless_in_sandbox(
+        "is not installed anywhere",
+        "Delete the directory `sandbox` in the configuration directory to forget it.",
+    )?;
     let plan = Plan::make(context)?;
     if arguments.dry_run {
         show(context, &plan);
@@ -63,9 +61,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
             .keeping("The upkeep is off; the credentials that are still here, and the program, are kept.")
             .or_hint("Repair what is named above, then run `twg uninstall` again."));
     }
-    if let Some(key) = &plan.git {
-        git_setup::withdraw(context, key);
-    }
+    git_setup::withdraw(context, &plan.git);
     // What was damaged and set aside may hold tokens that nobody revoked: it is for the user to delete.
     let (mut left, ours): (Vec<_>, Vec<_>) =
         ours_in(context.config.path()).into_iter().partition(|path| is_set_aside(path));
@@ -102,7 +98,7 @@ impl Plan {
             connections: config.stored_connections(),
             kept,
             written: written.collect(),
-            git: git_setup::configured(context).filter(|_| is_the_only_one),
+            git: if is_the_only_one { git_setup::configured() } else { Vec::new() },
             managed: (is_the_only_one && managed.is_managed()).then_some(managed),
             is_the_only_one,
         })

@@ -13,6 +13,8 @@ use crate::release::{Channel, Manifest, UNCHANGED, Version};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<ExitCode, Failure> {
+    context
+        .unless_in_sandbox("is not installed anywhere", "Run `twg update`, without `sandbox`.")?;
     let wanted = arguments.version.as_deref().map(parse).transpose()?;
     let managed = Managed::of_user(&env)?;
     let channel = Channel::of_this_build()?.ok_or_else(no_releases)?;
@@ -52,12 +54,12 @@ fn installed(managed: &Managed) -> Version {
 }
 
 async fn check(
-    context: &Context,
+    context: &mut Context,
     managed: &Managed,
     channel: &Channel,
     wanted: Option<Version>,
 ) -> Result<Outcome, Failure> {
-    let manifest = channel.manifest(wanted).await?;
+    let manifest = channel.manifest(context, wanted).await?;
     managed.note_seen(context, manifest.version).await?;
     Ok(Outcome { before: installed(managed), manifest, updated: false })
 }
@@ -78,7 +80,7 @@ async fn update(
     if let Some(wanted) = wanted {
         allow(managed, before, wanted)?;
     }
-    let manifest = channel.manifest(wanted).await?;
+    let manifest = channel.manifest(context, wanted).await?;
     let version = manifest.version;
     allow(managed, before, version)?;
     managed.note(version)?;
@@ -123,16 +125,8 @@ async fn provide(
     }
     managed.discard(version)?;
     context.say(&format!("Downloading twg {version}…"));
-    let total = manifest.archive.as_ref().map_or(0, |archive| archive.size as usize);
-    let (quiet, terminal) = (context.quiet, &mut context.terminal);
-    let mut watch = |bytes: usize| {
-        if !quiet {
-            terminal.progress("Downloading", bytes, total);
-        }
-    };
-    let files = channel.files(manifest, &mut watch).await;
-    context.terminal.done_waiting();
-    let program = managed.stage(version, &files?)?;
+    let files = channel.files(context, manifest).await?;
+    let program = managed.stage(version, &files)?;
     if let Err(why) = starts(&program, version).await {
         managed.discard(version)?;
         return Err(does_not_start(version, &why).keeping(UNCHANGED));

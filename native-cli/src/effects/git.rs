@@ -1,20 +1,29 @@
-//! git's own configuration, of this user: which helper it asks for a credential.
+//! git's own configuration, of this user: which helpers it asks for credentials.
 
-use std::io;
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
 
-use super::child;
+use super::call::{Call, Caller, Ended, System, trouble};
 
-/// The helpers that are configured under `credential.URL.helper`, in their order; an empty one makes git forget those
+/// The settings `credential.URL.helper`, each with its helpers in their order; an empty one makes git forget those
 /// before it. `None` if there is no git.
-pub(crate) fn helpers(key: &str) -> Option<Vec<String>> {
-    let output = git(&["--get-all", key]).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Some(text.lines().map(str::to_owned).collect())
+pub(crate) fn helpers() -> Option<BTreeMap<String, Vec<String>>> {
+    let ended = System.call(&config(&["-z", "--get-regexp", r"^credential\..+\.helper$"])).ok()?;
+    let mut helpers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // git-config(1), `-z`: "always end values with the null character (instead of a newline). Use newline instead as
+    // a delimiter between key and value."
+    for (key, helper) in
+        ended.stdout.split_terminator('\0').filter_map(|pair| pair.split_once('\n'))
+    {
+        helpers.entry(key.to_owned()).or_default().push(helper.to_owned());
+    }
+    Some(helpers)
 }
 
 /// Makes these the only helpers under `key`, or leaves none: a part of them could keep git from asking anybody.
-pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> io::Result<()> {
+///
+/// # Errors
+/// What did not work, for people.
+pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
     for (at, helper) in helpers.iter().enumerate() {
         let how = if at == 0 { "--replace-all" } else { "--add" };
         run(&[how, key, helper]).inspect_err(|_| {
@@ -25,21 +34,19 @@ pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> io::Result<()> {
 }
 
 /// Removes all helpers under `key`.
-pub(crate) fn unset_helpers(key: &str) -> io::Result<()> {
+///
+/// # Errors
+/// What did not work, for people.
+pub(crate) fn unset_helpers(key: &str) -> Result<(), String> {
     run(&["--unset-all", key])
 }
 
-fn run(arguments: &[&str]) -> io::Result<()> {
-    let output = git(arguments).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(twg_core::text::displayable(said.trim())))
+fn run(arguments: &[&str]) -> Result<(), String> {
+    let call = config(arguments);
+    let result = System.call(&call);
+    if result.as_ref().is_ok_and(Ended::well) { Ok(()) } else { Err(trouble(&call, &result)) }
 }
 
-fn git(arguments: &[&str]) -> Command {
-    let mut command = child::command("git");
-    command.args(["config", "--global"]).args(arguments).stdin(Stdio::null());
-    command
+fn config(arguments: &[&str]) -> Call {
+    arguments.iter().fold(Call::new("git", &["config", "--global"]), |call, word| call.arg(word))
 }

@@ -22,7 +22,9 @@ pub(crate) use manifest::{Archive, Manifest};
 pub(crate) use version::Version;
 
 use crate::context::Context;
-use crate::effects::http::{HttpClient, is_loopback};
+use crate::driver::send_watched;
+use crate::effects::http::is_loopback;
+use crate::effects::terminal::Terminal;
 use crate::failure::{Exit, Failure};
 use crate::installation::Managed;
 
@@ -37,9 +39,9 @@ const DOWNLOAD_TIMEOUT: Span = Span::from_secs(300);
 const MAX_REDIRECTS: usize = 5;
 
 /// The newest released version, if it is newer than this one. `None` also if this build has no releases to follow.
-pub(crate) async fn newer(context: &Context) -> Result<Option<String>, Failure> {
+pub(crate) async fn newer(context: &mut Context) -> Result<Option<String>, Failure> {
     let Some(channel) = Channel::of_this_build()? else { return Ok(None) };
-    let manifest = channel.manifest(None).await?;
+    let manifest = channel.manifest(context, None).await?;
     if manifest.archive.is_none() {
         // Nobody here could install it.
         return Ok(None);
@@ -53,7 +55,6 @@ pub(crate) struct Channel {
     /// Ends with a slash.
     url: Url,
     key: PublicKey,
-    http: HttpClient,
 }
 
 impl Channel {
@@ -77,13 +78,17 @@ impl Channel {
         let url =
             Url::parse(&url).ok().filter(is_allowed).ok_or_else(|| wrong("TWG_RELEASE_URL"))?;
         let key = PublicKey::from_base64(key.trim()).map_err(|_| wrong("TWG_RELEASE_KEY"))?;
-        Ok(Some(Self { url, key, http: HttpClient::new() }))
+        Ok(Some(Self { url, key }))
     }
 
     /// The verified manifest of this version, or of the newest.
-    pub(crate) async fn manifest(&self, version: Option<Version>) -> Result<Manifest, Failure> {
+    pub(crate) async fn manifest(
+        &self,
+        context: &mut Context,
+        version: Option<Version>,
+    ) -> Result<Manifest, Failure> {
         let dir = version.map(|version| format!("{version}/")).unwrap_or_default();
-        let bytes = self.get(&format!("{dir}manifest.json"), MAX_MANIFEST_BYTES).await?;
+        let bytes = self.get(context, &format!("{dir}manifest.json"), MAX_MANIFEST_BYTES).await?;
         let bytes = bytes.ok_or_else(|| {
             let what = version.map_or("No release is announced".to_owned(), |version| {
                 format!("There is no release {version}")
@@ -91,7 +96,7 @@ impl Channel {
             failed("NO_SUCH_RELEASE", what)
         })?;
         let signature =
-            self.get(&format!("{dir}manifest.json.minisig"), MAX_SIGNATURE_BYTES).await?;
+            self.get(context, &format!("{dir}manifest.json.minisig"), MAX_SIGNATURE_BYTES).await?;
         let text = self.verified(&bytes, signature.as_deref()).map_err(|why| {
             failed("RELEASE_NOT_SIGNED", format!("The announced release cannot be trusted: {why}"))
         })?;
@@ -123,11 +128,11 @@ impl Channel {
         std::str::from_utf8(bytes).map_err(|_| "it is not text")
     }
 
-    /// The files of a release for this system, verified. `watch` is told how much of the archive there is.
+    /// The files of a release for this system, verified.
     pub(crate) async fn files(
         &self,
+        context: &mut Context,
         manifest: &Manifest,
-        watch: &mut dyn FnMut(usize),
     ) -> Result<Vec<Unpacked>, Failure> {
         let Some(Archive { file, size, sha256 }) = &manifest.archive else {
             let message = format!("Release {} is not made for {}", manifest.version, target());
@@ -137,7 +142,13 @@ impl Channel {
         let damaged = |what: &str| {
             failed("RELEASE_DAMAGED", format!("{file} is not what was announced: {what}"))
         };
-        let bytes = match self.download(&path, *size, DOWNLOAD_TIMEOUT, watch).await {
+        let shown = !context.quiet;
+        let watch = |terminal: &mut Terminal, bytes: usize| {
+            if shown {
+                terminal.progress("Downloading", bytes, *size as usize);
+            }
+        };
+        let bytes = match self.download(context, &path, *size, DOWNLOAD_TIMEOUT, watch).await {
             Ok(bytes) => bytes.ok_or_else(|| damaged("it is not there"))?,
             Err(failure) if failure.code == TOO_LARGE => return Err(damaged("it is larger")),
             Err(failure) => return Err(failure),
@@ -152,17 +163,23 @@ impl Channel {
             .map_err(|why| failed("ARCHIVE_REFUSED", format!("{file} is refused: {why}")))
     }
 
-    async fn get(&self, path: &str, limit: u32) -> Result<Option<Vec<u8>>, Failure> {
-        self.download(path, limit, twg_core::http::REQUEST_TIMEOUT, &mut |_| {}).await
+    async fn get(
+        &self,
+        context: &mut Context,
+        path: &str,
+        limit: u32,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        self.download(context, path, limit, twg_core::http::REQUEST_TIMEOUT, |_, _| {}).await
     }
 
     /// A file below the release address. `None` if there is none. Nothing is sent that would tell who asks.
     async fn download(
         &self,
+        context: &mut Context,
         path: &str,
         limit: u32,
         timeout: Span,
-        watch: &mut dyn FnMut(usize),
+        mut watch: impl FnMut(&mut Terminal, usize),
     ) -> Result<Option<Vec<u8>>, Failure> {
         let cannot = |why: &str| format!("Could not get {path} from {}: {why}", host(&self.url));
         let mut url =
@@ -172,9 +189,7 @@ impl Channel {
             let mut request =
                 HttpRequest::new(Method::Get, url.as_str().to_owned(), Vec::new(), empty);
             (request.max_response_bytes, request.timeout) = (limit, timeout);
-            let mut answer = self
-                .http
-                .send_watched(request, watch)
+            let mut answer = send_watched(context, request, &mut watch)
                 .await
                 .map_err(|error| offline(&error, &cannot))?;
             match answer.status {

@@ -53,6 +53,17 @@ fn the_key_is_entered_checked_kept_apart_and_forgotten() {
     assert_eq!(json["key"]["expiresAt"], "3000-01-01T00:00:00Z");
     assert_eq!(json["key"]["organization"], ORG);
 
+    // The doctor asks too.
+    let key = || {
+        let doctor = sandbox.twg(["doctor"]).run().stdout;
+        doctor.lines().find(|line| line.contains("admin key")).expect("a line").to_owned()
+    };
+    assert!(key().starts_with('✔') && key().ends_with("; it is accepted"), "{}", key());
+    let right = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, right.replace(KEY, "another-key")).unwrap();
+    assert!(key().starts_with('✘') && key().contains("not accept"), "{}", key());
+    std::fs::write(&file, right).unwrap();
+
     let logout = sandbox.twg(["admin", "auth", "logout"]).run();
     logout.expect_success().expect_stderr("until you revoke it at https://admin.atlassian.com");
     assert!(!file.exists());

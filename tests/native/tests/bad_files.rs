@@ -132,6 +132,17 @@ fn a_relative_configuration_directory_is_refused() {
     let home = TempHome::new();
     let output = home.twg(["login"]).env("TWG_CONFIG_DIR", "here").run();
     output.expect_code(78).expect_stderr("TWG_CONFIG_DIR").expect_stderr("'here'");
-    let output = home.twg(["login"]).env_remove("TWG_CONFIG_DIR").env_remove("HOME").run();
+    let output = home.twg(["login"]).env_remove("TWG_CONFIG_DIR").env("HOME", "").run();
     output.expect_code(78).expect_stderr("HOME is not set");
+}
+
+/// A service, a container or a `cron` need not say where the home directory is: the system knows it.
+#[test]
+fn without_home_the_system_is_asked() {
+    let home = TempHome::new();
+    let twg = |words: &[&str]| home.twg(words).env_remove("TWG_CONFIG_DIR").env_remove("HOME");
+    // Nothing that reads or writes there, because that is the home of whoever runs this test.
+    twg(&["completions", "bash"]).run().expect_success();
+    let delegated = twg(&["auth", "token"]).env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run();
+    assert_eq!(delegated.expect_success().stdout, "delegated\n");
 }

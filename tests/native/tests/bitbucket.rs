@@ -182,6 +182,37 @@ fn what_bitbucket_says_is_told_apart_from_what_others_say() {
 }
 
 /// Without a terminal nobody is asked, and what to do is said.
+/// The doctor does not believe what is stored.
+#[test]
+fn the_doctor_asks_bitbucket() {
+    let (forge, home) = at_a_forge();
+    with_token(&home).run().expect_success();
+    home.write_config("providers/atlassian.json", unreachable().to_string());
+    let says = || {
+        let doctor = home.twg(["doctor", "--json"]).run().expect_code(1).json();
+        let checks = doctor["checks"].as_array().expect("checks").clone();
+        let check = checks.into_iter().find(|check| check["name"] == "bitbucket").expect("one");
+        (check["verdict"].as_str().expect("text").to_owned(), check.to_string())
+    };
+    let (verdict, text) = says();
+    assert!(verdict == "good" && text.contains("; it is accepted"), "{verdict} {text}");
+    forge.revoke_everything();
+    let (verdict, text) = says();
+    assert!(verdict == "bad" && text.contains("twg setup bitbucket --force"), "{verdict} {text}");
+    drop(forge);
+    let (verdict, text) = says();
+    assert!(verdict == "note" && text.contains("; not tried: "), "{verdict} {text}");
+}
+
+/// Where Atlassian is, for who must not ask it.
+fn unreachable() -> Value {
+    json!({
+        "schema_version": 1, "name": "atlassian", "display_name": "A", "grants": ["device_code"],
+        "endpoints": { "token": "http://127.0.0.1:1/t", "device_authorization": "http://127.0.0.1:1/d" },
+        "client": { "id": "me" }, "sites": "http://127.0.0.1:1/s",
+    })
+}
+
 #[test]
 fn scripts_are_told_what_to_do() {
     let (_forge, home) = at_a_forge();
@@ -357,12 +388,7 @@ fn no_command_says_a_token_or_a_key() {
         "schema_version": 1, "key": "canary-admin-key", "email": "a@b.c", "org": "x", "checked_at": 1,
     });
     home.write_config("admin.conf", key.to_string());
-    let unreachable = json!({
-        "schema_version": 1, "name": "atlassian", "display_name": "A", "grants": ["device_code"],
-        "endpoints": { "token": "http://127.0.0.1:1/t", "device_authorization": "http://127.0.0.1:1/d" },
-        "client": { "id": "me" }, "sites": "http://127.0.0.1:1/s",
-    });
-    home.write_config("providers/atlassian.json", unreachable.to_string());
+    home.write_config("providers/atlassian.json", unreachable().to_string());
     for words in [
         &["setup", "bitbucket"][..],
         &["setup", "bitbucket", "--git"],

@@ -103,6 +103,32 @@ fn other_helpers_do_not_keep_the_token() {
     assert_eq!(listed.lines().count(), 2);
 }
 
+/// Whichever Bitbucket it was for, the look-alike's too: who uninstalls the program is not asked by git for one that
+/// is gone. Settings of others stay.
+#[test]
+fn git_forgets_the_program() {
+    let (forge, other) = (Forge::start(), Forge::start());
+    let home = with_token(&forge);
+    let setup = || home.twg(["setup", "bitbucket", "--git"]).run();
+    setup().expect_success();
+    other.configure(&home);
+    setup().expect_success();
+    let foreign = "credential.https://example.com.helper";
+    succeeds(&git(&home).args(["config", "--global", foreign, "store"]).output().unwrap());
+    let settings = || {
+        let listed =
+            git(&home).args(["config", "--global", "--get-regexp", "^credential"]).output();
+        String::from_utf8(listed.unwrap().stdout).unwrap()
+    };
+    assert!(settings().contains(&forge.host()) && settings().contains(&other.host()));
+    let removed = home.twg(["setup", "bitbucket", "--remove", "--json"]).run();
+    assert_eq!(removed.expect_success().json()["removed"], true);
+    assert!(settings().contains(&forge.host()) && !settings().contains(&other.host()));
+    let uninstall = home.twg(["uninstall", "--yes"]).run();
+    uninstall.expect_success().expect_stderr("git does not ask twg any more");
+    assert_eq!(settings(), format!("{foreign} store\n"));
+}
+
 fn key(forge: &Forge) -> String {
     format!("credential.http://{}.helper", forge.host())
 }
@@ -273,6 +299,19 @@ fn docker_s_protocol() {
     let erase = ask("erase", &forge.host());
     assert!(erase.expect_code(1).stdout.contains("twg setup bitbucket --remove"), "{erase}");
     assert!(home.config_dir().join("bitbucket.conf").exists());
+    // A Bitbucket of somebody's own has a token of its own, which the registry of the real one gets no sight of.
+    let own = TempHome::new();
+    let addresses = json!({
+        "authorization": "https://bitbucket.example/a", "token": "https://bitbucket.example/t",
+    });
+    let profile = json!({
+        "schema_version": 1, "name": "bitbucket", "display_name": "Own", "endpoints": addresses,
+        "grants": ["authorization_code"], "client": { "id": "me" },
+    });
+    own.write_config("providers/bitbucket.json", profile.to_string());
+    let get = own.twg(["auth", "docker-credential", "get"]).env("TWG_BBC_TOKEN", "canary-own");
+    let get = get.env("TWG_USER", "ci@example.com").stdin("https://crg.apkg.io/v2/").run();
+    assert_eq!(get.expect_code(1).stdout, "credentials not found in native keychain\n");
     // The real registry, for the user that the environment names.
     let real = TempHome::new();
     let get = real.twg(["auth", "docker-credential", "get"]).env("TWG_BBC_TOKEN", "ci-token");

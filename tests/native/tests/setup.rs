@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use twg_tests::release::{Installed, Releases};
-use twg_tests::{Browser, Played, Sandbox, TwgCommand, schema};
+use twg_tests::{Browser, Played, Sandbox, TempHome, TwgCommand, schema};
 
 /// Everything below a directory, with the contents of its files.
 fn tree(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -248,11 +248,38 @@ fn a_schedule_without_its_program_is_repaired() {
     assert_eq!(fs::read_to_string(&service).unwrap(), good);
 }
 
-/// `twg sandbox uninstall` would remove what is not the sandbox's.
+/// What would change the machine, and not the sandbox, is not done against the sandbox.
 #[test]
-fn the_sandbox_is_not_uninstalled() {
-    let refused = twg_tests::TempHome::new().twg(["sandbox", "uninstall", "--yes"]).run();
-    refused.expect_code(2).expect_stderr("The sandbox is not installed anywhere");
+fn the_sandbox_leaves_the_machine_alone() {
+    let home = TempHome::new();
+    let played = Played::scheduler(home.path());
+    let twg = |words: &[&str]| {
+        let words = ["sandbox", "--port", "0"].into_iter().chain(words.iter().copied());
+        played.before(home.twg(words)).run()
+    };
+    for words in [&["uninstall", "--yes"][..], &["update"]] {
+        twg(words).expect_code(2).expect_stderr("The sandbox is not installed anywhere");
+    }
+    for words in [&["upkeep", "enable"][..], &["upkeep", "disable"]] {
+        twg(words).expect_code(2).expect_stderr("The sandbox has no schedule");
+    }
+    let setup = twg(&["setup", "--json"]).expect_success().json();
+    assert!(states(&setup).iter().all(|(_, state)| *state == "skipped"), "{setup}");
+    assert!(!home.path().join(".local").exists() && !home.path().join(".config").exists());
+    assert_eq!(played.calls(), [""; 0]);
+}
+
+/// What follows them would be overlooked.
+#[test]
+fn serve_and_switches_take_nothing() {
+    let twg = |words: &[&str]| TempHome::new().twg(words).run();
+    for name in ["serve", "switches"] {
+        twg(&["sandbox", name, "extra"]).expect_code(2).expect_stderr("'extra'");
+        twg(&["sandbox", name, "--port", "1"]).expect_code(2).expect_stderr("'--port'");
+    }
+    let says = twg(&["sandbox", "--approve", "serve"]);
+    says.expect_code(2).expect_stderr("twg sandbox --approve login");
+    assert!(twg(&["sandbox", "switches", "--json"]).expect_success().json().is_object());
 }
 
 /// Upkeep first, then the tokens at the server, then the files. What the user wrote stays.

@@ -75,6 +75,33 @@ fn enable_tells_systemd_and_disable_takes_it_back() {
     again.expect_success().expect_stderr("nothing to do");
 }
 
+/// A run that is under way notes what it did when it ends. What was disabled meanwhile does not come back.
+#[test]
+fn disable_waits_for_a_run_that_is_under_way() {
+    let home = TempHome::new();
+    let played = Played::scheduler(home.path());
+    home.write_config("upkeep.json", "{}");
+    let file = home.config_dir().join("upkeep.json");
+    let run = fs::File::create(file.with_extension("json.lock")).expect("it can be made");
+    run.lock().expect("nobody has it");
+    let disable = played.before(home.twg(["upkeep", "disable"])).start();
+    // The scheduler was told: what comes now is the file.
+    disable.wait_for_stderr(|said| said.contains("Waiting for the run").then_some(()));
+    fs::write(&file, r#"{"schema_version":1}"#).expect("it can be written");
+    drop(run);
+    disable.wait().expect_success();
+    assert!(!file.exists());
+}
+
+/// Two runs at once would do everything twice: where nobody can tell, there is none.
+#[test]
+fn a_run_needs_its_lock() {
+    let home = TempHome::new();
+    home.write_config("upkeep.json.lock/in-the-way", "");
+    let run = home.twg(["upkeep", "run"]).run();
+    run.expect_code(74).expect_stderr("Could not note what the upkeep did");
+}
+
 #[test]
 fn json_is_as_its_schemas_say() {
     let sandbox = Sandbox::start();

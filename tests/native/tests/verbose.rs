@@ -1,6 +1,7 @@
 //! `--verbose` says what is done, where and how it ended; `--yes` is taken everywhere.
 
-use twg_tests::Sandbox;
+use twg_tests::release::{Installed, Release, Releases};
+use twg_tests::{Forge, Sandbox, TempHome};
 
 #[test]
 fn verbose_tells_each_effect_on_standard_error() {
@@ -24,6 +25,27 @@ fn verbose_tells_each_effect_on_standard_error() {
     // A query is nobody's business.
     let api = sandbox.twg(["-v", "api", "/me?canary=1"]).run();
     assert!(api.stderr.contains("/me\n") && !api.stderr.contains("canary"), "{api}");
+}
+
+/// Also of the requests that belong to no flow.
+#[test]
+fn verbose_tells_every_request() {
+    let sandbox = Sandbox::start();
+    sandbox.sign_in(&[]);
+    let doctor = sandbox.twg(["doctor", "--verbose"]).run();
+    for path in ["/.well-known/openid-configuration", "/me"] {
+        doctor.expect_stderr(&format!("· GET {}{path}\n·   HTTP 200, ", sandbox.base_url()));
+    }
+    let (forge, home) = (Forge::start(), TempHome::new());
+    forge.configure(&home);
+    let setup = home.twg(["-v", "setup", "bitbucket", "--with-token", "--email", Forge::EMAIL]);
+    let setup = setup.stdin(Forge::TOKEN).run();
+    setup.expect_success().expect_stderr("/2.0/user\n·   HTTP 200, ");
+    assert!(!setup.stderr.contains(Forge::TOKEN), "{setup}");
+    let (releases, installed) = (Releases::start(), Installed::new());
+    releases.publish(&Release::new("0.2.0"));
+    let check = installed.twg(&releases, &["update", "--check", "--verbose"]).run();
+    check.expect_success().expect_stderr("manifest.json.minisig\n·   HTTP 200, ");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::credential_source::{self, Source};
 use crate::effects::{clock, host};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines};
-use crate::{admin_key, bitbucket, providers, refresh};
+use crate::{providers, refresh};
 
 /// One thing that was looked at.
 struct Check {
@@ -101,9 +101,9 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         checks.push(network::port_check(&profile));
     }
     checks.push(network::network_settings());
-    checks.push(network::prove_server(&profile).await);
+    checks.push(network::prove_server(context, &profile).await);
     if let Some(credential) = &credential {
-        checks.extend(network::prove_token(&profile, credential).await);
+        checks.extend(network::prove_token(context, &profile, credential).await);
     }
     checks.push(duplicates_on_path());
     checks.push(match upkeep::health(context) {
@@ -114,17 +114,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         }
     });
     if key.provider() == providers::DEFAULT {
-        checks.extend(bitbucket::status(context).map(|status| {
-            let line = status.line();
-            Check::of("bitbucket", if status.is_usable() { Ok(line) } else { Err(line) })
-        }));
-        checks.extend(admin_key::summary(context).map(|(line, needs_attention)| {
-            if needs_attention {
-                Check::note("admin key", line)
-            } else {
-                Check::of("admin key", Ok(line))
-            }
-        }));
+        checks.extend(network::prove_bitbucket(context).await?);
+        checks.extend(network::prove_admin_key(context).await?);
     }
 
     let healthy = checks.iter().all(|check| check.verdict != Verdict::Bad);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
+use twg_core::admin::OrgId;
 use twg_core::credential::StoredCredential;
 use twg_core::flow::{RedirectTarget, UserAgentError};
 use twg_core::http::{HttpRequest, Method};
@@ -11,11 +12,13 @@ use twg_core::resource::{Authorization, TokenAudience};
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
-use super::Check;
-use crate::context::env;
+use super::{Check, Verdict};
+use crate::context::{Context, env};
+use crate::driver::send;
 use crate::effects::clock;
-use crate::effects::http::HttpClient;
 use crate::effects::loopback::RedirectListener;
+use crate::failure::{Exit, Failure};
+use crate::{admin_key, bitbucket};
 
 /// A clock that is further off than this makes tokens look older or younger than they are.
 const TOLERABLE_SKEW: Span = Span::from_secs(60);
@@ -70,7 +73,7 @@ pub(super) fn network_settings() -> Check {
 }
 
 /// Asks the server for its metadata, with no credentials, for the sake of its clock.
-pub(super) async fn prove_server(profile: &ProviderProfile) -> Check {
+pub(super) async fn prove_server(context: &mut Context, profile: &ProviderProfile) -> Check {
     let endpoint = profile.issuer.as_ref().or(profile.endpoints.token.as_ref());
     let Some(endpoint) = endpoint else {
         return Check::note("server", "no address is known");
@@ -84,7 +87,7 @@ pub(super) async fn prove_server(profile: &ProviderProfile) -> Check {
     };
     let request = HttpRequest::new(Method::Get, url, Vec::new(), Secret::default());
     let before = clock::now();
-    let response = match HttpClient::new().send(request).await {
+    let response = match send(context, request).await {
         Ok(response) => response,
         Err(error) => {
             return Check::of("server", Err(format!("{host}: {}", error.failure())));
@@ -107,6 +110,7 @@ pub(super) async fn prove_server(profile: &ProviderProfile) -> Check {
 
 /// Uses the token once. A lifetime is a promise that the server need not keep.
 pub(super) async fn prove_token(
+    context: &mut Context,
     profile: &ProviderProfile,
     credential: &StoredCredential,
 ) -> Option<Check> {
@@ -118,7 +122,7 @@ pub(super) async fn prove_token(
         Err(error) => return Some(Check::of("token", Err(error.to_string()))),
     };
     let name = &profile.display_name;
-    Some(match HttpClient::new().send(request).await {
+    Some(match send(context, request).await {
         Ok(response) if response.status == 200 => {
             Check::of("token", Ok(format!("{name} accepts it")))
         }
@@ -127,5 +131,57 @@ pub(super) async fn prove_token(
         }
         Ok(response) => Check::note("token", format!("{name} answers HTTP {}", response.status)),
         Err(error) => Check::note("token", format!("not tried: {}", error.failure())),
+    })
+}
+
+/// Asks Bitbucket whether it accepts the token that is used for it. `None` if there is none.
+pub(super) async fn prove_bitbucket(context: &mut Context) -> Result<Option<Check>, Failure> {
+    let Some(status) = bitbucket::status(context) else { return Ok(None) };
+    let found = status.line();
+    let (true, Ok(Some(token))) = (status.is_usable(), bitbucket::find(context)) else {
+        return Ok(Some(Check::of("bitbucket", Err(found))));
+    };
+    let profile = bitbucket::profile(context)?;
+    let proof = bitbucket::check(context, &profile, token.email.as_deref(), &token.secret).await;
+    let another = if status.source == bitbucket::VARIABLE {
+        format!("Set {} to another token.", bitbucket::VARIABLE)
+    } else {
+        format!("Run `{} --force` to enter another.", bitbucket::SETUP)
+    };
+    proved("bitbucket", found, proof.map(drop), another).map(Some)
+}
+
+/// Asks Atlassian whether it accepts the stored admin API key. `None` if there is none.
+pub(super) async fn prove_admin_key(context: &mut Context) -> Result<Option<Check>, Failure> {
+    let Some((found, needs_attention)) = admin_key::summary(context) else { return Ok(None) };
+    let stored = admin_key::stored(context).ok().flatten();
+    let Some((org, stored)) = stored.and_then(|stored| Some((OrgId::parse(&stored.org)?, stored)))
+    else {
+        return Ok(Some(Check::note("admin key", found)));
+    };
+    let proof = admin_key::check(context, &org, &stored.key).await.map(drop);
+    let again =
+        format!("Run `twg admin auth login --email {} --org {}`.", stored.email, stored.org);
+    let mut check = proved("admin key", found, proof, again)?;
+    if needs_attention && check.verdict == Verdict::Good {
+        check.verdict = Verdict::Note;
+    }
+    Ok(Some(check))
+}
+
+/// What is known of a secret, and whether its server still accepts it.
+fn proved(
+    name: &'static str,
+    found: String,
+    proof: Result<(), Failure>,
+    another: String,
+) -> Result<Check, Failure> {
+    Ok(match proof {
+        Ok(()) => Check::of(name, Ok(format!("{found}; it is accepted"))),
+        Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+        Err(failure) if failure.exit == Exit::AuthRequired => {
+            Check::failed(name, failure.or_hint(another))
+        }
+        Err(failure) => Check::note(name, format!("{found}; not tried: {}", failure.message)),
     })
 }

@@ -34,21 +34,23 @@ enum Done {
 
 /// Runs the command. Only a sign-in that was tried and failed makes it fail.
 pub(crate) async fn run(context: &mut Context) -> Result<ExitCode, Failure> {
-    let mut steps = vec![Step { name: "program", result: install(context).await }];
+    let not_needed = || Ok(Done::Not("the sandbox needs none".to_owned()));
+    let program = if context.in_sandbox { not_needed() } else { install(context).await };
+    let mut steps = vec![Step { name: "program", result: program }];
     steps.push(Step { name: "login", result: sign_in(context).await });
     if is_interrupted(&steps) {
         return Err(Failure::interrupted()
             .keeping("What was set up so far stays; run it again for the rest."));
     }
     if context.in_sandbox {
-        let none = || Ok(Done::Not("the sandbox needs none".to_owned()));
-        steps.push(Step { name: "completions", result: none() });
-        steps.push(Step { name: "skills", result: none() });
+        let rest = ["completions", "skills", "upkeep"];
+        steps.extend(rest.map(|name| Step { name, result: not_needed() }));
     } else {
         steps.push(Step { name: "completions", result: write_completions(context) });
         steps.push(Step { name: "skills", result: write_all(context, "skill", files::skills()) });
+        let upkeep = upkeep::enable(context).await.map(|()| Done::Now);
+        steps.push(Step { name: "upkeep", result: upkeep });
     }
-    steps.push(Step { name: "upkeep", result: enable_upkeep(context).await });
     let failed = steps.iter().find_map(|step| match &step.result {
         Err(failure) if step.name == "login" => Some(failure.exit),
         _ => None,
@@ -149,13 +151,6 @@ fn write_all(context: &mut Context, what: &str, files: Vec<FileFor>) -> Result<D
         }
     }
     Ok(done)
-}
-
-async fn enable_upkeep(context: &mut Context) -> Result<Done, Failure> {
-    if context.in_sandbox {
-        return Ok(Done::Not("the sandbox needs none".to_owned()));
-    }
-    upkeep::enable(context).await.map(|()| Done::Now)
 }
 
 /// What its own lines did not say already.

@@ -3,17 +3,20 @@
 mod run;
 mod status;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use twg_core::flow::StoreError;
 use twg_core::time::Span;
 use twg_core::upkeep::Upkeep as State;
 
 use crate::cli::Upkeep;
 use crate::config_dir::ConfigDir;
 use crate::context::{Context, env};
+use crate::driver::interruptible;
 use crate::effects::call::{Caller, System};
 use crate::effects::clock;
 use crate::effects::scheduler::{self, Job, Refused, Schedule, Scheduler};
@@ -36,11 +39,20 @@ const CARRIED: [(&str, &str); 7] = [
 /// After so much time without a run something is wrong with a schedule.
 const SILENCE: Span = Span::from_mins(120);
 
+/// A run may have to wait for an interrupted request (20 s) before it refreshes.
+const PATIENCE: Span = Span::from_secs(60);
+
 /// The directory, which is always written down.
 const DIRECTORY: &str = "TWG_CONFIG_DIR";
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, what: &Upkeep) -> Result<ExitCode, Failure> {
+    if matches!(what, Upkeep::Enable | Upkeep::Disable) {
+        context.unless_in_sandbox(
+            "has no schedule: it would outlive the sandbox",
+            "`twg upkeep run` does by hand what a schedule would.",
+        )?;
+    }
     match what {
         Upkeep::Enable => enable(context).await?,
         Upkeep::Disable => disable(context).await?,
@@ -81,14 +93,10 @@ pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
     let removed = scheduler.disable(&name_of(&context.config));
     let state = state_path(context);
     let had_state = state.exists();
-    for path in [&state, &lock_path(context)] {
-        context.store.remove(path).map_err(|error| {
-            Failure::new(
-                Exit::CannotWrite,
-                "STORE",
-                format!("Could not disable the upkeep: {error}"),
-            )
-        })?;
+    if had_state {
+        // A run that is under way would write it again.
+        let _nobody_runs = end_of_runs(context).await?;
+        context.store.remove(&state).map_err(|error| not_disabled(&error))?;
     }
     let removed = removed.map_err(|refused| failure("Could not disable the upkeep", refused))?;
     if removed || had_state {
@@ -97,6 +105,36 @@ pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
         context.say("The upkeep is not enabled: nothing to do");
     }
     Ok(())
+}
+
+/// Waits until no run is under way, and lets none begin.
+async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
+    let deadline = clock::now().plus(PATIENCE);
+    let mut is_told = false;
+    loop {
+        let claimed = context.store.claim_alone(&lock_path(context));
+        if let Some(lock) = claimed.map_err(|error| not_disabled(&error))? {
+            return Ok(lock);
+        }
+        let now = clock::now();
+        if now >= deadline {
+            return Err(Failure::new(
+                Exit::Temporary,
+                "BUSY",
+                "A run of the upkeep is still under way",
+            )
+            .keeping("It is not scheduled any more.")
+            .or_hint("Run `twg upkeep disable` again to remove what it remembers."));
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            context.say("Waiting for the run that is under way…");
+        }
+        interruptible(clock::wait_until(now.plus(Span::from_millis(50)), |_| {})).await?;
+    }
+}
+
+fn not_disabled(error: &StoreError) -> Failure {
+    Failure::new(Exit::CannotWrite, "STORE", format!("Could not disable the upkeep: {error}"))
 }
 
 /// How the schedule is, for `doctor`.

@@ -201,7 +201,7 @@ fn end_of_login(context: &Context, key: &ConnectionKey, state: &mut State) -> Op
 }
 
 /// Looks for an update, if that is due. That it failed is for `twg update` to say.
-async fn look_for_update(context: &Context, state: &mut State) {
+async fn look_for_update(context: &mut Context, state: &mut State) {
     state.forget_installed(is_newer);
     let now: UnixTime = clock::now();
     if state.is_update_check_due(now) {
