@@ -35,10 +35,37 @@ pub(crate) fn answer(typed: &[OsString]) -> bool {
         return false;
     }
     let here = std::env::current_dir().ok();
-    let completer = CompleteEnv::with_factory(Cli::command).var(VARIABLE).completer("twg");
+    let completer = CompleteEnv::with_factory(command).var(VARIABLE).completer("twg");
     // A shell that is not known, or a cursor that stands nowhere: there is nothing to choose from.
     let _ = completer.try_complete(typed, here.as_deref());
     true
+}
+
+/// What can be typed: as [`Cli`], but that each command stands behind `sandbox` too, where it is parsed later.
+fn command() -> Command {
+    let cli = Cli::command();
+    let others: Vec<_> =
+        cli.get_subcommands().filter(|other| other.get_name() != "sandbox").cloned().collect();
+    cli.mut_subcommand("sandbox", |sandbox| {
+        let options = sandbox.get_arguments().filter(|arg| !arg.is_positional()).cloned();
+        let options: Vec<_> = options.collect();
+        let own = ["serve", "switches"].map(Command::new);
+        Command::new("sandbox").args(options).subcommands(own).subcommands(others)
+    })
+}
+
+/// What `twg man` has a page about.
+pub(crate) fn commands() -> ArgValueCandidates {
+    fn names(command: &Command) -> Vec<String> {
+        let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set());
+        inner.flat_map(|inner| [vec![inner.get_name().to_owned()], names(inner)].concat()).collect()
+    }
+    ArgValueCandidates::new(|| named(names(&Cli::command()).into_iter()))
+}
+
+/// What git asks for. It may ask for more in the future.
+pub(crate) fn git_operations() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| named(["get", "store", "erase"].map(str::to_owned).into_iter()))
 }
 
 /// What `PROVIDER` can be.
@@ -78,16 +105,6 @@ pub(crate) fn switches() -> ArgValueCandidates {
             values.into_iter().map(candidate).collect::<Vec<_>>()
         })
         .collect()
-    })
-}
-
-/// What can stand behind `twg sandbox`.
-pub(crate) fn sandbox_commands() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        let own = ["serve", "switches"].map(str::to_owned);
-        let cli = Cli::command();
-        let others = cli.get_subcommands().map(Command::get_name).filter(|name| *name != "sandbox");
-        named(own.into_iter().chain(others.map(str::to_owned)))
     })
 }
 

@@ -291,10 +291,10 @@ pub(crate) enum Auth {
     /// Be git's credential helper for bitbucket.org
     GitCredential {
         /// What git asks for: get, store or erase
-        #[arg(value_parser = GitOperation::parse)]
+        #[arg(value_parser = GitOperation::parse, add = completion::git_operations())]
         operation: GitOperation,
         /// Give git the access token of this login to Bitbucket, instead of the token of `twg setup bitbucket`
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = completion::connections())]
         connection: Option<String>,
     },
     /// Be docker's credential helper
@@ -345,8 +345,7 @@ pub(crate) struct Sandbox {
         trailing_var_arg = true,
         allow_hyphen_values = true,
         required = true,
-        value_name = "COMMAND",
-        add = completion::sandbox_commands()
+        value_name = "COMMAND"
     )]
     pub(crate) command: Vec<String>,
 }
@@ -355,7 +354,7 @@ pub(crate) struct Sandbox {
 #[derive(Debug, Args)]
 pub(crate) struct Man {
     /// The command that the page is about, as it is typed
-    #[arg(value_name = "COMMAND")]
+    #[arg(value_name = "COMMAND", add = completion::commands())]
     pub(crate) command: Vec<String>,
     /// Write the pages of all commands into this directory; `man` finds them if it is called man1 and the one above it is
     /// on MANPATH

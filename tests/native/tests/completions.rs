@@ -135,6 +135,11 @@ fn every_shell_offers_commands_options_and_the_names_of_this_user() {
             ("twg login --site k", &["krystof-design"]),
             ("twg sandbox --switch device-err", &["device-errors="]),
             ("twg sandbox who", &["whoami"]),
+            ("twg sandbox ser", &["serve"]),
+            ("twg sandbox --approve login --no-b", &["--no-browser"]),
+            ("twg sandbox auth to", &["token"]),
+            ("twg auth git-credential ", &["erase", "get", "store"]),
+            ("twg man upk", &["upkeep"]),
             ("twg completions f", &["fish"]),
         ] {
             let found = place.complete(shell, line);
