@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use twg_core::credential::ConnectionKey;
 
+use crate::config_dir::home_dir;
 use crate::context::{Context, arguments, env};
 
 /// What to do where nothing else is known to help.
@@ -26,7 +27,7 @@ pub(crate) fn fallback(context: &Context, key: &ConnectionKey) -> String {
 /// Its detection is a convenience and nothing depends on it.
 pub(crate) fn advice(context: &Context, key: &ConnectionKey) -> Option<String> {
     let agent = context.here.agent.as_deref()?;
-    let home = env(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).map(PathBuf::from);
+    let home = home_dir(&env);
     let dir = directory(context, key);
     let snippet = snippet(agent, &dir, home.as_deref());
     Some(match snippet {

@@ -9,6 +9,14 @@ use twg_core::credential::{AttemptId, ConnectionKey, is_plain_name};
 // Its usual connection is the one whose record has the short name.
 use crate::providers::DEFAULT as MAIN_PROVIDER;
 
+/// The variable that says where the home directory is.
+pub(crate) const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+/// The home directory of this environment. A relative one is none: it would be another one in every directory.
+pub(crate) fn home_dir(env: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    env(HOME).map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
 /// The configuration directory. It need not exist: whoever writes, creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigDir {
@@ -28,8 +36,7 @@ impl ConfigDir {
     /// [`NoConfigDir`] if `TWG_CONFIG_DIR` is relative, or if nothing says where the home is.
     pub(crate) fn resolve(env: &impl Fn(&str) -> Option<OsString>) -> Result<Self, NoConfigDir> {
         let path = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let home = path(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
-            .filter(|home| home.is_absolute());
+        let home = home_dir(env);
         let refuges = refuges(&path, home.as_deref());
         if let Some(dir) = path("TWG_CONFIG_DIR") {
             // Credentials must not end up wherever the command happens to be started.
@@ -64,8 +71,7 @@ impl ConfigDir {
     ) -> Result<(Self, PathBuf), NoConfigDir> {
         let path =
             |name: &str| env(name).map(PathBuf::from).filter(|directory| directory.is_absolute());
-        let home =
-            path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).ok_or(NoConfigDir::NoHome)?;
+        let home = home_dir(env).ok_or(NoConfigDir::NoHome)?;
         let (variable, usual) = if cfg!(windows) {
             ("LOCALAPPDATA", "AppData\\Local")
         } else {

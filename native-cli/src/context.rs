@@ -11,7 +11,7 @@ use twg_core::plan::Surroundings;
 
 use crate::binding::{self, Binding};
 use crate::cli::Global;
-use crate::config_dir::ConfigDir;
+use crate::config_dir::{ConfigDir, HOME};
 use crate::credential_source;
 use crate::effects::store::Store;
 use crate::effects::terminal::{PromptError, Terminal};
@@ -22,10 +22,8 @@ use crate::surroundings;
 /// Reads one environment variable. Services and containers often lack the one that says where the home directory is:
 /// then the system knows it. One that is empty was emptied on purpose.
 pub(crate) fn env(name: &str) -> Option<OsString> {
-    std::env::var_os(name).or_else(|| {
-        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        (name == home).then(std::env::home_dir).flatten().map(PathBuf::into_os_string)
-    })
+    std::env::var_os(name)
+        .or_else(|| (name == HOME).then(std::env::home_dir).flatten().map(PathBuf::into_os_string))
 }
 
 /// Fresh randomness for one use.

@@ -265,6 +265,7 @@ fn the_sandbox_leaves_the_machine_alone() {
     }
     let setup = twg(&["setup", "--json"]).expect_success().json();
     assert!(states(&setup).iter().all(|(_, state)| *state == "skipped"), "{setup}");
+    assert!(twg(&["doctor"]).stdout.contains("upkeep       the sandbox needs none"));
     assert!(!home.path().join(".local").exists() && !home.path().join(".config").exists());
     assert_eq!(played.calls(), [""; 0]);
 }

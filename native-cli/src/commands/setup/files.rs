@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config_dir::home_dir;
 use crate::context::env;
 use crate::written_file::Comment;
 
@@ -28,7 +29,7 @@ const AGENTS: [(&str, &str); 5] = [
 
 /// The skill, for each coding agent that is used here.
 pub(crate) fn skills() -> Vec<FileFor> {
-    let Some(home) = home() else { return Vec::new() };
+    let Some(home) = home_dir(&env) else { return Vec::new() };
     let used = AGENTS.iter().filter(|(_, directory)| home.join(directory).is_dir());
     used.map(|(whom, directory)| FileFor {
         whom,
@@ -42,7 +43,7 @@ pub(crate) fn skills() -> Vec<FileFor> {
 /// The shells whose completion is a file in a place that they know. What is in it asks the program that is there
 /// then, so that it never belongs to another version.
 pub(crate) fn completions() -> Vec<FileFor> {
-    let Some(home) = home() else { return Vec::new() };
+    let Some(home) = home_dir(&env) else { return Vec::new() };
     let base = |variable: &str, usual: &str| {
         let set = env(variable).map(PathBuf::from).filter(|path| path.is_absolute());
         set.unwrap_or_else(|| home.join(usual))
@@ -73,9 +74,4 @@ pub(crate) fn completions() -> Vec<FileFor> {
 pub(crate) fn shell() -> Option<String> {
     let shell = env("SHELL")?;
     Path::new(&shell).file_name()?.to_str().map(str::to_owned)
-}
-
-fn home() -> Option<PathBuf> {
-    let home = PathBuf::from(env(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?);
-    home.is_absolute().then_some(home)
 }

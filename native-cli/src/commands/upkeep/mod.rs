@@ -14,7 +14,7 @@ use twg_core::time::Span;
 use twg_core::upkeep::Upkeep as State;
 
 use crate::cli::Upkeep;
-use crate::config_dir::ConfigDir;
+use crate::config_dir::{ConfigDir, home_dir};
 use crate::context::{Context, env};
 use crate::driver::interruptible;
 use crate::effects::call::{Caller, System};
@@ -149,6 +149,9 @@ pub(crate) enum Health {
 
 /// Looks at the schedule, and at its last run.
 pub(crate) fn health(context: &Context) -> Health {
+    if context.in_sandbox {
+        return Health::Off("the sandbox needs none".to_owned());
+    }
     let scheduler = match scheduler(context, &System) {
         Ok(scheduler) => scheduler,
         Err(failure) => return Health::Off(failure.message),
@@ -246,10 +249,10 @@ fn scheduler<'a>(
     context: &Context,
     caller: &'a impl Caller,
 ) -> Result<Box<dyn Scheduler + 'a>, Failure> {
-    let path = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = path(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
+    let home = home_dir(&env)
         .ok_or_else(|| Failure::configuration("Nothing says where the home directory is"))?;
-    let config_base = path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+    let config_base = env("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let config_base = config_base.unwrap_or_else(|| home.join(".config"));
     Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), caller))
 }
 
