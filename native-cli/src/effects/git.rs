@@ -19,18 +19,21 @@ pub(crate) fn helpers() -> Option<BTreeMap<String, Vec<String>>> {
     Some(helpers)
 }
 
-/// Makes these the only helpers under `key`, or leaves none: a part of them could keep git from asking anybody.
+/// Makes these the only helpers under `key`, or leaves none: a part of them could keep git from asking anybody. So they
+/// are collected under a name that git does not know, which it then replaces in one step.
 ///
 /// # Errors
 /// What did not work, for people.
 pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
-    for (at, helper) in helpers.iter().enumerate() {
-        let how = if at == 0 { "--replace-all" } else { "--add" };
-        run(&[how, key, helper]).inspect_err(|_| {
-            let _ = unset_helpers(key);
-        })?;
+    let section = key.strip_suffix(".helper").ok_or("no section")?;
+    let draft = section.replacen("credential", "twg-draft", 1);
+    // Of one that did not come to its end; most often there is none.
+    let _ = run(&["--remove-section", &draft]);
+    for helper in helpers {
+        run(&["--add", &format!("{draft}.helper"), helper])?;
     }
-    Ok(())
+    let _ = unset_helpers(key);
+    run(&["--rename-section", &draft, section])
 }
 
 /// Removes all helpers under `key`.

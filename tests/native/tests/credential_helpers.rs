@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::json;
 use twg_tests::capture::Capture;
 use twg_tests::forge::{basic, git};
-use twg_tests::{Forge, PATIENCE, ScriptedServer, TempHome, TwgCommand, TwgOutput};
+use twg_tests::{Forge, PATIENCE, Played, ScriptedServer, TempHome, TwgCommand, TwgOutput};
 
 /// A home that has entered the token of a forge.
 fn with_token(forge: &Forge) -> TempHome {
@@ -101,6 +101,46 @@ fn other_helpers_do_not_keep_the_token() {
     let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
     assert_eq!(listed.lines().next(), Some(""), "those before are forgotten: {listed:?}");
     assert_eq!(listed.lines().count(), 2);
+}
+
+/// Killed at any of its calls of git, it leaves git as it was or as it should be; never one that asks nobody. The next
+/// one comes to the end.
+#[test]
+fn git_is_configured_in_one_step() {
+    let forge = Forge::start();
+    let home = with_token(&forge);
+    let real = String::from_utf8(
+        Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout,
+    );
+    let (real, played) = (real.unwrap(), Played::new(home.path()));
+    let configured = || {
+        let listed = git(&home).args(["config", "--global", "--get-all", &key(&forge)]).output();
+        String::from_utf8(listed.unwrap().stdout).unwrap()
+    };
+    let mut killed = 0;
+    for call in 1.. {
+        // The kill comes before the call or after it.
+        for what in ["kill -9 $PPID", "eval \"$real\"; kill -9 $PPID"] {
+            let script = format!(
+                "real='{} \"$@\"'; test $(wc -l <'{}/calls') = {call} && {{ {what}; exit; }}; eval \"$real\"",
+                real.trim(),
+                played.path().display(),
+            );
+            played.program("git", &script);
+            let _ = played.calls();
+            let setup = played.before(home.twg(["setup", "bitbucket", "--git"])).run();
+            let helpers = configured();
+            if setup.code() == Some(0) {
+                assert!(killed > 4 && helpers.starts_with("\n!"), "{killed} {helpers:?}");
+                return;
+            }
+            assert_eq!(setup.code(), None, "{setup}");
+            assert!(helpers.is_empty() || helpers.starts_with("\n!"), "{call}: {helpers:?}");
+            killed += 1;
+            // As it was.
+            let _ = git(&home).args(["config", "--global", "--unset-all", &key(&forge)]).output();
+        }
+    }
 }
 
 /// Whichever Bitbucket it was for, the look-alike's too: who uninstalls the program is not asked by git for one that
