@@ -131,6 +131,13 @@ fn end_of(text: &str) -> Option<UnixTime> {
     Some(start.plus(Span::from_days(1)))
 }
 
+/// The day that a person named, of whose end [`end_of`] is.
+fn last_day(end: UnixTime) -> String {
+    let before = UnixTime::from_millis(end.as_millis().saturating_sub(1));
+    let day = rfc3339(before);
+    format!("at the end of {} (UTC)", day.split('T').next().unwrap_or(&day))
+}
+
 /// Whether the key works: now, if Atlassian can be asked. Succeeds only if it does.
 async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
     let Some(stored) = admin_key::stored(context)? else {
@@ -191,7 +198,7 @@ fn lines(context: &Context, stored: &Stored, state: &str) -> Vec<String> {
     rows.extend(stored.org_name.clone().map(|name| ("Name", name)));
     rows.push(("E-mail", stored.email.clone()));
     rows.push(("Key", state));
-    rows.push(("Expires", stored.expires_at.map_or("not known".to_owned(), rfc3339)));
+    rows.push(("Expires", stored.expires_at.map_or("not known".to_owned(), last_day)));
     rows.push(("Source", context.config.display(&context.config.admin_key_path())));
     rows.into_iter().map(|(name, value)| format!("{name:<12} {value}")).collect()
 }
@@ -222,5 +229,7 @@ mod tests {
         {
             assert_eq!(end_of(bad), None, "{bad}");
         }
+        let shown = end_of("2026-11-30").map(last_day);
+        assert_eq!(shown.as_deref(), Some("at the end of 2026-11-30 (UTC)"));
     }
 }

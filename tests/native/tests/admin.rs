@@ -43,7 +43,9 @@ fn the_key_is_entered_checked_kept_apart_and_forgotten() {
     let status = sandbox.twg(["admin", "auth", "status"]).run();
     assert!(status.expect_success().stdout.contains("Krystof Design"), "{status}");
     assert!(
-        status.stdout.contains("Key          works") && !status.stdout.contains(KEY),
+        status.stdout.contains("Expires      at the end of 2999-12-31 (UTC)\n")
+            && status.stdout.contains("Key          works")
+            && !status.stdout.contains(KEY),
         "{status}"
     );
     let json = sandbox.twg(["admin", "auth", "status", "--json"]).run();
