@@ -1,4 +1,4 @@
-// Every scenario of tests/scenarios through the npm package's module, in a page of Chromium.
+// Every scenario of tests/scenarios through the npm package's module, and through its driver, in a page of Chromium.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { readFile, readdir } from "node:fs/promises";
@@ -13,7 +13,7 @@ let server, browser;
 before(async () => {
   server = createServer(async (request, response) => {
     const path = new URL(request.url, "http://localhost").pathname;
-    const isServed = /^\/(js-pkg\/wasm|tests\/scenarios)\/[\w.-]+$/.test(path);
+    const isServed = /^\/(js-pkg\/(wasm|dist)|tests\/scenarios)\/[\w.-]+$/.test(path);
     const body = path === "/" ? "<!doctype html>" : isServed ? await readFile(new URL(`.${path}`, repository)).catch(() => {}) : undefined;
     if (body === undefined) return response.writeHead(404).end();
     response.writeHead(200, { "content-type": TYPES[path === "/" ? "html" : path.split(".").pop()] ?? "text/plain" }).end(body);
@@ -26,10 +26,17 @@ after(async () => {
   server?.close();
 });
 
-test("every scenario goes in Chromium as everywhere, and nothing of it is left over", async () => {
-  const files = (await readdir(new URL("tests/scenarios/", repository))).filter((name) => name.endsWith(".json"));
+const files = (await readdir(new URL("tests/scenarios/", repository))).filter((name) => name.endsWith(".json"));
+
+async function pageOf(t) {
   const page = await browser.newPage();
+  t.after(() => page.close());
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  return page;
+}
+
+test("every scenario goes in Chromium as everywhere, and nothing of it is left over", async (t) => {
+  const page = await pageOf(t);
   const wrong = await page.evaluate(async (files) => {
     const { default: load, Flow } = await import("/js-pkg/wasm/twg_wasm.js");
     const { replay } = await import("/tests/scenarios/replay.mjs");
@@ -46,4 +53,17 @@ test("every scenario goes in Chromium as everywhere, and nothing of it is left o
   }, files);
   assert.deepEqual(wrong, []);
   assert.ok(files.length > 40, `${files.length} scenarios`);
+});
+
+test("so it does through the driver, whose ports hear what they should and nothing else", async (t) => {
+  const page = await pageOf(t);
+  const { wrong, summary } = await page.evaluate(async (files) => {
+    const { default: load, Flow } = await import("/js-pkg/wasm/twg_wasm.js");
+    const { replayAll } = await import("/tests/scenarios/replay-driven.mjs");
+    await load();
+    const scenario = async (file) => [file, await (await fetch(`/tests/scenarios/${file}`)).json()];
+    return replayAll(Flow, Object.fromEntries(await Promise.all(files.map(scenario))));
+  }, files);
+  t.diagnostic(summary);
+  assert.deepEqual(wrong, []);
 });

@@ -14,7 +14,7 @@ export function replay(Flow, scenario) {
 }
 
 function goThrough(Flow, { request, entropy, now, steps, done }) {
-  const octets = () => Uint8Array.from(entropy.match(/../g), (digits) => parseInt(digits, 16));
+  const octets = () => octetsOf(entropy);
   if (typeof done === 'string') {
     expect(codeOf(() => new Flow(request, octets()).begin(now)), done, 'the code');
     expect(steps.length, 0, 'the number of steps');
@@ -42,7 +42,11 @@ function goThrough(Flow, { request, entropy, now, steps, done }) {
   flow.free();
 }
 
-function codeOf(action) {
+export function octetsOf(digits) {
+  return Uint8Array.from(digits.match(/../g), (two) => parseInt(two, 16));
+}
+
+export function codeOf(action) {
   try {
     action();
     return 'nothing was thrown';
@@ -51,7 +55,7 @@ function codeOf(action) {
   }
 }
 
-function expect(seen, expected, what) {
+export function expect(seen, expected, what) {
   const [one, other] = [canonical(seen), canonical(expected)];
   if (one !== other) throw new Error(`${what} is\n${one}\ninstead of\n${other}`);
 }

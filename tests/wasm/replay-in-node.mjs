@@ -1,4 +1,5 @@
 // Replays every scenario in Node, through the plain module and through the npm package's: node replay-in-node.mjs
+// (Through the package's driver: js-pkg/tests/scenarios.test.ts, because that has to be built.)
 // Fails if one goes otherwise, and if the npm package's module imports anything that is not wasm-bindgen's.
 import { readFile, readdir } from 'node:fs/promises';
 import { replay } from '../scenarios/replay.mjs';
