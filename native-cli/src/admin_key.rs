@@ -9,7 +9,7 @@ use twg_core::secret::{Secret, serialize_exposed};
 use twg_core::time::{Span, UnixTime};
 
 use crate::context::Context;
-use crate::driver::{interruptible, send};
+use crate::driver::send;
 use crate::effects::clock;
 use crate::failure::{Exit, Failure};
 use crate::output::rfc3339;
@@ -128,7 +128,7 @@ pub(crate) async fn check(
     let profile = providers::load(context, providers::DEFAULT)?;
     let request = admin::check(&profile, org, key)
         .map_err(|error| Failure::from_core(doing, &error, "twg admin auth login"))?;
-    let answer = interruptible(send(context, request)).await?;
+    let answer = send(context, request).await?;
     admin::checked(org, answer).map_err(|refusal| match &refusal {
         Refusal::Other(error) => Failure::from_core(doing, error, "twg admin auth login"),
         Refusal::Key => {

@@ -12,7 +12,7 @@ use twg_core::secret::{Secret, serialize_exposed};
 use twg_core::time::UnixTime;
 
 use crate::context::Context;
-use crate::driver::{interruptible, send};
+use crate::driver::send;
 use crate::effects::clock;
 use crate::failure::{Exit, Failure};
 use crate::output::rfc3339;
@@ -161,7 +161,7 @@ pub(crate) async fn check(
         failure
     };
     let request = bitbucket::check(profile, email, token).map_err(failed)?;
-    let answer = interruptible(send(context, request)).await?;
+    let answer = send(context, request).await?;
     bitbucket::checked(profile, answer).map_err(failed)
 }
 

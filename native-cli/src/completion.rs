@@ -118,8 +118,11 @@ fn named(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
     sorted.into_iter().map(CompletionCandidate::new).collect()
 }
 
+/// That of the sandbox, if the command is for it.
 fn config() -> Option<ConfigDir> {
-    ConfigDir::resolve(&env).ok()
+    let config = ConfigDir::resolve(&env).ok()?;
+    let is_for_sandbox = std::env::args_os().any(|word| word == "sandbox");
+    Some(if is_for_sandbox { config.sandbox() } else { config })
 }
 
 fn known_sites() -> Vec<Site> {

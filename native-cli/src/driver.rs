@@ -34,14 +34,14 @@ fn watch_for_signals() -> Result<Interrupts, Failure> {
         .map_err(|error| Failure::internal(format!("cannot watch for signals: {error}")))
 }
 
-/// Sends one request outside of any flow; with `--verbose`, tells it as it is told in one.
+/// Sends one request outside of any flow; with `--verbose`, tells it as it is told in one. Ctrl-C ends it.
 ///
 /// # Errors
-/// As of [`HttpClient::send`].
+/// Interrupted; inside, as of [`HttpClient::send`].
 pub(crate) async fn send(
     context: &mut Context,
     request: HttpRequest,
-) -> Result<HttpResponse, TransportError> {
+) -> Result<Result<HttpResponse, TransportError>, Failure> {
     send_watched(context, request, |_, _| {}).await
 }
 
@@ -53,18 +53,21 @@ pub(crate) async fn send_watched(
     context: &mut Context,
     request: HttpRequest,
     mut watch: impl FnMut(&mut Terminal, usize),
-) -> Result<HttpResponse, TransportError> {
+) -> Result<Result<HttpResponse, TransportError>, Failure> {
     if context.verbose {
         context.terminal.remark(&narration::sending(&request));
     }
     let begun = Instant::now();
     let terminal = &mut context.terminal;
-    let answer = HttpClient::new().send_watched(request, &mut |bytes| watch(terminal, bytes)).await;
+    let http = HttpClient::new();
+    let mut watch = |bytes| watch(terminal, bytes);
+    let answer = interruptible(http.send_watched(request, &mut watch)).await;
     context.terminal.done_waiting();
+    let answer = answer?;
     if context.verbose {
         context.terminal.remark(&narration::took(&narration::answer(&answer), begun.elapsed()));
     }
-    answer
+    Ok(answer)
 }
 
 /// Runs a flow to its end.

@@ -303,14 +303,16 @@ impl Managed {
     /// leads to is whole as long as it is there.
     pub(crate) async fn remove_all(&self, context: &Context) -> Result<(), Failure> {
         let _lock = self.lock(context).await?;
+        // Before the launcher goes: it may bring one back that was lost half-way.
+        self.sweep()?;
         self.remove_launcher()?;
         for version in self.installed() {
             self.discard(version)?;
         }
-        self.sweep()?;
-        for file in self.files() {
-            self.store.unlink(&file).map_err(unusable)?;
-        }
+        let [seen, lock] = self.files();
+        self.store.unlink(&seen).map_err(unusable)?;
+        // Where an open file cannot be removed, this one stays: it is empty.
+        let _ = self.store.unlink(&lock);
         // What somebody else put there stays, and its directory with it.
         let _ = fs::remove_dir(&self.versions);
         let _ = fs::remove_dir(self.store.config().path());

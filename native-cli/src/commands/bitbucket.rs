@@ -323,11 +323,12 @@ fn shown(stored: &Stored) -> String {
 }
 
 fn remove(context: &mut Context) -> Result<ExitCode, Failure> {
+    // Before the token, so that git is never sent to who has none; and if there is none, all the same.
+    let configured = git_setup::configured_here(context);
+    git_setup::withdraw(context, &configured);
     let removed = bitbucket::file(context).remove(context)?;
     if removed {
         context.achieved("The Bitbucket token is forgotten here");
-        let configured = git_setup::configured_here(context);
-        git_setup::withdraw(context, &configured);
         context.say(&format!("  It works until you revoke it at {TOKEN_PAGE}"));
     } else {
         context.say("No Bitbucket token is stored: nothing to do");

@@ -43,7 +43,14 @@ pub(super) async fn offer(
     let Some(server) = git_server(profile) else { return Ok(GitState::NotConfigured) };
     let key = key(server);
     let helper = helper(context, &installation::launcher()?);
-    let Some(mut all) = git::helpers() else { return Ok(GitState::NotInstalled) };
+    let mut all = match git::helpers() {
+        Ok(Some(all)) => all,
+        Ok(None) => return Ok(GitState::NotInstalled),
+        Err(error) => {
+            context.warn(&format!("git's configuration cannot be read: {error}"));
+            return Ok(GitState::NotConfigured);
+        }
+    };
     let found = all.remove(&key).unwrap_or_default();
     // The empty one makes git forget the helpers that it has for all servers: they would be offered the token to
     // keep it, in files of their own.
@@ -77,32 +84,50 @@ pub(super) async fn offer(
     }
 }
 
-/// git's settings by which it asks this program and nobody else: for Bitbucket, and for sandboxes that there were.
-pub(super) fn configured() -> Vec<String> {
+/// git's settings by which it asks this program and nobody else, for this configuration directory and its sandbox;
+/// with `of_all`, for every one.
+///
+/// # Errors
+/// Why nobody knows, for people.
+pub(super) fn configured(context: &Context, of_all: bool) -> Result<Vec<String>, String> {
+    let here = directory(context, context.config.path());
+    // That of the sandbox is always named.
+    let sandbox = named(context.config.sandbox().path());
+    let is_meant = |helper: &String| of_all || is_of(helper, &here) || is_of(helper, &sandbox);
     let is_ours_alone = |helpers: &[String]| {
-        helpers.iter().any(|helper| is_ours(helper))
+        helpers.iter().any(|helper| is_ours(helper) && is_meant(helper))
             && helpers.iter().all(|helper| helper.is_empty() || is_ours(helper))
     };
-    let all = git::helpers().unwrap_or_default();
-    all.into_iter().filter(|(_, helpers)| is_ours_alone(helpers)).map(|(key, _)| key).collect()
+    let all = git::helpers()?.unwrap_or_default().into_iter();
+    Ok(all.filter(|(_, helpers)| is_ours_alone(helpers)).map(|(key, _)| key).collect())
 }
 
 /// Those of them that are for the Bitbucket of this configuration.
-pub(super) fn configured_here(context: &Context) -> Vec<String> {
+///
+/// # Errors
+/// As there.
+pub(super) fn configured_here(context: &Context) -> Result<Vec<String>, String> {
     let profile = crate::bitbucket::profile(context).ok();
     let here = profile.as_ref().and_then(git_server).map(key);
-    configured().into_iter().filter(|key| Some(key) == here.as_ref()).collect()
+    let mut keys = configured(context, false)?;
+    keys.retain(|key| Some(key) == here.as_ref());
+    Ok(keys)
 }
 
-/// Lets git forget this program.
-pub(super) fn withdraw(context: &mut Context, keys: &[String]) {
-    let results: Vec<_> = keys.iter().map(|key| git::unset_helpers(key)).collect();
+/// Lets git forget this program. Whether it does.
+pub(super) fn withdraw(context: &mut Context, keys: &Result<Vec<String>, String>) -> bool {
+    let results: Vec<_> = match keys {
+        Ok(keys) => keys.iter().map(|key| git::unset_helpers(key)).collect(),
+        Err(error) => vec![Err(error.clone())],
+    };
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
-        context.warn(&format!("git still asks twg: {error}"));
+        context.warn(&format!("git may still ask twg: {error}"));
     }
-    if !keys.is_empty() && results.iter().all(Result::is_ok) {
+    let is_done = results.iter().all(Result::is_ok);
+    if is_done && !results.is_empty() {
         context.achieved("git does not ask twg any more");
     }
+    is_done
 }
 
 async fn ask(context: &mut Context, server: &EndpointUrl) -> Result<bool, Failure> {
@@ -128,19 +153,35 @@ fn key(server: &EndpointUrl) -> String {
 
 /// What git runs, by `sh`, on every system.
 fn helper(context: &Context, launcher: &Path) -> String {
-    // The shell that comes with git for Windows takes either slash, but not a backslash that escapes.
-    let path = |path: &Path| {
-        let text = path.to_string_lossy();
-        quoted(&if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() })
-    };
-    // git is started in all kinds of environments.
+    let directory = directory(context, context.config.path());
+    format!("!{directory}{} auth git-credential", word(launcher))
+}
+
+/// What stands before the program, where the configuration directory is not the usual one: git is started in all kinds
+/// of environments.
+fn directory(context: &Context, path: &Path) -> String {
     let is_chosen = context.in_sandbox || context.env_text("TWG_CONFIG_DIR").is_some();
-    let directory = if is_chosen {
-        format!("TWG_CONFIG_DIR={} ", path(context.config.path()))
+    if is_chosen { named(path) } else { String::new() }
+}
+
+fn named(path: &Path) -> String {
+    format!("TWG_CONFIG_DIR={} ", word(path))
+}
+
+/// Whether a helper of ours is for the configuration directory that `directory` names.
+fn is_of(helper: &str, directory: &str) -> bool {
+    let command = helper.trim_start_matches('!');
+    if directory.is_empty() {
+        !command.starts_with("TWG_CONFIG_DIR=")
     } else {
-        String::new()
-    };
-    format!("!{directory}{} auth git-credential", path(launcher))
+        command.starts_with(directory)
+    }
+}
+
+/// The shell that comes with git for Windows takes either slash, but not a backslash that escapes.
+fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    quoted(&if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() })
 }
 
 fn is_ours(helper: &str) -> bool {

@@ -11,7 +11,7 @@ use twg_core::provider::BUNDLED;
 use twg_core::secret::Secret;
 
 use super::run as run_command;
-use crate::cli::{Cli, Command, Global, Sandbox};
+use crate::cli::{Cli, Command, Sandbox};
 use crate::config_dir::ConfigDir;
 use crate::context::{Context, UserAgent};
 use crate::effects::store::{Expected, Store};
@@ -25,8 +25,10 @@ use crate::sandbox::{self, Options, Running, Switches};
 #[command(no_binary_name = true, override_usage = "twg sandbox [OPTIONS] serve|switches")]
 struct OwnCommand {
     name: String,
-    #[command(flatten)]
-    global: Global,
+    #[arg(long)]
+    json: bool,
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 /// Runs the command.
@@ -43,7 +45,7 @@ pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode,
     match OwnCommand::try_parse_from(words) {
         Err(error) => Ok(crate::explain_usage(&error, json)),
         Ok(own) if own.name == "switches" => {
-            list_switches(json);
+            list_switches(context.json || own.json);
             Ok(ExitCode::SUCCESS)
         }
         Ok(_) if arguments.approve => {
@@ -51,8 +53,8 @@ pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode,
                 .or_hint("Run `twg sandbox --approve login` in another terminal to sign in to it."))
         }
         Ok(own) => {
-            context.json = json;
-            context.quiet |= own.global.quiet;
+            context.json |= own.json;
+            context.quiet |= own.quiet;
             serve(context, arguments)
         }
     }

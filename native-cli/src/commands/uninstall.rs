@@ -25,8 +25,8 @@ struct Plan {
     kept: Vec<PathBuf>,
     /// Files for other programs, as `twg setup` wrote them.
     written: Vec<PathBuf>,
-    /// git's settings that name this program.
-    git: Vec<String>,
+    /// git's settings that name this program; or why nobody knows.
+    git: Result<Vec<String>, String>,
     /// No other configuration directory is in use.
     is_the_only_one: bool,
     /// The program, if it is this one's to remove.
@@ -50,9 +50,15 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
     }
     // First, so that it does not come back to what is being removed. Where the scheduler cannot be reached, what is
     // left of it finds nobody signed in.
-    if let Err(failure) = upkeep::disable(context).await {
+    let disabled = upkeep::disable(context).await;
+    if let Err(failure) = &disabled {
+        if failure.exit == Exit::Interrupted {
+            return Err(failure.clone().keeping("Nothing but the schedule was removed."));
+        }
         context.terminal.warning(&failure.message);
     }
+    // Where there never was a schedule, it is no wonder that nobody can be told.
+    let is_off = disabled.is_ok() || !plan.upkeep;
     // As they are by now: somebody may have signed in while this was asked.
     let connections = context.config.stored_connections();
     let out = logout::sign_out_of(context, connections, true).await?;
@@ -61,31 +67,45 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
             .keeping("The upkeep is off; the credentials that are still here, and the program, are kept.")
             .or_hint("Repair what is named above, then run `twg uninstall` again."));
     }
-    git_setup::withdraw(context, &plan.git);
-    // What was damaged and set aside may hold tokens that nobody revoked: it is for the user to delete.
-    let (mut left, ours): (Vec<_>, Vec<_>) =
-        ours_in(context.config.path()).into_iter().partition(|path| is_set_aside(path));
-    for path in plan.kept.iter().filter(|path| !is_set_aside(path)).chain(&ours) {
+    // A signal that came while tokens were revoked waited until they were forgotten here.
+    context.unless_interrupted()?;
+    let is_withdrawn = git_setup::withdraw(context, &plan.git);
+    let mut left = Vec::new();
+    for path in &ours_in(context.config.path()) {
         remove(context, path, &mut left);
+    }
+    // Replies of every configuration directory are rescued there.
+    for dir in context.config.rescue_dirs() {
+        let _ = std::fs::remove_dir(&dir);
+        if dir.exists() {
+            let shown = context.config.display(&dir);
+            context.terminal.warning(&format!(
+                "Replies with tokens are in {shown}: they may belong to another configuration directory, and stay"
+            ));
+        }
     }
     for path in &plan.written {
         if written_file::remove(path).is_err() {
             left.push(path.clone());
         }
     }
-    if let Some(managed) = &plan.managed {
-        managed.remove_all(context).await?;
-    }
+    let removed = match &plan.managed {
+        Some(managed) => managed.remove_all(context).await,
+        None => Ok(()),
+    };
     // It stays if anything of the user's own is in it, such as providers.
     let _ = std::fs::remove_dir(context.config.path());
-    finish(context, &plan, out.confirmed, &left)
+    let revoked = out.confirmed && !left.iter().any(|path| is_set_aside(path));
+    let end = End { revoked, is_complete: is_off && is_withdrawn && removed.is_ok(), left };
+    end.tell(context, &plan);
+    // One document: that of the failure, if there is one.
+    removed?;
+    Ok(end.report(context))
 }
 
 impl Plan {
     fn make(context: &Context) -> Result<Self, Failure> {
         let config = &context.config;
-        let mut kept = ours_in(config.path());
-        kept.extend(config.rescue_dirs().filter(|path| path.exists()));
         // Another configuration directory of this user may need the program, and what is for all of them.
         let is_the_only_one = !upkeep::is_another_in_use(config);
         let files = files::completions().into_iter().chain(files::skills());
@@ -96,9 +116,9 @@ impl Plan {
         Ok(Self {
             upkeep: upkeep::is_enabled(context),
             connections: config.stored_connections(),
-            kept,
+            kept: ours_in(config.path()),
             written: written.collect(),
-            git: if is_the_only_one { git_setup::configured() } else { Vec::new() },
+            git: git_setup::configured(context, is_the_only_one && managed.is_managed()),
             managed: (is_the_only_one && managed.is_managed()).then_some(managed),
             is_the_only_one,
         })
@@ -121,7 +141,7 @@ impl Plan {
         };
         let files = self.kept.iter().filter(is_named).chain(&self.written);
         lines.extend(files.map(|path| context.config.display(path)));
-        lines.extend(self.git.iter().map(|key| format!("git's setting {key}")));
+        lines.extend(self.git.iter().flatten().map(|key| format!("git's setting {key}")));
         lines.extend(self.managed.iter().flat_map(|managed| {
             managed.what_is_there().into_iter().map(|path| context.config.display(&path))
         }));
@@ -165,15 +185,21 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// A file, and what it leads to if it is a link; or a directory of ours with all that is in it.
+/// A file, and what it leads to if it is a link; or a directory of ours with all that is in it. What was damaged and
+/// set aside may hold tokens that nobody revoked: it is for the user to delete.
 fn remove(context: &Context, path: &Path, left: &mut Vec<PathBuf>) {
-    let is_dir = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
-    let is_removed = if is_dir {
-        std::fs::remove_dir_all(path).is_ok()
-    } else {
-        context.store.remove(path).is_ok()
-    };
-    if !is_removed && path.exists() {
+    if is_set_aside(path) {
+        left.push(path.to_owned());
+    } else if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let mut inside: Vec<_> = entries.map(|entry| entry.path()).collect();
+        inside.sort();
+        let before = left.len();
+        inside.iter().for_each(|path| remove(context, path, left));
+        if std::fs::remove_dir(path).is_err() && left.len() == before {
+            left.push(path.to_owned());
+        }
+    } else if context.store.remove(path).is_err() {
         left.push(path.to_owned());
     }
 }
@@ -182,23 +208,30 @@ fn is_set_aside(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains(".damaged-"))
 }
 
-fn finish(
-    context: &mut Context,
-    plan: &Plan,
-    confirmed: bool,
-    left: &[PathBuf],
-) -> Result<ExitCode, Failure> {
-    let done = confirmed && left.is_empty();
-    let left: Vec<String> = left.iter().map(|path| context.config.display(path)).collect();
-    if context.json {
-        print_json(&json!({
-            "schemaVersion": 1, "ok": done, "dryRun": false, "revoked": confirmed, "left": left,
-        }));
-    } else {
-        for path in &left {
+/// How it ended.
+struct End {
+    /// Every token is known to be dead at its server.
+    revoked: bool,
+    /// What was to be removed beside files of ours is.
+    is_complete: bool,
+    left: Vec<PathBuf>,
+}
+
+impl End {
+    fn is_good(&self) -> bool {
+        self.revoked && self.is_complete && self.left.is_empty()
+    }
+
+    /// For people.
+    fn tell(&self, context: &mut Context, plan: &Plan) {
+        if context.json {
+            return;
+        }
+        for path in &self.left {
+            let shown = context.config.display(path);
             context
                 .terminal
-                .warning(&format!("{path} is still there, and may hold secrets: delete it"));
+                .warning(&format!("{shown} is still there, and may hold secrets: delete it"));
         }
         for (path, what, page) in [
             (context.config.bitbucket_path(), "Bitbucket token", bitbucket::TOKEN_PAGE),
@@ -208,11 +241,27 @@ fn finish(
                 context.say(&format!("  The {what} works until you revoke it at {page}"));
             }
         }
-        context
-            .achieved("twg is uninstalled: its upkeep, its credentials and what it wrote are gone");
+        if self.is_complete && self.left.is_empty() {
+            context.achieved(
+                "twg is uninstalled: its upkeep, its credentials and what it wrote are gone",
+            );
+        } else {
+            context.terminal.warning("twg is uninstalled, but for what is named above");
+        }
         how_else(context, plan);
     }
-    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+
+    /// For programs.
+    fn report(&self, context: &Context) -> ExitCode {
+        if context.json {
+            let left = self.left.iter().map(|path| context.config.display(path));
+            print_json(&json!({
+                "schemaVersion": 1, "ok": self.is_good(), "dryRun": false, "revoked": self.revoked,
+                "left": left.collect::<Vec<_>>(),
+            }));
+        }
+        if self.is_good() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) }
+    }
 }
 
 /// A program that something else installed is for that to remove.

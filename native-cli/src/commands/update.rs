@@ -13,8 +13,10 @@ use crate::release::{Channel, Manifest, UNCHANGED, Version};
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<ExitCode, Failure> {
-    context
-        .unless_in_sandbox("is not installed anywhere", "Run `twg update`, without `sandbox`.")?;
+    context.unless_in_sandbox(
+        "is not installed anywhere",
+        "What can be updated is the program itself: leave out the word `sandbox`.",
+    )?;
     let wanted = arguments.version.as_deref().map(parse).transpose()?;
     let managed = Managed::of_user(&env)?;
     let channel = Channel::of_this_build()?.ok_or_else(no_releases)?;
@@ -23,7 +25,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<Exi
     } else {
         update(context, &managed, &channel, wanted).await?
     };
-    show(context, &result, arguments.check);
+    show(context, &managed, &result, arguments.check);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -36,8 +38,9 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// Whether there is something newer that could be installed here.
     fn is_newer(&self) -> bool {
-        self.manifest.version > self.before
+        self.manifest.archive.is_some() && self.manifest.version > self.before
     }
 }
 
@@ -86,7 +89,7 @@ async fn update(
     managed.note(version)?;
     if previous == Some(version) {
         // An update may have been killed after the launcher led to it.
-        forget_others(managed, version);
+        forget_others(managed, version, None);
         return Ok(Outcome { before, manifest, updated: false });
     }
     provide(context, managed, channel, &manifest).await?;
@@ -94,7 +97,7 @@ async fn update(
     if let Err(why) = starts(managed.launcher(), version).await {
         return Err(roll_back(managed, version, previous, &why));
     }
-    forget_others(managed, version);
+    forget_others(managed, version, previous);
     Ok(Outcome { before, manifest, updated: true })
 }
 
@@ -164,11 +167,12 @@ fn does_not_start(version: Version, why: &str) -> Failure {
     )
 }
 
-/// Keeps the version before this one. If another cannot be removed, it is tried again with the next update.
-fn forget_others(managed: &Managed, version: Version) {
+/// Keeps the version that was in use before this one; where nobody knows, the highest below it. If another cannot be
+/// removed, it is tried again with the next update.
+fn forget_others(managed: &Managed, version: Version, previous: Option<Version>) {
     let mut others = managed.installed();
     others.retain(|other| *other != version);
-    let before = others.iter().rev().find(|other| **other < version).copied();
+    let before = previous.or_else(|| others.iter().rev().find(|other| **other < version).copied());
     for other in others.into_iter().filter(|other| Some(*other) != before) {
         let _ = managed.discard(other);
     }
@@ -194,7 +198,7 @@ fn not_managed() -> Failure {
         .or_hint(hint)
 }
 
-fn show(context: &mut Context, outcome: &Outcome, only_checked: bool) {
+fn show(context: &mut Context, managed: &Managed, outcome: &Outcome, only_checked: bool) {
     let Outcome { before, manifest, updated } = outcome;
     let (version, released) = (manifest.version, &manifest.released_at);
     if context.json {
@@ -214,7 +218,14 @@ fn show(context: &mut Context, outcome: &Outcome, only_checked: bool) {
         context.say(&format!(
             "twg {version} is available, released {released}; {before} is installed."
         ));
-        context.say("Run `twg update` to install it.");
+        let how = if managed.is_managed() {
+            "Run `twg update` to install it.".to_owned()
+        } else {
+            not_managed().hint.unwrap_or_default()
+        };
+        context.say(&how);
+    } else if only_checked && version > *before {
+        context.say(&format!("twg {version} is available, but not for this system."));
     } else {
         context.achieved(&format!("twg {before} is up to date"));
     }

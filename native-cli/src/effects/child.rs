@@ -3,11 +3,18 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// A program, in this environment without what is secret in it.
+use crate::config_dir::HOME;
+use crate::context::env;
+
+/// A program, in this environment without what is secret in it, and with the home directory.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
         command.env_remove(name);
+    }
+    // What this program found out, its children need not.
+    if let (None, Some(home)) = (std::env::var_os(HOME), env(HOME)) {
+        command.env(HOME, home);
     }
     command
 }

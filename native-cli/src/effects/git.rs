@@ -1,13 +1,23 @@
 //! git's own configuration, of this user: which helpers it asks for credentials.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use super::call::{Call, Caller, Ended, System, trouble};
 
 /// The settings `credential.URL.helper`, each with its helpers in their order; an empty one makes git forget those
 /// before it. `None` if there is no git.
-pub(crate) fn helpers() -> Option<BTreeMap<String, Vec<String>>> {
-    let ended = System.call(&config(&["-z", "--get-regexp", r"^credential\..+\.helper$"])).ok()?;
+///
+/// # Errors
+/// What did not work, for people.
+pub(crate) fn helpers() -> Result<Option<BTreeMap<String, Vec<String>>>, String> {
+    let call = config(&["-z", "--get-regexp", r"^credential\..+\.helper$"]);
+    let ended = match System.call(&call) {
+        // git-config(1): "exits with error code 1" if the key was not found.
+        Ok(ended) if matches!(ended.code, Some(0 | 1)) => ended,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => return Err(trouble(&call, &result)),
+    };
     let mut helpers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // git-config(1), `-z`: "always end values with the null character (instead of a newline). Use newline instead as
     // a delimiter between key and value."
@@ -16,7 +26,7 @@ pub(crate) fn helpers() -> Option<BTreeMap<String, Vec<String>>> {
     {
         helpers.entry(key.to_owned()).or_default().push(helper.to_owned());
     }
-    Some(helpers)
+    Ok(Some(helpers))
 }
 
 /// Makes these the only helpers under `key`, or leaves none: a part of them could keep git from asking anybody. So they
@@ -25,15 +35,13 @@ pub(crate) fn helpers() -> Option<BTreeMap<String, Vec<String>>> {
 /// # Errors
 /// What did not work, for people.
 pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
-    let section = key.strip_suffix(".helper").ok_or("no section")?;
-    let draft = section.replacen("credential", "twg-draft", 1);
-    // Of one that did not come to its end; most often there is none.
-    let _ = run(&["--remove-section", &draft]);
+    // Also the draft of one that did not come to its end. Most often there is neither.
+    let _ = unset_helpers(key);
+    let draft = draft(key);
     for helper in helpers {
         run(&["--add", &format!("{draft}.helper"), helper])?;
     }
-    let _ = unset_helpers(key);
-    run(&["--rename-section", &draft, section])
+    run(&["--rename-section", &draft, section(key)])
 }
 
 /// Removes all helpers under `key`.
@@ -41,7 +49,17 @@ pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
 /// # Errors
 /// What did not work, for people.
 pub(crate) fn unset_helpers(key: &str) -> Result<(), String> {
+    let _ = run(&["--remove-section", &draft(key)]);
     run(&["--unset-all", key])
+}
+
+fn section(key: &str) -> &str {
+    key.strip_suffix(".helper").unwrap_or(key)
+}
+
+/// Where helpers are collected for this key.
+fn draft(key: &str) -> String {
+    section(key).replacen("credential", "twg-draft", 1)
 }
 
 fn run(arguments: &[&str]) -> Result<(), String> {

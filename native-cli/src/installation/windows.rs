@@ -1,7 +1,7 @@
 //! Windows: the launcher is a copy of the current version's program, because links need rights there that users
 //! do not have. A program that runs cannot be overwritten, but renamed: it makes room for the new one, and is
 //! removed by the next update. Between the two renames there is no launcher for a moment; whoever is killed just
-//! then finds the old one beside it, under the name `twg.exe.old`. Never tried on a real Windows.
+//! then finds the old one beside it, under the name `twg.exe.oldN`. Never tried on a real Windows.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -35,7 +35,9 @@ pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
     let new = launcher.with_extension("exe.new");
     fs::copy(program, &new)?;
     OpenOptions::new().write(true).open(&new)?.sync_all()?;
-    let old = launcher.with_extension("exe.old");
+    // Those that are there still run.
+    let last = moved_away(launcher).last().map_or(0, |(number, _)| number + 1);
+    let old = launcher.with_extension(format!("exe.old{last}"));
     let had_one = launcher.exists();
     if had_one {
         fs::rename(launcher, &old)?;
@@ -47,21 +49,35 @@ pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
     renamed
 }
 
+/// The most programs that can run at once, each after one update more.
+const MOST: u32 = 16;
+
+/// The launchers that made room while they ran, the last one last.
+fn moved_away(launcher: &Path) -> Vec<(u32, PathBuf)> {
+    let names = (0..MOST).map(|n| (n, launcher.with_extension(format!("exe.old{n}"))));
+    names.filter(|(_, path)| path.exists()).collect()
+}
+
 /// Removes what an earlier change left; or puts the old launcher back, if it was killed half-way.
 pub(super) fn sweep(launcher: &Path) {
-    let old = launcher.with_extension("exe.old");
-    if launcher.exists() {
+    let mut moved = moved_away(launcher);
+    if !launcher.exists()
+        && let Some((_, last)) = moved.pop()
+    {
+        let _ = fs::rename(last, launcher);
+    }
+    for (_, old) in moved {
         // It may still run.
-        let _ = fs::remove_file(&old);
-    } else {
-        let _ = fs::rename(&old, launcher);
+        let _ = fs::remove_file(old);
     }
     let _ = fs::remove_file(launcher.with_extension("exe.new"));
 }
 
-/// A program that runs is renamed; it goes with the next restart's cleaning, or by hand.
+/// A program that runs is renamed, and stays under that name until somebody deletes it.
 pub(super) fn remove_program(path: &Path) -> io::Result<()> {
-    fs::remove_file(path).or_else(|_| fs::rename(path, path.with_extension("exe.old")))
+    let last = moved_away(path).last().map_or(0, |(number, _)| number + 1);
+    let old = path.with_extension(format!("exe.old{last}"));
+    fs::remove_file(path).or_else(|_| fs::rename(path, old))
 }
 
 pub(super) fn create(path: &Path, _is_program: bool) -> io::Result<File> {

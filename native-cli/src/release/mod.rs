@@ -190,7 +190,7 @@ impl Channel {
                 HttpRequest::new(Method::Get, url.as_str().to_owned(), Vec::new(), empty);
             (request.max_response_bytes, request.timeout) = (limit, timeout);
             let mut answer = send_watched(context, request, &mut watch)
-                .await
+                .await?
                 .map_err(|error| offline(&error, &cannot))?;
             match answer.status {
                 200 => return Ok(Some(std::mem::take(&mut answer.body))),

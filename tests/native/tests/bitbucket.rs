@@ -181,7 +181,6 @@ fn what_bitbucket_says_is_told_apart_from_what_others_say() {
     }
 }
 
-/// Without a terminal nobody is asked, and what to do is said.
 /// The doctor does not believe what is stored.
 #[test]
 fn the_doctor_asks_bitbucket() {
@@ -201,7 +200,11 @@ fn the_doctor_asks_bitbucket() {
     assert!(verdict == "bad" && text.contains("twg setup bitbucket --force"), "{verdict} {text}");
     drop(forge);
     let (verdict, text) = says();
-    assert!(verdict == "note" && text.contains("; not tried: "), "{verdict} {text}");
+    assert!(verdict == "note" && text.contains("; not known whether"), "{verdict} {text}");
+    // It is for such things that people call it.
+    home.write_config("providers/bitbucket.json", "damaged");
+    let (verdict, text) = says();
+    assert!(verdict == "bad" && text.contains("bitbucket.json"), "{verdict} {text}");
 }
 
 /// Where Atlassian is, for who must not ask it.
@@ -213,6 +216,7 @@ fn unreachable() -> Value {
     })
 }
 
+/// Without a terminal nobody is asked, and what to do is said.
 #[test]
 fn scripts_are_told_what_to_do() {
     let (_forge, home) = at_a_forge();

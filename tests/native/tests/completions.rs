@@ -52,6 +52,8 @@ impl Place {
             site("$(touch pwned)", "https://evil.atlassian.net", "2"),
         ]);
         home.write_config("connections/atlassian/work.conf", record.to_string());
+        record["connection"] = "toy".into();
+        home.write_config("sandbox/connections/atlassian/toy.conf", record.to_string());
         Self { home }
     }
 
@@ -135,6 +137,7 @@ fn every_shell_offers_commands_options_and_the_names_of_this_user() {
             ("twg login --site k", &["krystof-design"]),
             ("twg sandbox --switch device-err", &["device-errors="]),
             ("twg sandbox who", &["whoami"]),
+            ("twg sandbox logout --connection ", &["toy"]),
             ("twg sandbox ser", &["serve"]),
             ("twg sandbox --approve login --no-b", &["--no-browser"]),
             ("twg sandbox auth to", &["token"]),

@@ -103,8 +103,8 @@ fn other_helpers_do_not_keep_the_token() {
     assert_eq!(listed.lines().count(), 2);
 }
 
-/// Killed at any of its calls of git, it leaves git as it was or as it should be; never one that asks nobody. The next
-/// one comes to the end.
+/// Killed at any of its calls of git, it leaves git with both of its helpers or with none, and never one that asks nobody.
+/// The next one comes to the end.
 #[test]
 fn git_is_configured_in_one_step() {
     let forge = Forge::start();
@@ -164,9 +164,23 @@ fn git_forgets_the_program() {
     let removed = home.twg(["setup", "bitbucket", "--remove", "--json"]).run();
     assert_eq!(removed.expect_success().json()["removed"], true);
     assert!(settings().contains(&forge.host()) && !settings().contains(&other.host()));
+    // What is for another configuration directory is not this one's to withdraw.
+    let away = "!TWG_CONFIG_DIR=/elsewhere /usr/bin/twg auth git-credential";
+    let elsewhere = "credential.https://bitbucket.org.helper";
+    succeeds(&git(&home).args(["config", "--global", elsewhere, away]).output().unwrap());
+    // Another git is at work: it is said, and the next time it is done.
+    let enter = home.twg(["setup", "bitbucket", "--with-token", "--email", Forge::EMAIL, "--git"]);
+    enter.stdin(Forge::TOKEN).run().expect_success();
+    let lock = home.path().join(".gitconfig.lock");
+    std::fs::write(&lock, "").unwrap();
+    let locked = home.twg(["setup", "bitbucket", "--remove"]).run();
+    locked.expect_stderr("git may still ask twg");
+    std::fs::remove_file(lock).unwrap();
+    let again = home.twg(["setup", "bitbucket", "--remove"]).run();
+    again.expect_success().expect_stderr("git does not ask twg any more");
     let uninstall = home.twg(["uninstall", "--yes"]).run();
     uninstall.expect_success().expect_stderr("git does not ask twg any more");
-    assert_eq!(settings(), format!("{foreign} store\n"));
+    assert_eq!(settings(), format!("{foreign} store\n{elsewhere} {away}\n"));
 }
 
 fn key(forge: &Forge) -> String {

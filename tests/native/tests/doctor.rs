@@ -4,7 +4,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::{Value, json};
-use twg_tests::{Sandbox, TwgOutput};
+use twg_tests::{Reply, Sandbox, ScriptedServer, TempHome, TwgOutput};
 
 /// A check of the doctor's, by name: its verdict and what it found.
 fn check(output: &TwgOutput, name: &str) -> (String, String) {
@@ -99,6 +99,20 @@ fn what_is_broken_is_found() {
     assert!(found.contains("set the clock"), "{found}");
     sandbox.switch("date-skew", "0");
     sandbox.twg(["doctor"]).run().expect_success();
+}
+
+/// Nobody waits for a server that says nothing longer than he wants to.
+#[test]
+fn ctrl_c_ends_a_proof() {
+    let home = TempHome::new();
+    let server = ScriptedServer::start([Reply::json("200 OK", "{}").held()]);
+    let profile = server.provider_file();
+    let name = profile["name"].as_str().expect("a name").to_owned();
+    home.write_config(&format!("providers/{name}.json"), profile.to_string());
+    let doctor = home.twg(["doctor", &name]).start();
+    let _ = server.wait_for_requests(1);
+    doctor.interrupt();
+    doctor.wait().expect_code(130).expect_stderr("Cancelled");
 }
 
 /// An interrupted refresh is named, with what can be done about it, by status and doctor; and a login that is over.

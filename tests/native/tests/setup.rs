@@ -258,7 +258,9 @@ fn the_sandbox_leaves_the_machine_alone() {
         played.before(home.twg(words)).run()
     };
     for words in [&["uninstall", "--yes"][..], &["update"]] {
-        twg(words).expect_code(2).expect_stderr("The sandbox is not installed anywhere");
+        let refused = twg(words);
+        refused.expect_code(2).expect_stderr("The sandbox is not installed anywhere");
+        assert!(!refused.stderr.contains("twg sandbox u"), "{refused}");
     }
     for words in [&["upkeep", "enable"][..], &["upkeep", "disable"]] {
         twg(words).expect_code(2).expect_stderr("The sandbox has no schedule");
@@ -319,6 +321,42 @@ fn what_was_set_up_is_removed() {
     assert!(machine.home(".claude/skills").is_dir());
     let again = machine.twg(&["uninstall", "--yes"]).run();
     again.expect_success();
+}
+
+/// Ctrl-C ends it where it waits, and nothing else is removed.
+#[test]
+fn an_interrupted_uninstall_goes_no_further() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&[]);
+    let lock = machine.sandbox.config_dir().join("upkeep.json.lock");
+    let run = fs::File::create(lock).expect("it can be made");
+    run.lock().expect("nobody has it");
+    let uninstall = machine.twg(&["uninstall", "--yes"]).start();
+    uninstall.wait_for_stderr(|said| said.contains("Waiting for the run").then_some(()));
+    uninstall.interrupt();
+    uninstall.wait().expect_code(130).expect_stderr("Nothing but the schedule was removed.");
+    assert!(machine.sandbox.accepts(machine.sandbox.record().access_token()));
+}
+
+/// Replies are rescued for every configuration directory in the same place, and what is damaged is nobody's to delete.
+#[test]
+fn what_may_be_the_only_copy_stays() {
+    let machine = Machine::new();
+    machine.sandbox.sign_in(&["--connection", "work"]);
+    let dir = machine.sandbox.config_dir();
+    fs::write(dir.join("connections/atlassian/work.conf"), "torn").unwrap();
+    let rescue = machine.home(".local/state/twg/rescue");
+    fs::create_dir_all(&rescue).unwrap();
+    fs::write(rescue.join("0123.reply"), "another's").unwrap();
+    let done = machine.twg(&["uninstall", "--yes", "--json"]).run();
+    let said = done.expect_code(1).json();
+    schema::check("uninstall", &said);
+    assert_eq!((&said["ok"], &said["revoked"]), (&json!(false), &json!(false)));
+    assert!(said["left"][0].as_str().unwrap().contains("work.conf.damaged-"), "{said}");
+    done.expect_stderr("Replies with tokens are in ~/.local/state/twg/rescue");
+    assert!(rescue.join("0123.reply").exists());
+    let kept: Vec<_> = fs::read_dir(dir.join("connections/atlassian")).unwrap().collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
 }
 
 /// Who signs in while it asks is signed out too, and what may hold tokens that nobody revoked is left and named.

@@ -139,8 +139,29 @@ fn to_look_changes_nothing() {
     assert_eq!(tree(&installed), before);
     // Also where nothing is managed, and then nothing is remembered either.
     let home = TempHome::new();
-    releases.followed_by(home.twg(["update", "--check"])).run().expect_success();
+    let unmanaged = releases.followed_by(home.twg(["update", "--check"])).run();
+    unmanaged.expect_success().expect_stderr("is available").expect_stderr("Update it the way");
+    assert!(!unmanaged.stderr.contains("`twg update`"), "{unmanaged}");
     assert!(!home.path().join(".local").exists());
+    // Nor is anybody sent to install what is not made for this system.
+    let mut other = Release::new("0.3.0");
+    other.manifest["targets"] = json!({ "pdp11-unknown-unix": {} });
+    releases.publish(&other);
+    let output = installed.twg(&releases, &["update", "--check"]).run();
+    output.expect_success().expect_stderr("0.3.0 is available, but not for this system");
+    let output = installed.twg(&releases, &["update", "--check", "--json"]).run();
+    assert_eq!(output.expect_success().json()["updateAvailable"], false);
+}
+
+/// What stays for a rollback is what worked, not what was never in use.
+#[test]
+fn the_version_that_was_in_use_is_kept() {
+    let (releases, installed) = (Releases::start(), Installed::new());
+    // An update was killed before the launcher led to it.
+    installed.add("0.2.0", |path| std::fs::write(path, "whole, and never started").unwrap());
+    releases.publish(&Release::new("0.3.0"));
+    installed.twg(&releases, &["update"]).run().expect_success();
+    assert_eq!(installed.versions(), [THIS, "0.3.0"]);
 }
 
 #[test]

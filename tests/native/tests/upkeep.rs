@@ -80,7 +80,7 @@ fn enable_tells_systemd_and_disable_takes_it_back() {
 fn disable_waits_for_a_run_that_is_under_way() {
     let home = TempHome::new();
     let played = Played::scheduler(home.path());
-    home.write_config("upkeep.json", "{}");
+    home.write_config("upkeep.json.lock", "");
     let file = home.config_dir().join("upkeep.json");
     let run = fs::File::create(file.with_extension("json.lock")).expect("it can be made");
     run.lock().expect("nobody has it");
@@ -91,6 +91,22 @@ fn disable_waits_for_a_run_that_is_under_way() {
     drop(run);
     disable.wait().expect_success();
     assert!(!file.exists());
+}
+
+/// Of two failures the one is told that matters: the schedule is still there.
+#[test]
+fn a_scheduler_that_refuses_is_told_whatever_else_fails() {
+    let home = TempHome::new();
+    let played = Played::scheduler(home.path());
+    played.before(home.twg(["upkeep", "enable"])).run().expect_success();
+    home.write_config("upkeep.json/in-the-way", "");
+    played.program(
+        "systemctl",
+        "case \"$*\" in *stop*) echo no >&2; exit 1;; *) echo LoadState=loaded;; esac",
+    );
+    let disable = played.before(home.twg(["upkeep", "disable"])).run();
+    disable.expect_code(1).expect_stderr("stop twg-upkeep");
+    assert!(!disable.stderr.contains("not scheduled any more"), "{disable}");
 }
 
 /// Two runs at once would do everything twice: where nobody can tell, there is none.

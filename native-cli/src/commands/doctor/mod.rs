@@ -101,9 +101,9 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         checks.push(network::port_check(&profile));
     }
     checks.push(network::network_settings());
-    checks.push(network::prove_server(context, &profile).await);
+    checks.push(network::prove_server(context, &profile).await?);
     if let Some(credential) = &credential {
-        checks.extend(network::prove_token(context, &profile, credential).await);
+        checks.extend(network::prove_token(context, &profile, credential).await?);
     }
     checks.push(duplicates_on_path());
     checks.push(match upkeep::health(context) {

@@ -73,10 +73,13 @@ pub(super) fn network_settings() -> Check {
 }
 
 /// Asks the server for its metadata, with no credentials, for the sake of its clock.
-pub(super) async fn prove_server(context: &mut Context, profile: &ProviderProfile) -> Check {
+pub(super) async fn prove_server(
+    context: &mut Context,
+    profile: &ProviderProfile,
+) -> Result<Check, Failure> {
     let endpoint = profile.issuer.as_ref().or(profile.endpoints.token.as_ref());
     let Some(endpoint) = endpoint else {
-        return Check::note("server", "no address is known");
+        return Ok(Check::note("server", "no address is known"));
     };
     let host = endpoint.host();
     let url = match profile.issuer {
@@ -87,25 +90,23 @@ pub(super) async fn prove_server(context: &mut Context, profile: &ProviderProfil
     };
     let request = HttpRequest::new(Method::Get, url, Vec::new(), Secret::default());
     let before = clock::now();
-    let response = match send(context, request).await {
+    let response = match send(context, request).await? {
         Ok(response) => response,
         Err(error) => {
-            return Check::of("server", Err(format!("{host}: {}", error.failure())));
+            return Ok(Check::of("server", Err(format!("{host}: {}", error.failure()))));
         }
     };
     let after = clock::now();
     let date = response.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     let Some(date) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else {
-        return Check::of("server", Ok(format!("{host} answers (HTTP {})", response.status)));
+        return Ok(Check::of("server", Ok(format!("{host} answers (HTTP {})", response.status))));
     };
     let server = UnixTime::from_millis(u64::try_from(date.as_millis()).unwrap_or(u64::MAX));
     let skew = server.since(after).max(before.since(server.plus(Span::from_secs(1))));
     let found = format!("{host} answers; this clock is {skew} off");
-    if skew <= TOLERABLE_SKEW {
-        Check::of("server", Ok(found))
-    } else {
-        Check::of("server", Err(format!("{found}: set the clock")))
-    }
+    let is_tolerable = skew <= TOLERABLE_SKEW;
+    let found = if is_tolerable { Ok(found) } else { Err(format!("{found}: set the clock")) };
+    Ok(Check::of("server", found))
 }
 
 /// Uses the token once. A lifetime is a promise that the server need not keep.
@@ -113,16 +114,20 @@ pub(super) async fn prove_token(
     context: &mut Context,
     profile: &ProviderProfile,
     credential: &StoredCredential,
-) -> Option<Check> {
-    let url = credential.server.userinfo_endpoint.as_ref()?;
-    let token = Authorization::Bearer(credential.tokens.as_ref()?.access_token.clone());
+) -> Result<Option<Check>, Failure> {
+    let (Some(url), Some(tokens)) =
+        (credential.server.userinfo_endpoint.as_ref(), credential.tokens.as_ref())
+    else {
+        return Ok(None);
+    };
+    let token = Authorization::Bearer(tokens.access_token.clone());
     let audience = TokenAudience::new(profile, Some(url));
     let request = match audience.get(url, &token) {
         Ok(request) => request,
-        Err(error) => return Some(Check::of("token", Err(error.to_string()))),
+        Err(error) => return Ok(Some(Check::of("token", Err(error.to_string())))),
     };
     let name = &profile.display_name;
-    Some(match send(context, request).await {
+    Ok(Some(match send(context, request).await? {
         Ok(response) if response.status == 200 => {
             Check::of("token", Ok(format!("{name} accepts it")))
         }
@@ -130,8 +135,8 @@ pub(super) async fn prove_token(
             Check::of("token", Err(format!("{name} no longer accepts it: run `twg login --force`")))
         }
         Ok(response) => Check::note("token", format!("{name} answers HTTP {}", response.status)),
-        Err(error) => Check::note("token", format!("not tried: {}", error.failure())),
-    })
+        Err(error) => Check::note("token", format!("not known: {}", error.failure())),
+    }))
 }
 
 /// Asks Bitbucket whether it accepts the token that is used for it. `None` if there is none.
@@ -141,7 +146,10 @@ pub(super) async fn prove_bitbucket(context: &mut Context) -> Result<Option<Chec
     let (true, Ok(Some(token))) = (status.is_usable(), bitbucket::find(context)) else {
         return Ok(Some(Check::of("bitbucket", Err(found))));
     };
-    let profile = bitbucket::profile(context)?;
+    let profile = match bitbucket::profile(context) {
+        Ok(profile) => profile,
+        Err(failure) => return Ok(Some(Check::failed("bitbucket", failure))),
+    };
     let proof = bitbucket::check(context, &profile, token.email.as_deref(), &token.secret).await;
     let another = if status.source == bitbucket::VARIABLE {
         format!("Set {} to another token.", bitbucket::VARIABLE)
@@ -182,6 +190,9 @@ fn proved(
         Err(failure) if failure.exit == Exit::AuthRequired => {
             Check::failed(name, failure.or_hint(another))
         }
-        Err(failure) => Check::note(name, format!("{found}; not tried: {}", failure.message)),
+        Err(failure) => Check::note(
+            name,
+            format!("{found}; not known whether it is accepted: {}", failure.message),
+        ),
     })
 }

@@ -91,20 +91,30 @@ pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
 pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
     let scheduler = scheduler(context, &System)?;
     let removed = scheduler.disable(&name_of(&context.config));
-    let state = state_path(context);
-    let had_state = state.exists();
-    if had_state {
-        // A run that is under way would write it again.
-        let _nobody_runs = end_of_runs(context).await?;
-        context.store.remove(&state).map_err(|error| not_disabled(&error))?;
-    }
+    // Also where that failed: what nobody needs any more goes. Of two failures, the scheduler's is told.
+    let forgotten = forget(context).await;
     let removed = removed.map_err(|refused| failure("Could not disable the upkeep", refused))?;
+    let had_state = forgotten?;
     if removed || had_state {
         context.achieved("The upkeep does not run any more, and what it remembered is removed");
     } else {
         context.say("The upkeep is not enabled: nothing to do");
     }
     Ok(())
+}
+
+/// Removes what the upkeep remembers; whether there was anything. A run that is under way notes what it did when it
+/// ends, so that is waited for.
+async fn forget(context: &mut Context) -> Result<bool, Failure> {
+    let state = state_path(context);
+    // Each run makes the lock file before anything else, and nobody removes it.
+    let _nobody_runs =
+        if lock_path(context).exists() { Some(end_of_runs(context).await?) } else { None };
+    let had_state = state.exists();
+    if had_state {
+        context.store.remove(&state).map_err(|error| not_disabled(&error))?;
+    }
+    Ok(had_state)
 }
 
 /// Waits until no run is under way, and lets none begin.

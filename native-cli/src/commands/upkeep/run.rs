@@ -74,7 +74,7 @@ pub(super) async fn run(context: &mut Context, arguments: &UpkeepRun) -> Result<
         reports.push(to_json(key, &tended));
         notifications.extend(end_of_login(context, key, &mut state));
     }
-    look_for_update(context, &mut state).await;
+    look_for_update(context, &mut state).await?;
     let now = clock::now();
     notifications.extend(state.take_reminder(now).as_deref().and_then(update_notification));
     state.ran(now, failed.is_none());
@@ -201,14 +201,18 @@ fn end_of_login(context: &Context, key: &ConnectionKey, state: &mut State) -> Op
 }
 
 /// Looks for an update, if that is due. That it failed is for `twg update` to say.
-async fn look_for_update(context: &mut Context, state: &mut State) {
+async fn look_for_update(context: &mut Context, state: &mut State) -> Result<(), Failure> {
     state.forget_installed(is_newer);
     let now: UnixTime = clock::now();
     if state.is_update_check_due(now) {
         let chance = entropy::fresh().map_or(0, |octets| octets[0]);
-        let newer = release::newer(context).await.map_err(drop);
+        let newer = match release::newer(context).await {
+            Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+            newer => newer.map_err(drop),
+        };
         state.looked_for_update(now, newer, chance);
     }
+    Ok(())
 }
 
 /// Whether a version is newer than this program.

@@ -16,6 +16,8 @@ use super::Unfit;
 
 /// Opens a link itself instead of what it points to.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+const FILE_SHARE_READ: u32 = 1;
+const FILE_SHARE_WRITE: u32 = 2;
 const FILE_ATTRIBUTE_REPARSE_POINT: u32 = 0x0400;
 const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 const CREATE_NO_WINDOW: u32 = 0x0800_0000;
@@ -41,6 +43,8 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
             .create(true)
             .truncate(false)
             .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+            // Nobody may remove it while somebody holds it or waits for it.
+            .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
             .open(path)?,
     )
 }
@@ -90,7 +94,7 @@ pub(crate) fn is_mount_point(_: &Path) -> bool {
     false
 }
 
-/// Lock files are never removed, and Windows does not let an open file be removed.
+/// [`open_lock`] does not let a lock file be removed that is open.
 pub(crate) fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
