@@ -56,7 +56,12 @@ pub(crate) async fn run(
     key: &ConnectionKey,
     need: Need,
 ) -> Result<Refreshed, Failure> {
-    let refreshed = attempt(context, key, need).await?.map_err(|error| {
+    let attempted = attempt(context, key, need).await?;
+    if let Err(Error::NotSignedIn(_)) = attempted {
+        // Or else the remedy would be to sign in to what nobody knows.
+        providers::load(context, key.provider())?;
+    }
+    let refreshed = attempted.map_err(|error| {
         let doing = match error {
             Error::NotSignedIn(_) | Error::Ended { .. } => "Cannot get an access token",
             _ => "Could not refresh the login",

@@ -198,6 +198,11 @@ struct Found {
 /// Shows a person where to create a token.
 async fn begin(context: &mut Context, arguments: &Bitbucket) -> Result<(), Failure> {
     if !context.may_ask || !context.terminal.can_ask() {
+        if bitbucket::stored(context)?.is_some() {
+            return Err(Failure::usage("Nobody is here to enter a token")
+                .keeping("The stored one is unchanged.")
+                .or_hint(format!("Pipe the token into `{SETUP} --force --with-token`.")));
+        }
         return Err(Failure::new(Exit::AuthRequired, "AUTH_REQUIRED", "No Bitbucket token is stored")
             .or_hint(format!(
                 "Run `{SETUP}` in a terminal, pipe the token into `{SETUP} --with-token`, or set {VARIABLE}."

@@ -27,6 +27,9 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
     } else {
         vec![arguments.connection.key(context)?]
     };
+    if keys.is_empty() && !context.json {
+        context.say("Nobody is signed in: nothing to do");
+    }
     let done = sign_out_of(context, keys, arguments.all).await?;
     let exit = done.failed.or((!done.confirmed).then_some(Exit::Failed));
     if context.json {

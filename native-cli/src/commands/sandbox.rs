@@ -15,14 +15,21 @@ use crate::cli::{Cli, Command, Sandbox};
 use crate::config_dir::ConfigDir;
 use crate::context::{Context, UserAgent};
 use crate::effects::store::{Expected, Store};
-use crate::effects::terminal::print_data;
+use crate::effects::terminal::{as_called, print_data};
 use crate::failure::{Exit, Failure};
 use crate::output::print_text;
 use crate::sandbox::{self, Options, Running, Switches};
 
-/// What may follow `serve` and `switches`, which are no commands of [`Cli`].
+/// How this program is called inside the sandbox.
+const PROGRAM: &str = "twg sandbox";
+
+// What may follow `serve` and `switches`, which are no commands of `Cli`. (No documentation: it would be their help.)
 #[derive(Debug, clap::Parser)]
-#[command(no_binary_name = true, override_usage = "twg sandbox [OPTIONS] serve|switches")]
+#[command(
+    no_binary_name = true,
+    override_usage = "twg sandbox [OPTIONS] serve|switches",
+    about = "`serve` runs the sandbox for other programs, until Ctrl-C; `switches` lists what `--switch` takes"
+)]
 struct OwnCommand {
     name: String,
     #[arg(long)]
@@ -134,14 +141,15 @@ fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitC
     inner.verbose |= context.verbose;
     inner.yes |= context.yes;
     inner.may_ask &= context.may_ask;
-    inner.program = "twg sandbox";
+    inner.program = PROGRAM;
+    inner.terminal.call_it(PROGRAM);
     inner.in_sandbox = true;
     if arguments.approve {
         inner.user_agent = UserAgent::SandboxApprover(running.base_url().to_owned());
     }
     furnish(config, running.base_url())?;
     run_command(&mut inner, cli.command).map_err(|failure| Failure {
-        hint: failure.hint.map(|hint| hint.replace("`twg ", "`twg sandbox ")),
+        hint: failure.hint.map(|hint| as_called(PROGRAM, &hint)),
         ..failure
     })
 }

@@ -64,7 +64,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
     let out = logout::sign_out_of(context, connections, true).await?;
     if out.failed.is_some() {
         return Err(Failure::new(Exit::Failed, "NOT_SIGNED_OUT", "Could not sign out everywhere")
-            .keeping("The upkeep is off; the credentials that are still here, and the program, are kept.")
+            .keeping("The credentials that are still here, and the program, are kept.")
             .or_hint("Repair what is named above, then run `twg uninstall` again."));
     }
     // A signal that came while tokens were revoked waited until they were forgotten here.

@@ -301,7 +301,7 @@ impl Store {
         match platform::check_own_file(&metadata) {
             Ok(()) => Ok(real),
             Err(Unfit::Kind) => Err(refuse("to something that is not a regular file")),
-            Err(Unfit::Foreign(_)) => Err(refuse("to somebody else's file")),
+            Err(Unfit::Foreign(_) | Unfit::Shared) => Err(refuse("to somebody else's file")),
         }
     }
 
@@ -434,6 +434,9 @@ pub(crate) fn words(error: &io::Error) -> String {
 pub(crate) fn describe(unfit: Unfit) -> String {
     match unfit {
         Unfit::Kind => "it is not a plain file or directory".to_owned(),
+        Unfit::Shared => {
+            "it is a directory that everybody shares; choose one of your own".to_owned()
+        }
         Unfit::Foreign(uid) => format!("it belongs to another user (number {uid})"),
     }
 }

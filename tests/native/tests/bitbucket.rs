@@ -207,6 +207,18 @@ fn the_doctor_asks_bitbucket() {
     assert!(verdict == "bad" && text.contains("bitbucket.json"), "{verdict} {text}");
 }
 
+/// Nobody is told that there is none where there is one.
+#[test]
+fn a_stored_token_is_not_denied() {
+    let (_forge, home) = at_a_forge();
+    with_token(&home).run().expect_success();
+    let alone = home.twg(["setup", "bitbucket", "--force", "--no-input"]).run();
+    alone
+        .expect_code(2)
+        .expect_stderr("Nobody is here")
+        .expect_stderr("The stored one is unchanged");
+}
+
 /// Where Atlassian is, for who must not ask it.
 fn unreachable() -> Value {
     json!({

@@ -1,7 +1,7 @@
 //! Signing in to the sandbox with the built program, as a user does, and what the commands say then.
 
 use serde_json::Value;
-use twg_tests::{Browser, Record, Sandbox};
+use twg_tests::{Browser, Record, Sandbox, TempHome};
 use url::Url;
 
 /// A61, A65: the address and the code are printed, with the advice of RFC 8628 section 5.4, and every
@@ -285,9 +285,42 @@ fn a_site_can_be_the_default() {
     unknown.expect_code(2).expect_stderr("elsewhere").expect_stderr("krystof-support");
 }
 
+/// Each command that a remark, a remedy or a failure names is one of the sandbox: the other would sign in elsewhere.
+#[test]
+fn inside_the_sandbox_every_hint_is_for_the_sandbox() {
+    let home = TempHome::new();
+    let twg = |words: &[&str]| home.twg(["sandbox"]).args(words).run();
+    let signed_out = [
+        twg(&["auth", "process"]),
+        twg(&["auth", "exec-credential"]),
+        twg(&["auth", "token"]),
+        twg(&["doctor"]),
+        twg(&["auth", "token", "--json"]),
+    ];
+    twg(&["--approve", "login", "--connection", "w2"]).expect_success();
+    let revoked = twg(&["--switch", "sessions-revoked=on", "doctor", "--connection", "w2"]);
+    revoked.expect_stderr("Run `twg sandbox login --connection w2 --force` to sign in again.");
+    let nowhere = twg(&["--switch", "sites=none", "sites", "--connection", "w2"]);
+    for output in signed_out.iter().chain([&revoked, &nowhere]) {
+        let said = output.stdout.clone() + &output.stderr;
+        assert!(said.contains("`twg sandbox login"), "{output}");
+        assert!(!said.replace("`twg sandbox ", "").contains("`twg "), "{output}");
+    }
+}
+
+/// Signing in to what nobody knows is no remedy.
+#[test]
+fn an_unknown_provider_is_told_at_once() {
+    let home = TempHome::new();
+    for words in [&["auth", "token"][..], &["auth", "refresh"], &["auth", "process"]] {
+        let output = home.twg(words).arg("nope").run();
+        output.expect_code(2).expect_stderr("There is no provider 'nope'");
+    }
+}
+
 #[test]
 fn the_sandbox_approves_by_itself_when_asked_to() {
-    let home = twg_tests::TempHome::new();
+    let home = TempHome::new();
     let login = ["sandbox", "--approve", "--switch", "device-interval=1", "login"];
     home.twg(login).run().expect_success().expect_stderr("✔ Authenticated as Mia Krystof");
     let loopback = ["sandbox", "--approve", "login", "--force", "--loopback"];

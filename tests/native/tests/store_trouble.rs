@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use twg_tests::Sandbox;
+use twg_tests::{Sandbox, TempHome};
 
 /// The files that were set aside.
 fn set_aside(config: &Path) -> Vec<PathBuf> {
@@ -14,6 +14,22 @@ fn set_aside(config: &Path) -> Vec<PathBuf> {
     let is_one =
         |path: &PathBuf| path.to_str().expect("a name of ours").contains("auth.conf.damaged-");
     entries.filter(is_one).collect()
+}
+
+/// A directory that is made for everybody is not made private: others have files there.
+#[test]
+fn a_shared_directory_is_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = TempHome::new();
+    let shared = home.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let twg = |words: &[&str]| home.twg(words).env("TWG_CONFIG_DIR", &shared).run();
+    twg(&["doctor"]).expect_code(1);
+    twg(&["login", "--client-id", "x"]).expect_code(73).expect_stderr("that everybody shares");
+    twg(&["upkeep", "run"]).expect_code(73).expect_stderr("that everybody shares");
+    assert_eq!(std::fs::metadata(&shared).unwrap().permissions().mode() & 0o7777, 0o1777);
+    assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 0);
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn a_run_needs_its_lock() {
     let home = TempHome::new();
     home.write_config("upkeep.json.lock/in-the-way", "");
     let run = home.twg(["upkeep", "run"]).run();
-    run.expect_code(74).expect_stderr("Could not note what the upkeep did");
+    run.expect_code(73).expect_stderr("Could not note what the upkeep did");
 }
 
 #[test]

@@ -114,7 +114,10 @@ fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check])
         ("browser", here.browser),
     ];
     let surroundings = surroundings.map(|(name, is)| (name, is.into()));
-    let checks = checks.iter().map(to_json).map(|check| redactor.check(check));
+    let checks = checks
+        .iter()
+        .map(|check| to_json(context.program, check))
+        .map(|check| redactor.check(check));
     object(&[
         ("schemaVersion", 1.into()),
         ("about", "what `twg doctor --bundle` found; names and secrets are left out".into()),

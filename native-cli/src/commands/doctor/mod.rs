@@ -20,6 +20,7 @@ use crate::cli::Doctor;
 use crate::clients;
 use crate::context::{Context, env};
 use crate::credential_source::{self, Source};
+use crate::effects::terminal::as_called;
 use crate::effects::{clock, host};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines};
@@ -103,7 +104,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     checks.push(network::network_settings());
     checks.push(network::prove_server(context, &profile).await?);
     if let Some(credential) = &credential {
-        checks.extend(network::prove_token(context, &profile, credential).await?);
+        checks.extend(network::prove_token(context, key, &profile, credential).await?);
     }
     checks.push(duplicates_on_path());
     checks.push(match upkeep::health(context) {
@@ -124,7 +125,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         None => None,
     };
     if context.json {
-        let checks: Vec<Value> = checks.iter().map(to_json).collect();
+        let checks = checks.iter().map(|check| to_json(context.program, check));
+        let checks: Vec<Value> = checks.collect();
         let fixes = fixes.iter();
         let fixes = fixes.map(|f| json!({ "name": f.name, "fixed": f.fixed, "what": f.what }));
         print_json(&json!({
@@ -141,7 +143,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     } else {
         let mut lines = status.lines(context);
         lines.push(String::new());
-        lines.extend(checks.iter().map(Check::line));
+        lines.extend(checks.iter().map(|check| as_called(context.program, &check.line())));
         print_lines(&lines);
         for text in checks.iter().flat_map(|check| &check.remedy) {
             context.say_lines(text);
@@ -153,13 +155,15 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
 }
 
-fn to_json(check: &Check) -> Value {
+fn to_json(program: &str, check: &Check) -> Value {
     let verdict = match check.verdict {
         Verdict::Good => "good",
         Verdict::Note => "note",
         Verdict::Bad => "bad",
     };
-    json!({ "name": check.name, "verdict": verdict, "found": check.found, "remedy": check.remedy })
+    let remedy: Vec<_> = check.remedy.iter().map(|text| as_called(program, text)).collect();
+    let found = as_called(program, &check.found);
+    json!({ "name": check.name, "verdict": verdict, "found": found, "remedy": remedy })
 }
 
 fn version() -> String {
@@ -199,7 +203,7 @@ async fn login_check(
         Ok(Some(stored)) => stored,
         Ok(None) if !is_needed => return Ok((None, Check::note("login", "none is stored"))),
         Ok(None) => return Ok((None, bad("not signed in".to_owned()))),
-        Err(failure) => return Ok((None, bad(failure.message))),
+        Err(failure) => return Ok((None, Check::failed("login", failure))),
     };
     let place = context.config.display(&context.config.record_path(key));
     let used = format!("the stored connection is used ({place})");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use twg_core::admin::OrgId;
-use twg_core::credential::StoredCredential;
+use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::flow::{RedirectTarget, UserAgentError};
 use twg_core::http::{HttpRequest, Method};
 use twg_core::provider::ProviderProfile;
@@ -13,7 +13,7 @@ use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
 use super::{Check, Verdict};
-use crate::context::{Context, env};
+use crate::context::{Context, env, login_command};
 use crate::driver::send;
 use crate::effects::clock;
 use crate::effects::loopback::RedirectListener;
@@ -112,6 +112,7 @@ pub(super) async fn prove_server(
 /// Uses the token once. A lifetime is a promise that the server need not keep.
 pub(super) async fn prove_token(
     context: &mut Context,
+    key: &ConnectionKey,
     profile: &ProviderProfile,
     credential: &StoredCredential,
 ) -> Result<Option<Check>, Failure> {
@@ -132,7 +133,13 @@ pub(super) async fn prove_token(
             Check::of("token", Ok(format!("{name} accepts it")))
         }
         Ok(response) if response.status == 401 => {
-            Check::of("token", Err(format!("{name} no longer accepts it: run `twg login --force`")))
+            let message = format!("{name} no longer accepts it");
+            let failure = Failure::new(Exit::AuthRequired, "TOKEN_REJECTED", message);
+            let login = login_command(key);
+            Check::failed(
+                "token",
+                failure.or_hint(format!("Run `{login} --force` to sign in again.")),
+            )
         }
         Ok(response) => Check::note("token", format!("{name} answers HTTP {}", response.status)),
         Err(error) => Check::note("token", format!("not known: {}", error.failure())),

@@ -95,8 +95,10 @@ pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
     let forgotten = forget(context).await;
     let removed = removed.map_err(|refused| failure("Could not disable the upkeep", refused))?;
     let had_state = forgotten?;
-    if removed || had_state {
+    if removed {
         context.achieved("The upkeep does not run any more, and what it remembered is removed");
+    } else if had_state {
+        context.achieved("The upkeep was not enabled; what its runs remembered is removed");
     } else {
         context.say("The upkeep is not enabled: nothing to do");
     }

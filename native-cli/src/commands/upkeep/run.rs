@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use serde_json::{Value, json};
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::error::Error;
-use twg_core::flow::LockError;
+use twg_core::flow::{LockError, StoreError, StoreErrorKind};
 use twg_core::refresh::{How, Need};
 use twg_core::schedule::{UPKEEP_WINDOW, near_end};
 use twg_core::secret::Secret;
@@ -42,13 +42,10 @@ pub(super) async fn run(context: &mut Context, arguments: &UpkeepRun) -> Result<
     }
     // Without a person nothing is said but what went wrong.
     context.quiet |= !context.here.terminal;
-    context
-        .store
-        .prepare_dir(&state_path(context))
-        .map_err(|error| not_noted(&error.to_string()))?;
+    context.store.prepare_dir(&state_path(context)).map_err(|error| not_noted(&error))?;
     // Of two at once, one is enough.
     let only_one = context.store.claim_alone(&lock_path(context));
-    let Some(_only_one) = only_one.map_err(|error| not_noted(&error.to_string()))? else {
+    let Some(_only_one) = only_one.map_err(|error| not_noted(&error))? else {
         if context.json {
             let connections: [Value; 0] = [];
             print_json(&json!({
@@ -81,7 +78,7 @@ pub(super) async fn run(context: &mut Context, arguments: &UpkeepRun) -> Result<
     // First noted, then shown: what could not be noted would be shown every 12 minutes.
     let text = Secret::new(state.to_json());
     let noted = context.store.replace(&state_path(context), Expected::Anything, &text);
-    noted.map_err(|error| not_noted(&error.to_string()))?;
+    noted.map_err(|error| not_noted(&error))?;
     for notification in &notifications {
         // Without a desktop nobody sees it; in a terminal, this is the place.
         if notification::show(notification, &System).is_err() {
@@ -228,6 +225,11 @@ fn update_notification(version: &str) -> Option<Notification> {
     })
 }
 
-fn not_noted(error: &str) -> Failure {
-    Failure::new(Exit::CannotWrite, "STORE", format!("Could not note what the upkeep did: {error}"))
+fn not_noted(error: &StoreError) -> Failure {
+    let exit = match error.kind {
+        StoreErrorKind::CannotCreate => Exit::CannotCreate,
+        _ => Exit::CannotWrite,
+    };
+    Failure::new(exit, "STORE", format!("Could not note what the upkeep did: {error}"))
+        .or_hint("Make that place writable for this user; the next run comes by itself.")
 }

@@ -29,4 +29,7 @@ pub(crate) enum Unfit {
     #[cfg_attr(windows, expect(dead_code, reason = "files have no single owner's number there"))]
     /// It belongs to the user with this number.
     Foreign(u32),
+    #[cfg_attr(windows, expect(dead_code, reason = "directories have no such bit there"))]
+    /// It is a directory that is made for everybody, such as `/tmp`.
+    Shared,
 }

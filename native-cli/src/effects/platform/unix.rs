@@ -77,6 +77,10 @@ pub(crate) fn claim_dir(path: &Path) -> io::Result<Result<(), Unfit>> {
         return Ok(Err(unfit));
     }
     let mode = metadata.mode() & 0o7777;
+    // Others have files there too, and could not get at them any more.
+    if mode & 0o1000 != 0 && mode & 0o022 != 0 {
+        return Ok(Err(Unfit::Shared));
+    }
     // Never wider: whoever took the right to write from themselves meant it.
     if mode & 0o077 != 0 {
         dir.set_permissions(Permissions::from_mode(mode & 0o7700))?;
