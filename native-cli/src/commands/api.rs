@@ -21,7 +21,7 @@ use url::form_urlencoded;
 use super::sites;
 use crate::cli::{Api, ApiProduct};
 use crate::context::{Context, entropy, login_command};
-use crate::credential_source::{self, Source};
+use crate::credential_source::{self, SITE, Source};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
@@ -175,7 +175,7 @@ async fn site(
         return Err(Failure::usage(format!("{} has no sites", profile.display_name))
             .or_hint("Give the whole address: `twg api --provider NAME https://...`."));
     }
-    let chosen = context.chosen_site();
+    let chosen = context.chosen_site().filter(|_| named.is_none());
     let named = named.or(chosen.as_deref());
     let stored = match source {
         Source::Given(_) => None,
@@ -195,7 +195,14 @@ async fn site(
         return Ok(site.clone());
     }
     match named {
-        Some(name) => sites::find(&now, name).cloned(),
+        Some(name) => sites::find(&now, name).cloned().map_err(|mut failure| {
+            // Nobody typed it.
+            if chosen.is_some() {
+                let by = if context.env_text(SITE).is_some() { SITE } else { "the .twg file" };
+                failure.message = format!("{}, which {by} names", failure.message);
+            }
+            failure
+        }),
         None if now.is_empty() => sites::find(&now, "").cloned(),
         None => {
             let list: Vec<_> = sites::distinct(&now).iter().map(|site| site.url.as_str()).collect();

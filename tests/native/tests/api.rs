@@ -24,6 +24,9 @@ fn a_site_s_jira() {
     assert_eq!(json["body"]["name"], Sandbox::USER);
     let nowhere = sandbox.twg(["api", "/rest/api/3/myself", "--site", "nowhere"]).run();
     nowhere.expect_code(2).expect_stderr("no site 'nowhere'").expect_stderr("krystof-design");
+    assert!(!nowhere.stderr.contains("TWG_SITE"), "{nowhere}");
+    let untyped = sandbox.twg(["api", "/rest/api/3/myself"]).env("TWG_SITE", "nowhere").run();
+    untyped.expect_code(2).expect_stderr("no site 'nowhere', which TWG_SITE names");
     // A25: what the scopes do not allow is printed, explained, and not tried again.
     sandbox.clear_log();
     let spaces = sandbox.twg(["api", "/wiki/api/v2/spaces"]).run();
