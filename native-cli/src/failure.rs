@@ -29,6 +29,17 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// Of a store that could not be used.
+    pub(crate) const fn of_store(kind: StoreErrorKind) -> Self {
+        match kind {
+            StoreErrorKind::CannotCreate => Self::CannotCreate,
+            StoreErrorKind::CannotWrite | StoreErrorKind::CannotRead => Self::CannotWrite,
+            StoreErrorKind::Changed => Self::Temporary,
+        }
+    }
+}
+
 /// Why a command failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -137,11 +148,7 @@ fn exit_of(error: &Error) -> Exit {
     match error {
         // 73 and 74 promise that nothing was sent.
         Error::NotSaved(_) | Error::NotForgotten(_) => Exit::Failed,
-        Error::Store(error) | Error::Lock(LockError::Unusable(error)) => match error.kind {
-            StoreErrorKind::CannotCreate => Exit::CannotCreate,
-            StoreErrorKind::CannotWrite | StoreErrorKind::CannotRead => Exit::CannotWrite,
-            StoreErrorKind::Changed => Exit::Temporary,
-        },
+        Error::Store(error) | Error::Lock(LockError::Unusable(error)) => Exit::of_store(error.kind),
         Error::Lock(LockError::TimedOut { .. }) => Exit::Temporary,
         Error::Record(_) => Exit::Configuration,
         Error::UserAgent(UserAgentError::Closed) => Exit::Interrupted,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 use twg_core::error::Error;
-use twg_core::flow::{StoreError, StoreErrorKind};
+use twg_core::flow::StoreError;
 use twg_core::json::{self, BadJson, FromJson};
 use twg_core::secret::Secret;
 
@@ -137,10 +137,7 @@ impl StoredFile {
         let mut failure =
             Failure::from_core(&doing, &Error::Store(error.clone()), &self.enter_again);
         // Nobody asked to sign in.
-        failure.exit = match error.kind {
-            StoreErrorKind::CannotCreate => Exit::CannotCreate,
-            _ => Exit::CannotWrite,
-        };
+        failure.exit = Exit::of_store(error.kind);
         failure.keeping("What was stored before is unchanged.")
     }
 }

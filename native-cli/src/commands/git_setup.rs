@@ -90,7 +90,7 @@ pub(super) async fn offer(
 /// # Errors
 /// Why nobody knows, for people.
 pub(super) fn configured(context: &Context, of_all: bool) -> Result<Vec<String>, String> {
-    let here = directory(context, context.config.path());
+    let here = directory(context);
     // That of the sandbox is always named.
     let sandbox = named(context.config.sandbox().path());
     let is_meant = |helper: &String| of_all || is_of(helper, &here) || is_of(helper, &sandbox);
@@ -153,15 +153,15 @@ fn key(server: &EndpointUrl) -> String {
 
 /// What git runs, by `sh`, on every system.
 fn helper(context: &Context, launcher: &Path) -> String {
-    let directory = directory(context, context.config.path());
+    let directory = directory(context);
     format!("!{directory}{} auth git-credential", word(launcher))
 }
 
 /// What stands before the program, where the configuration directory is not the usual one: git is started in all kinds
 /// of environments.
-fn directory(context: &Context, path: &Path) -> String {
+fn directory(context: &Context) -> String {
     let is_chosen = context.in_sandbox || context.env_text("TWG_CONFIG_DIR").is_some();
-    if is_chosen { named(path) } else { String::new() }
+    if is_chosen { named(context.config.path()) } else { String::new() }
 }
 
 fn named(path: &Path) -> String {

@@ -185,21 +185,31 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// A file, and what it leads to if it is a link; or a directory of ours with all that is in it. What was damaged and
-/// set aside may hold tokens that nobody revoked: it is for the user to delete.
+/// A file of ours, and what it leads to if it is a link; or a directory of ours with all that is in it, of which links
+/// are only links: somebody may have put them there. What was damaged and set aside may hold tokens that nobody revoked:
+/// it is for the user to delete.
 fn remove(context: &Context, path: &Path, left: &mut Vec<PathBuf>) {
-    if is_set_aside(path) {
-        left.push(path.to_owned());
-    } else if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+    let is_dir = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let is_removed = if is_set_aside(path) {
+        false
+    } else if is_dir(path) {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
         let mut inside: Vec<_> = entries.map(|entry| entry.path()).collect();
         inside.sort();
         let before = left.len();
-        inside.iter().for_each(|path| remove(context, path, left));
-        if std::fs::remove_dir(path).is_err() && left.len() == before {
-            left.push(path.to_owned());
+        for path in inside {
+            if is_dir(&path) || is_set_aside(&path) {
+                remove(context, &path, left);
+            } else if context.store.unlink(&path).is_err() {
+                left.push(path);
+            }
         }
-    } else if context.store.remove(path).is_err() {
+        // What keeps it from going is named already.
+        std::fs::remove_dir(path).is_ok() || left.len() > before
+    } else {
+        context.store.remove(path).is_ok()
+    };
+    if !is_removed {
         left.push(path.to_owned());
     }
 }

@@ -345,6 +345,10 @@ fn what_may_be_the_only_copy_stays() {
     machine.sandbox.sign_in(&["--connection", "work"]);
     let dir = machine.sandbox.config_dir();
     fs::write(dir.join("connections/atlassian/work.conf"), "torn").unwrap();
+    // Somebody's own, whom a link in the wrong place must not cost his file.
+    let own = machine.home("own.txt");
+    fs::write(&own, "mine").unwrap();
+    std::os::unix::fs::symlink(&own, dir.join("connections/atlassian/own.txt")).unwrap();
     let rescue = machine.home(".local/state/twg/rescue");
     fs::create_dir_all(&rescue).unwrap();
     fs::write(rescue.join("0123.reply"), "another's").unwrap();
@@ -354,7 +358,7 @@ fn what_may_be_the_only_copy_stays() {
     assert_eq!((&said["ok"], &said["revoked"]), (&json!(false), &json!(false)));
     assert!(said["left"][0].as_str().unwrap().contains("work.conf.damaged-"), "{said}");
     done.expect_stderr("Replies with tokens are in ~/.local/state/twg/rescue");
-    assert!(rescue.join("0123.reply").exists());
+    assert!(rescue.join("0123.reply").exists() && own.exists());
     let kept: Vec<_> = fs::read_dir(dir.join("connections/atlassian")).unwrap().collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
 }

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use serde_json::{Value, json};
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::error::Error;
-use twg_core::flow::{LockError, StoreError, StoreErrorKind};
+use twg_core::flow::{LockError, StoreError};
 use twg_core::refresh::{How, Need};
 use twg_core::schedule::{UPKEEP_WINDOW, near_end};
 use twg_core::secret::Secret;
@@ -226,10 +226,7 @@ fn update_notification(version: &str) -> Option<Notification> {
 }
 
 fn not_noted(error: &StoreError) -> Failure {
-    let exit = match error.kind {
-        StoreErrorKind::CannotCreate => Exit::CannotCreate,
-        _ => Exit::CannotWrite,
-    };
-    Failure::new(exit, "STORE", format!("Could not note what the upkeep did: {error}"))
+    let message = format!("Could not note what the upkeep did: {error}");
+    Failure::new(Exit::of_store(error.kind), "STORE", message)
         .or_hint("Make that place writable for this user; the next run comes by itself.")
 }
