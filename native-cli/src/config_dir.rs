@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 
 use twg_core::credential::{AttemptId, ConnectionKey, is_plain_name};
 
-// Its usual connection is the one whose record has the short name.
-use crate::providers::DEFAULT as MAIN_PROVIDER;
+use crate::environment::{
+    APPDATA, CONFIG_DIR, LOCALAPPDATA, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_RUNTIME_DIR,
+    XDG_STATE_HOME, home_dir,
+};
 
-/// The variable that says where the home directory is.
-pub(crate) const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-
-/// The home directory of this environment. A relative one is none: it would be another one in every directory.
-pub(crate) fn home_dir(env: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    env(HOME).map(PathBuf::from).filter(|home| home.is_absolute())
-}
+/// The provider that is meant when none is named. Its default connection has the record with the short name.
+pub(crate) const MAIN_PROVIDER: &str = "atlassian";
 
 /// The configuration directory. It need not exist: whoever writes, creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +35,7 @@ impl ConfigDir {
         let path = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = home_dir(env);
         let refuges = refuges(&path, home.as_deref());
-        if let Some(dir) = path("TWG_CONFIG_DIR") {
+        if let Some(dir) = path(CONFIG_DIR) {
             // Credentials must not end up wherever the command happens to be started.
             return if dir.is_absolute() {
                 Ok(Self { dir, home, refuges })
@@ -50,9 +47,9 @@ impl ConfigDir {
         // absolute. If an implementation encounters a relative path in any of these variables it
         // should consider the path invalid and ignore it." Unset and empty mean the default.
         let base = if cfg!(windows) {
-            path("APPDATA").filter(|dir| dir.is_absolute())
+            path(APPDATA).filter(|dir| dir.is_absolute())
         } else {
-            path("XDG_CONFIG_HOME")
+            path(XDG_CONFIG_HOME)
                 .filter(|dir| dir.is_absolute())
                 .or_else(|| home.as_ref().map(|home| home.join(".config")))
         };
@@ -73,9 +70,9 @@ impl ConfigDir {
             |name: &str| env(name).map(PathBuf::from).filter(|directory| directory.is_absolute());
         let home = home_dir(env).ok_or(NoConfigDir::NoHome)?;
         let (variable, usual) = if cfg!(windows) {
-            ("LOCALAPPDATA", "AppData\\Local")
+            (LOCALAPPDATA, "AppData\\Local")
         } else {
-            ("XDG_DATA_HOME", ".local/share")
+            (XDG_DATA_HOME, ".local/share")
         };
         let dir = path(variable).unwrap_or_else(|| home.join(usual)).join("twg");
         Ok((Self { dir, home: Some(home.clone()), refuges: Vec::new() }, home))
@@ -191,13 +188,13 @@ impl ConfigDir {
 /// does not concern it.
 fn refuges(path: &impl Fn(&str) -> Option<PathBuf>, home: Option<&Path>) -> Vec<PathBuf> {
     let state = if cfg!(windows) {
-        path("LOCALAPPDATA")
+        path(LOCALAPPDATA)
     } else {
-        path("XDG_STATE_HOME")
+        path(XDG_STATE_HOME)
             .filter(|dir| dir.is_absolute())
             .or_else(|| home.map(|home| home.join(".local/state")))
     };
-    [state, path("XDG_RUNTIME_DIR")]
+    [state, path(XDG_RUNTIME_DIR)]
         .into_iter()
         .flatten()
         .filter(|dir| dir.is_absolute())

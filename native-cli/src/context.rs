@@ -1,30 +1,19 @@
 //! What every command works with.
 
-use std::cell::Cell;
-use std::ffi::OsString;
-use std::path::PathBuf;
-
 use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
 use twg_core::error::Error;
 use twg_core::pkce::Entropy;
 use twg_core::plan::Surroundings;
 
-use crate::binding::{self, Binding};
-use crate::cli::Global;
-use crate::config_dir::{ConfigDir, HOME};
-use crate::credential_source;
+use crate::config_dir::{ConfigDir, MAIN_PROVIDER};
+use crate::effects::browser;
 use crate::effects::store::Store;
 use crate::effects::terminal::{PromptError, Terminal};
-use crate::effects::{browser, entropy};
+use crate::environment::env;
 use crate::failure::{Exit, Failure};
-use crate::surroundings;
-
-/// Reads one environment variable. Services and containers often lack the one that says where the home directory is:
-/// then the system knows it. One that is empty was emptied on purpose.
-pub(crate) fn env(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-        .or_else(|| (name == HOME).then(std::env::home_dir).flatten().map(PathBuf::into_os_string))
-}
+use crate::options::Global;
+use crate::system::entropy;
+use crate::system::surroundings;
 
 /// Fresh randomness for one use.
 pub(crate) fn entropy() -> Result<Entropy, Failure> {
@@ -64,8 +53,6 @@ pub(crate) struct Context {
     /// The command that was typed, for remarks: `twg`, or `twg sandbox` inside the sandbox. (The hints of
     /// failures say `twg`; `twg sandbox` adapts them all in one place.)
     pub(crate) program: &'static str,
-    /// `--connection` was typed: that connection is meant, whatever the environment brings.
-    pub(crate) connection_named: Cell<bool>,
     /// A signal came while something was finished that must not be interrupted. Nothing new is begun.
     pub(crate) interrupted: bool,
 }
@@ -86,14 +73,8 @@ impl Context {
             yes: options.yes,
             in_sandbox: false,
             program: "twg",
-            connection_named: Cell::new(false),
             interrupted: false,
         }
-    }
-
-    /// An environment variable that is set, not empty, and text.
-    pub(crate) fn env_text(&self, name: &str) -> Option<String> {
-        env(name)?.into_string().ok().filter(|text| !text.is_empty())
     }
 
     /// Whether to go on after a flow: not if a signal came meanwhile.
@@ -111,18 +92,6 @@ impl Context {
             return Err(Failure::usage(format!("The sandbox {what}")).or_hint(hint));
         }
         Ok(())
-    }
-
-    /// What the directory is bound to where the command runs. The sandbox has accounts of its own.
-    pub(crate) fn binding(&self) -> Result<Option<Binding>, Failure> {
-        if self.in_sandbox { Ok(None) } else { binding::here() }
-    }
-
-    /// The site that is meant when none is named on the command line: that of `TWG_SITE`, else that of this
-    /// directory. A binding that cannot be read is told where the connection is chosen.
-    pub(crate) fn chosen_site(&self) -> Option<String> {
-        let bound = || self.binding().ok().flatten()?.site;
-        self.env_text(credential_source::SITE).filter(|_| !self.in_sandbox).or_else(bound)
     }
 
     pub(crate) fn can_open_browser(&self) -> bool {
@@ -170,7 +139,7 @@ impl Context {
                 // It ends with the login: either its last request is answered, or nobody listens.
                 std::thread::spawn(move || {
                     // A login that is refused says so itself.
-                    let _ = crate::sandbox::approve(&url, &base_url);
+                    let _ = twg_sandbox::approve(&url, &base_url);
                 });
             }
         }
@@ -218,7 +187,7 @@ pub(crate) fn login_command(key: &ConnectionKey) -> String {
 /// How a connection is named behind a command: nothing for the usual one.
 pub(crate) fn arguments(key: &ConnectionKey) -> String {
     let mut arguments = String::new();
-    if key.provider() != crate::providers::DEFAULT {
+    if key.provider() != MAIN_PROVIDER {
         arguments = format!(" {}", key.provider());
     }
     if key.connection() != ConnectionKey::DEFAULT {

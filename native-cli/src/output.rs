@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Serialize;
 use twg_core::time::UnixTime;
 
-use crate::context::env;
 use crate::effects::terminal::{Terminal, print_data};
+use crate::environment::env;
 
 /// Prints a JSON document.
 pub(crate) fn print_json(document: &impl Serialize) {

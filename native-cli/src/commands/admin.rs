@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 use twg_core::admin::OrgId;
 use twg_core::identity::is_email;
@@ -9,14 +10,49 @@ use twg_core::secret::Secret;
 use twg_core::text::printable;
 use twg_core::time::{Span, UnixTime};
 
-use super::bitbucket::secret_from_stdin;
-use crate::admin_key::{self, Stored};
-use crate::cli::{Admin, AdminAuth, AdminLogin};
+use super::setup::bitbucket::secret_from_stdin;
 use crate::context::Context;
+use crate::credentials::admin_key::{self, Stored};
 use crate::driver::interruptible;
 use crate::effects::clock;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
+
+/// What administrators can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// The admin API key of an organization
+    #[command(subcommand)]
+    Auth(AdminAuth),
+}
+
+/// `twg admin auth ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminAuth {
+    /// Enter the API key of an organization
+    Login(AdminLogin),
+    /// Show whether an API key is stored, and whether it works
+    Status,
+    /// Forget the API key
+    Logout,
+}
+
+/// `twg admin auth login`
+#[derive(Debug, Args)]
+pub(crate) struct AdminLogin {
+    /// Your e-mail address
+    #[arg(long)]
+    pub(crate) email: String,
+    /// The id of the organization: it stands in the address of its pages on admin.atlassian.com, behind /o/
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: String,
+    /// Read the key from standard input
+    #[arg(long)]
+    pub(crate) with_token: bool,
+    /// The day on which the key expires, for a warning before that: YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: Option<String>,
+}
 
 /// Where administrators create and revoke keys.
 pub(super) const KEY_PAGE: &str = "https://admin.atlassian.com";

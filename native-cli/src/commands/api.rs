@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
+use clap::{Args, ValueHint};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -19,21 +20,74 @@ use twg_core::text::{displayable, printable};
 use url::form_urlencoded;
 
 use super::sites;
-use crate::cli::{Api, ApiProduct};
+use crate::completion::candidates;
 use crate::context::{Context, entropy, login_command};
-use crate::credential_source::{self, SITE, Source};
+use crate::credentials::connection::ConnectionName;
+use crate::credentials::source::{self, Source};
+use crate::credentials::{providers, refresh};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
+use crate::environment::{self, SITE};
 use crate::failure::{Exit, Failure};
 use crate::output::print_json;
-use crate::{providers, refresh};
+
+/// `twg api`
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "twg api [OPTIONS] [METHOD] <PATH>",
+    after_help = "\
+A path belongs to a site's product: /rest/api/3/myself is Jira's, /wiki/api/v2/spaces Confluence's.
+The access token goes to the provider's own hosts only, also where an answer redirects elsewhere.
+
+Examples:
+  twg api /rest/api/3/myself
+  twg api GET /rest/api/3/search/jql -f jql='assignee = currentUser()' -f fields=summary --site acme
+  twg api GET /wiki/api/v2/spaces
+  twg api POST /rest/api/3/issue --input issue.json
+  twg api /me"
+)]
+pub(crate) struct Api {
+    /// GET, POST, PUT, PATCH, DELETE or HEAD; if left out, POST with --input or -f, else GET
+    #[arg(value_name = "METHOD")]
+    pub(crate) method_or_path: String,
+    /// A path of a site's product, or a whole address on one of the provider's hosts
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<String>,
+    /// Send this along: in the query of GET, HEAD and DELETE, else as a member of a JSON object
+    #[arg(short = 'f', long = "field", value_name = "KEY=VALUE")]
+    pub(crate) fields: Vec<String>,
+    /// Send this file, which is JSON; - for standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "fields")]
+    pub(crate) input: Option<std::path::PathBuf>,
+    /// The site: its name, address or id
+    #[arg(long, add = candidates::sites())]
+    pub(crate) site: Option<String>,
+    /// The product that the path belongs to, if the path does not tell
+    #[arg(long, value_enum)]
+    pub(crate) product: Option<ApiProduct>,
+    /// The provider; for others than Atlassian, give whole addresses
+    #[arg(long, default_value = providers::DEFAULT, hide_default_value = true, add = candidates::providers())]
+    pub(crate) provider: String,
+    #[command(flatten)]
+    pub(crate) name: ConnectionName,
+}
+
+/// `--product`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ApiProduct {
+    /// Jira
+    Jira,
+    /// Confluence
+    Confluence,
+}
 
 /// Runs the command. The answer is standard output, whatever its status; the status decides the exit code.
 pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCode, Failure> {
-    let key = arguments.name.key(context, &arguments.provider)?;
+    let chosen = arguments.name.chosen(context, &arguments.provider)?;
+    let key = chosen.key.clone();
     let profile = providers::load(context, key.provider())?;
-    let source = credential_source::find(context, &key)?;
+    let source = source::find(context, &chosen)?;
     let (request, method) = request(context, &key, &profile, &source, arguments).await?;
     let flow = match &source {
         Source::Given(given) => ApiFlow::ask_with(request, given.authorization()),
@@ -103,7 +157,7 @@ async fn request(
     let examples = |failure: Failure| failure.or_hint("Run `twg api --help` to see examples.");
     let (url, audience) = match source {
         Source::Given(given) if given.is_api_token() => {
-            let site = credential_source::named_site(context, profile, arguments.site.as_deref())?;
+            let site = source::named_site(context, profile, arguments.site.as_deref())?;
             let address = given.api_address(context, profile, &site, (product, &path)).await;
             address.map_err(examples)?
         }
@@ -175,7 +229,7 @@ async fn site(
         return Err(Failure::usage(format!("{} has no sites", profile.display_name))
             .or_hint("Give the whole address: `twg api --provider NAME https://...`."));
     }
-    let chosen = context.chosen_site().filter(|_| named.is_none());
+    let chosen = source::chosen_site(context).filter(|_| named.is_none());
     let named = named.or(chosen.as_deref());
     let stored = match source {
         Source::Given(_) => None,
@@ -198,7 +252,7 @@ async fn site(
         Some(name) => sites::find(&now, name).cloned().map_err(|mut failure| {
             // Nobody typed it.
             if chosen.is_some() {
-                let by = if context.env_text(SITE).is_some() { SITE } else { "the .twg file" };
+                let by = if environment::text(SITE).is_some() { SITE } else { "the .twg file" };
                 failure.message = format!("{}, which {by} names", failure.message);
             }
             failure

@@ -2,23 +2,37 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::json;
 use twg_core::credential::ConnectionKey;
 use twg_core::refresh::{How, Need, Refreshed};
 use twg_core::schedule::due_at;
 use twg_core::time::{Span, UnixTime};
 
-use crate::cli::Refresh;
 use crate::context::{Context, shown};
+use crate::credentials::connection::Connection;
+use crate::credentials::refresh;
 use crate::driver::interruptible;
 use crate::effects::{clock, recovery};
 use crate::failure::Failure;
 use crate::output::{print_json, rfc3339};
-use crate::refresh;
+
+/// `twg auth refresh`
+#[derive(Debug, Args)]
+pub(crate) struct Refresh {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Refresh now, due or not: for repair
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// For the process that an interrupted refresh leaves behind: begin then, in milliseconds since 1970
+    #[arg(long, hide = true, value_name = "MILLISECONDS", conflicts_with = "force")]
+    pub(crate) recover_at: Option<u64>,
+}
 
 /// Runs the command. Succeeds without a request if a refresh is not due.
 pub(crate) async fn run(context: &mut Context, arguments: &Refresh) -> Result<ExitCode, Failure> {
-    let key = arguments.connection.key(context)?;
+    let key = arguments.connection.chosen(context)?.key;
     if let Some(at) = arguments.recover_at {
         return recover(context, &key, UnixTime::from_millis(at)).await;
     }

@@ -10,16 +10,21 @@ use twg_core::schedule::{Horizon, TokenState, due_at, near_end, session_horizon,
 use twg_core::time::{Now, Span, UnixTime};
 
 use crate::context::{Context, arguments, login_command};
-use crate::credential_source::{self, Given, Source};
-use crate::effects::{clock, host};
+use crate::credentials::binding;
+use crate::credentials::connection::Connection;
+use crate::credentials::source::{self, Given, Source};
+use crate::credentials::{bitbucket_token, providers};
+use crate::effects::clock;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
-use crate::{bitbucket, providers};
+use crate::system::host;
 
 /// Runs the command. Succeeds if the access token works now, or the next command that needs one refreshes it.
-pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &mut Context, arguments: &Connection) -> Result<ExitCode, Failure> {
+    let chosen = arguments.chosen(context)?;
+    let key = &chosen.key;
     let profile = providers::load(context, key.provider())?;
-    let source = credential_source::find(context, key)?;
+    let source = source::find(context, &chosen)?;
     let credential = match source {
         // It does not matter for those who use this one.
         Source::Given(_) => context.credential(key).ok().flatten(),
@@ -51,8 +56,8 @@ pub(crate) fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode
 }
 
 /// The Bitbucket token, which goes with the login at Atlassian.
-fn of_atlassian(context: &Context, key: &ConnectionKey) -> Option<bitbucket::Status> {
-    bitbucket::status(context).filter(|_| key.provider() == providers::DEFAULT)
+fn of_atlassian(context: &Context, key: &ConnectionKey) -> Option<bitbucket_token::Status> {
+    bitbucket_token::status(context).filter(|_| key.provider() == providers::DEFAULT)
 }
 
 fn with_bitbucket(context: &Context, key: &ConnectionKey, mut document: Value) -> Value {
@@ -70,7 +75,7 @@ fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
             "signedIn": true,
             "source": given.variable(),
             "user": given.user(),
-            "site": context.chosen_site(),
+            "site": source::chosen_site(context),
             "stored": stored.to_json(),
         });
         print_json(&with_bitbucket(context, stored.key, document));
@@ -78,7 +83,7 @@ fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
     }
     let row = |name: &str, value: &str| format!("{name:<12} {value}");
     let mut lines = vec![row("Credential", &given.describe())];
-    if let Some(site) = context.chosen_site() {
+    if let Some(site) = source::chosen_site(context) {
         lines.push(row("Site", &twg_core::text::displayable(&site)));
     }
     let not_used = if stored.is_signed_in() {
@@ -87,7 +92,7 @@ fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
         "none".to_owned()
     };
     lines.push(row("Stored login", &not_used));
-    if let Some(bitbucket) = bitbucket::status(context) {
+    if let Some(bitbucket) = bitbucket_token::status(context) {
         lines.push(row("Bitbucket", &bitbucket.line()));
     }
     print_lines(&lines);
@@ -159,7 +164,7 @@ impl Status<'_> {
 
     /// The `.twg` file that chose this connection, or a site, and what it chose.
     fn chosen_by(&self, context: &Context) -> Option<(&'static str, String)> {
-        let binding = context.binding().ok().flatten()?;
+        let binding = binding::of_command(context).ok().flatten()?;
         let of_this = binding.connection.as_deref() == Some(self.key.connection());
         let is_about = of_this || binding.connection.is_none();
         let site = binding.site.as_ref().filter(|_| is_about);

@@ -8,13 +8,15 @@ use twg_core::credential::{ConnectionKey, fresh_access_token};
 use twg_core::secret::Secret;
 
 use crate::config_dir::ConfigDir;
-use crate::context::{Context, env};
+use crate::context::Context;
+use crate::credentials::connection::Connection;
+use crate::credentials::{binding, providers, source};
 use crate::effects::clock;
 use crate::effects::store::Store;
 use crate::effects::terminal::print_data;
+use crate::environment::env;
 use crate::failure::Failure;
 use crate::output::{print_json, rfc3339};
-use crate::{binding, credential_source, providers};
 
 /// The hot path: exactly `twg auth token`, no credential in the environment, and the token is fresh. Starts no parser, no runtime, no TLS
 /// and takes no lock. Anything else, any doubt and any error is left to the full command.
@@ -26,7 +28,7 @@ pub(crate) fn print_if_fresh(typed: &[OsString]) -> bool {
 }
 
 fn fresh_token() -> Option<Secret> {
-    if credential_source::environment_has_one() {
+    if source::environment_has_one() {
         return None;
     }
     let config = ConfigDir::resolve(&env).ok()?;
@@ -43,13 +45,17 @@ fn print_line(token: &Secret) -> bool {
 }
 
 /// The full command: refreshes if that is due.
-pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    let live = credential_source::live_token(context, key).await?;
+pub(crate) async fn run(
+    context: &mut Context,
+    arguments: &Connection,
+) -> Result<ExitCode, Failure> {
+    let chosen = arguments.chosen(context)?;
+    let live = source::live_token(context, &chosen).await?;
     if context.json {
         print_json(&json!({
             "schemaVersion": 1,
-            "provider": key.provider(),
-            "connection": key.connection(),
+            "provider": chosen.key.provider(),
+            "connection": chosen.key.connection(),
             "accessToken": live.token.expose(),
             "tokenType": "Bearer",
             "expiresAt": live.expires_at.map(rfc3339),

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use clap_complete::Shell;
 use serde_json::json;
 
@@ -9,9 +10,23 @@ use crate::completion;
 use crate::context::Context;
 use crate::output::{print_json, print_text};
 
+/// `twg completions`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  source <(twg completions bash)                        in ~/.bashrc
+  source <(twg completions zsh)                         in ~/.zshrc, after compinit
+  twg completions fish | source                         in ~/.config/fish/config.fish
+  twg completions powershell | Out-String | Invoke-Expression    in $PROFILE")]
+pub(crate) struct Completions {
+    /// For which shell
+    shell: Shell,
+}
+
 /// Runs the command. The script belongs to this version: what installs it has the shell ask for it each time
 /// (`source <(twg completions bash)`) rather than keep a copy.
-pub(crate) fn run(context: &Context, shell: Shell) -> ExitCode {
+pub(crate) fn run(context: &Context, arguments: &Completions) -> ExitCode {
+    let shell = arguments.shell;
     let script = completion::script(shell);
     if context.json {
         let shell = shell.to_string();

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, FromArgMatches as _};
 use serde_json::{Value, json};
 use twg_core::atlassian::Site;
 use twg_core::credential::{ConnectionKey, StoredCredential};
@@ -12,20 +13,73 @@ use twg_core::provider::{Grant, ProviderProfile};
 use twg_core::refresh::{Need, Refreshed};
 use twg_core::time::{Span, UnixTime};
 
-use super::{bitbucket, sites};
-use crate::cli::Login;
-use crate::clients::{self, Registration};
+use super::setup::bitbucket;
+use super::sites;
+use crate::completion::candidates;
 use crate::context::{Context, UserAgent, arguments as named, entropy, login_command};
+use crate::credentials::clients::{self, Registration};
+use crate::credentials::connection::Connection;
+use crate::credentials::{providers, refresh, source};
 use crate::driver::drive;
 use crate::effects::clock;
 use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
-use crate::{credential_source, providers, refresh};
+
+/// `twg login`
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Sign in again; the old login is kept until the new one is saved
+    #[arg(long, short)]
+    pub(crate) force: bool,
+    /// Print the address, open nothing
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Sign in with a code, in a browser on any device
+    #[arg(long, conflicts_with = "loopback")]
+    pub(crate) device: bool,
+    /// Sign in with a browser on this machine
+    #[arg(long)]
+    pub(crate) loopback: bool,
+    /// Ask for these scopes, separated by commas or spaces
+    #[arg(long, value_name = "A,B")]
+    pub(crate) scopes: Option<String>,
+    /// Use this site by default: its name, address or id
+    #[arg(long, add = candidates::sites())]
+    pub(crate) site: Option<String>,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) timeout: u32,
+    /// Use this client id instead of the stored one
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+    /// Ask for the client id (and secret) again
+    #[arg(long, conflicts_with = "client_id")]
+    pub(crate) new_client: bool,
+    /// Only show which way of signing in would be chosen, and why
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+impl Login {
+    /// `twg login` alone.
+    ///
+    /// # Errors
+    /// None that can be brought about from outside.
+    pub(crate) fn plain() -> Result<Self, Failure> {
+        let typed = Self::augment_args(clap::Command::new("login")).try_get_matches_from(["login"]);
+        typed
+            .and_then(|typed| Self::from_arg_matches(&typed))
+            .map_err(|error| Failure::internal(error.to_string()))
+    }
+}
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<ExitCode, Failure> {
-    let key = arguments.connection.key(context)?;
+    let chosen = arguments.connection.chosen(context)?;
+    let key = chosen.key.clone();
     let profile = providers::load(context, key.provider())?;
     let scopes = scopes(&profile, arguments.scopes.as_deref());
     if arguments.explain {
@@ -49,7 +103,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
             sites::use_site(context, &key, site).await?;
         }
         already_signed_in(context, &key, &credential, end);
-        credential_source::remark(context, &key);
+        source::remark(context, &chosen);
         return Ok(ExitCode::SUCCESS);
     }
     let registration = match find_client(context, &profile, arguments)? {
@@ -74,7 +128,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     if context.json {
         print_json(&to_json(&key, &signed_in));
     }
-    credential_source::remark(context, &key);
+    source::remark(context, &chosen);
     if key.provider() == providers::DEFAULT {
         bitbucket::offer_after_login(context, arguments.force).await;
     }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::{Value, json};
 use twg_core::client::Registered;
 use twg_core::credential::ConnectionKey;
@@ -9,15 +10,25 @@ use twg_core::error::Error;
 use twg_core::logout::{LoggedOut, LogoutFlow};
 use twg_core::revocation::Revocation;
 
-use crate::cli::Logout;
-use crate::clients;
 use crate::context::{Context, login_command};
+use crate::credentials::clients;
+use crate::credentials::connection::Connection;
+use crate::credentials::providers;
 use crate::driver::drive;
 use crate::effects::clock;
 use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, rfc3339};
-use crate::providers;
+
+/// `twg logout`
+#[derive(Debug, Args)]
+pub(crate) struct Logout {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Sign out of every connection of every provider
+    #[arg(long, conflicts_with_all = ["provider", "connection"])]
+    pub(crate) all: bool,
+}
 
 /// Runs the command. Fails if the server did not confirm a revocation that it offers, because then the
 /// tokens may still work somewhere; they are forgotten here all the same.
@@ -25,7 +36,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
     let keys = if arguments.all {
         context.config.stored_connections()
     } else {
-        vec![arguments.connection.key(context)?]
+        vec![arguments.connection.chosen(context)?.key]
     };
     if keys.is_empty() && !context.json {
         context.say("Nobody is signed in: nothing to do");

@@ -4,19 +4,34 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
-use clap::{Arg, Command, CommandFactory as _};
+use clap::{Arg, Args, Command, ValueHint};
 use serde_json::json;
 
-use crate::cli::{Cli, Man};
 use crate::context::Context;
-use crate::effects::child;
+use crate::environment;
 use crate::failure::Failure;
-use crate::manual::{ENVIRONMENT, EXIT_STATUS, FILES};
 use crate::output::{print_json, print_text};
+use crate::reference::{EXIT_STATUS, FILES};
+use crate::system::child;
+
+/// `twg man`
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The command that the page is about, as it is typed
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// Write the pages of all commands into this directory; `man` finds them if it is called man1 and the one above it is
+    /// on MANPATH
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+    pub(crate) dir: Option<std::path::PathBuf>,
+}
 
 /// Runs the command.
-pub(crate) fn run(context: &mut Context, arguments: &Man) -> Result<ExitCode, Failure> {
-    let mut cli = Cli::command();
+pub(crate) fn run(
+    context: &mut Context,
+    arguments: &Man,
+    mut cli: Command,
+) -> Result<ExitCode, Failure> {
     // Gives each command the names that it has in the manual.
     cli.build();
     if let Some(dir) = &arguments.dir {
@@ -109,14 +124,11 @@ fn page(command: &mut Command) -> String {
         page.section("NOTES");
         page.as_it_is(&notes.to_string());
     }
-    for (name, rows) in
-        [("EXIT STATUS", &EXIT_STATUS[..]), ("ENVIRONMENT", &ENVIRONMENT), ("FILES", &FILES)]
-    {
-        page.section(name);
-        for (term, meaning) in rows {
-            page.term(term, meaning);
-        }
-    }
+    let environment = environment::rows();
+    let environment = environment.iter().map(|(names, meaning)| (names.as_str(), *meaning));
+    page.table("EXIT STATUS", EXIT_STATUS);
+    page.table("ENVIRONMENT", environment);
+    page.table("FILES", FILES);
     let parent = title.rsplit_once('-').map(|(parent, _)| parent);
     let others = parent.into_iter().chain(below.iter().map(|command| self::title(command)));
     page.section("SEE ALSO");
@@ -156,6 +168,14 @@ struct Page(String);
 impl Page {
     fn section(&mut self, name: &str) {
         self.0.push_str(&format!(".SH \"{name}\"\n"));
+    }
+
+    /// A section of terms, each with its meaning.
+    fn table<'a>(&mut self, name: &str, rows: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        self.section(name);
+        for (term, meaning) in rows {
+            self.term(term, meaning);
+        }
     }
 
     fn text(&mut self, text: &str) {

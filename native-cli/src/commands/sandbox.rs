@@ -3,22 +3,53 @@
 //! Commands run against it unchanged: the sandbox has a configuration directory of its own, with provider
 //! files that name its addresses and client files that name its apps.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::Args;
 use clap::Parser as _;
 use serde_json::{Value, json};
 use twg_core::provider::BUNDLED;
 use twg_core::secret::Secret;
+use twg_sandbox::{Options, Running, Switches};
 
-use super::run as run_command;
-use crate::cli::{Cli, Command, Sandbox};
+use crate::completion::candidates;
 use crate::config_dir::ConfigDir;
 use crate::context::{Context, UserAgent};
 use crate::effects::store::{Expected, Store};
 use crate::effects::terminal::{as_called, print_data};
 use crate::failure::{Exit, Failure};
+use crate::options::Global;
 use crate::output::print_text;
-use crate::sandbox::{self, Options, Running, Switches};
+use crate::usage;
+
+/// `twg sandbox`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg sandbox --approve login    sign in to the sandbox; nobody has to approve
+  twg sandbox login              sign in to the sandbox and play the user yourself
+  twg sandbox whoami             any command of twg, against the sandbox
+  twg sandbox serve              run the sandbox for other programs, until Ctrl-C")]
+pub(crate) struct Sandbox {
+    /// Play the user: approve every sign-in
+    #[arg(long)]
+    pub(crate) approve: bool,
+    /// Listen on this port instead of the usual one
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Behave differently; `twg sandbox switches` lists them
+    #[arg(long = "switch", value_name = "NAME=VALUE", add = candidates::switches())]
+    pub(crate) switches: Vec<String>,
+    /// `serve`, `switches`, or a command of twg
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true,
+        value_name = "COMMAND"
+    )]
+    pub(crate) command: Vec<String>,
+}
 
 /// How this program is called inside the sandbox.
 const PROGRAM: &str = "twg sandbox";
@@ -38,19 +69,34 @@ struct OwnCommand {
     quiet: bool,
 }
 
-/// Runs the command.
-pub(crate) fn run(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure> {
+/// The command line behind `twg sandbox`, parsed.
+pub(crate) struct Inner {
+    pub(crate) global: Global,
+    /// It is `twg sandbox` again.
+    pub(crate) is_sandbox: bool,
+    pub(crate) run: Box<dyn FnOnce(&mut Context) -> Result<ExitCode, Failure>>,
+}
+
+/// Runs the command. `parse` parses a command line of twg, or explains what is wrong with it.
+pub(crate) fn run(
+    context: &mut Context,
+    arguments: Sandbox,
+    parse: fn(&[OsString]) -> Result<Inner, ExitCode>,
+) -> Result<ExitCode, Failure> {
     let words = &arguments.command;
     let json = context.json || words.iter().any(|word| word == "--json");
     if !matches!(words.first().map(String::as_str), Some("serve" | "switches")) {
-        let typed = std::iter::once("twg").chain(words.iter().map(String::as_str));
-        return match Cli::try_parse_from(typed) {
-            Ok(cli) => run_one(context, &arguments, cli),
-            Err(error) => Ok(crate::explain_usage(&error, json)),
+        let typed: Vec<OsString> = std::iter::once("twg")
+            .chain(words.iter().map(String::as_str))
+            .map(OsString::from)
+            .collect();
+        return match parse(&typed) {
+            Ok(inner) => run_one(context, &arguments, inner),
+            Err(exit_code) => Ok(exit_code),
         };
     }
     match OwnCommand::try_parse_from(words) {
-        Err(error) => Ok(crate::explain_usage(&error, json)),
+        Err(error) => Ok(usage::explain(&error, json)),
         Ok(own) if own.name == "switches" => {
             list_switches(context.json || own.json);
             Ok(ExitCode::SUCCESS)
@@ -89,7 +135,7 @@ fn start(context: &mut Context, arguments: &Sandbox) -> Result<(Running, ConfigD
     let config = context.config.sandbox();
     let state_dir = config.path().to_owned();
     let options = Options { state_dir, port: arguments.port, switches };
-    let running = sandbox::start(options).map_err(|error| {
+    let running = twg_sandbox::start(options).map_err(|error| {
         Failure::new(Exit::CannotWrite, "SANDBOX", error.to_string())
             .or_hint("Choose another place with TWG_CONFIG_DIR, or another port with `--port`.")
     })?;
@@ -122,19 +168,23 @@ fn serve(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure>
     context.say(&format!(
         "The sandbox listens at {base_url} until Ctrl-C. Nothing here is Atlassian."
     ));
-    context.say(sandbox::describe_clients().trim_end());
+    context.say(twg_sandbox::describe_clients().trim_end());
     context.say(&format!("twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
     running.wait();
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one command of `twg` against the sandbox.
-fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitCode, Failure> {
-    if matches!(cli.command, Command::Sandbox(_)) {
+fn run_one(
+    context: &mut Context,
+    arguments: &Sandbox,
+    inner_command: Inner,
+) -> Result<ExitCode, Failure> {
+    if inner_command.is_sandbox {
         return Err(Failure::usage("A sandbox cannot run inside a sandbox"));
     }
     let (running, config) = start(context, arguments)?;
-    let mut inner = Context::new(config.clone(), &cli.global);
+    let mut inner = Context::new(config.clone(), &inner_command.global);
     // Each option means the same before `sandbox` and behind it.
     inner.json |= context.json;
     inner.quiet |= context.quiet;
@@ -148,7 +198,7 @@ fn run_one(context: &mut Context, arguments: &Sandbox, cli: Cli) -> Result<ExitC
         inner.user_agent = UserAgent::SandboxApprover(running.base_url().to_owned());
     }
     furnish(config, running.base_url())?;
-    run_command(&mut inner, cli.command).map_err(|failure| Failure {
+    (inner_command.run)(&mut inner).map_err(|failure| Failure {
         hint: failure.hint.map(|hint| as_called(PROGRAM, &hint)),
         ..failure
     })
@@ -186,11 +236,11 @@ fn client_file(provider: &str) -> Value {
     if provider == "bitbucket" {
         json!({
             "schema_version": 1,
-            "client_id": sandbox::BITBUCKET_CLIENT,
-            "client_secret": sandbox::BITBUCKET_SECRET,
+            "client_id": twg_sandbox::BITBUCKET_CLIENT,
+            "client_secret": twg_sandbox::BITBUCKET_SECRET,
         })
     } else {
-        json!({ "schema_version": 1, "client_id": sandbox::DEVICE_CLIENT })
+        json!({ "schema_version": 1, "client_id": twg_sandbox::DEVICE_CLIENT })
     }
 }
 

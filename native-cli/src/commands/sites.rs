@@ -2,18 +2,42 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 use twg_core::atlassian::{Site, SitesRequest, UseSiteFlow};
 use twg_core::credential::ConnectionKey;
 
-use crate::cli::{Sites, SitesAction};
+use crate::completion::candidates;
 use crate::context::{Context, login_command};
-use crate::credential_source::{self, Given, Source};
+use crate::credentials::connection::ConnectionName;
+use crate::credentials::source::{self, Given, Source};
+use crate::credentials::{providers, refresh};
 use crate::driver::drive;
 use crate::effects::http::HttpClient;
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
-use crate::{providers, refresh};
+
+/// `twg sites`
+#[derive(Debug, Args)]
+pub(crate) struct Sites {
+    #[command(subcommand)]
+    pub(crate) action: Option<SitesAction>,
+    #[command(flatten)]
+    pub(crate) name: ConnectionName,
+}
+
+/// `twg sites ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SitesAction {
+    /// Use this site when none is named
+    Use {
+        /// Its name, address or id
+        #[arg(add = candidates::sites())]
+        site: String,
+        #[command(flatten)]
+        name: ConnectionName,
+    },
+}
 
 /// What all of it is for, if it fails.
 const DOING: &str = "Could not list the sites";
@@ -22,15 +46,16 @@ const DOING: &str = "Could not list the sites";
 pub(crate) async fn run(context: &mut Context, arguments: Sites) -> Result<ExitCode, Failure> {
     match arguments.action {
         None => {
-            let key = arguments.name.key(context, providers::DEFAULT)?;
-            let (sites, default) = match credential_source::find(context, &key)? {
+            let chosen = arguments.name.chosen(context, providers::DEFAULT)?;
+            let key = &chosen.key;
+            let (sites, default) = match source::find(context, &chosen)? {
                 Source::Given(given) => (of_given(context, &given).await?, None),
-                Source::Stored => ask(context, &key).await?,
+                Source::Stored => ask(context, key).await?,
             };
-            show(context, &key, &sites, default.as_deref());
+            show(context, key, &sites, default.as_deref());
         }
         Some(SitesAction::Use { site, name }) => {
-            let key = name.key(context, providers::DEFAULT)?;
+            let key = name.chosen(context, providers::DEFAULT)?.key;
             let chosen = use_site(context, &key, &site).await?;
             if context.json {
                 print_json(&json!({ "schemaVersion": 1, "ok": true, "defaultSite": chosen }));
@@ -47,7 +72,7 @@ pub(crate) async fn of_given(context: &mut Context, given: &Given) -> Result<Vec
         let sites = given.ask(context, SitesRequest::new(profile), DOING).await?;
         return Ok(sorted(sites));
     }
-    let site = credential_source::named_site(context, &profile, None)?;
+    let site = source::named_site(context, &profile, None)?;
     let id = given.cloud_id(context, &site).await?;
     Ok(vec![Site { id, name: site.name, url: site.url.as_str().to_owned(), scopes: Vec::new() }])
 }

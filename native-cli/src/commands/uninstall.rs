@@ -4,18 +4,28 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::json;
 use twg_core::credential::ConnectionKey;
 
-use super::setup::files;
-use super::{admin, bitbucket, git_setup, logout, upkeep};
-use crate::cli::Uninstall;
-use crate::context::{Context, env};
+use super::setup::{files, git};
+use super::{admin, logout, upkeep};
+use crate::context::Context;
+use crate::credentials::source::TOKEN_PAGE;
 use crate::driver::interruptible;
+use crate::environment::env;
 use crate::failure::{Exit, Failure};
+use crate::installation::marked_file;
 use crate::installation::{self, Managed};
 use crate::output::{print_json, print_lines};
-use crate::written_file;
+
+/// `twg uninstall`
+#[derive(Debug, Args)]
+pub(crate) struct Uninstall {
+    /// Only show what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
 
 /// What there is to remove.
 struct Plan {
@@ -69,7 +79,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
     }
     // A signal that came while tokens were revoked waited until they were forgotten here.
     context.unless_interrupted()?;
-    let is_withdrawn = git_setup::withdraw(context, &plan.git);
+    let is_withdrawn = git::withdraw(context, &plan.git);
     let mut left = Vec::new();
     for path in &ours_in(context.config.path()) {
         remove(context, path, &mut left);
@@ -85,7 +95,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
         }
     }
     for path in &plan.written {
-        if written_file::remove(path).is_err() {
+        if marked_file::remove(path).is_err() {
             left.push(path.clone());
         }
     }
@@ -111,14 +121,14 @@ impl Plan {
         let files = files::completions().into_iter().chain(files::skills());
         let files = files.filter(|_| is_the_only_one);
         let written =
-            files.map(|file| file.path).filter(|path| written_file::is_written_by_us(path));
+            files.map(|file| file.path).filter(|path| marked_file::is_written_by_us(path));
         let managed = Managed::of_user(&env)?;
         Ok(Self {
             upkeep: upkeep::is_enabled(context),
             connections: config.stored_connections(),
             kept: ours_in(config.path()),
             written: written.collect(),
-            git: git_setup::configured(context, is_the_only_one && managed.is_managed()),
+            git: git::configured(context, is_the_only_one && managed.is_managed()),
             managed: (is_the_only_one && managed.is_managed()).then_some(managed),
             is_the_only_one,
         })
@@ -244,7 +254,7 @@ impl End {
                 .warning(&format!("{shown} is still there, and may hold secrets: delete it"));
         }
         for (path, what, page) in [
-            (context.config.bitbucket_path(), "Bitbucket token", bitbucket::TOKEN_PAGE),
+            (context.config.bitbucket_path(), "Bitbucket token", TOKEN_PAGE),
             (context.config.admin_key_path(), "admin API key", admin::KEY_PAGE),
         ] {
             if plan.kept.contains(&path) {

@@ -2,14 +2,26 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use serde_json::json;
 
-use crate::cli::Update;
-use crate::context::{Context, env};
+use crate::context::Context;
+use crate::environment::env;
 use crate::failure::{Exit, Failure};
+use crate::installation::release::{Channel, Manifest, UNCHANGED, Version};
 use crate::installation::{self, Managed, downgrade, starts};
 use crate::output::print_json;
-use crate::release::{Channel, Manifest, UNCHANGED, Version};
+
+/// `twg update`
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Only look whether there is a newer version
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Install this version instead of the newest
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+}
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<ExitCode, Failure> {

@@ -3,20 +3,25 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use twg_core::credential::ConnectionKey;
 use twg_core::identity::IdentityRequest;
 
 use crate::context::Context;
-use crate::credential_source::{self, Source};
+use crate::credentials::connection::Connection;
+use crate::credentials::source::{self, Source};
+use crate::credentials::{providers, refresh};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
-use crate::{providers, refresh};
 
 /// Runs the command.
-pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    context: &mut Context,
+    arguments: &Connection,
+) -> Result<ExitCode, Failure> {
+    let chosen = arguments.chosen(context)?;
+    let key = &chosen.key;
     let profile = providers::load(context, key.provider())?;
     let doing = "Could not ask who is signed in";
-    let account = match credential_source::find(context, key)? {
+    let account = match source::find(context, &chosen)? {
         Source::Given(given) => given.account(context, profile, doing).await?,
         Source::Stored => {
             refresh::ask(context, key, IdentityRequest::new(profile), doing).await?.answer

@@ -15,7 +15,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::http::is_loopback;
-use super::{child, platform};
+#[cfg(windows)]
+use crate::environment::SYSTEM_ROOT;
+use crate::environment::{BROWSER, DISPLAYS, TWG_BROWSER, WSL};
+use crate::system::{child, platform};
 
 /// A launcher that fails does so at once. One that is still there is a browser in the foreground.
 const GRACE: Duration = Duration::from_secs(2);
@@ -103,7 +106,7 @@ fn candidates(
     url: &str,
     env: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<Candidate>, NoBrowser> {
-    for name in ["TWG_BROWSER", "BROWSER"] {
+    for name in [TWG_BROWSER, BROWSER] {
         if let Some(value) = env(name).filter(|value| !value.is_empty()) {
             // Whoever chose a browser does not want another one.
             return Ok(chosen(&value, url));
@@ -176,7 +179,7 @@ fn platform_candidates(
     env: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<Candidate>, NoBrowser> {
     // `start` would be cmd.exe, to which an `&` means something.
-    let system = env("SystemRoot").unwrap_or_else(|| "C:\\Windows".into());
+    let system = env(SYSTEM_ROOT).unwrap_or_else(|| "C:\\Windows".into());
     let rundll = Path::new(&system).join("System32").join("rundll32.exe");
     Ok(vec![Candidate::new(rundll, &["url.dll,FileProtocolHandler", url])])
 }
@@ -186,9 +189,9 @@ fn platform_candidates(
     url: &str,
     env: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<Candidate>, NoBrowser> {
-    let set = |name| env(name).is_some_and(|value| !value.is_empty());
+    let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     let mut candidates = Vec::new();
-    if set("WSL_DISTRO_NAME") || set("WSL_INTEROP") {
+    if WSL.into_iter().any(set) {
         // The browser of the Windows around it. `explorer.exe` would open a folder instead if the
         // address has a query; PowerShell would have to be told the address in its own language.
         let protocol = "url.dll,FileProtocolHandler";
@@ -199,7 +202,7 @@ fn platform_candidates(
         ]);
     }
     // Without a desktop these would start a text browser, or wait for one that never comes.
-    if set("DISPLAY") || set("WAYLAND_DISPLAY") {
+    if DISPLAYS.into_iter().any(set) {
         candidates.extend([
             Candidate::new("xdg-open", &[url]),
             Candidate::new("gio", &["open", url]),

@@ -11,8 +11,8 @@ use twg_core::time::UnixTime;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::entropy;
 use super::local_server::{LocalRequest, LocalServer, Page, Reply};
+use crate::system::entropy;
 
 const FORM: &str = include_str!("pages/client_form.html");
 const SAVED: &str = include_str!("pages/client_saved.html");

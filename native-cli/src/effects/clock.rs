@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use twg_core::time::{Now, Span, UnixTime};
 
-use super::platform;
+use crate::system::platform;
 
 /// Timers stop while the machine sleeps, so that the clock is looked at again after this time.
 const LONGEST_NAP: Duration = Duration::from_secs(30);

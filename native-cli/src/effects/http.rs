@@ -12,6 +12,9 @@ use twg_core::http::{HttpRequest, HttpResponse, Method, TransportError, Transpor
 use twg_core::text::inert;
 use url::{Host, Url};
 
+#[cfg(any(windows, target_vendor = "apple"))]
+use crate::environment;
+
 /// The first part of a request's time: name, connection, proxy and TLS. Less than the whole of any, so
 /// that a timeout tells whether the request may have been sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -186,7 +189,9 @@ const fn with_extra_roots(
 fn with_extra_roots(
     builder: reqwest::ClientBuilder,
 ) -> Result<reqwest::ClientBuilder, TransportFailure> {
-    let Some(file) = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()) else {
+    let Some(file) =
+        environment::exactly(environment::SSL_CERT_FILE).filter(|file| !file.is_empty())
+    else {
         return Ok(builder);
     };
     let unreadable = |error: String| {

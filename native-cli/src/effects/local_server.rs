@@ -25,7 +25,8 @@ use twg_core::flow::UserAgentError;
 use twg_core::time::UnixTime;
 use zeroize::Zeroize;
 
-use super::{clock, platform};
+use super::clock;
+use crate::system::platform;
 
 /// The longest request target. Authorization codes are shorter than 2 KiB wherever one was seen.
 const MAX_TARGET_BYTES: usize = 16 * 1024;

@@ -13,8 +13,9 @@ use twg_core::flow::{LockError, StoreErrorKind};
 use twg_core::text::inert;
 use twg_core::time::UnixTime;
 
+use super::clock;
 use super::store::{Store, describe};
-use super::{clock, platform};
+use crate::system::platform;
 
 /// The first and the longest pause between two tries. The kernel's own queue would need a thread
 /// that blocks and cannot be told to stop; fifty milliseconds are nothing beside the request that

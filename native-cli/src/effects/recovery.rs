@@ -8,8 +8,9 @@ use twg_core::credential::ConnectionKey;
 use twg_core::flow::StoreError;
 use twg_core::time::UnixTime;
 
-use super::platform;
 use super::store::Store;
+use crate::environment;
+use crate::system::platform;
 
 /// The hidden argument of `twg auth refresh` that says when to begin, in milliseconds since the epoch.
 pub(crate) const FLAG: &str = "--recover-at";
@@ -24,13 +25,13 @@ pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) -> bool {
         .args(["auth", "refresh", key.provider(), "--connection", key.connection()])
         .arg(format!("{FLAG}={}", at.as_millis()))
         // Whichever way the directory was chosen, it is this one.
-        .env("TWG_CONFIG_DIR", store.config().path())
+        .env(environment::CONFIG_DIR, store.config().path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .current_dir(std::env::temp_dir());
     // Of other ways to sign in it needs nothing; of the variables that name a client it does.
-    for name in ["TWG_OAUTH_ACCESS_TOKEN", "TWG_TOKEN", "TWG_BBC_TOKEN"] {
+    for name in [environment::ACCESS_TOKEN, environment::API_TOKEN, environment::BITBUCKET_TOKEN] {
         command.env_remove(name);
     }
     platform::detach(&mut command);

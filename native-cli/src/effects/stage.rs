@@ -12,8 +12,8 @@ use twg_core::credential::AttemptId;
 use twg_core::flow::{STAGE_BYTES, StoreError, StoreErrorKind};
 use twg_core::secret::Secret;
 
-use super::platform;
 use super::store::{Expected, Store, beside};
+use crate::system::platform;
 
 /// An open stage.
 #[derive(Debug)]

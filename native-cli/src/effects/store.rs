@@ -16,8 +16,8 @@ use twg_core::json::{self, FromJson, Members, Mistakes};
 use twg_core::secret::Secret;
 use zeroize::Zeroizing;
 
-use super::platform::{self, Unfit};
 use crate::config_dir::ConfigDir;
+use crate::system::platform::{self, Unfit};
 
 /// A larger record is not one of ours.
 const MAX_RECORD_BYTES: u64 = 4 * 1024 * 1024;

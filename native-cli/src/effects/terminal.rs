@@ -10,6 +10,8 @@ use std::io::{self, IsTerminal, Write};
 use twg_core::secret::Secret;
 use twg_core::time::Span;
 
+use crate::environment::{CLICOLOR_FORCE, NO_COLOR, TERM};
+
 mod prompt;
 
 pub(crate) use prompt::PromptError;
@@ -192,12 +194,12 @@ impl Drop for Terminal {
 /// the addition of ANSI color") goes before <https://bixense.com/clicolors>.
 fn wants_color(env: &impl Fn(&str) -> Option<OsString>, is_tty: bool) -> bool {
     let set = |name| env(name).filter(|value| !value.is_empty());
-    if set("NO_COLOR").is_some() {
+    if set(NO_COLOR).is_some() {
         return false;
     }
-    match set("CLICOLOR_FORCE") {
+    match set(CLICOLOR_FORCE) {
         Some(value) if value != "0" => true,
-        _ => is_tty && env("TERM").is_none_or(|term| term != "dumb"),
+        _ => is_tty && env(TERM).is_none_or(|term| term != "dumb"),
     }
 }
 

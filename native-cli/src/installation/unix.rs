@@ -6,8 +6,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::version_of;
-use crate::effects::privacy;
-use crate::release::{PROGRAM, Version};
+use crate::installation::release::{PROGRAM, Version};
+use crate::system::privacy;
 
 pub(super) fn launcher(_data: &Path, home: &Path) -> PathBuf {
     home.join(".local/bin").join(PROGRAM)

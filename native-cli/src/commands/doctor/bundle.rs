@@ -10,36 +10,17 @@ use twg_core::credential::is_plain_name;
 use twg_core::provider::BUNDLED;
 use twg_core::text::inert;
 
-use super::network::NETWORK_VARIABLES;
 use super::store::names_in;
 use super::{Check, to_json, version};
 use crate::commands::auth_status::Status;
-use crate::context::{Context, env};
-use crate::effects::{clock, privacy};
+use crate::context::Context;
+use crate::credentials::source;
+use crate::effects::clock;
+use crate::environment;
+use crate::environment::{Bundle, HOMES, NETWORK, PERSONAL, VARIABLES, env};
 use crate::failure::{Exit, Failure};
 use crate::output::rfc3339;
-
-/// The variables that decide what this program does. Whether they are set matters; of the first ones also to what.
-const HARMLESS: [&str; 6] = ["CI", "NO_COLOR", "CLICOLOR_FORCE", "TERM", "LANG", "LC_ALL"];
-const NAMED: [&str; 17] = [
-    "TWG_CONFIG_DIR",
-    "TWG_CLIENT_ID",
-    "TWG_CLIENT_SECRET",
-    "TWG_OAUTH_ACCESS_TOKEN",
-    "TWG_TOKEN",
-    "TWG_USER",
-    "TWG_SITE",
-    "TWG_BBC_TOKEN",
-    "TWG_BROWSER",
-    "BROWSER",
-    "XDG_CONFIG_HOME",
-    "XDG_STATE_HOME",
-    "XDG_RUNTIME_DIR",
-    "SSH_CONNECTION",
-    "WSL_DISTRO_NAME",
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-];
+use crate::system::privacy;
 
 /// What of the status says nothing about anybody.
 const STATE: [&str; 11] = [
@@ -97,8 +78,14 @@ pub(super) fn write(
 
 fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check]) -> Value {
     let redactor = Redactor::new(context, status);
-    let is_set = |name: &&str| env(name).is_some_and(|value| !value.is_empty());
-    let values = HARMLESS.into_iter().filter(is_set);
+    let set = |shown: Bundle| {
+        let of_interest = VARIABLES.iter().filter(move |variable| variable.bundle == shown);
+        of_interest.map(|variable| variable.name).filter(|name| environment::is_set(name))
+    };
+    let values = set(Bundle::Value);
+    let lower_case =
+        NETWORK.into_iter().filter(|name| name.starts_with(|c: char| c.is_lowercase()));
+    let lower_case = lower_case.filter(|name| environment::is_set(name));
     let values = values.map(|name| (name.to_owned(), redactor.text(&shown(name)).into()));
     let here = &context.here;
     let report = status.to_json();
@@ -126,7 +113,7 @@ fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check])
         ("surroundings", object(&surroundings)),
         ("agent", here.agent.clone().into()),
         ("environment", Value::Object(values.collect())),
-        ("environmentSet", NAMED.into_iter().chain(NETWORK_VARIABLES).filter(is_set).collect()),
+        ("environmentSet", set(Bundle::Name).chain(lower_case).collect()),
         ("status", state.into()),
         ("checks", checks.collect()),
         ("files", redactor.files(context)),
@@ -161,17 +148,21 @@ impl Redactor {
         };
         hide(&context.config.path().display().to_string(), "CONFIG_DIR");
         hide(&context.config.display(context.config.path()), "CONFIG_DIR");
-        for name in ["HOME", "USERPROFILE"] {
+        for name in HOMES {
             hide(&shown(name), "~");
         }
-        for name in ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME"] {
+        for name in PERSONAL {
             hide(&shown(name), "<user or machine>");
         }
-        for name in NAMED.into_iter().filter(|name| name.starts_with("TWG_")) {
+        for name in VARIABLES
+            .map(|variable| variable.name)
+            .into_iter()
+            .filter(|name| name.starts_with("TWG_"))
+        {
             hide(&shown(name), "<from the environment>");
         }
         let profile = status.profile;
-        if let Ok(Some(known)) = crate::clients::find(context, profile, None) {
+        if let Ok(Some(known)) = crate::credentials::clients::find(context, profile, None) {
             hide(&known.client.id, "<client id>");
             if let Some(secret) = &known.client.secret {
                 hide(secret.expose(), "<client secret>");
@@ -187,17 +178,17 @@ impl Redactor {
             }
             hide(&profile.display_name, "<provider>");
         }
-        if let Ok(Some(bitbucket)) = crate::bitbucket::stored(context) {
+        if let Ok(Some(bitbucket)) = crate::credentials::bitbucket_token::stored(context) {
             for word in [&bitbucket.name, &bitbucket.email].into_iter().flatten() {
                 hide(word, "<Bitbucket account>");
             }
         }
-        if let Ok(Some(admin)) = crate::admin_key::stored(context) {
+        if let Ok(Some(admin)) = crate::credentials::admin_key::stored(context) {
             hide(&admin.email, "<administrator>");
             hide(&admin.org, "<organization>");
             hide(admin.organization(), "<organization>");
         }
-        if let Some(site) = context.chosen_site() {
+        if let Some(site) = source::chosen_site(context) {
             hide(&site, "<site>");
         }
         for key in context.config.stored_connections().iter().chain([status.key]) {

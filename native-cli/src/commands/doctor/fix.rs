@@ -14,10 +14,11 @@ use twg_core::time::Span;
 use super::store::{names_in, private_paths};
 use crate::commands::upkeep::{self, Health};
 use crate::context::Context;
+use crate::credentials::{clients, refresh};
 use crate::effects::store::{self, beside, stages_set_aside};
-use crate::effects::{clock, lock, privacy};
+use crate::effects::{clock, lock};
 use crate::failure::Failure;
-use crate::{clients, refresh};
+use crate::system::privacy;
 
 /// How long to wait for somebody who is using a connection.
 const PATIENCE: Span = Span::from_secs(5);

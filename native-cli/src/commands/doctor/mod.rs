@@ -9,6 +9,7 @@ mod store;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::provider::{Grant, ProviderProfile};
@@ -16,15 +17,37 @@ use twg_core::refresh::{How, Need};
 
 use super::auth_status::Status;
 use super::upkeep::{self, Health};
-use crate::cli::Doctor;
-use crate::clients;
-use crate::context::{Context, env};
-use crate::credential_source::{self, Source};
+use crate::context::Context;
+use crate::credentials::clients;
+use crate::credentials::connection::Chosen;
+use crate::credentials::connection::Connection;
+use crate::credentials::source::{self, Source};
+use crate::credentials::{providers, refresh};
+use crate::effects::clock;
 use crate::effects::terminal::as_called;
-use crate::effects::{clock, host};
+use crate::environment::{PATH, env};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines};
-use crate::{providers, refresh};
+use crate::system::host;
+
+/// `twg doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Repair what can be repaired without a decision; no login is ever deleted
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Write all of it to a new file for a bug report: without tokens, names, addresses of people and sites
+    #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath)]
+    pub(crate) bundle: Option<Option<PathBuf>>,
+    /// For the second process of the doctor itself: `try` or `hold` the lock
+    #[arg(long, hide = true, requires = "probe_file")]
+    pub(crate) probe_lock: Option<String>,
+    /// Which lock
+    #[arg(long, hide = true, requires = "probe_lock")]
+    pub(crate) probe_file: Option<PathBuf>,
+}
 
 /// One thing that was looked at.
 struct Check {
@@ -76,7 +99,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     if let (Some(what), Some(file)) = (&arguments.probe_lock, &arguments.probe_file) {
         return store::run_probe(context, file, what).await;
     }
-    let key = &arguments.connection.key(context)?;
+    let chosen = arguments.connection.chosen(context)?;
+    let key = &chosen.key;
     let profile = providers::load(context, key.provider())?;
     let fixes =
         if arguments.fix { fix::everything(context, &profile, key).await? } else { Vec::new() };
@@ -84,12 +108,12 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     // A refresh that was interrupted is told as it was found, before this repairs it.
     let found =
         refresh_check(context, key, &profile, stored.as_ref().ok().and_then(Option::as_ref));
-    let is_needed = !matches!(credential_source::find(context, key), Ok(Source::Given(_)));
+    let is_needed = !matches!(source::find(context, &chosen), Ok(Source::Given(_)));
     let (credential, login) = login_check(context, key, stored, is_needed).await?;
     let status =
         Status { key, profile: &profile, credential: credential.as_ref(), now: clock::read() };
     let mut checks = vec![Check::note("version", version())];
-    checks.extend(source_check(context, key, profile.clone()).await?);
+    checks.extend(source_check(context, &chosen, profile.clone()).await?);
     checks.push(login);
     checks.extend(found);
     checks.extend(horizon_check(&status));
@@ -175,10 +199,10 @@ fn version() -> String {
 /// The credential of the environment, if there is one, used once: it goes before the stored login.
 async fn source_check(
     context: &mut Context,
-    key: &ConnectionKey,
+    chosen: &Chosen,
     profile: ProviderProfile,
 ) -> Result<Option<Check>, Failure> {
-    let given = match credential_source::find(context, key) {
+    let given = match source::find(context, chosen) {
         Ok(Source::Given(given)) => given,
         Ok(Source::Stored) => return Ok(None),
         Err(failure) => return Ok(Some(Check::failed("credential", failure))),
@@ -278,7 +302,7 @@ fn client_check(context: &Context, profile: &ProviderProfile) -> Check {
 
 fn duplicates_on_path() -> Check {
     let name = if cfg!(windows) { "twg.exe" } else { "twg" };
-    let path = env("PATH").unwrap_or_default();
+    let path = env(PATH).unwrap_or_default();
     let mut found: Vec<PathBuf> = std::env::split_paths(&path)
         .map(|dir| dir.join(name))
         .filter(|file| file.is_file())

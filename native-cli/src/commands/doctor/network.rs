@@ -13,30 +13,19 @@ use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
 use super::{Check, Verdict};
-use crate::context::{Context, env, login_command};
+use crate::context::{Context, login_command};
+use crate::credentials::{admin_key, bitbucket_token};
 use crate::driver::send;
 use crate::effects::clock;
 use crate::effects::loopback::RedirectListener;
+use crate::environment;
+use crate::environment::{NETWORK, SSL_CERT_FILE, env};
 use crate::failure::{Exit, Failure};
-use crate::{admin_key, bitbucket};
 
 /// A clock that is further off than this makes tokens look older or younger than they are.
 const TOLERABLE_SKEW: Span = Span::from_secs(60);
 
 /// The proxy and CA settings that `effects/http.rs` honours.
-pub(super) const NETWORK_VARIABLES: [&str; 10] = [
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
-
 /// Whether a sign-in with the browser here could be answered.
 pub(super) fn port_check(profile: &ProviderProfile) -> Check {
     let target =
@@ -57,14 +46,11 @@ pub(super) fn port_check(profile: &ProviderProfile) -> Check {
 
 /// Names only: a proxy's address may hold a password.
 pub(super) fn network_settings() -> Check {
-    let set: Vec<_> = NETWORK_VARIABLES
-        .into_iter()
-        .filter(|name| env(name).is_some_and(|value| !value.is_empty()))
-        .collect();
+    let set: Vec<_> = NETWORK.into_iter().filter(|name| environment::is_set(name)).collect();
     if set.is_empty() {
         return Check::note("network", "no proxy; certificates of the operating system");
     }
-    match env("SSL_CERT_FILE").map(PathBuf::from).filter(|path| !path.as_os_str().is_empty()) {
+    match env(SSL_CERT_FILE).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty()) {
         Some(path) if !path.is_file() => {
             Check::of("network", Err("SSL_CERT_FILE names no file".to_owned()))
         }
@@ -148,20 +134,21 @@ pub(super) async fn prove_token(
 
 /// Asks Bitbucket whether it accepts the token that is used for it. `None` if there is none.
 pub(super) async fn prove_bitbucket(context: &mut Context) -> Result<Option<Check>, Failure> {
-    let Some(status) = bitbucket::status(context) else { return Ok(None) };
+    let Some(status) = bitbucket_token::status(context) else { return Ok(None) };
     let found = status.line();
-    let (true, Ok(Some(token))) = (status.is_usable(), bitbucket::find(context)) else {
+    let (true, Ok(Some(token))) = (status.is_usable(), bitbucket_token::find(context)) else {
         return Ok(Some(Check::of("bitbucket", Err(found))));
     };
-    let profile = match bitbucket::profile(context) {
+    let profile = match bitbucket_token::profile(context) {
         Ok(profile) => profile,
         Err(failure) => return Ok(Some(Check::failed("bitbucket", failure))),
     };
-    let proof = bitbucket::check(context, &profile, token.email.as_deref(), &token.secret).await;
-    let another = if status.source == bitbucket::VARIABLE {
-        format!("Set {} to another token.", bitbucket::VARIABLE)
+    let proof =
+        bitbucket_token::check(context, &profile, token.email.as_deref(), &token.secret).await;
+    let another = if status.source == bitbucket_token::VARIABLE {
+        format!("Set {} to another token.", bitbucket_token::VARIABLE)
     } else {
-        format!("Run `{} --force` to enter another.", bitbucket::SETUP)
+        format!("Run `{} --force` to enter another.", bitbucket_token::SETUP)
     };
     proved("bitbucket", found, proof.map(drop), another).map(Some)
 }

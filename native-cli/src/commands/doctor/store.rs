@@ -16,8 +16,9 @@ use super::Check;
 use crate::context::Context;
 use crate::effects::stage::{self, Stage};
 use crate::effects::store::{Expected, Store};
-use crate::effects::{child, clock, lock, privacy};
+use crate::effects::{clock, lock};
 use crate::failure::{Exit, Failure};
+use crate::system::{child, privacy};
 
 /// What the doctor's own record is called, beside the real one.
 const OWN: &str = ".doctor";

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use twg_core::bitbucket::{Kind, git_server};
 use twg_core::docker_credential::{BITBUCKET_REGISTRY, NOT_FOUND, is_for};
@@ -12,14 +13,37 @@ use twg_core::json;
 use twg_core::secret::Secret;
 
 use super::{answer, or_tell, question};
-use crate::bitbucket::{self, SETUP};
-use crate::cli::DockerOperation;
 use crate::context::Context;
+use crate::credentials::bitbucket_token::{self, SETUP};
 use crate::failure::{Exit, Failure};
 
+/// `twg auth docker-credential`
+#[derive(Debug, Args)]
+pub(crate) struct DockerCredential {
+    /// What docker asks for
+    #[arg(value_enum)]
+    operation: DockerOperation,
+}
+
+/// What docker asks its credential helpers (docker/docker-credential-helpers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DockerOperation {
+    /// Print the credential for the server on standard input
+    Get,
+    /// Keep a credential: only the one that is there already
+    Store,
+    /// Forget a credential: not what this helper does
+    Erase,
+    /// Print which servers there are credentials for
+    List,
+}
+
 /// Runs the command.
-pub(crate) fn run(context: &mut Context, operation: DockerOperation) -> Result<ExitCode, Failure> {
-    let done = match operation {
+pub(crate) fn run(
+    context: &mut Context,
+    arguments: &DockerCredential,
+) -> Result<ExitCode, Failure> {
+    let done = match arguments.operation {
         DockerOperation::Get => get(context),
         DockerOperation::List => list(context),
         DockerOperation::Store => store(context),
@@ -78,7 +102,7 @@ fn store(context: &Context) -> Result<ExitCode, Failure> {
 /// login, and never a token for docker to refresh (the user `<token>`).
 fn credential(context: &Context) -> Result<Option<(EndpointUrl, String, Secret)>, Failure> {
     let Some(registry) = registry(context) else { return Ok(None) };
-    let Some(token) = bitbucket::find(context)? else { return Ok(None) };
+    let Some(token) = bitbucket_token::find(context)? else { return Ok(None) };
     let is_api_token = Kind::of(&token.secret) == Kind::ApiToken;
     let user = token.email.filter(|_| is_api_token);
     Ok(user.map(|user| (registry, user, token.secret)))
@@ -86,7 +110,7 @@ fn credential(context: &Context) -> Result<Option<(EndpointUrl, String, Secret)>
 
 /// Where Bitbucket is a look-alike on this machine, its registry is there too.
 fn registry(context: &Context) -> Option<EndpointUrl> {
-    let profile = bitbucket::profile(context).ok()?;
+    let profile = bitbucket_token::profile(context).ok()?;
     let git = git_server(&profile)?;
     if git.is_loopback() {
         return EndpointUrl::parse(&format!("http://{}", git.host())).ok();

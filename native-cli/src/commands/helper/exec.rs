@@ -4,34 +4,35 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use twg_core::credential::ConnectionKey;
 use twg_core::json;
 use twg_core::secret::Secret;
 use twg_core::text::displayable;
 
 use super::{answer, or_tell};
 use crate::context::Context;
-use crate::credential_source::live_token;
+use crate::credentials::connection::Connection;
+use crate::credentials::source::live_token;
+use crate::environment::{self, KUBERNETES_EXEC_INFO as QUESTION};
 use crate::failure::Failure;
 use crate::output::rfc3339;
-
-/// Where kubectl says what it understands.
-const QUESTION: &str = "KUBERNETES_EXEC_INFO";
 
 /// The versions of the answer that there are; the first where nobody asks for another.
 const VERSIONS: [&str; 2] =
     ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
 /// Runs the command.
-pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    let done = get(context, key).await;
+pub(crate) async fn run(
+    context: &mut Context,
+    arguments: &Connection,
+) -> Result<ExitCode, Failure> {
+    let done = get(context, arguments).await;
     or_tell(context, done)
 }
 
-async fn get(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
+async fn get(context: &mut Context, arguments: &Connection) -> Result<ExitCode, Failure> {
     // First, because a token that nobody understands need not be refreshed.
-    let version = version(context.env_text(QUESTION).as_deref())?;
-    let live = live_token(context, key).await?;
+    let version = version(environment::text(QUESTION).as_deref())?;
+    let live = live_token(context, &arguments.chosen(context)?).await?;
     let mut status = json!({ "token": live.token.expose() });
     if let Some(end) = live.expires_at {
         // kubectl keeps the token until then.

@@ -1,26 +1,62 @@
 //! `twg auth git-credential`: gitcredentials(7), git-credential(1).
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 
+use clap::Args;
 use twg_core::bitbucket::{Kind, git_server};
 use twg_core::git_credential::Question;
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 
 use super::{answer, or_tell, question};
-use crate::bitbucket::{self, PROVIDER, SETUP};
-use crate::cli::{ConnectionName, GitOperation};
+use crate::completion::candidates;
 use crate::context::Context;
-use crate::credential_source::live_token;
+use crate::credentials::bitbucket_token::{self, PROVIDER, SETUP};
+use crate::credentials::connection::ConnectionName;
+use crate::credentials::source::live_token;
 use crate::failure::Failure;
+
+/// `twg auth git-credential`
+#[derive(Debug, Args)]
+pub(crate) struct GitCredential {
+    /// What git asks for: get, store or erase
+    #[arg(value_parser = GitOperation::parse, add = candidates::git_operations())]
+    operation: GitOperation,
+    /// Give git the access token of this login to Bitbucket, instead of the token of `twg setup bitbucket`
+    #[arg(long, value_name = "NAME", add = candidates::connections())]
+    connection: Option<String>,
+}
+
+/// What git asks its credential helpers (gitcredentials(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GitOperation {
+    /// Print the credential for what stands on standard input
+    Get,
+    /// A credential did not work
+    Erase,
+    /// A credential worked, or anything else: "If a helper receives any other operation, it should silently ignore
+    /// the request. This leaves room for future operations to be added".
+    Other,
+}
+
+impl GitOperation {
+    fn parse(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "get" => Self::Get,
+            "erase" => Self::Erase,
+            _ => Self::Other,
+        })
+    }
+}
 
 /// Runs the command.
 pub(crate) async fn run(
     context: &mut Context,
-    operation: GitOperation,
-    connection: Option<&str>,
+    arguments: &GitCredential,
 ) -> Result<ExitCode, Failure> {
-    let done = match operation {
+    let connection = arguments.connection.as_deref();
+    let done = match arguments.operation {
         GitOperation::Get => get(context, connection).await,
         GitOperation::Erase => erase(context),
         GitOperation::Other => Ok(ExitCode::SUCCESS),
@@ -46,7 +82,7 @@ async fn get(context: &mut Context, connection: Option<&str>) -> Result<ExitCode
 /// git says that a server did not accept the credential. That may be one of another helper, or the token may lack a
 /// scope; nothing is deleted on its word alone.
 fn erase(context: &mut Context) -> Result<ExitCode, Failure> {
-    if asked(context).is_some() && bitbucket::status(context).is_some() {
+    if asked(context).is_some() && bitbucket_token::status(context).is_some() {
         let program = SETUP.replacen("twg", context.program, 1);
         context.warn(&format!(
             "git says that Bitbucket did not accept the token. It is kept; `{program}` checks it, \
@@ -59,7 +95,7 @@ fn erase(context: &mut Context) -> Result<ExitCode, Failure> {
 /// What git wants, if it is for Bitbucket.
 fn asked(context: &Context) -> Option<Question> {
     let question = Question::parse(question().ok()?.expose().as_bytes())?;
-    let profile = bitbucket::profile(context).ok()?;
+    let profile = bitbucket_token::profile(context).ok()?;
     git_server(&profile).is_some_and(|server| question.is_for(server)).then_some(question)
 }
 
@@ -71,15 +107,15 @@ async fn credential(
 ) -> Result<Option<(Kind, Secret, Option<UnixTime>)>, Failure> {
     let found = match connection {
         // A login was chosen, but the environment goes before everything that is stored.
-        Some(_) => bitbucket::from_environment(context)?,
-        None => bitbucket::find(context)?.map(|token| token.secret),
+        Some(_) => bitbucket_token::from_environment(context)?,
+        None => bitbucket_token::find(context)?.map(|token| token.secret),
     };
     if let Some(token) = found {
         return Ok(Some((Kind::of(&token), token, None)));
     }
     let name = ConnectionName { connection: connection.map(str::to_owned) };
-    let login = name.key(context, PROVIDER)?;
-    if connection.is_none() && context.credential(&login)?.is_none() {
+    let login = name.chosen(context, PROVIDER)?;
+    if connection.is_none() && context.credential(&login.key)?.is_none() {
         return Ok(None);
     }
     let live = live_token(context, &login).await?;

@@ -2,10 +2,10 @@
 //!
 //! On standard output stands an answer of the protocol, or nothing. No answer ever holds a refresh token.
 
-pub(super) mod docker;
-pub(super) mod exec;
-pub(super) mod git;
-pub(super) mod process;
+pub(crate) mod docker;
+pub(crate) mod exec;
+pub(crate) mod git;
+pub(crate) mod process;
 
 use std::io::Read as _;
 use std::process::ExitCode;

@@ -3,23 +3,26 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use twg_core::credential::ConnectionKey;
 use twg_core::secret::Secret;
 
 use super::{answer, or_tell};
 use crate::context::Context;
-use crate::credential_source::live_token;
+use crate::credentials::connection::Connection;
+use crate::credentials::source::live_token;
 use crate::failure::Failure;
 use crate::output::rfc3339;
 
 /// Runs the command.
-pub(crate) async fn run(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    let done = get(context, key).await;
+pub(crate) async fn run(
+    context: &mut Context,
+    arguments: &Connection,
+) -> Result<ExitCode, Failure> {
+    let done = get(context, arguments).await;
     or_tell(context, done)
 }
 
-async fn get(context: &mut Context, key: &ConnectionKey) -> Result<ExitCode, Failure> {
-    let live = live_token(context, key).await?;
+async fn get(context: &mut Context, arguments: &Connection) -> Result<ExitCode, Failure> {
+    let live = live_token(context, &arguments.chosen(context)?).await?;
     let mut credential =
         json!({ "Version": 1, "AccessToken": live.token.expose(), "TokenType": "Bearer" });
     if let Some(end) = live.expires_at {

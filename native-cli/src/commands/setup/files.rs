@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config_dir::home_dir;
-use crate::context::env;
-use crate::written_file::Comment;
+use crate::environment::{SHELL, XDG_CONFIG_HOME, XDG_DATA_HOME, env, home_dir};
+use crate::installation::marked_file::Comment;
 
 /// A file for another program.
 pub(crate) struct FileFor {
@@ -48,8 +47,8 @@ pub(crate) fn completions() -> Vec<FileFor> {
         let set = env(variable).map(PathBuf::from).filter(|path| path.is_absolute());
         set.unwrap_or_else(|| home.join(usual))
     };
-    let data = base("XDG_DATA_HOME", ".local/share");
-    let config = base("XDG_CONFIG_HOME", ".config");
+    let data = base(XDG_DATA_HOME, ".local/share");
+    let config = base(XDG_CONFIG_HOME, ".config");
     let of = |whom, path, text| FileFor { whom, path, text, comment: Comment::Hash };
     vec![
         of(
@@ -72,6 +71,6 @@ pub(crate) fn completions() -> Vec<FileFor> {
 
 /// The name of the user's shell.
 pub(crate) fn shell() -> Option<String> {
-    let shell = env("SHELL")?;
+    let shell = env(SHELL)?;
     Path::new(&shell).file_name()?.to_str().map(str::to_owned)
 }

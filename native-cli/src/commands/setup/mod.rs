@@ -1,22 +1,39 @@
 //! `twg setup`: makes this machine ready. Every step can be done again, and none of them keeps another from being done.
 
+pub(crate) mod bitbucket;
 pub(crate) mod files;
+pub(crate) mod git;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use twg_core::credential::ConnectionKey;
 
 use self::files::FileFor;
-use super::{login, upkeep};
-use crate::cli::{Cli, Command};
-use crate::context::{Context, env};
+use super::login::{self, Login};
+use super::upkeep;
+use crate::context::Context;
+use crate::credentials::providers;
+use crate::environment::{PATH, env};
 use crate::failure::{Exit, Failure};
+use crate::installation::marked_file::{self, Written};
 use crate::installation::{self, Managed};
 use crate::output::print_json;
-use crate::providers;
-use crate::written_file::{self, Written};
+
+/// `twg setup`
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    #[command(subcommand)]
+    pub(crate) part: Option<SetupPart>,
+}
+
+/// `twg setup ...`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SetupPart {
+    /// Enter the Bitbucket token, unless one is stored
+    Bitbucket(bitbucket::Bitbucket),
+}
 
 /// One step, and what came of it.
 struct Step {
@@ -33,7 +50,15 @@ enum Done {
 }
 
 /// Runs the command. Only a sign-in that was tried and failed makes it fail.
-pub(crate) async fn run(context: &mut Context) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(context: &mut Context, arguments: &Setup) -> Result<ExitCode, Failure> {
+    match &arguments.part {
+        None => all(context).await,
+        Some(SetupPart::Bitbucket(arguments)) => bitbucket::setup(context, arguments).await,
+    }
+}
+
+/// Every step.
+async fn all(context: &mut Context) -> Result<ExitCode, Failure> {
     let not_needed = || Ok(Done::Not("the sandbox needs none".to_owned()));
     let program = if context.in_sandbox { not_needed() } else { install(context).await };
     let mut steps = vec![Step { name: "program", result: program }];
@@ -82,7 +107,7 @@ async fn install(context: &mut Context) -> Result<Done, Failure> {
     managed.install_this(context).await?;
     context.achieved(&format!("Installed as {}", managed.shown_launcher()));
     let directory = managed.launcher().parent();
-    let path = env("PATH").unwrap_or_default();
+    let path = env(PATH).unwrap_or_default();
     if !std::env::split_paths(&path).any(|on_path| Some(on_path.as_path()) == directory) {
         context.say("  That directory is not on your PATH: add it, so that `twg` is found.");
     }
@@ -102,10 +127,7 @@ async fn sign_in(context: &mut Context) -> Result<Done, Failure> {
     if !context.may_ask || !context.terminal.can_ask() {
         return Ok(Done::Not("nobody is here to do it: run `twg login` in a terminal".to_owned()));
     }
-    let typed = Cli::try_parse_from(["twg", "login"]);
-    let Ok(Cli { command: Command::Login(arguments), .. }) = typed else {
-        return Err(Failure::internal("`twg login` cannot be typed"));
-    };
+    let arguments = Login::plain()?;
     // Its own document would be a second one.
     let json = std::mem::replace(&mut context.json, false);
     let signed_in = login::run(context, &arguments).await;
@@ -134,7 +156,7 @@ fn write_all(context: &mut Context, what: &str, files: Vec<FileFor>) -> Result<D
     let mut done = Done::Already;
     for FileFor { whom, path, text, comment } in files {
         let shown = context.config.display(&path);
-        match written_file::write(&path, text, comment) {
+        match marked_file::write(&path, text, comment) {
             Ok(Written::Now) => {
                 context.achieved(&format!("The {what} for {whom} is in {shown}"));
                 done = Done::Now;

@@ -7,43 +7,49 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Subcommand;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use twg_core::flow::StoreError;
 use twg_core::time::Span;
 use twg_core::upkeep::Upkeep as State;
 
-use crate::cli::Upkeep;
-use crate::config_dir::{ConfigDir, home_dir};
-use crate::context::{Context, env};
+use crate::config_dir::ConfigDir;
+use crate::context::Context;
 use crate::driver::interruptible;
-use crate::effects::call::{Caller, System};
 use crate::effects::clock;
-use crate::effects::scheduler::{self, Job, Refused, Schedule, Scheduler};
+use crate::environment::{
+    self, CLIENT_SECRET, CONFIG_DIR, NO_PROXY, VARIABLES, XDG_CONFIG_HOME, env, home_dir,
+};
 use crate::failure::{Exit, Failure};
 use crate::installation;
 use crate::output::print_json;
+use crate::system::program::{Caller, System};
+use crate::system::scheduler::{self, Job, Refused, Schedule, Scheduler};
 
-/// What makes it the same login over the same network, beside the directory: where replies are kept that the
-/// directory could not take, whose app it is, proxies, and trusted certificates. Each by both of the names that it has.
-const CARRIED: [(&str, &str); 7] = [
-    ("XDG_STATE_HOME", "XDG_STATE_HOME"),
-    ("TWG_CLIENT_ID", "TWG_CLIENT_ID"),
-    ("HTTPS_PROXY", "https_proxy"),
-    ("ALL_PROXY", "all_proxy"),
-    ("NO_PROXY", "no_proxy"),
-    ("SSL_CERT_FILE", "SSL_CERT_FILE"),
-    ("SSL_CERT_DIR", "SSL_CERT_DIR"),
-];
+/// What can be done about the scheduled upkeep.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Upkeep {
+    /// Let this system's scheduler run it every 12 minutes
+    Enable,
+    /// Show whether it is scheduled, and what its last run found
+    Status,
+    /// Run it once: refresh what will be due soon, look for an update at most daily
+    Run(run::Run),
+    /// Do not run it any more
+    Disable,
+}
+
+/// The variables that the schedule keeps beside [`CONFIG_DIR`], which it always has.
+fn kept_by_schedule() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().filter(|variable| variable.is_scheduled).map(|variable| variable.name)
+}
 
 /// After so much time without a run something is wrong with a schedule.
 const SILENCE: Span = Span::from_mins(120);
 
 /// A run may have to wait for an interrupted request (20 s) before it refreshes.
 const PATIENCE: Span = Span::from_secs(60);
-
-/// The directory, which is always written down.
-const DIRECTORY: &str = "TWG_CONFIG_DIR";
 
 /// Runs the command.
 pub(crate) async fn run(context: &mut Context, what: &Upkeep) -> Result<ExitCode, Failure> {
@@ -204,7 +210,7 @@ pub(crate) fn is_another_in_use(config: &ConfigDir) -> bool {
 
 /// The configuration directory of who says nothing about it.
 fn usual_dir() -> Option<ConfigDir> {
-    let said = |name: &str| name == DIRECTORY || name == "XDG_CONFIG_HOME";
+    let said = |name: &str| name == CONFIG_DIR || name == XDG_CONFIG_HOME;
     ConfigDir::resolve(&|name| (!said(name)).then(|| env(name)).flatten()).ok()
 }
 
@@ -222,13 +228,15 @@ fn name_of(config: &ConfigDir) -> String {
 /// What the scheduler is told. Warns of what it is not told.
 fn job(context: &mut Context) -> Result<Job, Failure> {
     let launcher = installation::launcher()?;
-    let mut environment = vec![(DIRECTORY, text(context.config.path())?)];
-    for (name, other) in CARRIED {
-        let Some(value) = context.env_text(name).or_else(|| context.env_text(other)) else {
+    let mut environment = vec![(CONFIG_DIR, text(context.config.path())?)];
+    for name in kept_by_schedule() {
+        let Some(value) =
+            environment::text(name).or_else(|| environment::text(&name.to_ascii_lowercase()))
+        else {
             continue;
         };
         // The name alone may be the secret.
-        if name.ends_with("PROXY") && name != "NO_PROXY" && value.contains('@') {
+        if name.ends_with("PROXY") && name != NO_PROXY && value.contains('@') {
             context.warn(&format!(
                 "{name} holds a name or a password for the proxy, which is not written down: the upkeep does without that proxy."
             ));
@@ -236,7 +244,7 @@ fn job(context: &mut Context) -> Result<Job, Failure> {
         }
         environment.push((name, value));
     }
-    if context.env_text("TWG_CLIENT_SECRET").is_some() {
+    if environment::text(CLIENT_SECRET).is_some() {
         context.warn(
             "TWG_CLIENT_SECRET is not written down: the upkeep can refresh only with the secret that `twg login \
              --new-client` keeps.",
@@ -263,7 +271,7 @@ fn scheduler<'a>(
 ) -> Result<Box<dyn Scheduler + 'a>, Failure> {
     let home = home_dir(&env)
         .ok_or_else(|| Failure::configuration("Nothing says where the home directory is"))?;
-    let config_base = env("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let config_base = env(XDG_CONFIG_HOME).map(PathBuf::from).filter(|path| path.is_absolute());
     let config_base = config_base.unwrap_or_else(|| home.join(".config"));
     Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), caller))
 }

@@ -3,6 +3,7 @@
 
 use std::process::{Command, ExitCode};
 
+use clap::Args;
 use serde_json::{Value, json};
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::error::Error;
@@ -13,17 +14,27 @@ use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 use twg_core::upkeep::Upkeep as State;
 
-use super::{CARRIED, DIRECTORY, load, lock_path, state_path};
-use crate::cli::UpkeepRun;
+use super::{kept_by_schedule, load, lock_path, state_path};
 use crate::context::{Context, login_command, shown};
-use crate::effects::call::System;
-use crate::effects::notification::{self, Notification};
+use crate::credentials::{providers, refresh};
+use crate::effects::clock;
 use crate::effects::store::Expected;
-use crate::effects::{child, clock, entropy};
+use crate::environment::CONFIG_DIR;
 use crate::failure::{Exit, Failure};
+use crate::installation::release;
+use crate::installation::release::Version;
 use crate::output::print_json;
-use crate::release::Version;
-use crate::{providers, refresh, release};
+use crate::system::notification::{self, Notification};
+use crate::system::program::System;
+use crate::system::{child, entropy};
+
+/// `twg upkeep run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// What the environment must have, for schedulers that give a program none: NAME=VALUE
+    #[arg(long, value_name = "NAME=VALUE", hide = true)]
+    pub(crate) environment: Vec<String>,
+}
 
 /// What became of a connection.
 enum Tended {
@@ -36,7 +47,7 @@ enum Tended {
 }
 
 /// Runs the command. One connection's failure does not stop the others; it is the exit code.
-pub(super) async fn run(context: &mut Context, arguments: &UpkeepRun) -> Result<ExitCode, Failure> {
+pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCode, Failure> {
     if !arguments.environment.is_empty() {
         return run_again_with(&arguments.environment);
     }
@@ -103,7 +114,7 @@ fn run_again_with(environment: &[String]) -> Result<ExitCode, Failure> {
     command.args(["upkeep", "run"]);
     for pair in environment {
         let known =
-            |name: &str| name == DIRECTORY || CARRIED.iter().any(|(known, _)| *known == name);
+            |name: &str| name == CONFIG_DIR || kept_by_schedule().any(|known| known == name);
         match pair.split_once('=') {
             Some((name, value)) if known(name) => command.env(name, value),
             _ => return Err(Failure::usage("--environment does not take that variable")),

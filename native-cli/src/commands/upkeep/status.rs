@@ -7,12 +7,12 @@ use twg_core::time::UnixTime;
 
 use super::{lingering_remark, load, name_of, scheduler};
 use crate::context::Context;
-use crate::effects::call::System;
 use crate::effects::clock;
-use crate::effects::scheduler::Schedule;
 use crate::failure::Failure;
 use crate::installation;
 use crate::output::{print_json, print_lines, rfc3339};
+use crate::system::program::System;
+use crate::system::scheduler::Schedule;
 
 /// Runs the command. That nothing is scheduled is an answer, and no failure.
 pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {

@@ -60,8 +60,8 @@ mod unix {
     use zeroize::Zeroizing;
 
     use super::{PromptError, plain};
-    use crate::effects::platform::{Tty, Typing};
     use crate::effects::store::words;
+    use crate::system::platform::{Tty, Typing};
 
     /// Not noticed by anybody who types, and nothing beside the person's own time.
     const POLL: Duration = Duration::from_millis(15);

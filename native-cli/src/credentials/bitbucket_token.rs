@@ -1,0 +1,248 @@
+//! The Bitbucket token: where it comes from, and whether it works. It is no part of any login.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use twg_core::bitbucket;
+use twg_core::credential::ConnectionKey;
+use twg_core::error::Error;
+use twg_core::identity::{Account, is_email};
+use twg_core::json::{FromJson, Members, Mistakes};
+use twg_core::provider::ProviderProfile;
+use twg_core::secret::{Secret, serialize_exposed};
+use twg_core::time::UnixTime;
+
+use crate::context::Context;
+use crate::credentials::private_file::{PrivateFile, Unusable, VERSION};
+use crate::credentials::providers;
+use crate::driver::send;
+use crate::effects::clock;
+use crate::environment;
+use crate::environment::USER;
+use crate::failure::{Exit, Failure};
+use crate::output::rfc3339;
+
+/// The provider whose profile says where Bitbucket is.
+pub(crate) const PROVIDER: &str = "bitbucket";
+
+/// The variable that goes before what is stored.
+pub(crate) use crate::environment::BITBUCKET_TOKEN as VARIABLE;
+
+/// The command that asks for the token.
+pub(crate) const SETUP: &str = "twg setup bitbucket";
+
+/// The file `bitbucket.conf`. Nothing is written into it that was not checked.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Stored {
+    schema_version: u32,
+    #[serde(serialize_with = "serialize_exposed")]
+    pub(crate) token: Secret,
+    /// Of the Atlassian account that it belongs to; an access token of a repository has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) email: Option<String>,
+    /// What Bitbucket calls that account, if the token's scopes show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// When Bitbucket accepted it, just before it was kept. Later checks are not noted: whoever only looks must not
+    /// write, least of all over a token that somebody else entered meanwhile.
+    pub(crate) checked_at: UnixTime,
+}
+
+impl FromJson for Stored {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        let stored = Self {
+            schema_version: members.required("schema_version"),
+            token: members.required("token"),
+            email: members.optional("email"),
+            name: members.optional("name"),
+            checked_at: members.required("checked_at"),
+        };
+        if !stored.token.is_one_word()
+            || stored.email.as_deref().is_some_and(|email| !is_email(email))
+        {
+            mistakes.note("its token or email cannot be one");
+        }
+        stored
+    }
+}
+
+impl Stored {
+    /// A token that Bitbucket accepted now.
+    pub(crate) fn new(token: Secret, email: Option<String>, account: Option<&Account>) -> Self {
+        Self {
+            schema_version: VERSION,
+            token,
+            email,
+            name: account.map(|account| account.shown().to_owned()),
+            checked_at: clock::now(),
+        }
+    }
+}
+
+/// The file.
+pub(crate) fn file(context: &Context) -> PrivateFile {
+    PrivateFile {
+        path: context.config.bitbucket_path(),
+        what: "Bitbucket token",
+        enter_again: format!("{SETUP} --force"),
+    }
+}
+
+/// The stored token.
+pub(crate) fn stored(context: &Context) -> Result<Option<Stored>, Failure> {
+    let file = file(context);
+    file.load(context).map_err(|why| file.unusable(context, &why))
+}
+
+/// The token of the environment. The sandbox's own is another one.
+pub(crate) fn from_environment(context: &Context) -> Result<Option<Secret>, Failure> {
+    let Some(text) = environment::text(VARIABLE).filter(|_| !context.in_sandbox) else {
+        return Ok(None);
+    };
+    let token = Secret::new(text);
+    if token.is_one_word() {
+        return Ok(Some(token));
+    }
+    Err(Failure::configuration(format!(
+        "{VARIABLE} holds more than a token: one word was expected"
+    ))
+    .or_hint(format!("Set {VARIABLE} to the token alone, without spaces or line breaks.")))
+}
+
+/// A token to use, and the e-mail address that goes with it.
+pub(crate) struct Token {
+    pub(crate) secret: Secret,
+    /// Unknown where the environment has a token, and nothing says whose.
+    pub(crate) email: Option<String>,
+}
+
+/// The token that counts: that of the environment, else the stored one.
+pub(crate) fn find(context: &Context) -> Result<Option<Token>, Failure> {
+    if let Some(secret) = from_environment(context)? {
+        return Ok(Some(Token { secret, email: known_email(context) }));
+    }
+    let stored = stored(context)?;
+    Ok(stored.map(|stored| Token { secret: stored.token, email: stored.email }))
+}
+
+/// Whose token an entered one most likely is: what `TWG_USER` says, the stored token, or the login.
+pub(crate) fn known_email(context: &Context) -> Option<String> {
+    let named = environment::text(USER).filter(|_| !context.in_sandbox);
+    let of_token = || stored(context).ok().flatten()?.email;
+    let of_login = || {
+        let key = ConnectionKey::new(providers::DEFAULT, ConnectionKey::DEFAULT).ok()?;
+        context.credential(&key).ok()??.account?.email
+    };
+    named.or_else(of_token).or_else(of_login).filter(|email| is_email(email))
+}
+
+/// Where Bitbucket is.
+pub(crate) fn profile(context: &Context) -> Result<ProviderProfile, Failure> {
+    providers::load(context, PROVIDER)
+}
+
+/// Asks Bitbucket whose token this is. `None` if it works, but may not say.
+pub(crate) async fn check(
+    context: &mut Context,
+    profile: &ProviderProfile,
+    email: Option<&str>,
+    token: &Secret,
+) -> Result<Option<Account>, Failure> {
+    let failed = |error: Error| {
+        let mut failure = Failure::from_core("Could not check the Bitbucket token", &error, SETUP);
+        if error == Error::TokenRejected {
+            failure = Failure::new(
+                Exit::AuthRequired,
+                "TOKEN_REJECTED",
+                match email {
+                    Some(email) => format!("Bitbucket does not accept this token for {email}"),
+                    None => "Bitbucket does not accept this token".to_owned(),
+                },
+            );
+        }
+        failure
+    };
+    let request = bitbucket::check(profile, email, token).map_err(failed)?;
+    let answer = send(context, request).await?;
+    bitbucket::checked(profile, answer).map_err(failed)
+}
+
+/// What there is, for `doctor` and `auth status`. Never the token, and nobody is asked.
+pub(crate) struct Status {
+    /// Where the token comes from: the variable, or the file.
+    pub(crate) source: String,
+    pub(crate) email: Option<String>,
+    pub(crate) name: Option<String>,
+    /// When Bitbucket accepted it; `None` of one from the environment.
+    pub(crate) checked_at: Option<UnixTime>,
+    /// Why it cannot be used.
+    pub(crate) problem: Option<String>,
+}
+
+/// The token that counts. `None` if there is none.
+pub(crate) fn status(context: &Context) -> Option<Status> {
+    let nothing = |source: String| Status {
+        source,
+        email: None,
+        name: None,
+        checked_at: None,
+        problem: None,
+    };
+    match from_environment(context) {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            return Some(Status { email: known_email(context), ..nothing(VARIABLE.to_owned()) });
+        }
+        Err(failure) => {
+            return Some(Status { problem: Some(failure.message), ..nothing(VARIABLE.to_owned()) });
+        }
+    }
+    let file = file(context);
+    let source = context.config.display(&file.path);
+    match file.load::<Stored>(context) {
+        Ok(None) => None,
+        Ok(Some(stored)) => Some(Status {
+            email: stored.email,
+            name: stored.name,
+            checked_at: Some(stored.checked_at),
+            ..nothing(source)
+        }),
+        Err(why @ (Unusable::Newer | Unusable::Damaged(_) | Unusable::Unreadable(_))) => {
+            let problem = Some(file.unusable(context, &why).message);
+            Some(Status { problem, ..nothing(source) })
+        }
+    }
+}
+
+impl Status {
+    /// Whether there is nothing wrong with it, as far as can be told without asking.
+    pub(crate) const fn is_usable(&self) -> bool {
+        self.problem.is_none()
+    }
+
+    /// For people, in one line.
+    pub(crate) fn line(&self) -> String {
+        if let Some(problem) = &self.problem {
+            return problem.clone();
+        }
+        let of = match (&self.name, &self.email) {
+            (Some(name), Some(email)) => format!("of {name} ({email}), "),
+            (None, Some(email)) => format!("of {email}, "),
+            (_, None) => String::new(),
+        };
+        let checked = self.checked_at.map(|at| clock::now().since(at));
+        let checked = checked.map_or("not checked".to_owned(), |age| format!("checked {age} ago"));
+        format!("token {of}{checked}, from {}", self.source)
+    }
+
+    /// For programs.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "source": self.source,
+            "email": self.email,
+            "name": self.name,
+            "checkedAt": self.checked_at.map(rfc3339),
+            "problem": self.problem,
+        })
+    }
+}

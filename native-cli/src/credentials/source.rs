@@ -1,0 +1,294 @@
+//! Where the credential comes from that a command uses. The first that there is wins:
+//!
+//! 1. `TWG_OAUTH_ACCESS_TOKEN`: somebody else's access token, who keeps it alive. It is never refreshed.
+//! 2. `TWG_USER` and `TWG_TOKEN` (and `TWG_SITE`): an API token, for scripts.
+//! 3. The stored connection.
+//!
+//! The first two stand for Atlassian's connection that is meant when none is named, by a `.twg` file or not: one
+//! that is named with `--connection` is meant itself, and so is another provider. `twg login`, `logout`, `auth refresh` and the upkeep concern stored connections only.
+
+use twg_core::api::{Product, api_url, site_url};
+use twg_core::api_token::{CloudIdRequest, MyselfRequest, NamedSite, TokenMode};
+use twg_core::endpoint_url::EndpointUrl;
+use twg_core::error::Error;
+use twg_core::identity::{Account, IdentityRequest, is_email};
+use twg_core::provider::ProviderProfile;
+use twg_core::refresh::Need;
+use twg_core::resource::{Authorization, GivenTokenFlow, ResourceRequest, TokenAudience};
+use twg_core::secret::Secret;
+use twg_core::time::UnixTime;
+
+use crate::context::Context;
+use crate::credentials::binding;
+use crate::credentials::connection::Chosen;
+use crate::credentials::{providers, refresh};
+use crate::driver::drive;
+use crate::effects::http::HttpClient;
+use crate::environment::{self, ACCESS_TOKEN, API_TOKEN, SITE, TOKEN_MODE, USER};
+use crate::failure::{Exit, Failure};
+
+/// Where people create tokens.
+pub(crate) const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";
+
+/// Whether the environment brings a credential. Asked before anything else is known, so that the hot path
+/// does not print another one.
+pub(crate) fn environment_has_one() -> bool {
+    [ACCESS_TOKEN, API_TOKEN].into_iter().any(environment::is_set)
+}
+
+/// Where the credential comes from.
+pub(crate) enum Source {
+    /// The environment.
+    Given(Given),
+    /// The stored connection.
+    Stored,
+}
+
+/// A credential that somebody else keeps.
+pub(crate) struct Given {
+    authorization: Authorization,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    AccessToken,
+    ApiToken(TokenMode),
+}
+
+/// The credential that commands use for a connection.
+pub(crate) fn find(context: &Context, chosen: &Chosen) -> Result<Source, Failure> {
+    let is_meant = chosen.key.provider() == providers::DEFAULT && !chosen.was_named;
+    if context.in_sandbox || !is_meant {
+        return Ok(Source::Stored);
+    }
+    if let Some(token) = environment::text(ACCESS_TOKEN) {
+        let authorization = Authorization::Bearer(plausible(ACCESS_TOKEN, token)?);
+        return Ok(Source::Given(Given { authorization, kind: Kind::AccessToken }));
+    }
+    let Some(token) = environment::text(API_TOKEN) else { return Ok(Source::Stored) };
+    let token = plausible(API_TOKEN, token)?;
+    let user = environment::text(USER).unwrap_or_default();
+    if !is_email(&user) {
+        let what = if user.is_empty() { "is not set" } else { "is not an e-mail address" };
+        return Err(Failure::configuration(format!("{API_TOKEN} is set, but {USER} {what}"))
+            .or_hint(format!(
+                "Set {USER} to the e-mail address of the account, or unset {API_TOKEN}."
+            )));
+    }
+    let kind = Kind::ApiToken(token_mode()?);
+    Ok(Source::Given(Given { authorization: Authorization::Basic { user, token }, kind }))
+}
+
+/// A token, unless it cannot be one. What it is instead is not said: it may be half of one.
+fn plausible(variable: &str, text: String) -> Result<Secret, Failure> {
+    let token = Secret::new(text);
+    if token.expose().bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(token);
+    }
+    Err(Failure::configuration(format!(
+        "{variable} contains a space, or what is no letter or sign"
+    ))
+    .or_hint(format!("Set {variable} to the token alone.")))
+}
+
+/// As this program was built, unless the environment says otherwise.
+fn token_mode() -> Result<TokenMode, Failure> {
+    let said = environment::text(TOKEN_MODE);
+    let mode = said.as_deref().or(option_env!("TWG_TOKEN_MODE")).unwrap_or("classic");
+    TokenMode::named(mode)
+        .ok_or_else(|| Failure::configuration(format!("{TOKEN_MODE} must be classic or scoped")))
+}
+
+/// Tells whoever signed in or out that another credential is used all the same.
+pub(crate) fn remark(context: &mut Context, chosen: &Chosen) {
+    if let Ok(Source::Given(given)) = find(context, chosen) {
+        let variable = given.variable();
+        context.warn(&format!(
+            "{variable} is set, and goes before the stored login: unset it to use that"
+        ));
+    }
+}
+
+impl Given {
+    /// The variable that it comes from.
+    pub(crate) const fn variable(&self) -> &'static str {
+        match self.kind {
+            Kind::AccessToken => ACCESS_TOKEN,
+            Kind::ApiToken(_) => API_TOKEN,
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn describe(&self) -> String {
+        match (&self.authorization, self.kind) {
+            (Authorization::Basic { user, .. }, Kind::ApiToken(mode)) => {
+                format!("API token ({}) of {user}, from {USER} and {API_TOKEN}", mode.as_str())
+            }
+            _ => format!("access token from {ACCESS_TOKEN}; whoever set it keeps it alive"),
+        }
+    }
+
+    /// The account's e-mail address, if that is known without asking.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match &self.authorization {
+            Authorization::Basic { user, .. } => Some(user),
+            Authorization::Bearer(_) => None,
+        }
+    }
+
+    /// What a request shows.
+    pub(crate) fn authorization(&self) -> Authorization {
+        self.authorization.clone()
+    }
+
+    /// Sends one request. `doing` says what it was for, if it fails: "Could not list the sites".
+    pub(crate) async fn ask<R: ResourceRequest>(
+        &self,
+        context: &mut Context,
+        request: R,
+        doing: &str,
+    ) -> Result<R::Answer, Failure> {
+        let flow = GivenTokenFlow::given(request, self.authorization());
+        let answer = drive(context, &HttpClient::new(), flow).await?;
+        let answer = answer.map_err(|error| self.failure(doing, &error))?;
+        context.unless_interrupted()?;
+        Ok(answer)
+    }
+
+    /// The failure of a request with it.
+    pub(crate) fn failure(&self, doing: &str, error: &Error) -> Failure {
+        let variable = self.variable();
+        if !matches!(error, Error::TokenRejected) {
+            let failure = Failure::from_core(doing, error, "twg login");
+            return Failure {
+                exit: if failure.exit == Exit::AuthRequired { Exit::Failed } else { failure.exit },
+                ..failure
+            };
+        }
+        let hint = match self.kind {
+            Kind::AccessToken => format!(
+                "Whoever set {variable} must set a new one; unset it to use the stored login."
+            ),
+            Kind::ApiToken(TokenMode::Classic) => format!(
+                "Check {USER} and {SITE}, or create a token at {TOKEN_PAGE}; one with scopes needs \
+                 {TOKEN_MODE}=scoped."
+            ),
+            Kind::ApiToken(TokenMode::Scoped) => format!(
+                "Check {USER} and {SITE}, or choose `Create API token with scopes` at {TOKEN_PAGE}; one without \
+                 scopes needs {TOKEN_MODE}=classic."
+            ),
+        };
+        let message = format!("{doing}: the server does not accept the token in {variable}");
+        Failure::new(Exit::AuthRequired, "AUTH_EXPIRED", message).or_hint(hint)
+    }
+
+    /// Whether it is an API token, which works for one site at a time.
+    pub(crate) const fn is_api_token(&self) -> bool {
+        matches!(self.kind, Kind::ApiToken(_))
+    }
+
+    /// The address of a resource of a site, and who may see an API token on the way there.
+    pub(crate) async fn api_address(
+        &self,
+        context: &mut Context,
+        profile: &ProviderProfile,
+        site: &NamedSite,
+        (product, path): (Product, &str),
+    ) -> Result<(EndpointUrl, TokenAudience), Failure> {
+        let usage = |error: Error| Failure::usage(error.to_string());
+        if self.kind == Kind::ApiToken(TokenMode::Classic) {
+            let url = site_url(&site.url, path).map_err(usage)?;
+            return Ok((url, TokenAudience::host_of(&site.url)));
+        }
+        let id = self.cloud_id(context, site).await?;
+        let url = api_url(profile, product, Some(&id), path).map_err(usage)?;
+        Ok((url, TokenAudience::new(profile, None)))
+    }
+
+    /// The cloud id of a site.
+    pub(crate) async fn cloud_id(
+        &self,
+        context: &mut Context,
+        site: &NamedSite,
+    ) -> Result<String, Failure> {
+        let doing = format!("Could not find the site {}", site.name);
+        self.ask(context, CloudIdRequest::new(site.url.clone()), &doing).await
+    }
+
+    /// Whose it is.
+    pub(crate) async fn account(
+        &self,
+        context: &mut Context,
+        profile: ProviderProfile,
+        doing: &str,
+    ) -> Result<Account, Failure> {
+        if !self.is_api_token() {
+            return self.ask(context, IdentityRequest::new(profile), doing).await;
+        }
+        let site = named_site(context, &profile, None)?;
+        let (url, audience) = self
+            .api_address(context, &profile, &site, (Product::Jira, MyselfRequest::PATH))
+            .await?;
+        self.ask(context, MyselfRequest::new(audience, url), doing).await
+    }
+}
+
+/// The site that an API token is for: the one that is named, else that of `TWG_SITE` or of this directory.
+pub(crate) fn named_site(
+    context: &Context,
+    profile: &ProviderProfile,
+    named: Option<&str>,
+) -> Result<NamedSite, Failure> {
+    let chosen = named.map(str::to_owned).or_else(|| chosen_site(context));
+    let hint = format!("Set {SITE} to the name of the site: acme for acme.atlassian.net.");
+    let Some(chosen) = chosen else {
+        let what = format!("{API_TOKEN} is set, but no site is chosen");
+        return Err(Failure::configuration(what).or_hint(hint));
+    };
+    NamedSite::of(profile, &chosen)
+        .map_err(|error| Failure::configuration(error.to_string()).or_hint(hint))
+}
+
+/// The site of a command that names none: that of `TWG_SITE`, else that of this directory. A binding that cannot be
+/// read is reported where the connection is chosen.
+pub(crate) fn chosen_site(context: &Context) -> Option<String> {
+    let bound = || binding::of_command(context).ok().flatten()?.site;
+    environment::text(SITE).filter(|_| !context.in_sandbox).or_else(bound)
+}
+
+/// An access token that works, from wherever it comes.
+pub(crate) struct LiveToken {
+    pub(crate) token: Secret,
+    /// `None` if only its owner knows.
+    pub(crate) expires_at: Option<UnixTime>,
+    /// `None` if only its owner knows.
+    pub(crate) scopes: Option<Vec<String>>,
+}
+
+/// A live access token of a connection, refreshed if that is due.
+pub(crate) async fn live_token(
+    context: &mut Context,
+    chosen: &Chosen,
+) -> Result<LiveToken, Failure> {
+    match find(context, chosen)? {
+        Source::Given(Given { authorization: Authorization::Bearer(token), .. }) => {
+            Ok(LiveToken { token, expires_at: None, scopes: None })
+        }
+        Source::Given(_) => Err(Failure::configuration(format!(
+            "{API_TOKEN} is set: an API token, which is not an access token"
+        ))
+        .or_hint(format!("Unset {API_TOKEN} to use the stored login, or use `twg api`."))),
+        Source::Stored => {
+            let refreshed = refresh::run(context, &chosen.key, Need::Live).await?;
+            let Some(tokens) = refreshed.credential.tokens else {
+                return Err(Failure::internal("a live token is no token"));
+            };
+            Ok(LiveToken {
+                token: tokens.access_token,
+                expires_at: Some(tokens.expires_at),
+                scopes: Some(tokens.scopes),
+            })
+        }
+    }
+}

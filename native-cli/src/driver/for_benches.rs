@@ -1,0 +1,58 @@
+//! The shell for `benches/`, which bring a flow of their own: what performs its effects is what ships.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use tokio::runtime::{Builder, Runtime};
+use twg_core::credential::Host;
+use twg_core::flow::Flow;
+
+use crate::config_dir::ConfigDir;
+use crate::context::Context;
+use crate::driver::drive;
+use crate::effects::http::HttpClient;
+use crate::options::Global;
+use crate::system::host;
+
+/// The shell in a configuration directory, and nothing of the environment around it.
+#[expect(missing_debug_implementations, reason = "nobody looks at it")]
+pub struct Shell {
+    runtime: Runtime,
+    context: Context,
+}
+
+impl Shell {
+    /// In the directory `config` below `home`.
+    ///
+    /// # Errors
+    /// What is in the way, for people.
+    pub fn below(home: &Path) -> Result<Self, String> {
+        let env = |name: &str| match name {
+            "HOME" => Some(OsString::from(home)),
+            "XDG_RUNTIME_DIR" => Some(home.join("run").into()),
+            "TWG_CONFIG_DIR" => Some(home.join("config").into()),
+            _ => None,
+        };
+        let config = ConfigDir::resolve(&env).map_err(|error| error.to_string())?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let options = Global { quiet: true, no_input: true, ..Global::default() };
+        Ok(Self { runtime, context: Context::new(config, &options) })
+    }
+
+    /// Runs a flow to its end, as every command does.
+    ///
+    /// # Errors
+    /// What is in the way, for people.
+    pub fn drive<F: Flow>(&mut self, flow: F) -> Result<F::Output, String> {
+        let http = HttpClient::new();
+        let done = self.runtime.block_on(drive(&mut self.context, &http, flow));
+        done.map_err(|failure| failure.message)
+    }
+}
+
+/// This machine.
+#[must_use]
+pub fn host() -> Host {
+    host::this()
+}

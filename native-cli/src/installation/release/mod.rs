@@ -1,0 +1,270 @@
+//! Released versions of this program: where they are announced, and how they are verified.
+//!
+//! A release is `manifest.json` with its detached minisign signature `manifest.json.minisig`, and one archive for
+//! each system. The newest manifest lies at the release address; each release lies below it, in a directory named
+//! as its version. Only what the signature covers is believed: which server it came from, and by which redirects,
+//! decides nothing.
+
+mod archive;
+mod manifest;
+mod version;
+
+use minisign_verify::{PublicKey, Signature};
+use sha2::{Digest as _, Sha256};
+use twg_core::http::{HttpRequest, HttpResponse, Method, TransportError};
+use twg_core::secret::Secret;
+use twg_core::text::inert;
+use twg_core::time::Span;
+use url::Url;
+
+use crate::context::Context;
+use crate::driver::send_watched;
+use crate::effects::http::is_loopback;
+use crate::effects::terminal::Terminal;
+use crate::environment;
+use crate::environment::{RELEASE_KEY, RELEASE_URL};
+use crate::failure::{Exit, Failure};
+use crate::installation::Managed;
+
+pub(crate) use archive::{PROGRAM, Unpacked};
+pub(crate) use manifest::{Archive, Manifest};
+pub(crate) use version::Version;
+
+/// Limits of what is read before anything is verified.
+const MAX_MANIFEST_BYTES: u32 = 64 * 1024;
+const MAX_SIGNATURE_BYTES: u32 = 4 * 1024;
+
+/// How long the archive may take.
+const DOWNLOAD_TIMEOUT: Span = Span::from_secs(300);
+
+/// Hosts of releases forward to where files are kept.
+const MAX_REDIRECTS: usize = 5;
+
+/// The newest released version, if it is newer than this one. `None` also if this build has no releases to follow.
+pub(crate) async fn newer(context: &mut Context) -> Result<Option<String>, Failure> {
+    let Some(channel) = Channel::of_this_build()? else { return Ok(None) };
+    let manifest = channel.manifest(context, None).await?;
+    if manifest.archive.is_none() {
+        // Nobody here could install it.
+        return Ok(None);
+    }
+    Managed::of_user(&environment::env)?.note_seen(context, manifest.version).await?;
+    Ok((manifest.version > Version::this()).then(|| manifest.version.to_string()))
+}
+
+/// Where releases are announced, and by whom.
+pub(crate) struct Channel {
+    /// Ends with a slash.
+    url: Url,
+    key: PublicKey,
+}
+
+impl Channel {
+    /// The one that this build was made for. `None` if it was made for none.
+    pub(crate) fn of_this_build() -> Result<Option<Self>, Failure> {
+        let (mut url, mut key) = (
+            option_env!("TWG_RELEASE_URL").map(str::to_owned),
+            option_env!("TWG_RELEASE_KEY").map(str::to_owned),
+        );
+        // For tests, with keys of their own. Of what is released nobody's environment decides whom it trusts.
+        if cfg!(debug_assertions) {
+            url = environment::text(RELEASE_URL).or(url);
+            key = environment::text(RELEASE_KEY).or(key);
+        }
+        let (Some(mut url), Some(key)) = (url, key) else { return Ok(None) };
+        if !url.ends_with('/') {
+            url.push('/');
+        }
+        let wrong =
+            |what: &str| Failure::configuration(format!("This build has an unusable {what}"));
+        let url = Url::parse(&url).ok().filter(is_allowed).ok_or_else(|| wrong(RELEASE_URL))?;
+        let key = PublicKey::from_base64(key.trim()).map_err(|_| wrong(RELEASE_KEY))?;
+        Ok(Some(Self { url, key }))
+    }
+
+    /// The verified manifest of this version, or of the newest.
+    pub(crate) async fn manifest(
+        &self,
+        context: &mut Context,
+        version: Option<Version>,
+    ) -> Result<Manifest, Failure> {
+        let dir = version.map(|version| format!("{version}/")).unwrap_or_default();
+        let bytes = self.get(context, &format!("{dir}manifest.json"), MAX_MANIFEST_BYTES).await?;
+        let bytes = bytes.ok_or_else(|| {
+            let what = version.map_or("No release is announced".to_owned(), |version| {
+                format!("There is no release {version}")
+            });
+            failed("NO_SUCH_RELEASE", what)
+        })?;
+        let signature =
+            self.get(context, &format!("{dir}manifest.json.minisig"), MAX_SIGNATURE_BYTES).await?;
+        let text = self.verified(&bytes, signature.as_deref()).map_err(|why| {
+            failed("RELEASE_NOT_SIGNED", format!("The announced release cannot be trusted: {why}"))
+        })?;
+        let manifest = Manifest::parse(text, &target()).map_err(|bad| {
+            failed("RELEASE_UNREADABLE", format!("The announced release cannot be used: {bad}"))
+        })?;
+        if version.is_some_and(|version| version != manifest.version) {
+            let message =
+                format!("The release says that it is {}, not what was asked for", manifest.version);
+            return Err(failed("RELEASE_UNREADABLE", message));
+        }
+        Ok(manifest)
+    }
+
+    fn verified<'a>(
+        &self,
+        bytes: &'a [u8],
+        signature: Option<&[u8]>,
+    ) -> Result<&'a str, &'static str> {
+        let signature = signature.ok_or("it is not signed")?;
+        let signature =
+            std::str::from_utf8(signature).ok().and_then(|text| Signature::decode(text).ok());
+        let signature = signature.ok_or("its signature cannot be read")?;
+        self.key.verify(bytes, &signature, false).map_err(|error| match error {
+            minisign_verify::Error::UnexpectedKeyId => "it is signed with another key",
+            minisign_verify::Error::UnexpectedAlgorithm => "its signature is of the old kind",
+            _ => "its signature is wrong",
+        })?;
+        std::str::from_utf8(bytes).map_err(|_| "it is not text")
+    }
+
+    /// The files of a release for this system, verified.
+    pub(crate) async fn files(
+        &self,
+        context: &mut Context,
+        manifest: &Manifest,
+    ) -> Result<Vec<Unpacked>, Failure> {
+        let Some(Archive { file, size, sha256 }) = &manifest.archive else {
+            let message = format!("Release {} is not made for {}", manifest.version, target());
+            return Err(failed("NOT_FOR_THIS_SYSTEM", message));
+        };
+        let path = format!("{}/{file}", manifest.version);
+        let damaged = |what: &str| {
+            failed("RELEASE_DAMAGED", format!("{file} is not what was announced: {what}"))
+        };
+        let shown = !context.quiet;
+        let watch = |terminal: &mut Terminal, bytes: usize| {
+            if shown {
+                terminal.progress("Downloading", bytes, *size as usize);
+            }
+        };
+        let bytes = match self.download(context, &path, *size, DOWNLOAD_TIMEOUT, watch).await {
+            Ok(bytes) => bytes.ok_or_else(|| damaged("it is not there"))?,
+            Err(failure) if failure.code == TOO_LARGE => return Err(damaged("it is larger")),
+            Err(failure) => return Err(failure),
+        };
+        if bytes.len() != *size as usize {
+            return Err(damaged("it is smaller"));
+        }
+        if Sha256::digest(&bytes)[..] != sha256[..] {
+            return Err(damaged("its SHA-256 is another one"));
+        }
+        archive::unpack(&bytes)
+            .map_err(|why| failed("ARCHIVE_REFUSED", format!("{file} is refused: {why}")))
+    }
+
+    async fn get(
+        &self,
+        context: &mut Context,
+        path: &str,
+        limit: u32,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        self.download(context, path, limit, twg_core::http::REQUEST_TIMEOUT, |_, _| {}).await
+    }
+
+    /// A file below the release address. `None` if there is none. Nothing is sent that would tell who asks.
+    async fn download(
+        &self,
+        context: &mut Context,
+        path: &str,
+        limit: u32,
+        timeout: Span,
+        mut watch: impl FnMut(&mut Terminal, usize),
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let cannot = |why: &str| format!("Could not get {path} from {}: {why}", host(&self.url));
+        let mut url =
+            self.url.join(path).map_err(|_| Failure::internal(cannot("not an address")))?;
+        for _ in 0..=MAX_REDIRECTS {
+            let empty = Secret::new(String::new());
+            let mut request =
+                HttpRequest::new(Method::Get, url.as_str().to_owned(), Vec::new(), empty);
+            (request.max_response_bytes, request.timeout) = (limit, timeout);
+            let mut answer = send_watched(context, request, &mut watch)
+                .await?
+                .map_err(|error| offline(&error, &cannot))?;
+            match answer.status {
+                200 => return Ok(Some(std::mem::take(&mut answer.body))),
+                404 | 410 => return Ok(None),
+                301 | 302 | 303 | 307 | 308 => {
+                    let next = forwarded(&url, &answer);
+                    url = next.ok_or_else(|| {
+                        failed("NETWORK", cannot("it is forwarded to what is not https"))
+                    })?;
+                }
+                status @ (408 | 429 | 500..) => {
+                    return Err(later(cannot(&format!("the server answered HTTP {status}"))));
+                }
+                status => {
+                    return Err(failed(
+                        "NETWORK",
+                        cannot(&format!("the server answered HTTP {status}")),
+                    ));
+                }
+            }
+        }
+        Err(failed("NETWORK", cannot("it is forwarded too often")))
+    }
+}
+
+/// A file that is larger than it may be.
+const TOO_LARGE: &str = "RELEASE_TOO_LARGE";
+
+fn offline(error: &TransportError, cannot: &impl Fn(&str) -> String) -> Failure {
+    let failure = error.failure();
+    if *failure == twg_core::http::TransportFailure::TooLarge {
+        return failed(TOO_LARGE, cannot(&failure.to_string()));
+    }
+    later(cannot(&failure.to_string()))
+}
+
+fn later(message: String) -> Failure {
+    Failure::new(Exit::Temporary, "NETWORK", message)
+        .keeping(UNCHANGED)
+        .or_hint("Check the network and try the same command again; `twg doctor` shows proxy and CA settings.")
+}
+
+fn failed(code: &'static str, message: impl Into<String>) -> Failure {
+    Failure::new(Exit::Failed, code, message).keeping(UNCHANGED)
+}
+
+/// What every refusal leaves.
+pub(crate) const UNCHANGED: &str = "Nothing was changed.";
+
+fn forwarded(from: &Url, answer: &HttpResponse) -> Option<Url> {
+    from.join(answer.header("location")?).ok().filter(is_allowed)
+}
+
+/// `https`; in debug builds also `http` within this machine.
+fn is_allowed(url: &Url) -> bool {
+    url.scheme() == "https"
+        || (cfg!(debug_assertions) && url.scheme() == "http" && is_loopback(url))
+}
+
+fn host(url: &Url) -> String {
+    inert(url.host_str().unwrap_or_default())
+}
+
+/// What releases call this system: the target that this was compiled for.
+fn target() -> String {
+    let system = if cfg!(windows) {
+        "pc-windows-msvc"
+    } else if cfg!(target_os = "macos") {
+        "apple-darwin"
+    } else if cfg!(target_env = "musl") {
+        "unknown-linux-musl"
+    } else {
+        "unknown-linux-gnu"
+    };
+    format!("{}-{system}", std::env::consts::ARCH)
+}

@@ -1,0 +1,73 @@
+//! git's own configuration, of this user: which helpers it asks for credentials.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::program::{Call, Caller, Ended, System, trouble};
+
+/// The settings `credential.URL.helper`, each with its helpers in their order; an empty one makes git forget those
+/// before it. `None` if there is no git.
+///
+/// # Errors
+/// What did not work, for people.
+pub(crate) fn helpers() -> Result<Option<BTreeMap<String, Vec<String>>>, String> {
+    let call = config(&["-z", "--get-regexp", r"^credential\..+\.helper$"]);
+    let ended = match System.call(&call) {
+        // git-config(1): "exits with error code 1" if the key was not found.
+        Ok(ended) if matches!(ended.code, Some(0 | 1)) => ended,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        result => return Err(trouble(&call, &result)),
+    };
+    let mut helpers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // git-config(1), `-z`: "always end values with the null character (instead of a newline). Use newline instead as
+    // a delimiter between key and value."
+    for (key, helper) in
+        ended.stdout.split_terminator('\0').filter_map(|pair| pair.split_once('\n'))
+    {
+        helpers.entry(key.to_owned()).or_default().push(helper.to_owned());
+    }
+    Ok(Some(helpers))
+}
+
+/// Makes these the only helpers under `key`, or leaves none: a part of them could keep git from asking anybody. So they
+/// are collected under a name that git does not know, which it then replaces in one step.
+///
+/// # Errors
+/// What did not work, for people.
+pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
+    // Also the draft of one that did not come to its end. Most often there is neither.
+    let _ = unset_helpers(key);
+    let draft = draft(key);
+    for helper in helpers {
+        run(&["--add", &format!("{draft}.helper"), helper])?;
+    }
+    run(&["--rename-section", &draft, section(key)])
+}
+
+/// Removes all helpers under `key`.
+///
+/// # Errors
+/// What did not work, for people.
+pub(crate) fn unset_helpers(key: &str) -> Result<(), String> {
+    let _ = run(&["--remove-section", &draft(key)]);
+    run(&["--unset-all", key])
+}
+
+fn section(key: &str) -> &str {
+    key.strip_suffix(".helper").unwrap_or(key)
+}
+
+/// Where helpers are collected for this key.
+fn draft(key: &str) -> String {
+    section(key).replacen("credential", "twg-draft", 1)
+}
+
+fn run(arguments: &[&str]) -> Result<(), String> {
+    let call = config(arguments);
+    let result = System.call(&call);
+    if result.as_ref().is_ok_and(Ended::well) { Ok(()) } else { Err(trouble(&call, &result)) }
+}
+
+fn config(arguments: &[&str]) -> Call {
+    arguments.iter().fold(Call::new("git", &["config", "--global"]), |call, word| call.arg(word))
+}

@@ -1,0 +1,212 @@
+//! Calls of the system's own programs: by argv, never through a shell, and never for longer than a limit.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use twg_core::text::{displayable, inert};
+
+use super::child;
+use crate::environment::LC_ALL;
+
+/// What is called here answers at once, or hangs.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// How often it is looked whether the program has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// More than this nobody wants to read.
+const MOST_OUTPUT: u64 = 64 * 1024;
+
+/// A program with its arguments and what its environment has beyond this process's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) program: OsString,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) env: Vec<(&'static str, String)>,
+}
+
+impl Call {
+    pub(crate) fn new(program: impl Into<OsString>, args: &[&str]) -> Self {
+        let args = args.iter().map(OsString::from).collect();
+        Self { program: program.into(), args, env: Vec::new() }
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// One more variable.
+    #[must_use]
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.env.push((name, value.to_owned()));
+        self
+    }
+
+    /// The call for people: `systemctl --user daemon-reload`.
+    pub(crate) fn shown(&self) -> String {
+        let words = std::iter::once(&self.program).chain(&self.args);
+        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+        inert(&words.join(" "))
+    }
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn well(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// What it complained about, safe to show.
+    pub(crate) fn complaint(&self) -> String {
+        let in_one_line = |text: &String| {
+            let lines: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+            displayable(&lines.join("; "))
+        };
+        let said = [&self.stderr, &self.stdout].map(in_one_line);
+        said.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| match self.code {
+            Some(code) => format!("exit code {code}, without a word"),
+            None => "it was ended by a signal".to_owned(),
+        })
+    }
+}
+
+/// Who makes calls: the system, or a test that plays it.
+pub(crate) trait Caller {
+    /// Makes one, and waits for its end.
+    ///
+    /// # Errors
+    /// If it could not be started or did not end in time.
+    fn call(&self, call: &Call) -> io::Result<Ended>;
+}
+
+/// Starts real programs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct System;
+
+impl Caller for System {
+    fn call(&self, call: &Call) -> io::Result<Ended> {
+        let mut command = child::command(&call.program);
+        command
+            .args(&call.args)
+            .envs(call.env.iter().map(|(name, value)| (name, value)))
+            // What it says is looked at, and shown to people: in one language.
+            .env(LC_ALL, "C")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().map(text_of);
+        let stderr = child.stderr.take().map(text_of);
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if started.elapsed() > LIMIT {
+                child.kill()?;
+                child.wait()?;
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "it did not end in time"));
+            }
+            thread::sleep(LOOK);
+        };
+        // Somebody that it left behind may hold these open.
+        let text = |reader: Option<mpsc::Receiver<String>>| {
+            let left = LIMIT.saturating_sub(started.elapsed());
+            reader.and_then(|reader| reader.recv_timeout(left).ok()).unwrap_or_default()
+        };
+        Ok(Ended { code: status.code(), stdout: text(stdout), stderr: text(stderr) })
+    }
+}
+
+/// Reads a stream in a thread of its own, so that a program that says a lot can end.
+fn text_of(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = (&mut stream).take(MOST_OUTPUT).read_to_end(&mut bytes);
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    receiver
+}
+
+/// What went wrong with a call, in one line for people.
+pub(crate) fn trouble(call: &Call, result: &io::Result<Ended>) -> String {
+    let why = match result {
+        Ok(ended) => ended.complaint(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "there is no such program".to_owned()
+        }
+        Err(error) => inert(&error.to_string()),
+    };
+    format!("`{}`: {why}", call.shown())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// Plays the system: notes every call, and answers what the test says.
+    pub(crate) struct Played<F> {
+        pub(crate) calls: RefCell<Vec<String>>,
+        answer: F,
+    }
+
+    impl<F: Fn(&str) -> Ended> Played<F> {
+        pub(crate) fn new(answer: F) -> Self {
+            Self { calls: RefCell::default(), answer }
+        }
+    }
+
+    impl<F: Fn(&str) -> Ended> Caller for Played<F> {
+        fn call(&self, call: &Call) -> io::Result<Ended> {
+            let shown = call.shown();
+            self.calls.borrow_mut().push(shown.clone());
+            Ok((self.answer)(&shown))
+        }
+    }
+
+    pub(crate) fn well() -> Ended {
+        Ended { code: Some(0), ..Ended::default() }
+    }
+
+    pub(crate) fn badly(code: i32, stderr: &str) -> Ended {
+        Ended { code: Some(code), stderr: stderr.to_owned(), ..Ended::default() }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_says_a_lot_and_fails() {
+        let call = Call::new("sh", &["-c", "head -c 1000000 /dev/zero; echo no >&2; exit 3"]);
+        let ended = System.call(&call).unwrap();
+        assert_eq!((ended.code, ended.complaint().as_str()), (Some(3), "no"));
+        assert_eq!(ended.stdout.len(), 65536);
+        let missing = Call::new("twg-no-such-program", &[]);
+        assert_eq!(
+            trouble(&missing, &System.call(&missing)),
+            "`twg-no-such-program`: there is no such program"
+        );
+    }
+
+    #[test]
+    fn what_a_program_said_cannot_move_the_cursor() {
+        assert!(!badly(1, "a\u{1b}[2Jb\r\n").complaint().contains(['\u{1b}', '\r', '\n']));
+    }
+}
