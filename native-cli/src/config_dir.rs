@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn lists_records_and_nothing_else() {
-        let root = crate::effects::store::tests::scratch_dir();
+        let root = crate::effects::file_store::tests::scratch_dir();
         let dir = ConfigDir { dir: root.path().to_owned(), home: None, refuges: Vec::new() };
         assert!(dir.stored_connections().is_empty());
         let files = [

@@ -6,12 +6,14 @@ use twg_core::pkce::Entropy;
 use twg_core::plan::Surroundings;
 
 use crate::config_dir::{ConfigDir, MAIN_PROVIDER};
-use crate::effects::browser;
-use crate::effects::store::Store;
-use crate::effects::terminal::{PromptError, Terminal};
+use crate::effects::file_store::FileStore;
+use crate::effects::http::HttpClient;
+use crate::effects::record_store::RecordStore;
+use crate::effects::terminal::PromptError;
 use crate::environment::env;
 use crate::failure::{Exit, Failure};
 use crate::options::Global;
+use crate::person::Person;
 use crate::system::entropy;
 use crate::system::surroundings;
 
@@ -22,32 +24,19 @@ pub(crate) fn entropy() -> Result<Entropy, Failure> {
         .map_err(|error| Failure::internal(format!("no randomness to be had: {error}")))
 }
 
-/// Who opens addresses for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum UserAgent {
-    /// The user's browser.
-    Browser,
-    /// `twg sandbox --approve`: fills in the sandbox's pages itself. Holds the sandbox's address.
-    SandboxApprover(String),
-}
-
 /// What every command works with.
 pub(crate) struct Context {
     pub(crate) config: ConfigDir,
-    pub(crate) store: Store,
-    pub(crate) terminal: Terminal,
+    /// The files beside the records.
+    pub(crate) files: FileStore,
+    pub(crate) records: RecordStore,
+    pub(crate) http: HttpClient,
+    pub(crate) person: Person,
     pub(crate) here: Surroundings,
-    pub(crate) user_agent: UserAgent,
     /// `--json`
     pub(crate) json: bool,
-    /// `--quiet`
-    pub(crate) quiet: bool,
-    /// `--verbose`
-    pub(crate) verbose: bool,
     /// `--yes`: whoever would ask whether to go on, goes on.
     pub(crate) yes: bool,
-    /// Neither `--no-input` nor CI: somebody may be asked.
-    pub(crate) may_ask: bool,
     /// Against the sandbox, whose clients are its own: the user's in the environment are not meant.
     pub(crate) in_sandbox: bool,
     /// The command that was typed, for remarks: `twg`, or `twg sandbox` inside the sandbox. (The hints of
@@ -61,15 +50,13 @@ impl Context {
     pub(crate) fn new(config: ConfigDir, options: &Global) -> Self {
         let here = surroundings::look(env);
         Self {
-            store: Store::new(config.clone()),
+            records: RecordStore::Files(FileStore::new(config.clone())),
+            files: FileStore::new(config.clone()),
+            http: HttpClient::new(),
             config,
-            terminal: Terminal::new(&env),
-            may_ask: !options.no_input && !here.ci,
+            person: Person::new(options, here.ci),
             here,
-            user_agent: UserAgent::Browser,
             json: options.json,
-            quiet: options.quiet,
-            verbose: options.verbose,
             yes: options.yes,
             in_sandbox: false,
             program: "twg",
@@ -100,16 +87,12 @@ impl Context {
 
     /// Shows a line to the user, unless `--quiet`.
     pub(crate) fn say(&mut self, line: &str) {
-        if !self.quiet {
-            self.terminal.line(line);
-        }
+        self.person.say(line);
     }
 
     /// Shows a warning to the user, unless `--quiet`.
     pub(crate) fn warn(&mut self, line: &str) {
-        if !self.quiet {
-            self.terminal.warning(line);
-        }
+        self.person.warn(line);
     }
 
     /// Shows several lines, indented, to the user, unless `--quiet`.
@@ -121,28 +104,12 @@ impl Context {
 
     /// Shows a `✔` line to the user, unless `--quiet`.
     pub(crate) fn achieved(&mut self, line: &str) {
-        if !self.quiet {
-            self.terminal.success(line);
-        }
+        self.person.achieved(line);
     }
 
-    /// Opens an address for the user. It stands on the screen already, so a failure is only a remark.
+    /// Opens a URL for the user. It stands on the screen already, so a failure is only a remark.
     pub(crate) async fn open(&mut self, url: &str) {
-        match self.user_agent.clone() {
-            UserAgent::Browser => {
-                if let Err(reason) = browser::open(url, &env).await {
-                    self.say(&format!("  (No browser was opened: {reason})"));
-                }
-            }
-            UserAgent::SandboxApprover(base_url) => {
-                let url = url.to_owned();
-                // It ends with the login: either its last request is answered, or nobody listens.
-                std::thread::spawn(move || {
-                    // A login that is refused says so itself.
-                    let _ = twg_sandbox::approve(&url, &base_url);
-                });
-            }
-        }
+        self.person.open(url).await;
     }
 
     /// The record of a connection, without its lock: reading needs none, because records are replaced
@@ -151,8 +118,7 @@ impl Context {
         &self,
         key: &ConnectionKey,
     ) -> Result<Option<StoredCredential>, Failure> {
-        let path = self.config.record_path(key);
-        let record = self.store.load(&path);
+        let record = self.records.load(key);
         let record = record.map_err(|error| self.unusable_record(key, &Error::Store(error)))?;
         let record = record.map(|record| StoredCredential::parse_for(key, record.expose()));
         record.transpose().map_err(|error| self.unusable_record(key, &Error::Record(error)))
@@ -160,7 +126,7 @@ impl Context {
 
     /// A record that cannot be read, or not understood.
     pub(crate) fn unusable_record(&self, key: &ConnectionKey, error: &Error) -> Failure {
-        let shown = self.config.display(&self.config.record_path(key));
+        let shown = self.records.place(key);
         let mut failure =
             Failure::from_core(&format!("Cannot use {shown}"), error, &login_command(key));
         if matches!(error, Error::Record(RecordError::Damaged(_))) {

@@ -16,6 +16,7 @@ mod failure;
 mod installation;
 mod options;
 mod output;
+mod person;
 mod reference;
 mod system;
 mod usage;

@@ -107,17 +107,19 @@ async fn login(context: &mut Context, arguments: &AdminLogin) -> Result<ExitCode
 }
 
 async fn ask(context: &mut Context) -> Result<Secret, Failure> {
-    if !context.may_ask || !context.terminal.can_ask() {
+    if !context.person.may_ask || !context.person.terminal.can_ask() {
         return Err(Failure::usage("Nobody is here to enter the key").or_hint(
             "Run the command in a terminal, or pipe the key into it and add `--with-token`.",
         ));
     }
     context
+        .person
         .terminal
         .line("An admin API key opens the whole organization; it is kept apart from your login.");
-    context.terminal.line(&format!("  Create one at  {KEY_PAGE} (Settings, API keys)"));
+    context.person.terminal.line(&format!("  Create one at  {KEY_PAGE} (Settings, API keys)"));
     loop {
-        let asked = interruptible(context.terminal.ask_secret("Admin API key (not shown):")).await;
+        let asked =
+            interruptible(context.person.terminal.ask_secret("Admin API key (not shown):")).await;
         let key = asked??;
         if key.is_one_word() {
             return Ok(key);
@@ -126,7 +128,7 @@ async fn ask(context: &mut Context) -> Result<Secret, Failure> {
             return Err(Failure::new(Exit::Failed, "CANCELLED", "No key was entered")
                 .keeping("What was stored before is unchanged."));
         }
-        context.terminal.warning("A key is a single word of letters, digits and signs.");
+        context.person.terminal.warning("A key is a single word of letters, digits and signs.");
     }
 }
 
@@ -135,19 +137,19 @@ async fn ask_for_end(
     context: &mut Context,
     arguments: &AdminLogin,
 ) -> Result<Option<UnixTime>, Failure> {
-    if arguments.with_token || !context.may_ask || !context.terminal.can_ask() {
+    if arguments.with_token || !context.person.may_ask || !context.person.terminal.can_ask() {
         return Ok(None);
     }
     loop {
         let question =
             "The day it expires, for a warning before (YYYY-MM-DD; press Enter if unknown):";
-        let text = interruptible(context.terminal.ask(question)).await??;
+        let text = interruptible(context.person.terminal.ask(question)).await??;
         if text.is_empty() {
             return Ok(None);
         }
         match end_of(&text) {
             Some(end) => return Ok(Some(end)),
-            None => context.terminal.warning(&no_date(&text).message),
+            None => context.person.terminal.warning(&no_date(&text).message),
         }
     }
 }
@@ -212,7 +214,7 @@ async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
             );
             let failure = failure.clone().keeping("The key is kept.");
             let failure = if state == "rejected" { failure.or_hint(again) } else { failure };
-            failure.report(&mut context.terminal, false);
+            failure.report(&mut context.person.terminal, false);
         }
         if let Some(end) = stored.near_end(clock::now()) {
             context.warn(&format!("The key {end}: create the next one at {KEY_PAGE}."));

@@ -26,7 +26,6 @@ use crate::credentials::connection::ConnectionName;
 use crate::credentials::source::{self, Source};
 use crate::credentials::{providers, refresh};
 use crate::driver::drive;
-use crate::effects::http::HttpClient;
 use crate::effects::terminal::print_data;
 use crate::environment::{self, SITE};
 use crate::failure::{Exit, Failure};
@@ -96,7 +95,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCo
         }
     };
     let doing = "The request failed";
-    let answer = drive(context, &HttpClient::new(), flow).await?;
+    let answer = drive(context, flow).await?;
     let answer = answer.map_err(|error| {
         let failure = match &source {
             Source::Given(given) => given.failure(doing, &error),

@@ -13,7 +13,7 @@ use crate::context::{Context, shown};
 use crate::credentials::connection::Connection;
 use crate::credentials::refresh;
 use crate::driver::interruptible;
-use crate::effects::{clock, recovery};
+use crate::effects::clock;
 use crate::failure::Failure;
 use crate::output::{print_json, rfc3339};
 
@@ -48,9 +48,8 @@ async fn recover(
     key: &ConnectionKey,
     at: UnixTime,
 ) -> Result<ExitCode, Failure> {
-    let lock = context.config.lock_path(key);
     // Whatever is wrong here, nobody is there to hear of it, and the next command will say so.
-    let Ok(Some(only_one)) = recovery::claim(&context.store, &lock) else {
+    let Ok(Some(only_one)) = context.records.claim_recovery(key) else {
         return Ok(ExitCode::SUCCESS);
     };
     interruptible(clock::wait_until(at, |_| ())).await?;

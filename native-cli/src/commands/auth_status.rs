@@ -45,7 +45,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Connection) -> Result<ExitC
         }
         print_lines(&lines);
         if let Some(hint) = status.hint(context) {
-            context.terminal.line(&hint);
+            context.person.terminal.line(&hint);
         }
     }
     Ok(if status.is_signed_in() {

@@ -12,7 +12,8 @@ use crate::context::Context;
 use crate::credentials::connection::Connection;
 use crate::credentials::{binding, providers, source};
 use crate::effects::clock;
-use crate::effects::store::Store;
+use crate::effects::file_store::FileStore;
+use crate::effects::record_store::RecordStore;
 use crate::effects::terminal::print_data;
 use crate::environment::env;
 use crate::failure::Failure;
@@ -35,7 +36,7 @@ fn fresh_token() -> Option<Secret> {
     let bound = binding::here().ok()?.and_then(|binding| binding.connection);
     let connection = bound.as_deref().unwrap_or(ConnectionKey::DEFAULT);
     let key = ConnectionKey::new(providers::DEFAULT, connection).ok()?;
-    let record = Store::new(config.clone()).load(&config.record_path(&key)).ok()??;
+    let record = RecordStore::Files(FileStore::new(config)).load(&key).ok()??;
     fresh_access_token(record.expose(), clock::now())
 }
 

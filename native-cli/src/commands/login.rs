@@ -16,13 +16,13 @@ use twg_core::time::{Span, UnixTime};
 use super::setup::bitbucket;
 use super::sites;
 use crate::completion::candidates;
-use crate::context::{Context, UserAgent, arguments as named, entropy, login_command};
+use crate::context::{Context, arguments as named, entropy, login_command};
 use crate::credentials::clients::{self, Registration};
 use crate::credentials::connection::Connection;
 use crate::credentials::{providers, refresh, source};
 use crate::driver::drive;
 use crate::effects::clock;
-use crate::effects::http::HttpClient;
+use crate::effects::user_agent::UserAgent;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
 
@@ -236,7 +236,7 @@ fn plan(
     let mut plan =
         plan_login(profile, not_enabled, &context.here, wishes).map_err(Failure::usage)?;
     // The sandbox's approver needs no display.
-    plan.open |= matches!(context.user_agent, UserAgent::SandboxApprover(_));
+    plan.open |= matches!(context.person.user_agent, UserAgent::SandboxApprover(_));
     Ok(plan)
 }
 
@@ -303,7 +303,7 @@ async fn sign_in(
     };
     let flow =
         LoginFlow::sign_in(request, (entropy()?, entropy()?)).map_err(|error| failed(&error))?;
-    let result = drive(context, &HttpClient::new(), flow).await;
+    let result = drive(context, flow).await;
     let result = result.map_err(|failure| failure.keeping(kept))?;
     if let Err(Error::GrantNotEnabled(_)) = &result {
         remember_no_device_grant(context, &profile, registration);
@@ -327,11 +327,13 @@ fn to_json(key: &ConnectionKey, signed_in: &SignedIn) -> Value {
 }
 
 fn tell(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
-    let place = context.config.display(&context.config.record_path(key));
+    let place = context.records.place(key);
     context.achieved("Authentication successful!");
     match &signed_in.account {
         Some(Ok(account)) => context.achieved(&format!("Authenticated as {}", account.shown())),
-        Some(Err(error)) => context.terminal.warning(&format!("Your name is not known: {error}")),
+        Some(Err(error)) => {
+            context.person.terminal.warning(&format!("Your name is not known: {error}"))
+        }
         None => {}
     }
     context.achieved(&format!("Credentials saved to {place}"));
@@ -341,9 +343,11 @@ fn tell(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
 /// What the user should know beside the good news.
 fn remarks(context: &mut Context, signed_in: &SignedIn) {
     match &signed_in.sites {
-        Some(Err(error)) => context.terminal.warning(&format!("Your sites are not known: {error}")),
+        Some(Err(error)) => {
+            context.person.terminal.warning(&format!("Your sites are not known: {error}"))
+        }
         Some(Ok(sites)) if sites.is_empty() => {
-            context.terminal.warning(
+            context.person.terminal.warning(
                 "The login reaches no site. Run `twg login --force` and choose one in the browser.",
             );
         }
@@ -352,11 +356,12 @@ fn remarks(context: &mut Context, signed_in: &SignedIn) {
     }
     if !signed_in.scopes_not_granted.is_empty() {
         let missing = signed_in.scopes_not_granted.join(" ");
-        context.terminal.warning(&format!("Not granted: {missing}"));
+        context.person.terminal.warning(&format!("Not granted: {missing}"));
     }
     let tokens = signed_in.credential.tokens.as_ref();
     if tokens.is_some_and(|tokens| tokens.refresh_token.is_none()) {
         context
+            .person
             .terminal
             .warning("The server gave no refresh token: this login ends with its access token.");
     }

@@ -16,7 +16,6 @@ use crate::credentials::connection::Connection;
 use crate::credentials::providers;
 use crate::driver::drive;
 use crate::effects::clock;
-use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, rfc3339};
 
@@ -34,7 +33,7 @@ pub(crate) struct Logout {
 /// tokens may still work somewhere; they are forgotten here all the same.
 pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<ExitCode, Failure> {
     let keys = if arguments.all {
-        context.config.stored_connections()
+        context.records.list()
     } else {
         vec![arguments.connection.chosen(context)?.key]
     };
@@ -81,7 +80,7 @@ pub(super) async fn sign_out_of(
             }
             Err(failed) if go_on && failed.exit != Exit::Interrupted => {
                 if !context.json {
-                    failed.report(&mut context.terminal, false);
+                    failed.report(&mut context.person.terminal, false);
                 }
                 all.reports.push(json!({
                     "provider": key.provider(),
@@ -104,7 +103,7 @@ async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOu
         Registered { profile, client: known.map(|known| known.client) }
     });
     let flow = LogoutFlow::sign_out(key.clone(), registered);
-    let done = drive(context, &HttpClient::new(), flow).await?;
+    let done = drive(context, flow).await?;
     done.map_err(|error| {
         let kept = match error {
             Error::NotForgotten(_) => "The credentials are still here; they may no longer work.",
@@ -129,7 +128,7 @@ fn tell(context: &mut Context, key: &ConnectionKey, done: &LoggedOut) {
         match done {
             LoggedOut::SetAside { place } => {
                 context.achieved(&format!("Signed out of {key}"));
-                context.terminal.warning(&format!(
+                context.person.terminal.warning(&format!(
                     "The unreadable credential in {place} may still hold tokens: delete that file."
                 ));
             }
@@ -147,6 +146,7 @@ fn tell(context: &mut Context, key: &ConnectionKey, done: &LoggedOut) {
                 context.say(&format!("  The provider does not let apps revoke the {name}"));
             }
             Revocation::Unconfirmed(why) => context
+                .person
                 .terminal
                 .warning(&format!("The server did not confirm that the {name} is dead: {why}")),
         }

@@ -15,9 +15,10 @@ use twg_sandbox::{Options, Running, Switches};
 
 use crate::completion::candidates;
 use crate::config_dir::ConfigDir;
-use crate::context::{Context, UserAgent};
-use crate::effects::store::{Expected, Store};
+use crate::context::Context;
+use crate::effects::file_store::{Expected, FileStore};
 use crate::effects::terminal::{as_called, print_data};
+use crate::effects::user_agent::UserAgent;
 use crate::failure::{Exit, Failure};
 use crate::options::Global;
 use crate::output::print_text;
@@ -107,7 +108,7 @@ pub(crate) fn run(
         }
         Ok(own) => {
             context.json |= own.json;
-            context.quiet |= own.quiet;
+            context.person.quiet |= own.quiet;
             serve(context, arguments)
         }
     }
@@ -187,15 +188,15 @@ fn run_one(
     let mut inner = Context::new(config.clone(), &inner_command.global);
     // Each option means the same before `sandbox` and behind it.
     inner.json |= context.json;
-    inner.quiet |= context.quiet;
-    inner.verbose |= context.verbose;
+    inner.person.quiet |= context.person.quiet;
+    inner.person.verbose |= context.person.verbose;
     inner.yes |= context.yes;
-    inner.may_ask &= context.may_ask;
+    inner.person.may_ask &= context.person.may_ask;
     inner.program = PROGRAM;
-    inner.terminal.call_it(PROGRAM);
+    inner.person.terminal.call_it(PROGRAM);
     inner.in_sandbox = true;
     if arguments.approve {
-        inner.user_agent = UserAgent::SandboxApprover(running.base_url().to_owned());
+        inner.person.user_agent = UserAgent::SandboxApprover(running.base_url().to_owned());
     }
     furnish(config, running.base_url())?;
     (inner_command.run)(&mut inner).map_err(|failure| Failure {
@@ -210,7 +211,7 @@ fn furnish(config: ConfigDir, base_url: &str) -> Result<(), Failure> {
         let error = twg_core::error::Error::Store(error);
         Failure::from_core("Could not prepare the sandbox", &error, "twg sandbox login")
     };
-    let store = Store::new(config.clone());
+    let store = FileStore::new(config.clone());
     for (name, profile) in BUNDLED {
         let profile = look_alike(profile, base_url)
             .map_err(|error| Failure::internal(format!("the bundled profile '{name}': {error}")))?;

@@ -13,7 +13,6 @@ use crate::credentials::connection::ConnectionName;
 use crate::credentials::source::{self, Given, Source};
 use crate::credentials::{providers, refresh};
 use crate::driver::drive;
-use crate::effects::http::HttpClient;
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 
@@ -139,7 +138,7 @@ async fn choose(
     chosen: &Site,
 ) -> Result<(), Failure> {
     let flow = UseSiteFlow::choose(key.clone(), sites, chosen.id.clone());
-    match drive(context, &HttpClient::new(), flow).await? {
+    match drive(context, flow).await? {
         Ok(true) => {
             context.achieved(&format!("Using {} ({}) by default", chosen.name, chosen.url));
             Ok(())
@@ -162,7 +161,7 @@ fn show(context: &mut Context, key: &ConnectionKey, sites: &[Site], default: Opt
         return;
     }
     if sites.is_empty() {
-        context.terminal.line(
+        context.person.terminal.line(
             "The login reaches no site. Run `twg login --force` and choose one in the browser.",
         );
     }

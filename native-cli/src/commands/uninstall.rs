@@ -65,12 +65,12 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
         if failure.exit == Exit::Interrupted {
             return Err(failure.clone().keeping("Nothing but the schedule was removed."));
         }
-        context.terminal.warning(&failure.message);
+        context.person.terminal.warning(&failure.message);
     }
     // Where there never was a schedule, it is no wonder that nobody can be told.
     let is_off = disabled.is_ok() || !plan.upkeep;
     // As they are by now: somebody may have signed in while this was asked.
-    let connections = context.config.stored_connections();
+    let connections = context.records.list();
     let out = logout::sign_out_of(context, connections, true).await?;
     if out.failed.is_some() {
         return Err(Failure::new(Exit::Failed, "NOT_SIGNED_OUT", "Could not sign out everywhere")
@@ -89,7 +89,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
         let _ = std::fs::remove_dir(&dir);
         if dir.exists() {
             let shown = context.config.display(&dir);
-            context.terminal.warning(&format!(
+            context.person.terminal.warning(&format!(
                 "Replies with tokens are in {shown}: they may belong to another configuration directory, and stay"
             ));
         }
@@ -141,7 +141,7 @@ impl Plan {
             lines.push("the scheduled upkeep".to_owned());
         }
         lines.extend(self.connections.iter().map(|key| {
-            let path = context.config.display(&context.config.record_path(key));
+            let path = context.records.place(key);
             format!("the login {key} ({path}), which is revoked first")
         }));
         let records: Vec<_> =
@@ -180,7 +180,7 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
     if context.yes {
         return Ok(true);
     }
-    if !context.may_ask || !context.terminal.can_ask() {
+    if !context.person.may_ask || !context.person.terminal.can_ask() {
         return Err(Failure::usage("Nobody is here to agree to that")
             .keeping("Nothing was removed.")
             .or_hint("Run `twg uninstall --dry-run` to see what would be removed, `twg uninstall --yes` to do it."));
@@ -189,7 +189,7 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
     for line in plan.lines(context) {
         context.say(&format!("  {line}"));
     }
-    let answer = interruptible(context.terminal.ask("Go on? [y/N]")).await;
+    let answer = interruptible(context.person.terminal.ask("Go on? [y/N]")).await;
     let answer = answer.and_then(|answer| answer.map_err(Failure::from));
     let answer = answer.map_err(|failure| failure.keeping("Nothing was removed."))?;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -210,14 +210,14 @@ fn remove(context: &Context, path: &Path, left: &mut Vec<PathBuf>) {
         for path in inside {
             if is_dir(&path) || is_set_aside(&path) {
                 remove(context, &path, left);
-            } else if context.store.unlink(&path).is_err() {
+            } else if context.files.unlink(&path).is_err() {
                 left.push(path);
             }
         }
         // What keeps it from going is named already.
         std::fs::remove_dir(path).is_ok() || left.len() > before
     } else {
-        context.store.remove(path).is_ok()
+        context.files.remove(path).is_ok()
     };
     if !is_removed {
         left.push(path.to_owned());
@@ -250,6 +250,7 @@ impl End {
         for path in &self.left {
             let shown = context.config.display(path);
             context
+                .person
                 .terminal
                 .warning(&format!("{shown} is still there, and may hold secrets: delete it"));
         }
@@ -266,7 +267,7 @@ impl End {
                 "twg is uninstalled: its upkeep, its credentials and what it wrote are gone",
             );
         } else {
-            context.terminal.warning("twg is uninstalled, but for what is named above");
+            context.person.terminal.warning("twg is uninstalled, but for what is named above");
         }
         how_else(context, plan);
     }

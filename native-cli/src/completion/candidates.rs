@@ -90,7 +90,7 @@ fn known_sites() -> Vec<Site> {
     let context = Context::new(config, &Global::default());
     let sites =
         |key: &ConnectionKey| context.credential(key).ok().flatten().map(|c| c.sites.clone());
-    context.config.stored_connections().iter().filter_map(sites).flatten().collect()
+    context.records.list().iter().filter_map(sites).flatten().collect()
 }
 
 /// How a site is best typed. Whoever makes a site chooses its name, and what is completed stands on the command

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_nearest_file_binds() {
-        let root = crate::effects::store::tests::scratch_dir();
+        let root = crate::effects::file_store::tests::scratch_dir();
         let inner = root.path().join("a/b");
         std::fs::create_dir_all(&inner).unwrap();
         let write = |place: &str, text: &str| {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_an_error_and_not_another_account() {
-        let root = crate::effects::store::tests::scratch_dir();
+        let root = crate::effects::file_store::tests::scratch_dir();
         for text in ["", "work", "{\"conection\":\"work\"}", "{\"connection\":7}"] {
             std::fs::write(root.path().join(FILE_NAME), text).unwrap();
             let failure = of(root.path()).unwrap_err();

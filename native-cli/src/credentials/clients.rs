@@ -176,10 +176,10 @@ pub(crate) async fn ask(
                 variable(profile, CLIENT_ID),
                 variable(profile, CLIENT_SECRET),
             ));
-    if !context.may_ask {
+    if !context.person.may_ask {
         return Err(missing);
     }
-    let on_terminal = context.terminal.can_ask();
+    let on_terminal = context.person.terminal.can_ask();
     if !on_terminal && !context.can_open_browser() {
         return Err(missing);
     }
@@ -235,7 +235,7 @@ async fn ask_on_terminal(
     profile: &ProviderProfile,
 ) -> Result<Client, Failure> {
     let name = &profile.display_name;
-    let terminal = &mut context.terminal;
+    let terminal = &mut context.person.terminal;
     terminal.line(&format!("{name} needs to know your app. This is asked once."));
     if let Some(console) = &profile.client.console {
         terminal.line(&format!("  Register one at    {console}"));

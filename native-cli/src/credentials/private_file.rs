@@ -11,7 +11,7 @@ use twg_core::json::{self, BadJson, FromJson};
 use twg_core::secret::Secret;
 
 use crate::context::Context;
-use crate::effects::store::Expected;
+use crate::effects::file_store::Expected;
 use crate::failure::{Exit, Failure};
 
 /// The version of every such file, in its member `schema_version`.
@@ -39,7 +39,7 @@ pub(crate) enum Unusable {
 impl PrivateFile {
     /// What is in it, if there is one.
     pub(crate) fn load<T: FromJson>(&self, context: &Context) -> Result<Option<T>, Unusable> {
-        let text = context.store.load(&self.path).map_err(Unusable::Unreadable)?;
+        let text = context.files.load(&self.path).map_err(Unusable::Unreadable)?;
         let Some(text) = text else { return Ok(None) };
         let value = json::value(text.expose()).map_err(Unusable::Damaged)?;
         if value.get("schema_version").and_then(Value::as_u64).is_some_and(|v| v > VERSION.into()) {
@@ -80,7 +80,7 @@ impl PrivateFile {
             }
             Ok(_) | Err(Unusable::Damaged(_)) => {}
         }
-        context.store.preflight(&self.path).map_err(|error| self.not_written(error))
+        context.files.preflight(&self.path).map_err(|error| self.not_written(error))
     }
 
     /// Writes it. One that is damaged is moved out of the way: it may hold the only copy of a secret.
@@ -92,7 +92,7 @@ impl PrivateFile {
         match self.load::<T>(context) {
             Ok(_) => {}
             Err(Unusable::Damaged(_)) => {
-                let place = context.store.set_aside(&self.path);
+                let place = context.files.set_aside(&self.path);
                 let place = place.map_err(|error| self.not_written(error))?;
                 let what = self.what;
                 context.warn(&format!(
@@ -105,7 +105,7 @@ impl PrivateFile {
             .map_err(|error| Failure::internal(error.to_string()))?;
         text.push('\n');
         context
-            .store
+            .files
             .replace(&self.path, Expected::Anything, &Secret::new(text))
             .map_err(|error| self.not_written(error))
     }
@@ -116,7 +116,7 @@ impl PrivateFile {
         context: &Context,
     ) -> Option<Result<String, StoreError>> {
         match self.load::<T>(context) {
-            Err(Unusable::Damaged(_)) => Some(context.store.set_aside(&self.path)),
+            Err(Unusable::Damaged(_)) => Some(context.files.set_aside(&self.path)),
             _ => None,
         }
     }
@@ -124,7 +124,7 @@ impl PrivateFile {
     /// Deletes it. Whether there was one.
     pub(crate) fn remove(&self, context: &Context) -> Result<bool, Failure> {
         let there = std::fs::symlink_metadata(&self.path).is_ok();
-        let removed = context.store.remove(&self.path);
+        let removed = context.files.remove(&self.path);
         removed.map(|()| there).map_err(|error| {
             let doing = format!("Could not delete the {}", self.what);
             Failure::from_core(&doing, &Error::Store(error), &self.enter_again)

@@ -18,7 +18,7 @@ pub(crate) fn load(context: &Context, name: &str) -> Result<ProviderProfile, Fai
         )));
     };
     let shown = context.config.display(&path);
-    let own = context.store.load(&path).map_err(|error| {
+    let own = context.files.load(&path).map_err(|error| {
         Failure::configuration(format!("Cannot read the provider file {shown}: {}", error.detail))
     })?;
     if let Some(json) = own {

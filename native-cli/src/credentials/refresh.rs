@@ -16,7 +16,6 @@ use crate::credentials::clients;
 use crate::credentials::providers;
 use crate::driver::drive;
 use crate::effects::clock;
-use crate::effects::http::HttpClient;
 use crate::failure::{Exit, Failure};
 use crate::system::host;
 
@@ -44,7 +43,7 @@ pub(crate) async fn attempt(
     need: Need,
 ) -> Result<Result<Refreshed, Error>, Failure> {
     let flow = RefreshFlow::refresh(request(context, key, need), entropy()?);
-    let refreshed = drive(context, &HttpClient::new(), flow).await?;
+    let refreshed = drive(context, flow).await?;
     if refreshed.is_ok() {
         context.unless_interrupted()?;
     }
@@ -83,7 +82,7 @@ pub(crate) async fn ask<R: ResourceRequest + Clone>(
 ) -> Result<Authorized<R::Answer>, Failure> {
     let refresh = self::request(context, key, Need::Live);
     let flow = AuthorizedFlow::request(request, refresh, entropy()?);
-    let answer = drive(context, &HttpClient::new(), flow).await?;
+    let answer = drive(context, flow).await?;
     let answer = answer.map_err(|error| failure(context, key, doing, &error))?;
     context.unless_interrupted()?;
     remark(context, key, &answer.credential, &answer.how);

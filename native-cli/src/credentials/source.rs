@@ -23,7 +23,6 @@ use crate::credentials::binding;
 use crate::credentials::connection::Chosen;
 use crate::credentials::{providers, refresh};
 use crate::driver::drive;
-use crate::effects::http::HttpClient;
 use crate::environment::{self, ACCESS_TOKEN, API_TOKEN, SITE, TOKEN_MODE, USER};
 use crate::failure::{Exit, Failure};
 
@@ -150,7 +149,7 @@ impl Given {
         doing: &str,
     ) -> Result<R::Answer, Failure> {
         let flow = GivenTokenFlow::given(request, self.authorization());
-        let answer = drive(context, &HttpClient::new(), flow).await?;
+        let answer = drive(context, flow).await?;
         let answer = answer.map_err(|error| self.failure(doing, &error))?;
         context.unless_interrupted()?;
         Ok(answer)

@@ -10,7 +10,6 @@ use twg_core::flow::Flow;
 use crate::config_dir::ConfigDir;
 use crate::context::Context;
 use crate::driver::drive;
-use crate::effects::http::HttpClient;
 use crate::options::Global;
 use crate::system::host;
 
@@ -45,8 +44,7 @@ impl Shell {
     /// # Errors
     /// What is in the way, for people.
     pub fn drive<F: Flow>(&mut self, flow: F) -> Result<F::Output, String> {
-        let http = HttpClient::new();
-        let done = self.runtime.block_on(drive(&mut self.context, &http, flow));
+        let done = self.runtime.block_on(drive(&mut self.context, flow));
         done.map_err(|failure| failure.message)
     }
 }

@@ -9,14 +9,13 @@ use twg_core::http::{HttpRequest, HttpResponse, TransportError};
 use twg_core::text::{displayable, inert};
 use url::Url;
 
-use crate::config_dir::ConfigDir;
 use crate::effects::clock;
-use crate::effects::store::beside;
+use crate::effects::record_store::RecordStore;
 
 /// What is about to be done.
-pub(crate) fn begin(config: &ConfigDir, effect: &Effect) -> String {
-    let record = |key: &ConnectionKey| config.display(&config.record_path(key));
-    let stage = |key: &ConnectionKey| config.display(&beside(&config.record_path(key), "stage"));
+pub(crate) fn begin(records: &RecordStore, effect: &Effect) -> String {
+    let record = |key: &ConnectionKey| records.place(key);
+    let stage = |key: &ConnectionKey| records.stage_place(key);
     match effect {
         Effect::SendHttp(request) => sending(request),
         Effect::WaitUntil(time) => format!("waiting {}", time.since(clock::now())),
@@ -40,10 +39,10 @@ pub(crate) fn begin(config: &ConfigDir, effect: &Effect) -> String {
         },
         Effect::PreflightStore(key) => format!("proving that {} can be replaced", record(key)),
         Effect::AcquireLock { key, .. } => {
-            format!("locking {}", config.display(&config.lock_path(key)))
+            format!("locking {}", records.lock_place(key))
         }
         Effect::ReleaseLock(key) => {
-            format!("giving back the lock {}", config.display(&config.lock_path(key)))
+            format!("giving back the lock {}", records.lock_place(key))
         }
         Effect::LoadRecord(key) => format!("reading {}", record(key)),
         Effect::ReplaceRecord { key, .. } => format!("replacing {}", record(key)),
@@ -65,7 +64,7 @@ pub(crate) fn begin(config: &ConfigDir, effect: &Effect) -> String {
 /// How it ended.
 pub(crate) fn end(outcome: &Outcome, duration: Duration) -> String {
     let what = match outcome {
-        Outcome::Http(result) => answer(result),
+        Outcome::Http(result) => response(result),
         Outcome::Waited | Outcome::Notified => "done".to_owned(),
         Outcome::Shown(Ok(())) => "shown".to_owned(),
         Outcome::RedirectUri(Ok(uri)) => without_query(uri),
@@ -95,7 +94,7 @@ pub(crate) fn sending(request: &HttpRequest) -> String {
 }
 
 /// What was answered.
-pub(crate) fn answer(result: &Result<HttpResponse, TransportError>) -> String {
+pub(crate) fn response(result: &Result<HttpResponse, TransportError>) -> String {
     match result {
         Ok(response) => format!("HTTP {}, {} bytes", response.status, response.body.len()),
         Err(error) => failed(error.failure()),

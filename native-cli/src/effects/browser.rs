@@ -239,7 +239,7 @@ async fn launch(candidate: &Candidate) -> bool {
 mod tests {
     use std::time::Instant;
 
-    use super::super::store::tests::scratch_dir;
+    use super::super::file_store::tests::scratch_dir;
     use super::*;
 
     const URL: &str = "https://auth.example.com/authorize?a=1&b=%20x";

@@ -155,7 +155,7 @@ impl LocalServer {
                 Some(port) if busy => UserAgentError::PortBusy(port),
                 _ => UserAgentError::Unavailable(format!(
                     "cannot listen on 127.0.0.1: {}",
-                    super::store::words(&error)
+                    super::file_store::words(&error)
                 )),
             }
         })?;

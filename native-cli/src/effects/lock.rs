@@ -14,7 +14,7 @@ use twg_core::text::inert;
 use twg_core::time::UnixTime;
 
 use super::clock;
-use super::store::{Store, describe};
+use super::file_store::{FileStore, describe};
 use crate::system::platform;
 
 /// The first and the longest pause between two tries. The kernel's own queue would need a thread
@@ -37,7 +37,7 @@ pub(crate) struct Lock {
 /// # Errors
 /// [`LockError`]. Dropping the future stops the waiting.
 pub(crate) async fn acquire(
-    store: &Store,
+    store: &FileStore,
     path: &Path,
     name: &str,
     deadline: UnixTime,
@@ -71,7 +71,7 @@ pub(crate) async fn acquire(
     }
 }
 
-fn open(store: &Store, path: &Path) -> Result<File, LockError> {
+fn open(store: &FileStore, path: &Path) -> Result<File, LockError> {
     let unusable = |error: io::Error| {
         let refused = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         LockError::Unusable(if refused {
@@ -128,7 +128,7 @@ mod tests {
 
     use twg_core::time::Span;
 
-    use super::super::store::tests::{scratch_dir, store_in};
+    use super::super::file_store::tests::{scratch_dir, store_in};
     use super::*;
 
     fn run<T>(future: impl Future<Output = T>) -> T {

@@ -6,11 +6,13 @@
 pub(crate) mod browser;
 pub(crate) mod client_form;
 pub(crate) mod clock;
+pub(crate) mod file_store;
 pub(crate) mod http;
 mod local_server;
 pub(crate) mod lock;
 pub(crate) mod loopback;
+pub(crate) mod record_store;
 pub(crate) mod recovery;
 pub(crate) mod stage;
-pub(crate) mod store;
 pub(crate) mod terminal;
+pub(crate) mod user_agent;

@@ -8,7 +8,7 @@ use twg_core::credential::ConnectionKey;
 use twg_core::flow::StoreError;
 use twg_core::time::UnixTime;
 
-use super::store::Store;
+use super::file_store::FileStore;
 use crate::environment;
 use crate::system::platform;
 
@@ -18,7 +18,7 @@ pub(crate) const FLAG: &str = "--recover-at";
 /// Starts `twg auth refresh` for that time, detached from this process and its terminal. Best effort: if it
 /// cannot be started, the next command of the user repairs the login just as well, if it comes in time.
 /// Whether it was started.
-pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) -> bool {
+pub(crate) fn arm(store: &FileStore, key: &ConnectionKey, at: UnixTime) -> bool {
     let Ok(program) = std::env::current_exe() else { return false };
     let mut command = Command::new(program);
     command
@@ -44,8 +44,8 @@ pub(crate) fn arm(store: &Store, key: &ConnectionKey, at: UnixTime) -> bool {
 ///
 /// # Errors
 /// [`StoreError`] if the file cannot be used.
-pub(crate) fn claim(store: &Store, lock: &std::path::Path) -> Result<Option<File>, StoreError> {
+pub(crate) fn claim(store: &FileStore, lock: &std::path::Path) -> Result<Option<File>, StoreError> {
     // Where the directory is gone there is nothing to recover, and nothing to make.
-    let path = super::store::beside(lock, "recovery");
+    let path = super::file_store::beside(lock, "recovery");
     store.claim_alone(&path)
 }

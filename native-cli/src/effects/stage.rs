@@ -12,7 +12,7 @@ use twg_core::credential::AttemptId;
 use twg_core::flow::{STAGE_BYTES, StoreError, StoreErrorKind};
 use twg_core::secret::Secret;
 
-use super::store::{Expected, Store, beside};
+use super::file_store::{Expected, FileStore, beside};
 use crate::system::platform;
 
 /// An open stage.
@@ -27,7 +27,7 @@ impl Stage {
     ///
     /// # Errors
     /// Any [`StoreError`]. Nothing is left behind.
-    pub(crate) fn open(store: &Store, record: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(store: &FileStore, record: &Path) -> Result<Self, StoreError> {
         let place = store.prepare(record)?;
         let path = beside(&place, "stage");
         let mut stage = store.create_alone(&path)?;
@@ -45,7 +45,11 @@ impl Stage {
     ///
     /// # Errors
     /// Any [`StoreError`]; the stage may hold a part of it then.
-    pub(crate) fn write(&mut self, store: &Store, reply: &Secret) -> Result<String, StoreError> {
+    pub(crate) fn write(
+        &mut self,
+        store: &FileStore,
+        reply: &Secret,
+    ) -> Result<String, StoreError> {
         self.file
             .write_all(reply.expose().as_bytes())
             .and_then(|()| self.file.sync_data())
@@ -57,7 +61,7 @@ impl Stage {
     ///
     /// # Errors
     /// [`StoreErrorKind::CannotRead`].
-    pub(crate) fn load(store: &Store, record: &Path) -> Result<Option<Secret>, StoreError> {
+    pub(crate) fn load(store: &FileStore, record: &Path) -> Result<Option<Secret>, StoreError> {
         store.load(&path_of(store, record)?)
     }
 
@@ -65,7 +69,7 @@ impl Stage {
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub(crate) fn set_aside(store: &Store, record: &Path) -> Result<String, StoreError> {
+    pub(crate) fn set_aside(store: &FileStore, record: &Path) -> Result<String, StoreError> {
         store.set_aside(&path_of(store, record)?)
     }
 
@@ -76,7 +80,11 @@ impl Stage {
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub(crate) fn discard(store: &Store, record: &Path, id: &AttemptId) -> Result<(), StoreError> {
+    pub(crate) fn discard(
+        store: &FileStore,
+        record: &Path,
+        id: &AttemptId,
+    ) -> Result<(), StoreError> {
         // The stage first: where nothing was rescued, its place may be out of reach.
         let removed = path_of(store, record).and_then(|stage| store.unlink(&stage));
         for (_, rescued) in store.config().rescue_paths(id) {
@@ -90,11 +98,15 @@ impl Stage {
 ///
 /// # Errors
 /// The [`StoreError`] of the last place.
-pub(crate) fn rescue(store: &Store, id: &AttemptId, reply: &Secret) -> Result<String, StoreError> {
+pub(crate) fn rescue(
+    store: &FileStore,
+    id: &AttemptId,
+    reply: &Secret,
+) -> Result<String, StoreError> {
     let dir = store.config().path();
     let mut refused = store.error(StoreErrorKind::CannotCreate, dir, "there is no other place");
     for (place, file) in store.config().rescue_paths(id) {
-        match Store::new(place).replace(&file, Expected::Anything, reply) {
+        match FileStore::new(place).replace(&file, Expected::Anything, reply) {
             Ok(()) => return Ok(store.shown(&file)),
             Err(error) => refused = error,
         }
@@ -107,7 +119,10 @@ pub(crate) fn rescue(store: &Store, id: &AttemptId, reply: &Secret) -> Result<St
 ///
 /// # Errors
 /// [`StoreErrorKind::CannotRead`] if there is no reply and a place could not be read.
-pub(crate) fn load_rescued(store: &Store, id: &AttemptId) -> Result<Option<Secret>, StoreError> {
+pub(crate) fn load_rescued(
+    store: &FileStore,
+    id: &AttemptId,
+) -> Result<Option<Secret>, StoreError> {
     let mut nothing = Ok(None);
     for (_, file) in store.config().rescue_paths(id) {
         match store.load(&file) {
@@ -119,7 +134,7 @@ pub(crate) fn load_rescued(store: &Store, id: &AttemptId) -> Result<Option<Secre
     nothing
 }
 
-fn path_of(store: &Store, record: &Path) -> Result<PathBuf, StoreError> {
+fn path_of(store: &FileStore, record: &Path) -> Result<PathBuf, StoreError> {
     Ok(beside(&store.locate(record)?, "stage"))
 }
 
@@ -129,7 +144,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::super::store::tests::{scratch_dir, store_in};
+    use super::super::file_store::tests::{scratch_dir, store_in};
     use super::*;
 
     fn id(digit: char) -> AttemptId {

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_somebody_changed_is_left_alone() {
-        let root = crate::effects::store::tests::scratch_dir();
+        let root = crate::effects::file_store::tests::scratch_dir();
         let path = root.path().join("skills/twg/SKILL.md");
         for comment in [Comment::Hash, Comment::Html] {
             assert_eq!(write(&path, "one\n", comment).unwrap(), Written::Now);

@@ -31,8 +31,8 @@ use twg_core::time::Span;
 use crate::config_dir::ConfigDir;
 use crate::context::Context;
 use crate::effects::clock;
+use crate::effects::file_store::{Expected, FileStore};
 use crate::effects::lock::{self, Lock};
-use crate::effects::store::{Expected, Store};
 use crate::environment::{PATH, SYSTEM_ROOT, env};
 use crate::failure::{Exit, Failure};
 use crate::installation::release::{PROGRAM, Unpacked, Version};
@@ -88,7 +88,7 @@ fn found_on_path(program: &Path, path: Option<OsString>) -> Option<PathBuf> {
 /// The installation that `twg setup` makes and `twg update` keeps up to date.
 pub(crate) struct Managed {
     /// For what is remembered, and the lock.
-    store: Store,
+    store: FileStore,
     versions: PathBuf,
     launcher: PathBuf,
 }
@@ -104,7 +104,7 @@ impl Managed {
         })?;
         let versions = data.path().join("versions");
         let launcher = platform::launcher(data.path(), &home);
-        Ok(Self { store: Store::new(data), versions, launcher })
+        Ok(Self { store: FileStore::new(data), versions, launcher })
     }
 
     /// Whether the program that runs is part of it.

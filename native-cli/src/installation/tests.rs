@@ -1,5 +1,5 @@
 use super::*;
-use crate::effects::store::tests::scratch_dir;
+use crate::effects::file_store::tests::scratch_dir;
 
 fn managed_in(home: &Path) -> Managed {
     Managed::of_user(&|name| (name == "HOME").then(|| home.as_os_str().to_owned())).unwrap()

@@ -191,7 +191,7 @@ impl Redactor {
         if let Some(site) = source::chosen_site(context) {
             hide(&site, "<site>");
         }
-        for key in context.config.stored_connections().iter().chain([status.key]) {
+        for key in context.records.list().iter().chain([status.key]) {
             if !is_bundled(key.provider()) {
                 hide(key.provider(), "<provider>");
             }
@@ -321,7 +321,7 @@ fn is_own(context: &Context, provider: &str) -> bool {
 
 /// What a file of ours holds, without what it says. `null` if there is none.
 fn shape_of(context: &Context, file: &Path) -> Value {
-    let Ok(Some(text)) = context.store.load(file) else { return Value::Null };
+    let Ok(Some(text)) = context.files.load(file) else { return Value::Null };
     match serde_json::from_str(text.expose()) {
         Ok(value) => shape(value),
         Err(error) => format!("damaged at line {}, column {}", error.line(), error.column()).into(),

@@ -15,7 +15,7 @@ use super::store::{names_in, private_paths};
 use crate::commands::upkeep::{self, Health};
 use crate::context::Context;
 use crate::credentials::{clients, refresh};
-use crate::effects::store::{self, beside, stages_set_aside};
+use crate::effects::file_store::{self, beside, stages_set_aside};
 use crate::effects::{clock, lock};
 use crate::failure::Failure;
 use crate::system::privacy;
@@ -38,7 +38,7 @@ pub(super) async fn everything(
     key: &ConnectionKey,
 ) -> Result<Vec<Fix>, Failure> {
     let mut fixes = privacy(context);
-    let mut keys = context.config.stored_connections();
+    let mut keys = context.records.list();
     if !keys.contains(key) {
         keys.push(key.clone());
     }
@@ -82,7 +82,7 @@ fn privacy(context: &Context) -> Vec<Fix> {
 /// What processes left beside a record that died while they wrote.
 async fn leftovers(context: &Context, key: &ConnectionKey, fixes: &mut Vec<Fix>) {
     let record = context.config.record_path(key);
-    let Ok(place) = context.store.locate(&record) else { return };
+    let Ok(place) = context.files.locate(&record) else { return };
     let mut files: Vec<PathBuf> = ["tmp", "stage"].map(|kind| beside(&place, kind)).into();
     files.extend(stages_set_aside(&place));
     files.retain(|file| file.exists());
@@ -92,7 +92,7 @@ async fn leftovers(context: &Context, key: &ConnectionKey, fixes: &mut Vec<Fix>)
     // Who holds the lock is not dead, and needs them.
     let path = context.config.lock_path(key);
     let deadline = clock::now().plus(PATIENCE);
-    let Ok(_held) = lock::acquire(&context.store, &path, "twg doctor", deadline).await else {
+    let Ok(_held) = lock::acquire(&context.files, &path, "twg doctor", deadline).await else {
         return;
     };
     let stored = context.credential(key).ok().flatten();
@@ -108,9 +108,9 @@ async fn leftovers(context: &Context, key: &ConnectionKey, fixes: &mut Vec<Fix>)
 /// What writers without a lock left that died: whatever it is, if the file that it was to become holds the same.
 fn abandoned(context: &Context, fixes: &mut Vec<Fix>) {
     for file in private_paths(context) {
-        let Some(of) = store::abandoned(&file) else { continue };
-        let now = context.store.load(&of).ok().flatten();
-        let left = context.store.load(&file).ok().flatten();
+        let Some(of) = file_store::abandoned(&file) else { continue };
+        let now = context.files.load(&of).ok().flatten();
+        let left = context.files.load(&file).ok().flatten();
         let same = now.zip(left).is_some_and(|(now, left)| now.matches(left.expose()));
         fixes.extend(remove_if(context, &file, |text| same || is_needless(text, &[])));
     }
@@ -142,12 +142,12 @@ fn remove_if(
 ) -> Option<Fix> {
     let shown = context.config.display(file);
     let name = "leftovers";
-    let text = context.store.load(file).ok().flatten()?;
+    let text = context.files.load(file).ok().flatten()?;
     if !is_needless(&text) {
         let what = format!("{shown} is kept: it may hold secrets that are nowhere else");
         return Some(Fix { name, fixed: false, what });
     }
-    Some(match context.store.unlink(file) {
+    Some(match context.files.unlink(file) {
         Ok(_) => Fix { name, fixed: true, what: format!("Removed {shown}, which a crash left") },
         Err(error) => Fix { name, fixed: false, what: error.to_string() },
     })

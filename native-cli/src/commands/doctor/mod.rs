@@ -173,7 +173,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
             context.say_lines(text);
         }
         if let Some(hint) = status.hint(context).filter(|_| is_needed) {
-            context.terminal.line(&hint);
+            context.person.terminal.line(&hint);
         }
     }
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
@@ -229,7 +229,7 @@ async fn login_check(
         Ok(None) => return Ok((None, bad("not signed in".to_owned()))),
         Err(failure) => return Ok((None, Check::failed("login", failure))),
     };
-    let place = context.config.display(&context.config.record_path(key));
+    let place = context.records.place(key);
     let used = format!("the stored connection is used ({place})");
     Ok(match refresh::attempt(context, key, Need::Live).await? {
         Ok(refreshed) => {

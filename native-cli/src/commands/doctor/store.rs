@@ -14,8 +14,8 @@ use twg_core::time::Span;
 
 use super::Check;
 use crate::context::Context;
-use crate::effects::stage::{self, Stage};
-use crate::effects::store::{Expected, Store};
+use crate::effects::file_store::{Expected, FileStore};
+use crate::effects::stage::Stage;
 use crate::effects::{clock, lock};
 use crate::failure::{Exit, Failure};
 use crate::system::{child, privacy};
@@ -30,10 +30,10 @@ const PATIENCE: Span = Span::from_secs(5);
 pub(super) fn prove_replace(context: &Context, key: &ConnectionKey) -> Check {
     let record = context.config.record_path(key);
     let own = record.with_file_name(OWN);
-    let result = context.store.preflight(&record).and_then(|()| {
-        let proof = replace_twice(&context.store, &own).and_then(|()| stage_once(context, &own));
+    let result = context.files.preflight(&record).and_then(|()| {
+        let proof = replace_twice(&context.files, &own).and_then(|()| stage_once(context, &own));
         // Whatever came of it.
-        let removed = context.store.remove(&own);
+        let removed = context.files.remove(&own);
         proof.and(removed)
     });
     let dir = record.parent().unwrap_or(&record);
@@ -51,7 +51,7 @@ pub(super) fn prove_replace(context: &Context, key: &ConnectionKey) -> Check {
     )
 }
 
-fn replace_twice(store: &Store, own: &Path) -> Result<(), StoreError> {
+fn replace_twice(store: &FileStore, own: &Path) -> Result<(), StoreError> {
     let _ = store.remove(own);
     let first = Generation::FIRST;
     let version = |generation: Generation| {
@@ -71,7 +71,7 @@ fn replace_twice(store: &Store, own: &Path) -> Result<(), StoreError> {
 }
 
 fn stage_once(context: &Context, own: &Path) -> Result<(), StoreError> {
-    let store = &context.store;
+    let store = &context.files;
     let id = AttemptId::parse(&"0".repeat(32));
     let kind = twg_core::flow::StoreErrorKind::CannotRead;
     let Some(id) = id else { return Err(store.error(kind, own, "no id")) };
@@ -92,7 +92,7 @@ fn stage_once(context: &Context, own: &Path) -> Result<(), StoreError> {
 /// the doctor wait.
 pub(super) async fn prove_lock(context: &Context, key: &ConnectionKey) -> Check {
     let path = context.config.record_path(key).with_file_name(format!("{OWN}.lock"));
-    let result = exclude(&context.store, &path).await;
+    let result = exclude(&context.files, &path).await;
     // Nobody else uses it.
     let _ = std::fs::remove_file(&path);
     let kind = privacy::network_file_system(path.parent().unwrap_or(&path));
@@ -110,7 +110,7 @@ pub(super) async fn prove_lock(context: &Context, key: &ConnectionKey) -> Check 
     )
 }
 
-async fn exclude(store: &Store, path: &Path) -> Result<(), String> {
+async fn exclude(store: &FileStore, path: &Path) -> Result<(), String> {
     let words = |error: LockError| match error {
         LockError::Unusable(error) => Error::Store(error).to_string(),
         busy @ LockError::TimedOut { .. } => Error::Lock(busy).to_string(),
@@ -162,7 +162,7 @@ pub(super) async fn run_probe(
     what: &str,
 ) -> Result<ExitCode, Failure> {
     let deadline = clock::now().plus(if what == "hold" { PATIENCE } else { Span::ZERO });
-    match lock::acquire(&context.store, path, "twg doctor", deadline).await {
+    match lock::acquire(&context.files, path, "twg doctor", deadline).await {
         Ok(held) => {
             if what == "hold" {
                 let _ = crate::effects::terminal::print_data(b"held\n");
@@ -219,15 +219,14 @@ pub(super) fn names_in(dir: &Path) -> Vec<PathBuf> {
 
 /// A reply that was kept for a refresh that is not finished.
 pub(super) fn leftovers(context: &Context, key: &ConnectionKey, id: &AttemptId) -> Option<String> {
-    let record = context.config.record_path(key);
     // Not every answer holds tokens: a proxy's error page is kept as well.
     let status = |kept: Option<Secret>| match StagedReply::parse(id, kept?.expose()) {
         StagedReply::Complete(reply) => Some(reply.status),
         StagedReply::Empty | StagedReply::Damaged => None,
     };
-    if let Some(status) = status(Stage::load(&context.store, &record).ok().flatten()) {
+    if let Some(status) = status(context.records.load_stage(key).ok().flatten()) {
         return Some(format!("its answer is in the stage (HTTP {status})"));
     }
-    let rescued = status(stage::load_rescued(&context.store, id).ok().flatten())?;
+    let rescued = status(context.records.load_rescued(id).ok().flatten())?;
     Some(format!("its answer was rescued (HTTP {rescued})"))
 }

@@ -38,7 +38,7 @@ fn answer(text: &Secret) -> Result<ExitCode, Failure> {
 /// A failure is told to people, also with `--json`: the program that reads standard output does not know it.
 fn or_tell(context: &mut Context, result: Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
     result.or_else(|failure| {
-        failure.report(&mut context.terminal, false);
+        failure.report(&mut context.person.terminal, false);
         Ok(ExitCode::from(failure.exit as u8))
     })
 }

@@ -13,10 +13,11 @@ use twg_core::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::git::{self, GitState};
-use crate::context::{Context, UserAgent};
+use crate::context::Context;
 use crate::credentials::bitbucket_token::{self, SETUP, Stored, VARIABLE};
 use crate::credentials::source::TOKEN_PAGE;
 use crate::driver::interruptible;
+use crate::effects::user_agent::UserAgent;
 use crate::environment;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, rfc3339};
@@ -89,13 +90,13 @@ pub(crate) async fn setup(
 
 /// At the end of a login: asks for the token, unless there is one. Whatever happens here, the login is safe.
 pub(in crate::commands) async fn offer_after_login(context: &mut Context, again: bool) {
-    let is_wanted = context.may_ask
-        && context.terminal.can_ask()
+    let is_wanted = context.person.may_ask
+        && context.person.terminal.can_ask()
         && !context.json
-        && !context.quiet
+        && !context.person.quiet
         && !context.interrupted
         // Nobody is there who could type it, or should.
-        && context.user_agent == UserAgent::Browser
+        && context.person.user_agent == UserAgent::Browser
         && context.here.agent.is_none()
         && environment::text(VARIABLE).is_none();
     if !is_wanted || !again && !matches!(bitbucket_token::stored(context), Ok(None)) {
@@ -224,7 +225,7 @@ struct Found {
 
 /// Shows a person where to create a token.
 async fn begin(context: &mut Context, arguments: &Bitbucket) -> Result<(), Failure> {
-    if !context.may_ask || !context.terminal.can_ask() {
+    if !context.person.may_ask || !context.person.terminal.can_ask() {
         if bitbucket_token::stored(context)?.is_some() {
             return Err(Failure::usage("Nobody is here to enter a token")
                 .keeping("The stored one is unchanged.")
@@ -256,7 +257,7 @@ async fn ask(
         match bitbucket_token::check(context, profile, email.as_deref(), &token).await {
             Ok(account) => return Ok(Some(Found { token, email, account })),
             Err(failure) if failure.code == "TOKEN_REJECTED" => {
-                context.terminal.warning(&format!(
+                context.person.terminal.warning(&format!(
                     "{}. It must be a token with scopes for Bitbucket: {SCOPES}",
                     failure.message
                 ));
@@ -269,7 +270,7 @@ async fn ask(
 
 fn explain(context: &mut Context, email: Option<&str>) {
     let known = email.map(str::to_owned).or_else(|| bitbucket_token::known_email(context));
-    let terminal = &mut context.terminal;
+    let terminal = &mut context.person.terminal;
     terminal.line("Bitbucket needs a token of its own: an API token with scopes.");
     terminal.line(&format!("  Create one at  {TOKEN_PAGE}"));
     terminal.line(&format!("  with scopes    {SCOPES}"));
@@ -282,7 +283,7 @@ fn explain(context: &mut Context, email: Option<&str>) {
 async fn ask_for_token(context: &mut Context, otherwise: &str) -> Result<Option<Secret>, Failure> {
     let question = format!("Bitbucket token (not shown; {otherwise}):");
     loop {
-        let asked = interruptible(context.terminal.ask_secret(&question)).await;
+        let asked = interruptible(context.person.terminal.ask_secret(&question)).await;
         let token = asked??;
         if token.is_empty() {
             return Ok(None);
@@ -290,7 +291,7 @@ async fn ask_for_token(context: &mut Context, otherwise: &str) -> Result<Option<
         if token.is_one_word() {
             return Ok(Some(token));
         }
-        context.terminal.warning("A token is a single word of letters, digits and signs.");
+        context.person.terminal.warning("A token is a single word of letters, digits and signs.");
     }
 }
 
@@ -314,19 +315,19 @@ async fn email_for(
     if let Some(known) = bitbucket_token::known_email(context) {
         return Ok(Some(known));
     }
-    if !context.may_ask || !context.terminal.can_ask() {
+    if !context.person.may_ask || !context.person.terminal.can_ask() {
         return Err(Failure::usage("Nothing says which Atlassian account the token belongs to")
             .or_hint("Add `--email you@example.com`."));
     }
     let usual = before.map(|before| format!(" [{before}]")).unwrap_or_default();
     let question = format!("E-mail address of your Atlassian account{usual}:");
     loop {
-        let typed = interruptible(context.terminal.ask(&question)).await??;
+        let typed = interruptible(context.person.terminal.ask(&question)).await??;
         let email = before.filter(|_| typed.is_empty()).map_or(typed, str::to_owned);
         if is_email(&email) {
             return Ok(Some(email));
         }
-        context.terminal.warning("That is no e-mail address.");
+        context.person.terminal.warning("That is no e-mail address.");
     }
 }
 

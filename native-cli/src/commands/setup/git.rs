@@ -138,11 +138,11 @@ pub(in crate::commands) fn withdraw(
 }
 
 async fn ask(context: &mut Context, server: &EndpointUrl) -> Result<bool, Failure> {
-    if !context.may_ask || !context.terminal.can_ask() {
+    if !context.person.may_ask || !context.person.terminal.can_ask() {
         return Ok(false);
     }
     let question = format!("Let git use this token for {}? [Y/n]", server.host());
-    let answer = interruptible(context.terminal.ask(&question)).await??;
+    let answer = interruptible(context.person.terminal.ask(&question)).await??;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "" | "y" | "yes"))
 }
 

@@ -124,7 +124,7 @@ async fn sign_in(context: &mut Context) -> Result<Done, Failure> {
     if is_signed_in {
         return Ok(Done::Already);
     }
-    if !context.may_ask || !context.terminal.can_ask() {
+    if !context.person.may_ask || !context.person.terminal.can_ask() {
         return Ok(Done::Not("nobody is here to do it: run `twg login` in a terminal".to_owned()));
     }
     let arguments = Login::plain()?;
@@ -180,7 +180,7 @@ fn tell(context: &mut Context, step: &Step) {
     match &step.result {
         Ok(Done::Now | Done::Already) => {}
         Ok(Done::Not(why)) => context.say(&format!("  No {}: {why}", step.name)),
-        Err(failure) => failure.report(&mut context.terminal, false),
+        Err(failure) => failure.report(&mut context.person.terminal, false),
     }
 }
 

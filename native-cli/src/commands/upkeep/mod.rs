@@ -77,7 +77,7 @@ pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
     let job = job(context)?;
     let scheduler = scheduler(context, &System)?;
     // The file lies for a moment where only this user can read it.
-    context.store.prepare_dir(&state_path(context)).map_err(|error| {
+    context.files.prepare_dir(&state_path(context)).map_err(|error| {
         Failure::new(Exit::CannotCreate, "STORE", format!("Could not enable the upkeep: {error}"))
     })?;
     scheduler.enable(&job).map_err(|refused| {
@@ -120,7 +120,7 @@ async fn forget(context: &mut Context) -> Result<bool, Failure> {
         if lock_path(context).exists() { Some(end_of_runs(context).await?) } else { None };
     let had_state = state.exists();
     if had_state {
-        context.store.remove(&state).map_err(|error| not_disabled(&error))?;
+        context.files.remove(&state).map_err(|error| not_disabled(&error))?;
     }
     Ok(had_state)
 }
@@ -130,7 +130,7 @@ async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
     let deadline = clock::now().plus(PATIENCE);
     let mut is_told = false;
     loop {
-        let claimed = context.store.claim_alone(&lock_path(context));
+        let claimed = context.files.claim_alone(&lock_path(context));
         if let Some(lock) = claimed.map_err(|error| not_disabled(&error))? {
             return Ok(lock);
         }
@@ -300,6 +300,6 @@ fn lock_path(context: &Context) -> PathBuf {
 
 /// What earlier runs noted. What cannot be read is forgotten: it can be done without.
 fn load(context: &Context) -> State {
-    let text = context.store.load(&state_path(context)).ok().flatten();
+    let text = context.files.load(&state_path(context)).ok().flatten();
     text.and_then(|text| State::parse(text.expose()).ok()).unwrap_or_default()
 }

@@ -18,7 +18,7 @@ use super::{kept_by_schedule, load, lock_path, state_path};
 use crate::context::{Context, login_command, shown};
 use crate::credentials::{providers, refresh};
 use crate::effects::clock;
-use crate::effects::store::Expected;
+use crate::effects::file_store::Expected;
 use crate::environment::CONFIG_DIR;
 use crate::failure::{Exit, Failure};
 use crate::installation::release;
@@ -52,10 +52,10 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
         return run_again_with(&arguments.environment);
     }
     // Without a person nothing is said but what went wrong.
-    context.quiet |= !context.here.terminal;
-    context.store.prepare_dir(&state_path(context)).map_err(|error| not_noted(&error))?;
+    context.person.quiet |= !context.here.terminal;
+    context.files.prepare_dir(&state_path(context)).map_err(|error| not_noted(&error))?;
     // Of two at once, one is enough.
-    let only_one = context.store.claim_alone(&lock_path(context));
+    let only_one = context.files.claim_alone(&lock_path(context));
     let Some(_only_one) = only_one.map_err(|error| not_noted(&error))? else {
         if context.json {
             let connections: [Value; 0] = [];
@@ -71,7 +71,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
     let mut notifications = Vec::new();
     let mut reports = Vec::new();
     let mut failed: Option<Exit> = None;
-    let keys = context.config.stored_connections();
+    let keys = context.records.list();
     state.keep_only(|told| keys.iter().any(|key| key.to_string() == told));
     for key in &keys {
         let tended = tend(context, key).await?;
@@ -88,7 +88,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
     state.ran(now, failed.is_none());
     // First noted, then shown: what could not be noted would be shown every 12 minutes.
     let text = Secret::new(state.to_json());
-    let noted = context.store.replace(&state_path(context), Expected::Anything, &text);
+    let noted = context.files.replace(&state_path(context), Expected::Anything, &text);
     noted.map_err(|error| not_noted(&error))?;
     for notification in &notifications {
         // Without a desktop nobody sees it; in a terminal, this is the place.
@@ -167,7 +167,9 @@ fn tell(context: &mut Context, key: &ConnectionKey, tended: &Tended) {
         Tended::Fresh => context.say(&format!("{name}: fresh")),
         Tended::Refreshed => context.achieved(&format!("Refreshed {name}")),
         Tended::Skipped => {}
-        Tended::Failed(failure) if !context.json => failure.report(&mut context.terminal, false),
+        Tended::Failed(failure) if !context.json => {
+            failure.report(&mut context.person.terminal, false)
+        }
         Tended::Failed(_) => {}
     }
 }

@@ -278,12 +278,12 @@ struct TlsServer {
     child: Child,
     url: String,
     certificate: String,
-    _dir: crate::effects::store::tests::Scratch,
+    _dir: crate::effects::file_store::tests::Scratch,
 }
 
 impl TlsServer {
     fn start() -> Self {
-        let dir = crate::effects::store::tests::scratch_dir();
+        let dir = crate::effects::file_store::tests::scratch_dir();
         let (key, certificate) = (dir.path().join("key.pem"), dir.path().join("cert.pem"));
         let config = dir.path().join("openssl.cnf");
         // Without it, openssl makes a certificate authority, which is no server.

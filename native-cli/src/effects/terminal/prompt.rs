@@ -60,7 +60,7 @@ mod unix {
     use zeroize::Zeroizing;
 
     use super::{PromptError, plain};
-    use crate::effects::store::words;
+    use crate::effects::file_store::words;
     use crate::system::platform::{Tty, Typing};
 
     /// Not noticed by anybody who types, and nothing beside the person's own time.
@@ -274,7 +274,7 @@ mod unix {
         fn ask(keys: &[(&str, &str)]) -> (String, String, String) {
             use std::io::{Read as _, Write as _};
             use std::process::{Command, Stdio};
-            let dir = crate::effects::store::tests::scratch_dir();
+            let dir = crate::effects::file_store::tests::scratch_dir();
             let (answers, settings) = (dir.path().join("answers"), dir.path().join("settings"));
             let test = "effects::terminal::prompt::unix::tests::on_a_terminal";
             let command = format!(

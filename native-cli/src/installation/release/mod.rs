@@ -143,7 +143,7 @@ impl Channel {
         let damaged = |what: &str| {
             failed("RELEASE_DAMAGED", format!("{file} is not what was announced: {what}"))
         };
-        let shown = !context.quiet;
+        let shown = !context.person.quiet;
         let watch = |terminal: &mut Terminal, bytes: usize| {
             if shown {
                 terminal.progress("Downloading", bytes, *size as usize);

@@ -150,7 +150,7 @@ mod tests {
 
     use super::super::job;
     use super::*;
-    use crate::effects::store::tests::scratch_dir;
+    use crate::effects::file_store::tests::scratch_dir;
     use crate::system::program::tests::{Played, badly, well};
 
     /// Python reads it as Apple's own libraries would.

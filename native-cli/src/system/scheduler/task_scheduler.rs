@@ -155,7 +155,7 @@ mod tests {
 
     use super::super::job;
     use super::*;
-    use crate::effects::store::tests::scratch_dir;
+    use crate::effects::file_store::tests::scratch_dir;
     use crate::system::program::tests::{Played, badly, well};
 
     fn windows_job() -> Job {

@@ -33,7 +33,7 @@ const DAMAGED: &str = ".damaged-";
 
 /// The files of one configuration directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Store {
+pub(crate) struct FileStore {
     config: ConfigDir,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum Expected {
     Generation(Option<Generation>),
 }
 
-impl Store {
+impl FileStore {
     /// The store in this directory, which need not exist.
     pub(crate) const fn new(config: ConfigDir) -> Self {
         Self { config }
@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// Proves that a record of 64 KiB could be stored: reserves the space, makes it durable, moves it
-    /// and removes it, by the same calls that [`Store::replace`] makes.
+    /// and removes it, by the same calls that [`FileStore::replace`] makes.
     ///
     /// # Errors
     /// Any [`StoreError`]. Nothing is left behind.
@@ -514,12 +514,12 @@ struct RemoveOnDrop(PathBuf);
 impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
-            // What cannot be removed is removed by the next writer, see `Store::sweep`.
+            // What cannot be removed is removed by the next writer, see `FileStore::sweep`.
             let _ = fs::remove_file(&self.0);
         }
     }
 }
 
 #[cfg(test)]
-#[path = "store/tests.rs"]
+#[path = "file_store/tests.rs"]
 pub(crate) mod tests;

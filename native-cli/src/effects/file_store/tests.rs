@@ -46,10 +46,10 @@ fn mount(args: &[&str], place: &Path) {
     assert!(status.success(), "this test needs to mount a file system: run it as root");
 }
 
-pub(crate) fn store_in(dir: &Path) -> Store {
+pub(crate) fn store_in(dir: &Path) -> FileStore {
     let dir = dir.as_os_str().to_owned();
     let config = ConfigDir::resolve(&|name| (name == "TWG_CONFIG_DIR").then(|| dir.clone()));
-    Store::new(config.unwrap())
+    FileStore::new(config.unwrap())
 }
 
 fn record(generation: u64) -> Secret {
@@ -62,7 +62,7 @@ fn expect(generation: u64) -> Expected {
 
 const NO_RECORD: Expected = Expected::Generation(None);
 
-fn loaded(store: &Store, path: &Path) -> Option<String> {
+fn loaded(store: &FileStore, path: &Path) -> Option<String> {
     store.load(path).unwrap().map(|secret| secret.expose().to_owned())
 }
 
@@ -144,7 +144,7 @@ fn nothing_is_ever_wider_than_its_owner() {
             .arg(&trace)
             .args(["-e", "trace=openat,open,creat,mkdir,mkdirat,mknod,mknodat,symlink,symlinkat"])
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "effects::store::tests::uses_everything"])
+            .args(["--exact", "--ignored", "effects::file_store::tests::uses_everything"])
             .env("TWG_TEST_ROOT", &root)
             .stdout(std::process::Stdio::null())
             .status()
@@ -210,7 +210,7 @@ fn bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer() {
         .arg(&trace)
         .args(["-e", "trace=openat,write,fallocate,fsync,rename,unlink"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "effects::store::tests::checks_and_replaces"])
+        .args(["--exact", "--ignored", "effects::file_store::tests::checks_and_replaces"])
         .env("TWG_TEST_ROOT", &root)
         .stdout(std::process::Stdio::null())
         .status()

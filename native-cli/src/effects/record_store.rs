@@ -1,0 +1,210 @@
+//! Where the records of connections are kept, each with all that belongs to it: its lock, the stage of a refresh,
+//! and a response that could be kept nowhere else.
+//!
+//! A connection is named by its key. Which path or entry that means is known here and nowhere above.
+
+use std::fs::File;
+
+use twg_core::credential::{AttemptId, ConnectionKey, Generation};
+use twg_core::flow::{LockError, StoreError};
+use twg_core::secret::Secret;
+use twg_core::time::UnixTime;
+
+use super::file_store::{Expected, FileStore, beside};
+use super::lock::{self, Lock};
+use super::recovery;
+use super::stage::{self, Stage};
+
+/// The store of this user's records. Another kind of store is another variant.
+#[derive(Clone, Debug)]
+pub(crate) enum RecordStore {
+    /// Files of one configuration directory, readable by their owner only.
+    Files(FileStore),
+}
+
+impl RecordStore {
+    const fn files(&self) -> &FileStore {
+        match self {
+            Self::Files(files) => files,
+        }
+    }
+
+    /// The connections that have a record, sorted.
+    pub(crate) fn list(&self) -> Vec<ConnectionKey> {
+        self.files().config().stored_connections()
+    }
+
+    /// The content of a record; `None` if there is none.
+    ///
+    /// # Errors
+    /// As of [`FileStore::load`].
+    pub(crate) fn load(&self, key: &ConnectionKey) -> Result<Option<Secret>, StoreError> {
+        let files = self.files();
+        files.load(&files.config().record_path(key))
+    }
+
+    /// Proves that a record could be replaced.
+    ///
+    /// # Errors
+    /// As of [`FileStore::preflight`].
+    pub(crate) fn preflight(&self, key: &ConnectionKey) -> Result<(), StoreError> {
+        let files = self.files();
+        files.preflight(&files.config().record_path(key))
+    }
+
+    /// Replaces a record of which this generation was read; `None` if there was none that could be read.
+    ///
+    /// # Errors
+    /// As of [`FileStore::replace`].
+    pub(crate) fn replace(
+        &self,
+        key: &ConnectionKey,
+        expected: Option<Generation>,
+        bytes: &Secret,
+    ) -> Result<(), StoreError> {
+        let files = self.files();
+        files.replace(&files.config().record_path(key), Expected::Generation(expected), bytes)
+    }
+
+    /// Moves a record that cannot be read out of the way; returns where it is, for people.
+    ///
+    /// # Errors
+    /// As of [`FileStore::set_aside`].
+    pub(crate) fn set_aside(&self, key: &ConnectionKey) -> Result<String, StoreError> {
+        let files = self.files();
+        files.set_aside(&files.config().record_path(key))
+    }
+
+    /// Removes a record, with its stage.
+    ///
+    /// # Errors
+    /// As of [`FileStore::remove`].
+    pub(crate) fn remove(&self, key: &ConnectionKey) -> Result<(), StoreError> {
+        let files = self.files();
+        files.remove(&files.config().record_path(key))
+    }
+
+    /// Takes the lock of a connection.
+    ///
+    /// # Errors
+    /// As of [`lock::acquire`].
+    pub(crate) async fn lock(
+        &self,
+        key: &ConnectionKey,
+        deadline: UnixTime,
+    ) -> Result<Lock, LockError> {
+        let files = self.files();
+        lock::acquire(files, &files.config().lock_path(key), "twg", deadline).await
+    }
+
+    /// Makes the stage of a new attempt.
+    ///
+    /// # Errors
+    /// As of [`Stage::open`].
+    pub(crate) fn open_stage(&self, key: &ConnectionKey) -> Result<Stage, StoreError> {
+        let files = self.files();
+        Stage::open(files, &files.config().record_path(key))
+    }
+
+    /// What the stage of a connection holds; `None` if there is no stage.
+    ///
+    /// # Errors
+    /// As of [`Stage::load`].
+    pub(crate) fn load_stage(&self, key: &ConnectionKey) -> Result<Option<Secret>, StoreError> {
+        let files = self.files();
+        Stage::load(files, &files.config().record_path(key))
+    }
+
+    /// Writes a response into an open stage; returns where it is, for people.
+    ///
+    /// # Errors
+    /// As of [`Stage::write`].
+    pub(crate) fn write_stage(
+        &self,
+        stage: &mut Stage,
+        response: &Secret,
+    ) -> Result<String, StoreError> {
+        stage.write(self.files(), response)
+    }
+
+    /// Moves a stage that cannot be read out of the way; returns where it is, for people.
+    ///
+    /// # Errors
+    /// As of [`Stage::set_aside`].
+    pub(crate) fn set_aside_stage(&self, key: &ConnectionKey) -> Result<String, StoreError> {
+        let files = self.files();
+        Stage::set_aside(files, &files.config().record_path(key))
+    }
+
+    /// Removes the stage of a connection, and what was rescued of the response to an attempt.
+    ///
+    /// # Errors
+    /// As of [`Stage::discard`].
+    pub(crate) fn discard_stage(
+        &self,
+        key: &ConnectionKey,
+        id: &AttemptId,
+    ) -> Result<(), StoreError> {
+        let files = self.files();
+        Stage::discard(files, &files.config().record_path(key), id)
+    }
+
+    /// Keeps a response in the first other place that takes it; returns where, for people.
+    ///
+    /// # Errors
+    /// As of [`stage::rescue`].
+    pub(crate) fn rescue(&self, id: &AttemptId, response: &Secret) -> Result<String, StoreError> {
+        stage::rescue(self.files(), id, response)
+    }
+
+    /// What was rescued of the response to an attempt; `None` if nothing was.
+    ///
+    /// # Errors
+    /// As of [`stage::load_rescued`].
+    pub(crate) fn load_rescued(&self, id: &AttemptId) -> Result<Option<Secret>, StoreError> {
+        stage::load_rescued(self.files(), id)
+    }
+
+    /// Starts a process that repairs a connection at that time. Whether it was started.
+    pub(crate) fn arm_recovery(&self, key: &ConnectionKey, at: UnixTime) -> bool {
+        recovery::arm(self.files(), key, at)
+    }
+
+    /// Only one process waits to repair a connection: the one that holds this. `None` if another process does.
+    ///
+    /// # Errors
+    /// As of [`recovery::claim`].
+    pub(crate) fn claim_recovery(&self, key: &ConnectionKey) -> Result<Option<File>, StoreError> {
+        let files = self.files();
+        recovery::claim(files, &files.config().lock_path(key))
+    }
+
+    /// Where a record is, for people.
+    pub(crate) fn place(&self, key: &ConnectionKey) -> String {
+        let files = self.files();
+        files.shown(&files.config().record_path(key))
+    }
+
+    /// Where the lock of a connection is, for people.
+    pub(crate) fn lock_place(&self, key: &ConnectionKey) -> String {
+        let files = self.files();
+        files.shown(&files.config().lock_path(key))
+    }
+
+    /// Where the stage of a connection is, for people.
+    pub(crate) fn stage_place(&self, key: &ConnectionKey) -> String {
+        let files = self.files();
+        files.shown(&beside(&files.config().record_path(key), "stage"))
+    }
+
+    /// An error of this store about a record.
+    pub(crate) fn error(
+        &self,
+        kind: twg_core::flow::StoreErrorKind,
+        key: &ConnectionKey,
+        detail: &str,
+    ) -> StoreError {
+        let files = self.files();
+        files.error(kind, &files.config().record_path(key), detail)
+    }
+}

@@ -1,0 +1,60 @@
+//! The person in front of this program: what they see, and what they can be asked.
+
+use crate::effects::terminal::Terminal;
+use crate::effects::user_agent::UserAgent;
+use crate::environment::env;
+use crate::options::Global;
+
+/// The person in front of this program.
+#[derive(Debug)]
+pub(crate) struct Person {
+    pub(crate) terminal: Terminal,
+    pub(crate) user_agent: UserAgent,
+    /// `--quiet`
+    pub(crate) quiet: bool,
+    /// `--verbose`
+    pub(crate) verbose: bool,
+    /// Neither `--no-input` nor CI: questions are allowed.
+    pub(crate) may_ask: bool,
+}
+
+impl Person {
+    /// The person that these options describe. In CI there is none to ask.
+    pub(crate) fn new(options: &Global, is_ci: bool) -> Self {
+        Self {
+            terminal: Terminal::new(&env),
+            user_agent: UserAgent::Browser,
+            quiet: options.quiet,
+            verbose: options.verbose,
+            may_ask: !options.no_input && !is_ci,
+        }
+    }
+
+    /// Shows a line, unless `--quiet`.
+    pub(crate) fn say(&mut self, line: &str) {
+        if !self.quiet {
+            self.terminal.line(line);
+        }
+    }
+
+    /// Shows a warning, unless `--quiet`.
+    pub(crate) fn warn(&mut self, line: &str) {
+        if !self.quiet {
+            self.terminal.warning(line);
+        }
+    }
+
+    /// Shows a `✔` line, unless `--quiet`.
+    pub(crate) fn achieved(&mut self, line: &str) {
+        if !self.quiet {
+            self.terminal.success(line);
+        }
+    }
+
+    /// Opens a URL. It stands on the screen already, so a failure is only a remark.
+    pub(crate) async fn open(&mut self, url: &str) {
+        if let Err(reason) = self.user_agent.open(url).await {
+            self.say(&format!("  (No browser was opened: {reason})"));
+        }
+    }
+}
