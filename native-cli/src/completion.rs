@@ -7,9 +7,10 @@ use std::ffi::OsString;
 use clap::{Command, CommandFactory as _};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
-use twg_core::atlassian::Site;
-use twg_core::credential::{ConnectionKey, is_plain_name};
+use twg_core::credential::ConnectionKey;
+use twg_core::credential::Site;
 use twg_core::provider::BUNDLED;
+use twg_core::text::is_plain_name;
 
 use crate::cli::Cli;
 use crate::config_dir::ConfigDir;

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use twg_core::credential::{AttemptId, ConnectionKey, is_plain_name};
+use twg_core::credential::{AttemptId, ConnectionKey};
+use twg_core::text::is_plain_name;
 
 // Its usual connection is the one whose record has the short name.
 use crate::providers::DEFAULT as MAIN_PROVIDER;

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
+use twg_core::entropy::Entropy;
 use twg_core::error::Error;
-use twg_core::pkce::Entropy;
 use twg_core::plan::Surroundings;
 
 use crate::binding::{self, Binding};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use twg_core::admin::OrgId;
+use twg_core::atlassian::admin::OrgId;
 use twg_core::identity::is_email;
 use twg_core::secret::Secret;
 use twg_core::text::printable;

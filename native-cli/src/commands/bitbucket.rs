@@ -4,8 +4,8 @@ use std::io::{IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use twg_core::bitbucket::Kind;
-use twg_core::identity::Account;
+use twg_core::atlassian::bitbucket::Kind;
+use twg_core::credential::Account;
 use twg_core::identity::is_email;
 use twg_core::provider::ProviderProfile;
 use twg_core::secret::Secret;

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use twg_core::atlassian::{Site, SitesRequest, UseSiteFlow};
+use twg_core::atlassian::sites::{SitesRequest, UseSiteFlow};
 use twg_core::credential::ConnectionKey;
+use twg_core::credential::Site;
 
 use crate::cli::{Sites, SitesAction};
 use crate::context::{Context, login_command};

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use twg_core::bitbucket::{Kind, git_server};
-use twg_core::git_credential::Question;
+use twg_core::atlassian::bitbucket::{Kind, git_server};
+use twg_core::helper::git_credential::Question;
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 
