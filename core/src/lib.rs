@@ -6,6 +6,8 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+// A variant that is added must not slip through a `_` that was written before it.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 extern crate alloc;
 

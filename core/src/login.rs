@@ -293,13 +293,12 @@ impl LoginMachine {
     }
 
     fn identified(&mut self, account: Result<Account, Error>, now: Now) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Identifying(mut signed_in, _) => {
-                signed_in.account = Some(account);
-                self.list_sites(signed_in, now)
-            }
-            _ => failed(Error::OutOfOrder),
-        }
+        let phase = core::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::Identifying(mut signed_in, _) = phase else {
+            return failed(Error::OutOfOrder);
+        };
+        signed_in.account = Some(account);
+        self.list_sites(signed_in, now)
     }
 
     fn list_sites(&mut self, signed_in: Box<SignedIn>, now: Now) -> Transition {
@@ -317,13 +316,12 @@ impl LoginMachine {
     }
 
     fn sites_listed(&mut self, sites: Result<Vec<Site>, Error>, now: Now) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::ListingSites(mut signed_in, _) => {
-                signed_in.sites = Some(sites);
-                self.note(signed_in, now)
-            }
-            _ => failed(Error::OutOfOrder),
-        }
+        let phase = core::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::ListingSites(mut signed_in, _) = phase else {
+            return failed(Error::OutOfOrder);
+        };
+        signed_in.sites = Some(sites);
+        self.note(signed_in, now)
     }
 
     /// Writes account and sites into the record, so that `auth status` can name them offline.
@@ -352,15 +350,14 @@ impl LoginMachine {
 
     /// The login is saved already: a note that could not be written is no failure.
     fn noted(&mut self, result: Result<Updated, Error>) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Noting(mut signed_in, _) => {
-                if let Ok(Updated { new: Some(credential), .. }) = result {
-                    signed_in.credential = credential;
-                }
-                Next::Done(Ok(*signed_in))
-            }
-            _ => failed(Error::OutOfOrder),
+        let phase = core::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::Noting(mut signed_in, _) = phase else {
+            return failed(Error::OutOfOrder);
+        };
+        if let Ok(Updated { new: Some(credential), .. }) = result {
+            signed_in.credential = credential;
         }
+        Next::Done(Ok(*signed_in))
     }
 }
 
@@ -372,15 +369,12 @@ impl Machine for LoginMachine {
     type Output = Result<SignedIn, Error>;
 
     fn start(&mut self, now: Now) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Asking(grant, asking) => {
-                self.run_grant(grant, asking, |grant| grant.start(now), now)
-            }
-            _ => {
-                self.phase = Phase::Preflight;
-                Next::Perform(Effect::PreflightStore(self.key.clone()))
-            }
+        // A login that was suspended goes on where it waited.
+        if let Phase::Asking(grant, asking) = core::mem::replace(&mut self.phase, Phase::Over) {
+            return self.run_grant(grant, asking, |grant| grant.start(now), now);
         }
+        self.phase = Phase::Preflight;
+        Next::Perform(Effect::PreflightStore(self.key.clone()))
     }
 
     fn advance(&mut self, outcome: Outcome, now: Now) -> Transition {

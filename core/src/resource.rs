@@ -168,10 +168,10 @@ impl<R: ResourceRequest> Machine for WithToken<R> {
     }
 
     fn advance(&mut self, outcome: Outcome, _now: Now) -> Next<Self::Output> {
-        match outcome {
-            Outcome::Http(answer) => Next::Done(self.request.answer(answer)),
-            _ => Next::Done(Err(Error::OutOfOrder)),
-        }
+        let Outcome::Http(answer) = outcome else {
+            return Next::Done(Err(Error::OutOfOrder));
+        };
+        Next::Done(self.request.answer(answer))
     }
 }
 

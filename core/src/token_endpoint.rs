@@ -255,7 +255,7 @@ fn seconds(value: &Value) -> Option<Span> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => json::number_in(text)?,
-        _ => return None,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
     if !seconds.is_finite() {
         return None;

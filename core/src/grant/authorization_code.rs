@@ -404,7 +404,12 @@ impl Machine for AuthorizationCodeGrant {
             Outcome::Http(Err(error)) => {
                 Next::Done(Err(Error::Transport { endpoint: Endpoint::Token, error }))
             }
-            _ => Next::Done(Err(Error::OutOfOrder)),
+            Outcome::Waited
+            | Outcome::Shown(_)
+            | Outcome::Locked(_)
+            | Outcome::Loaded(_)
+            | Outcome::Store(_)
+            | Outcome::Kept(_) => Next::Done(Err(Error::OutOfOrder)),
         }
     }
 }
