@@ -98,6 +98,11 @@ impl TokenEndpoint {
         authenticated_request(&self.url, client, style, &all)
     }
 
+    /// Scopes, as this server's other endpoints want them too.
+    pub(crate) fn joined(&self, scopes: &[String]) -> String {
+        self.scope_separator.join(scopes)
+    }
+
     /// What a response means.
     ///
     /// # Errors

@@ -327,7 +327,7 @@ impl AuthorizationCodeGrant {
             .append_pair("code_challenge", verifier.challenge().as_str())
             .append_pair("code_challenge_method", "S256");
         if !self.request.scopes.is_empty() {
-            let scope = self.request.profile.scope_separator.join(&self.request.scopes);
+            let scope = self.server.token.joined(&self.request.scopes);
             url.query_pairs_mut().append_pair("scope", &scope);
         }
         if let Some(audience) = &self.request.profile.audience {

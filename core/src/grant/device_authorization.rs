@@ -258,7 +258,7 @@ impl DeviceCodeGrant {
         })?;
         let mut parameters = Vec::new();
         if !self.request.scopes.is_empty() {
-            let scope = self.request.profile.scope_separator.join(&self.request.scopes);
+            let scope = self.server.token.joined(&self.request.scopes);
             parameters.push(("scope", Secret::new(scope)));
         }
         if let Some(audience) = &self.request.profile.audience {
