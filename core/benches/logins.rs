@@ -15,10 +15,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use twg_core::client::Client;
+use twg_core::entropy::Entropy;
 use twg_core::flow::{Effect, Flow, Outcome, Step};
+use twg_core::grant::request::LoginRequest;
 use twg_core::http::HttpResponse;
-use twg_core::login::{LoginFlow, LoginRequest};
-use twg_core::pkce::Entropy;
+use twg_core::login::LoginFlow;
 use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use twg_core::client::{Client, Registered};
 use twg_core::credential::{ConnectionKey, Host};
+use twg_core::entropy::Entropy;
 use twg_core::flow::{Effect, Flow, Outcome, Step};
 use twg_core::http::HttpResponse;
-use twg_core::pkce::Entropy;
 use twg_core::provider::{BUNDLED, ProviderProfile};
 use twg_core::refresh::{How, Need, RefreshFlow, RefreshRequest};
 use twg_core::secret::Secret;

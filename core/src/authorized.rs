@@ -4,9 +4,9 @@
 use alloc::boxed::Box;
 
 use crate::credential::StoredCredential;
+use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::flow::{Machine, Next, Outcome, Running};
-use crate::pkce::Entropy;
 use crate::refresh::{How, Need, RefreshMachine, RefreshRequest, Refreshed};
 use crate::resource::{Authorization, ResourceRequest, WithToken};
 use crate::time::Now;

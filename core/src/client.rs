@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::credential::StoredCredential;
+use crate::credential::{IssuedBy, StoredCredential};
 use crate::endpoint_url::EndpointUrl;
 use crate::http::{HttpRequest, Method};
 use crate::json::{FromJson, Members, Mistakes};
@@ -74,11 +74,30 @@ impl Registered {
     }
 }
 
+impl ProviderProfile {
+    /// Whether tokens that `server` issued are from this provider's server, as far as the profile says:
+    /// a client's secret belongs to one server, and a profile may have been pointed at another since.
+    #[must_use]
+    pub fn is_of(&self, server: &IssuedBy) -> bool {
+        match (&self.endpoints.token, &self.issuer) {
+            (Some(token), _) => *token == server.token_endpoint,
+            (None, issuer) => issuer.is_some() && *issuer == server.issuer,
+        }
+    }
+}
+
 /// How a client talks to the token, device authorization and revocation endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RequestStyle {
     pub(crate) authentication: ClientAuthentication,
     pub(crate) format: TokenRequestFormat,
+}
+
+impl RequestStyle {
+    /// The standard's encoding. Only the token endpoint may want another.
+    pub(crate) const fn form(authentication: ClientAuthentication) -> Self {
+        Self { authentication, format: TokenRequestFormat::Form }
+    }
 }
 
 impl FromJson for RequestStyle {
@@ -115,15 +134,21 @@ pub(crate) fn authenticated_request(
         // inadvertently accepting a code intended for a client with a different "client_id"".
         (None, _) => all.push(("client_id", &client.id)),
     }
-    let (media_type, body) = match style.format {
-        TokenRequestFormat::Form => (
-            "application/x-www-form-urlencoded",
-            form_urlencoded::Serializer::new(String::new()).extend_pairs(all).finish(),
-        ),
-        TokenRequestFormat::Json => ("application/json", json_object(&all)),
-    };
+    let (media_type, body) = encoded(style.format, &all);
     headers.push(("content-type", Secret::new(media_type)));
     HttpRequest::new(Method::Post, endpoint.as_str().into(), headers, Secret::new(body))
+}
+
+/// The media type and the body of a request. A server that wants its parameters in another way, or under other names,
+/// is another [`TokenRequestFormat`], and one more arm here.
+fn encoded(format: TokenRequestFormat, parameters: &[(&str, &str)]) -> (&'static str, String) {
+    match format {
+        TokenRequestFormat::Form => (
+            "application/x-www-form-urlencoded",
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish(),
+        ),
+        TokenRequestFormat::Json => ("application/json", json_object(parameters)),
+    }
 }
 
 /// RFC 6749 section 2.3.1: client id and secret are form-encoded, then joined as user and password.

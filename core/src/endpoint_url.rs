@@ -187,6 +187,11 @@ impl fmt::Display for BadUrl {
     }
 }
 
+/// The host of a web address, without complaint: for names of sites.
+pub(crate) fn host_of(url: &str) -> Option<String> {
+    parse_plain(url).filter(|url| url.has_host()).map(|url| host_and_port(&url))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -159,6 +159,11 @@ pub enum Party {
 }
 
 impl Error {
+    pub(crate) fn redirected(endpoint: Endpoint, status: u16) -> Self {
+        let what = alloc::format!("HTTP {status}, a redirect, which is never followed");
+        Self::PeerMisbehaved { endpoint, what }
+    }
+
     /// Who failed.
     #[must_use]
     pub fn party(&self) -> Party {

@@ -32,8 +32,11 @@ pub struct HttpRequest {
     pub timeout: Span,
     /// How large the body of the answer may be, in bytes.
     pub max_response_bytes: u32,
-    /// Whether the request spends something that the server accepts only once, so that its answer may be
-    /// the only copy of what it is exchanged for. Once begun, it is not abandoned because of a signal.
+    /// Whether the request spends the refresh token of a stored login: its response may be the only copy of the
+    /// next one. Once begun, it is not abandoned because of a signal.
+    ///
+    /// The code of a sign-in is spent only once too. But a sign-in that is abandoned loses nothing that was stored,
+    /// and its user may wish to end it while the server is silent, so those requests can be abandoned.
     pub single_use: bool,
 }
 
@@ -116,6 +119,12 @@ impl HttpResponse {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// `Retry-After` in seconds. RFC 9110 section 10.2.3; the date form is rare and ignored.
+    pub(crate) fn retry_after(&self) -> Option<Span> {
+        let seconds: u64 = self.header("retry-after")?.trim().parse().ok()?;
+        Some(Span::from_secs(seconds))
     }
 }
 

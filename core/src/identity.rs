@@ -1,55 +1,18 @@
 //! Who an access token acts for: Atlassian's `/me`, Bitbucket's `/2.0/user`, OpenID Connect's userinfo.
 
-use alloc::string::String;
-
-use serde::Serialize;
 use serde_json::Value;
 
+use crate::credential::Account;
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::http::{HttpRequest, HttpResponse, TransportError};
-use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::ProviderProfile;
 use crate::resource::{
     Authorization, ResourceRequest, TokenAudience, resource_answer, shown_member,
 };
 use crate::text::displayable;
 
-/// The account, every text of it escaped for display.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Account {
-    /// Stable and opaque.
-    pub id: String,
-    /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// If the scopes show it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// `active`, if the provider says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-}
-
-impl FromJson for Account {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        Self {
-            id: members.required("id"),
-            name: members.optional("name"),
-            email: members.optional("email"),
-            status: members.optional("status"),
-        }
-    }
-}
-
 impl Account {
-    /// The name, or else the e-mail address, or else the id.
-    #[must_use]
-    pub fn shown(&self) -> &str {
-        self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.id)
-    }
-
     pub(crate) fn of(answer: &Value, profile: &ProviderProfile) -> Result<Self, Error> {
         let members = profile.identity.clone().unwrap_or_default();
         // Some servers number their accounts.

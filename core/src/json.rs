@@ -94,10 +94,8 @@ pub(crate) fn value_in(octets: &[u8]) -> Option<Value> {
 
 /// The object in `octets`, if they are one.
 pub(crate) fn object_in(octets: &[u8]) -> Option<Map<String, Value>> {
-    match value_in(octets)? {
-        Value::Object(members) => Some(members),
-        _ => None,
-    }
+    let Value::Object(members) = value_in(octets)? else { return None };
+    Some(members)
 }
 
 impl Mistakes {
@@ -116,12 +114,11 @@ impl Mistakes {
 impl<'a> Members<'a> {
     /// Of an object.
     pub fn of(value: Value, mistakes: &'a mut Mistakes) -> Self {
-        let members = match value {
-            Value::Object(members) => members.into_iter().collect(),
-            _ => {
-                mistakes.note("it is not an object");
-                Vec::new()
-            }
+        let members = if let Value::Object(members) = value {
+            members.into_iter().collect()
+        } else {
+            mistakes.note("it is not an object");
+            Vec::new()
         };
         Self { members, mistakes }
     }
@@ -205,7 +202,7 @@ pub fn kind(value: Value, mistakes: &mut Mistakes) -> (String, Value) {
                 return member;
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {}
     }
     mistakes.note("it is neither a kind nor an object with one member");
     (String::new(), Value::Null)
@@ -301,13 +298,12 @@ impl FromJson for u8 {
 impl<T: FromJson> FromJson for Vec<T> {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let mut read = Self::new();
-        match value {
-            Value::Array(values) => {
-                for value in values {
-                    read.push(T::from_json(value, mistakes));
-                }
+        if let Value::Array(values) = value {
+            for value in values {
+                read.push(T::from_json(value, mistakes));
             }
-            _ => mistakes.note("it is not a list"),
+        } else {
+            mistakes.note("it is not a list");
         }
         read
     }
@@ -316,13 +312,12 @@ impl<T: FromJson> FromJson for Vec<T> {
 impl<T: FromJson> FromJson for BTreeMap<String, T> {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let mut read = Self::new();
-        match value {
-            Value::Object(members) => {
-                for (name, value) in members {
-                    read.insert(name, T::from_json(value, mistakes));
-                }
+        if let Value::Object(members) = value {
+            for (name, value) in members {
+                read.insert(name, T::from_json(value, mistakes));
             }
-            _ => mistakes.note("it is not an object"),
+        } else {
+            mistakes.note("it is not an object");
         }
         read
     }

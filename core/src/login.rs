@@ -12,67 +12,28 @@
 mod suspended;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::Serialize;
-use serde_json::Value;
-
-use crate::atlassian::{Site, SitesRequest};
-use crate::authorization_code::AuthorizationCodeGrant;
+use crate::atlassian::sites::SitesRequest;
 use crate::authorization_server::AuthorizationServer;
-use crate::client::Client;
 use crate::credential::{
-    self, ConnectionKey, Damaged, Generation, IssuedBy, RecordError, RecordUpdate, SCHEMA_VERSION,
-    StoredCredential, Updated,
+    self, Account, ConnectionKey, Generation, RecordError, SCHEMA_VERSION, Site, StoredCredential,
 };
-use crate::device_authorization::DeviceCodeGrant;
+use crate::discovery::Discovery;
+use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
-use crate::identity::{Account, IdentityRequest};
-use crate::json::{FromJson, Members, Mistakes};
-use crate::metadata::Discovery;
-use crate::pkce::Entropy;
-use crate::provider::{Grant, ProviderProfile};
+use crate::grant::authorization_code::AuthorizationCodeGrant;
+use crate::grant::device_authorization::DeviceCodeGrant;
+use crate::grant::request::LoginRequest;
+use crate::identity::IdentityRequest;
+use crate::provider::Grant;
+use crate::record_update::{Damaged, RecordUpdate, Updated};
 use crate::resource::{Authorization, WithToken};
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
-use crate::time::{Now, Span, UnixTime};
+use crate::time::{Now, UnixTime};
 use crate::token_endpoint::TokenResponse;
-
-/// What a login is asked to do.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoginRequest {
-    /// The connection's name; the provider's is in the profile.
-    pub connection: String,
-    /// The provider.
-    pub profile: ProviderProfile,
-    /// The client registration.
-    pub client: Client,
-    /// The scopes to ask for.
-    pub scopes: Vec<String>,
-    /// The grants to try, in order. A later one is tried only if the client may not use the earlier one.
-    pub grants: VecDeque<Grant>,
-    /// Whether to open a browser.
-    pub open: bool,
-    /// How long the user may take.
-    pub timeout: Span,
-}
-
-impl FromJson for LoginRequest {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        Self {
-            connection: members.required("connection"),
-            profile: members.required("profile"),
-            client: members.required("client"),
-            scopes: members.required("scopes"),
-            grants: members.required::<Vec<Grant>>("grants").into(),
-            open: members.required("open"),
-            timeout: members.required("timeout"),
-        }
-    }
-}
 
 /// A login that succeeded. It is saved.
 #[derive(Debug)]
@@ -147,7 +108,7 @@ impl LoginMachine {
     fn new(request: LoginRequest) -> Result<Self, Error> {
         let key = ConnectionKey::new(&request.profile.name, &request.connection)
             .map_err(|e| Error::Configuration(e.to_string()))?;
-        if let Some(scope) = request.scopes.iter().find(|s| !crate::provider::is_scope_token(s)) {
+        if let Some(scope) = request.scopes.iter().find(|s| !crate::scope::is_scope_token(s)) {
             let scope = crate::text::printable(scope);
             return Err(Error::Configuration(alloc::format!("'{scope}' is not a scope")));
         }
@@ -230,9 +191,6 @@ impl LoginMachine {
 
     fn save(&mut self, grant: Grant, tokens: TokenResponse, now: Now) -> Transition {
         let Some(server) = &self.server else { return failed(Error::OutOfOrder) };
-        let Some(token_endpoint) = server.endpoints.token.clone() else {
-            return failed(Error::OutOfOrder);
-        };
         // A clock that was set back during the request must not make the token look older than it is.
         let issued_at = self.sent_at.min(now.wall);
         let ends_at = tokens.authorization_expires_in.map(|span| issued_at.plus(span));
@@ -241,13 +199,7 @@ impl LoginMachine {
             generation: Generation::FIRST,
             provider: self.key.provider().to_string(),
             connection: self.key.connection().to_string(),
-            server: IssuedBy {
-                issuer: server.issuer.clone(),
-                token_endpoint,
-                revocation_endpoint: server.endpoints.revocation.clone(),
-                userinfo_endpoint: server.userinfo.clone(),
-                client_authentication: server.style.authentication,
-            },
+            server: server.issued_by(),
             client_id: self.request.client.id.clone(),
             login: credential::Login { at: now.wall, grant, ends_at },
             tokens: Some(tokens.into_tokens(
@@ -341,13 +293,12 @@ impl LoginMachine {
     }
 
     fn identified(&mut self, account: Result<Account, Error>, now: Now) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Identifying(mut signed_in, _) => {
-                signed_in.account = Some(account);
-                self.list_sites(signed_in, now)
-            }
-            _ => failed(Error::OutOfOrder),
-        }
+        let phase = core::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::Identifying(mut signed_in, _) = phase else {
+            return failed(Error::OutOfOrder);
+        };
+        signed_in.account = Some(account);
+        self.list_sites(signed_in, now)
     }
 
     fn list_sites(&mut self, signed_in: Box<SignedIn>, now: Now) -> Transition {
@@ -365,13 +316,12 @@ impl LoginMachine {
     }
 
     fn sites_listed(&mut self, sites: Result<Vec<Site>, Error>, now: Now) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::ListingSites(mut signed_in, _) => {
-                signed_in.sites = Some(sites);
-                self.note(signed_in, now)
-            }
-            _ => failed(Error::OutOfOrder),
-        }
+        let phase = core::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::ListingSites(mut signed_in, _) = phase else {
+            return failed(Error::OutOfOrder);
+        };
+        signed_in.sites = Some(sites);
+        self.note(signed_in, now)
     }
 
     /// Writes account and sites into the record, so that `auth status` can name them offline.
@@ -400,15 +350,14 @@ impl LoginMachine {
 
     /// The login is saved already: a note that could not be written is no failure.
     fn noted(&mut self, result: Result<Updated, Error>) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Noting(mut signed_in, _) => {
-                if let Ok(Updated { new: Some(credential), .. }) = result {
-                    signed_in.credential = credential;
-                }
-                Next::Done(Ok(*signed_in))
-            }
-            _ => failed(Error::OutOfOrder),
+        let phase = core::mem::replace(&mut self.phase, Phase::Over);
+        let Phase::Noting(mut signed_in, _) = phase else {
+            return failed(Error::OutOfOrder);
+        };
+        if let Ok(Updated { new: Some(credential), .. }) = result {
+            signed_in.credential = credential;
         }
+        Next::Done(Ok(*signed_in))
     }
 }
 
@@ -420,15 +369,12 @@ impl Machine for LoginMachine {
     type Output = Result<SignedIn, Error>;
 
     fn start(&mut self, now: Now) -> Transition {
-        match core::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Asking(grant, asking) => {
-                self.run_grant(grant, asking, |grant| grant.start(now), now)
-            }
-            _ => {
-                self.phase = Phase::Preflight;
-                Next::Perform(Effect::PreflightStore(self.key.clone()))
-            }
+        // A login that was suspended goes on where it waited.
+        if let Phase::Asking(grant, asking) = core::mem::replace(&mut self.phase, Phase::Over) {
+            return self.run_grant(grant, asking, |grant| grant.start(now), now);
         }
+        self.phase = Phase::Preflight;
+        Next::Perform(Effect::PreflightStore(self.key.clone()))
     }
 
     fn advance(&mut self, outcome: Outcome, now: Now) -> Transition {

@@ -9,16 +9,16 @@ use alloc::vec::Vec;
 
 use crate::client::Registered;
 use crate::credential::{
-    ConnectionKey, EndReason, Ended, LOCK_PATIENCE, Pending, RecordError, StagedReply,
-    StoredCredential,
+    ConnectionKey, EndReason, Ended, Pending, RecordError, StagedReply, StoredCredential,
 };
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome, Running};
-use crate::provider::{ProviderProfile, ScopeSeparator};
+use crate::provider::ProviderProfile;
+use crate::record_update::LOCK_PATIENCE;
 use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_request};
 use crate::secret::Secret;
 use crate::time::{Now, Span, UnixTime};
-use crate::token_endpoint::TokenResponse;
+use crate::token_endpoint::TokenEndpoint;
 
 /// What a logout did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,8 +200,8 @@ impl LogoutMachine {
         let kept = kept.map(|kept| StagedReply::parse(&pending.id, kept.expose()));
         let Some(StagedReply::Complete(reply)) = kept else { return Err(credential) };
         let profile = self.registered.as_ref().map(|registered| &registered.profile);
-        let separator = profile.map_or(ScopeSeparator::default(), |p| p.scope_separator);
-        let Ok(tokens) = TokenResponse::parse(&reply, separator) else { return Err(credential) };
+        let endpoint = TokenEndpoint::that_issued(&credential.server, profile);
+        let Ok(tokens) = endpoint.parse(&reply) else { return Err(credential) };
         let old = credential.tokens.take();
         let assumed = profile.map_or(Span::ZERO, ProviderProfile::assumed_token_lifetime);
         credential.tokens = Some(tokens.into_tokens(pending.at, assumed, &[], old.as_ref()));

@@ -15,12 +15,14 @@ use core::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::credential::{IssuedBy, is_plain_name};
 use crate::endpoint_url::EndpointUrl;
 use crate::json;
-use crate::text::{displayable, printable};
+use crate::scope::{ScopeSeparator, is_scope_token};
+use crate::text::{displayable, is_plain_name, printable};
 use crate::time::Span;
-use crate::token_endpoint::LONGEST_LIFETIME;
+
+/// No token is believed for longer than this, whatever the server or a profile says.
+pub(crate) const LONGEST_TOKEN_LIFETIME: Span = Span::from_days(365);
 
 /// The profiles that come with every shell: name and JSON text.
 pub const BUNDLED: [(&str, &str); 2] = [
@@ -190,42 +192,6 @@ pub enum TokenRequestFormat {
     Json,
 }
 
-/// What stands between scopes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum ScopeSeparator {
-    /// The standard. RFC 6749 section 3.3.
-    #[default]
-    #[serde(rename = " ")]
-    Space,
-    /// A few servers.
-    #[serde(rename = ",")]
-    Comma,
-}
-
-impl ScopeSeparator {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Space => " ",
-            Self::Comma => ",",
-        }
-    }
-
-    /// The scopes as one parameter.
-    #[must_use]
-    pub fn join(self, scopes: &[String]) -> String {
-        scopes.join(self.as_str())
-    }
-
-    /// The scopes of one parameter. Empty ones are dropped.
-    #[must_use]
-    pub fn split(self, text: &str) -> Vec<String> {
-        text.split(|c: char| c == ' ' || self == Self::Comma && c == ',')
-            .filter(|scope| !scope.is_empty())
-            .map(ToOwned::to_owned)
-            .collect()
-    }
-}
-
 /// Where redirects arrive: `http://127.0.0.1:{port}{path}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RedirectProfile {
@@ -354,7 +320,7 @@ impl ProviderProfile {
         if self.redirect.port == Some(0) {
             return bad("redirect.port", "leave it out to use any free port");
         }
-        if self.assumed_token_lifetime() > LONGEST_LIFETIME {
+        if self.assumed_token_lifetime() > LONGEST_TOKEN_LIFETIME {
             return bad("assumed_token_lifetime_seconds", "no token lives longer than a year");
         }
         let query = self.endpoints.authorization.as_ref().and_then(EndpointUrl::url);
@@ -412,16 +378,6 @@ impl ProviderProfile {
         Ok(())
     }
 
-    /// Whether tokens that `server` issued are from this provider's server, as far as the profile says:
-    /// a client's secret belongs to one server, and a profile may have been pointed at another since.
-    #[must_use]
-    pub fn is_of(&self, server: &IssuedBy) -> bool {
-        match (&self.endpoints.token, &self.issuer) {
-            (Some(token), _) => *token == server.token_endpoint,
-            (None, issuer) => issuer.is_some() && *issuer == server.issuer,
-        }
-    }
-
     fn missing_endpoints(&self) -> [(&'static str, bool); 3] {
         let code = self.grants.contains(&Grant::AuthorizationCode);
         let device = self.grants.contains(&Grant::DeviceCode);
@@ -439,12 +395,6 @@ impl ProviderProfile {
     pub(crate) fn needs_discovery(&self) -> bool {
         self.issuer.is_some() && self.missing_endpoints().iter().any(|(_, missing)| *missing)
     }
-}
-
-/// RFC 6749 section 3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
-#[must_use]
-pub fn is_scope_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
 /// A lower-case ASCII host, with a port or without.

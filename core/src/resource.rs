@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 use crate::client::user_and_password;
-use crate::endpoint_url::{EndpointUrl, host_and_port, parse_plain};
+use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome, Running};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
@@ -16,7 +16,6 @@ use crate::provider::ProviderProfile;
 use crate::secret::Secret;
 use crate::text::displayable;
 use crate::time::Now;
-use crate::token_endpoint::{redirected, retry_after};
 
 /// The hosts that a provider's access tokens may be sent to. Nothing else ever gets one.
 #[derive(Clone, Debug)]
@@ -169,10 +168,10 @@ impl<R: ResourceRequest> Machine for WithToken<R> {
     }
 
     fn advance(&mut self, outcome: Outcome, _now: Now) -> Next<Self::Output> {
-        match outcome {
-            Outcome::Http(answer) => Next::Done(self.request.answer(answer)),
-            _ => Next::Done(Err(Error::OutOfOrder)),
-        }
+        let Outcome::Http(answer) = outcome else {
+            return Next::Done(Err(Error::OutOfOrder));
+        };
+        Next::Done(self.request.answer(answer))
     }
 }
 
@@ -188,9 +187,9 @@ pub(crate) fn resource_answer(
         }
         401 | 403 => Err(refusal(&response)),
         status @ (429 | 500..) => {
-            Err(Error::Unavailable { endpoint, status, retry_after: retry_after(&response) })
+            Err(Error::Unavailable { endpoint, status, retry_after: response.retry_after() })
         }
-        300..=399 => Err(redirected(endpoint, response.status)),
+        300..=399 => Err(Error::redirected(endpoint, response.status)),
         status => Err(Error::PeerMisbehaved {
             endpoint,
             what: format!("HTTP {status}; is that its address?"),
@@ -224,9 +223,4 @@ pub(crate) fn refusal(response: &HttpResponse) -> Error {
 /// A member that is shown to people, escaped.
 pub(crate) fn shown_member(object: &Value, name: &str) -> Option<String> {
     object.get(name)?.as_str().filter(|text| !text.is_empty()).map(displayable)
-}
-
-/// The host of a web address, without complaint: for names of sites.
-pub(crate) fn host_of(url: &str) -> Option<String> {
-    parse_plain(url).filter(|url| url.has_host()).map(|url| host_and_port(&url))
 }

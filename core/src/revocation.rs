@@ -8,7 +8,7 @@ use crate::error::{Endpoint, Error};
 use crate::flow::Effect;
 use crate::http::{HttpResponse, TransportError};
 use crate::oauth_error::OAuthError;
-use crate::provider::{ClientAuthentication, TokenRequestFormat};
+use crate::provider::ClientAuthentication;
 use crate::secret::Secret;
 use crate::token_endpoint::json_answer;
 
@@ -51,7 +51,7 @@ pub(crate) fn revocation_request(
     kind: TokenKind,
     token: &Secret,
 ) -> Effect {
-    let style = RequestStyle { authentication, format: TokenRequestFormat::Form };
+    let style = RequestStyle::form(authentication);
     let hint = match kind {
         TokenKind::Refresh => "refresh_token",
         TokenKind::Access => "access_token",

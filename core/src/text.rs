@@ -1,4 +1,4 @@
-//! Text from outside, made safe to show.
+//! Text from outside: made safe to show, or a plain name.
 
 use alloc::string::String;
 use core::fmt::Write as _;
@@ -26,6 +26,14 @@ pub fn displayable(text: &str) -> String {
 #[must_use]
 pub fn inert(text: &str) -> String {
     escape_all(text.chars(), |c| !is_active(c))
+}
+
+/// Whether `name` may name a provider or a connection. Such a name is a file name too.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
 }
 
 /// As [`inert`], but its line breaks stay: for text of our own that quotes a name from outside.

@@ -1,4 +1,4 @@
-//! Answers of the token endpoint. RFC 6749 section 5.
+//! The token endpoint: requests and answers. RFC 6749 sections 3.2 and 5.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -7,18 +7,110 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
-use crate::credential::Tokens;
+use crate::client::{Client, RequestStyle, authenticated_request};
+use crate::credential::{IssuedBy, Tokens};
+use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
-use crate::http::HttpResponse;
+use crate::http::{HttpRequest, HttpResponse};
 use crate::json;
 use crate::oauth_error::OAuthError;
-use crate::provider::ScopeSeparator;
+use crate::provider::{LONGEST_TOKEN_LIFETIME, ProviderProfile};
+use crate::scope::ScopeSeparator;
 use crate::secret::Secret;
 use crate::text::printable;
 use crate::time::{Span, UnixTime};
 
-/// No token is believed for longer than this, whatever the server says.
-pub(crate) const LONGEST_LIFETIME: Span = Span::from_days(365);
+/// The token endpoint of one server, and how it wants to be asked.
+///
+/// Every grant goes through it, so that what is odd about one server's token requests or responses stands here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenEndpoint {
+    /// Where it is.
+    pub url: EndpointUrl,
+    /// How a client talks to it.
+    pub(crate) style: RequestStyle,
+    scope_separator: ScopeSeparator,
+    sends_redirect_uri: bool,
+}
+
+/// What is presented for tokens. RFC 6749 sections 4.1.3 and 6, RFC 8628 section 3.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GrantType {
+    AuthorizationCode,
+    DeviceCode,
+    RefreshToken,
+}
+
+impl GrantType {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+}
+
+impl TokenEndpoint {
+    /// The endpoint at `url` of the server that `profile` describes; the standard's, as far as no profile speaks.
+    pub(crate) fn new(
+        url: EndpointUrl,
+        style: RequestStyle,
+        profile: Option<&ProviderProfile>,
+    ) -> Self {
+        Self {
+            url,
+            style,
+            scope_separator: profile.map(|profile| profile.scope_separator).unwrap_or_default(),
+            sends_redirect_uri: profile
+                .is_some_and(|profile| profile.token_request_has_redirect_uri),
+        }
+    }
+
+    /// The endpoint that issued stored tokens. RFC 6749 section 10.4: a refresh token goes to the server that
+    /// issued it, and nowhere else. So the record says where it is, and a profile that speaks of another server
+    /// by now says nothing about this one.
+    pub(crate) fn that_issued(server: &IssuedBy, profile: Option<&ProviderProfile>) -> Self {
+        let profile = profile.filter(|profile| profile.is_of(server));
+        let style = RequestStyle {
+            authentication: server.client_authentication,
+            format: profile.map(|profile| profile.token_request_format).unwrap_or_default(),
+        };
+        Self::new(server.token_endpoint.clone(), style, profile)
+    }
+
+    /// A request for tokens. `parameters` are what the grant's RFC wants beside `grant_type` and the client.
+    pub(crate) fn request(
+        &self,
+        client: &Client,
+        grant_type: GrantType,
+        parameters: Vec<(&'static str, Secret)>,
+    ) -> HttpRequest {
+        let mut all = alloc::vec![("grant_type", Secret::new(grant_type.as_str()))];
+        // OAuth 2.0 wants the redirect URI to be repeated, OAuth 2.1 does not.
+        let is_wanted = |name| name != "redirect_uri" || self.sends_redirect_uri;
+        all.extend(parameters.into_iter().filter(|(name, _)| is_wanted(*name)));
+        let style = match grant_type {
+            // RFC 8628 section 3.4 defines it as a form, also where a server wants JSON elsewhere.
+            GrantType::DeviceCode => RequestStyle::form(self.style.authentication),
+            GrantType::AuthorizationCode | GrantType::RefreshToken => self.style,
+        };
+        authenticated_request(&self.url, client, style, &all)
+    }
+
+    /// Scopes, as this server's other endpoints want them too.
+    pub(crate) fn joined(&self, scopes: &[String]) -> String {
+        self.scope_separator.join(scopes)
+    }
+
+    /// What a response means.
+    ///
+    /// # Errors
+    /// As [`TokenResponse::parse`].
+    pub(crate) fn parse(&self, response: &HttpResponse) -> Result<TokenResponse, Error> {
+        TokenResponse::parse(response, self.scope_separator)
+    }
+}
 
 /// Tokens, as the server issued them.
 #[derive(Clone, Debug)]
@@ -124,7 +216,7 @@ pub(crate) fn json_answer(
     let unavailable = || Error::Unavailable {
         endpoint,
         status: response.status,
-        retry_after: retry_after(response),
+        retry_after: response.retry_after(),
     };
     if response.status >= 500 {
         return Err(unavailable());
@@ -138,21 +230,10 @@ pub(crate) fn json_answer(
     }
     match (response.status, body) {
         (200..=299, Some(members)) => Ok(members),
-        (300..=399, _) => Err(redirected(endpoint, response.status)),
+        (300..=399, _) => Err(Error::redirected(endpoint, response.status)),
         (429, _) => Err(unavailable()),
         (status, _) => Err(Error::NotOAuth { endpoint, status }),
     }
-}
-
-pub(crate) fn redirected(endpoint: Endpoint, status: u16) -> Error {
-    let what = format!("HTTP {status}, a redirect, which is never followed");
-    Error::PeerMisbehaved { endpoint, what }
-}
-
-/// `Retry-After` in seconds. RFC 9110 section 10.2.3; the date form is rare and ignored.
-pub(crate) fn retry_after(response: &HttpResponse) -> Option<Span> {
-    let seconds: u64 = response.header("retry-after")?.trim().parse().ok()?;
-    Some(Span::from_secs(seconds))
 }
 
 /// A token member. RFC 6749 Appendix A.12: `access-token = 1*VSCHAR`, so it is safe in a header.
@@ -171,7 +252,7 @@ fn token(members: &Map<String, Value>, name: &'static str) -> Result<Option<Secr
 /// `expires_in`, which servers send as a number, a float or a string. Nonsense counts as absent; zero
 /// and less as already over; nothing as forever.
 fn lifetime(value: &Value) -> Option<Span> {
-    Some(seconds(value)?.min(LONGEST_LIFETIME))
+    Some(seconds(value)?.min(LONGEST_TOKEN_LIFETIME))
 }
 
 /// A number of seconds, however it is written.
@@ -179,7 +260,7 @@ fn seconds(value: &Value) -> Option<Span> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => json::number_in(text)?,
-        _ => return None,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
     if !seconds.is_finite() {
         return None;

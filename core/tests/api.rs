@@ -5,11 +5,12 @@
 mod support;
 
 use support::*;
-use twg_core::api::{ApiFlow, ApiRequest, Product, api_url, needs_site, site_url};
-use twg_core::api_token::NamedSite;
+use twg_core::api::{ApiFlow, ApiRequest};
+use twg_core::atlassian::address::{Product, api_url, needs_site, site_url};
+use twg_core::atlassian::api_token::NamedSite;
+use twg_core::entropy::Entropy;
 use twg_core::error::Error;
 use twg_core::http::Method;
-use twg_core::pkce::Entropy;
 use twg_core::refresh::Need;
 use twg_core::resource::{Authorization, TokenAudience};
 use twg_core::secret::Secret;

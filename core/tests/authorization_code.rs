@@ -8,11 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use support::*;
+use twg_core::entropy::Entropy;
 use twg_core::error::Error;
 use twg_core::flow::{Effect, Flow as _, Outcome, UserAgentError};
+use twg_core::grant::request::LoginRequest;
 use twg_core::http::{HttpRequest, TransportError, TransportFailure};
-use twg_core::login::{LoginFlow, LoginRequest};
-use twg_core::pkce::Entropy;
+use twg_core::login::LoginFlow;
 use twg_core::provider::{ClientAuthentication, Grant, TokenRequestFormat};
 
 /// Up to the token request, which is answered with an error that ends the login.

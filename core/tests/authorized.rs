@@ -7,10 +7,10 @@ mod support;
 
 use support::*;
 use twg_core::authorized::AuthorizedFlow;
+use twg_core::entropy::Entropy;
 use twg_core::error::Error;
 use twg_core::http::HttpResponse;
 use twg_core::identity::IdentityRequest;
-use twg_core::pkce::Entropy;
 use twg_core::refresh::{How, Need};
 use twg_core::time::UnixTime;
 

@@ -6,7 +6,8 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{assert_silent, bundled, profile};
-use twg_core::provider::{BUNDLED, Grant, ProviderProfile, ScopeSeparator, is_scope_token};
+use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
+use twg_core::scope::{ScopeSeparator, is_scope_token};
 
 fn changed(change: impl FnOnce(&mut Value)) -> Result<ProviderProfile, String> {
     let mut json = serde_json::to_value(profile()).unwrap();

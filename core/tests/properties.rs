@@ -8,14 +8,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use support::*;
-use twg_core::atlassian::parse_sites;
-use twg_core::authorization_code::AuthorizationResponse;
+use twg_core::atlassian::sites::parse_sites;
 use twg_core::credential::StoredCredential;
 use twg_core::endpoint_url::EndpointUrl;
+use twg_core::grant::authorization_code::AuthorizationResponse;
 use twg_core::http::HttpResponse;
 use twg_core::login::LoginFlow;
 use twg_core::metadata::AuthorizationServerMetadata;
-use twg_core::provider::{BUNDLED, ProviderProfile, ScopeSeparator};
+use twg_core::provider::{BUNDLED, ProviderProfile};
+use twg_core::scope::ScopeSeparator;
 use twg_core::time::UnixTime;
 use twg_core::token_endpoint::TokenResponse;
 

@@ -10,10 +10,11 @@ use std::fmt::Debug;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::*;
-use twg_core::atlassian::SitesRequest;
+use twg_core::atlassian::sites::SitesRequest;
 use twg_core::authorized::AuthorizedFlow;
 use twg_core::client::Registered;
 use twg_core::credential::StagedReply;
+use twg_core::entropy::Entropy;
 use twg_core::flow::{
     Effect, Flow, LockError, Outcome, StoreError, StoreErrorKind, UserAgentError,
 };
@@ -21,7 +22,6 @@ use twg_core::http::{HttpRequest, TransportError, TransportFailure};
 use twg_core::identity::IdentityRequest;
 use twg_core::login::LoginFlow;
 use twg_core::logout::LogoutFlow;
-use twg_core::pkce::Entropy;
 use twg_core::provider::Grant;
 use twg_core::refresh::{How, Need, RefreshFlow};
 use twg_core::secret::Secret;

@@ -283,7 +283,7 @@ fn mangled_redirects_are_not_shown() {
         "http://CANARY-code@127.0.0.1:50123/",
     ] {
         assert_ignored(mangled);
-        let parsed = twg_core::authorization_code::AuthorizationResponse::parse(mangled);
+        let parsed = twg_core::grant::authorization_code::AuthorizationResponse::parse(mangled);
         assert_shows_no_secret(&format!("{parsed:?}"));
     }
 }

@@ -497,7 +497,7 @@ fn no_storm() {
     for command in 0..1000 {
         let after = Span::from_millis(command * 599);
         let request = refresh_of(lenient(600), Need::Live);
-        let flow = RefreshFlow::refresh(request, twg_core::pkce::Entropy::new([7; 32]));
+        let flow = RefreshFlow::refresh(request, twg_core::entropy::Entropy::new([7; 32]));
         let mut play = Play::begin_at(flow, T0.plus(after));
         while !play.is_done() {
             match play.effect().clone() {

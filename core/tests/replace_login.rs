@@ -7,7 +7,8 @@ mod support;
 use support::*;
 use twg_core::credential::Generation;
 use twg_core::flow::Effect;
-use twg_core::login::{LoginFlow, LoginRequest};
+use twg_core::grant::request::LoginRequest;
+use twg_core::login::LoginFlow;
 use twg_core::provider::Grant;
 use twg_core::revocation::Revocation;
 

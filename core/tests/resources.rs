@@ -7,12 +7,14 @@ mod support;
 use std::fmt::Debug;
 
 use support::*;
-use twg_core::atlassian::{Site, SitesRequest};
+use twg_core::atlassian::sites::SitesRequest;
 use twg_core::authorized::AuthorizedFlow;
+use twg_core::credential::Account;
+use twg_core::credential::Site;
+use twg_core::entropy::Entropy;
 use twg_core::error::Error;
 use twg_core::http::{HttpRequest, HttpResponse, Method};
-use twg_core::identity::{Account, IdentityRequest};
-use twg_core::pkce::Entropy;
+use twg_core::identity::IdentityRequest;
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::Need;
 use twg_core::resource::{Authorization, ResourceRequest, TokenAudience};

@@ -5,8 +5,9 @@
 mod support;
 
 use support::*;
-use twg_core::atlassian::{Site, UseSiteFlow};
+use twg_core::atlassian::sites::UseSiteFlow;
 use twg_core::credential::Generation;
+use twg_core::credential::Site;
 use twg_core::error::Error;
 use twg_core::flow::{LockError, Outcome, StoreErrorKind};
 

@@ -34,13 +34,13 @@ mod unix {
     use std::time::{Duration, Instant};
 
     use serde_json::json;
-    use twg::measured::{Shell, host};
+    use twg::for_benches::{Shell, host};
     use twg_core::client::{Client, Registered};
     use twg_core::credential::ConnectionKey;
+    use twg_core::entropy::Entropy;
     use twg_core::error::Error;
     use twg_core::flow::{Effect, Flow, Misuse, Outcome, Step, StepId};
     use twg_core::http::HttpResponse;
-    use twg_core::pkce::Entropy;
     use twg_core::provider::{BUNDLED, ProviderProfile};
     use twg_core::refresh::{How, Need, RefreshFlow, RefreshRequest, Refreshed};
     use twg_core::time::Now;

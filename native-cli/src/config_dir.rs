@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use twg_core::credential::{AttemptId, ConnectionKey, is_plain_name};
+use twg_core::credential::{AttemptId, ConnectionKey};
+use twg_core::text::is_plain_name;
 
 use crate::environment::{
     APPDATA, CONFIG_DIR, LOCALAPPDATA, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_RUNTIME_DIR,

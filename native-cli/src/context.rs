@@ -1,8 +1,8 @@
 //! What every command works with.
 
 use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
+use twg_core::entropy::Entropy;
 use twg_core::error::Error;
-use twg_core::pkce::Entropy;
 use twg_core::plan::Surroundings;
 
 use crate::config_dir::{ConfigDir, MAIN_PROVIDER};

@@ -1,15 +1,15 @@
 //! Any of the core's flows, driven in the shapes of [`wire`](crate::wire): what both kinds of host use.
 
 use twg_core::api::ApiFlow;
-use twg_core::atlassian::{SitesRequest, UseSiteFlow};
+use twg_core::atlassian::sites::{SitesRequest, UseSiteFlow};
 use twg_core::authorized::AuthorizedFlow;
 use twg_core::credential::{ConnectionKey, StoredCredential};
+use twg_core::entropy::Entropy;
 use twg_core::error::Error;
 use twg_core::flow::{self, Flow as _, Machine, Misuse, Next, Outcome, Running, StepId};
 use twg_core::identity::IdentityRequest;
 use twg_core::login::LoginFlow;
 use twg_core::logout::LogoutFlow;
-use twg_core::pkce::Entropy;
 use twg_core::refresh::RefreshFlow;
 use twg_core::resource::TokenAudience;
 use twg_core::secret::Secret;

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use twg_core::docker_credential;
+use twg_core::helper::docker_credential;
 use twg_core::endpoint_url::EndpointUrl;
-use twg_core::git_credential::Question;
+use twg_core::helper::git_credential::Question;
 use twg_core::secret::Secret;
 
 const HOSTS: [&str; 2] = ["bitbucket.org", "bitbucket.org:443"];

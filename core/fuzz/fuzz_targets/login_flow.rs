@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use twg_core::client::Client;
-use twg_core::login::{LoginFlow, LoginRequest};
+use twg_core::grant::request::LoginRequest;
+use twg_core::login::LoginFlow;
 use twg_core::provider::{BUNDLED, Endpoints, Grant, ProviderProfile};
 use twg_core::secret::Secret;
 use twg_core::time::Span;

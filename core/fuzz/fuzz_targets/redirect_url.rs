@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use twg_core::authorization_code::AuthorizationResponse;
+use twg_core::grant::authorization_code::AuthorizationResponse;
 
 fuzz_target!(|url: &str| {
     let response = AuthorizationResponse::parse(url);

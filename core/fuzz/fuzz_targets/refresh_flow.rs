@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use twg_core::client::{Client, Registered};
 use twg_core::credential::{ConnectionKey, Host};
-use twg_core::pkce::Entropy;
+use twg_core::entropy::Entropy;
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::{Need, RefreshFlow, RefreshRequest};
 use twg_core::secret::Secret;

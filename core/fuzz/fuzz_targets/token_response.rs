@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use twg_core::http::HttpResponse;
-use twg_core::provider::ScopeSeparator;
+use twg_core::scope::ScopeSeparator;
 use twg_core::time::Span;
 use twg_core::token_endpoint::TokenResponse;
 use twg_core_fuzz::assert_inert;

@@ -9,7 +9,7 @@ pub use refresh_watch::RefreshWatch;
 pub use watch::{Watch, assert_inert};
 pub use world::{Choices, World};
 
-use twg_core::pkce::Entropy;
+use twg_core::entropy::Entropy;
 
 /// Stands in every secret of a made-up answer, and in nothing that may be shown.
 pub const CANARY: &str = "CANARY";

@@ -195,7 +195,7 @@ impl Watch {
     fn response(&mut self, request: &HttpRequest, response: &HttpResponse) {
         self.hears(&response.body);
         if self.exchanging {
-            self.issued |= [Default::default(), twg_core::provider::ScopeSeparator::Comma]
+            self.issued |= [Default::default(), twg_core::scope::ScopeSeparator::Comma]
                 .into_iter()
                 .any(|separator| TokenResponse::parse(response, separator).is_ok());
         }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::json::{FromJson, Mistakes};
+use crate::text::is_plain_name;
 
 /// One connection: an account at a provider. Its record, lock and refresh are its own.
 ///
@@ -54,14 +55,6 @@ impl fmt::Display for ConnectionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.provider, self.connection)
     }
-}
-
-/// Whether `name` may name a provider or a connection. See [`ConnectionKey`].
-#[must_use]
-pub fn is_plain_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.'))
 }
 
 /// A name that cannot be a provider's or a connection's, escaped for display.

@@ -8,11 +8,11 @@ use core::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::account::Account;
 use super::key::{ConnectionKey, Generation};
 use super::pending::Pending;
-use crate::atlassian::Site;
+use super::site::Site;
 use crate::endpoint_url::EndpointUrl;
-use crate::identity::Account;
 use crate::json::{self, BadJson, FromJson, Members, Mistakes};
 use crate::provider::{ClientAuthentication, Grant};
 use crate::secret::{Secret, serialize_exposed, serialize_exposed_option};

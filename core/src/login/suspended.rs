@@ -5,14 +5,18 @@ use alloc::string::ToString as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Asking, LoginFlow, LoginMachine, LoginRequest, Phase};
-use crate::authorization_code::{AuthorizationCodeGrant, PendingAuthorization};
+use super::{Asking, LoginFlow, LoginMachine, Phase};
 use crate::authorization_server::AuthorizationServer;
-use crate::device_authorization::{DeviceCodeGrant, PendingDevice};
+use crate::client::RequestStyle;
+use crate::endpoint_url::EndpointUrl;
 use crate::error::Error;
+use crate::grant::authorization_code::{AuthorizationCodeGrant, PendingAuthorization};
+use crate::grant::device_authorization::{DeviceCodeGrant, PendingDevice};
+use crate::grant::request::LoginRequest;
 use crate::json::{self, FromJson, Members, Mistakes};
-use crate::provider::Grant;
+use crate::provider::{Endpoints, Grant, IssParameter, ProviderProfile};
 use crate::secret::Secret;
+use crate::token_endpoint::TokenEndpoint;
 
 /// No login has this many steps: a text that says so is none, and ids must not run out. The largest
 /// integer that JavaScript can tell from the next one.
@@ -24,9 +28,19 @@ struct Suspended<P> {
     schema_version: u32,
     next_step: u64,
     request: LoginRequest,
-    server: AuthorizationServer,
+    server: SuspendedServer,
     device_grant_not_enabled: bool,
     waiting: P,
+}
+
+/// What is written down of the server. The rest is in the profile, which stands in the request.
+#[derive(Serialize)]
+struct SuspendedServer {
+    issuer: Option<EndpointUrl>,
+    endpoints: Endpoints,
+    userinfo: Option<EndpointUrl>,
+    iss_parameter: IssParameter,
+    style: RequestStyle,
 }
 
 #[derive(Serialize)]
@@ -47,6 +61,50 @@ impl<P: FromJson> FromJson for Suspended<P> {
             device_grant_not_enabled: members.required("device_grant_not_enabled"),
             waiting: members.required("waiting"),
         }
+    }
+}
+
+impl FromJson for SuspendedServer {
+    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
+        let mut members = Members::of(value, mistakes);
+        Self {
+            issuer: members.optional("issuer"),
+            endpoints: members.required("endpoints"),
+            userinfo: members.optional("userinfo"),
+            iss_parameter: members.required("iss_parameter"),
+            style: members.required("style"),
+        }
+    }
+}
+
+impl SuspendedServer {
+    fn of(server: AuthorizationServer) -> Self {
+        Self {
+            issuer: server.issuer,
+            endpoints: Endpoints {
+                authorization: server.authorization,
+                token: Some(server.token.url),
+                device_authorization: server.device_authorization,
+                revocation: server.revocation,
+            },
+            userinfo: server.userinfo,
+            iss_parameter: server.iss_parameter,
+            style: server.token.style,
+        }
+    }
+
+    /// The server again; `None` without a token endpoint.
+    fn restored(self, profile: &ProviderProfile) -> Option<AuthorizationServer> {
+        let Endpoints { authorization, token, device_authorization, revocation } = self.endpoints;
+        Some(AuthorizationServer {
+            issuer: self.issuer,
+            authorization,
+            token: TokenEndpoint::new(token?, self.style, Some(profile)),
+            device_authorization,
+            revocation,
+            userinfo: self.userinfo,
+            iss_parameter: self.iss_parameter,
+        })
     }
 }
 
@@ -80,7 +138,7 @@ impl LoginFlow {
             schema_version: 1,
             next_step: self.next_id(),
             request: machine.request.clone(),
-            server: machine.server.clone()?,
+            server: SuspendedServer::of(machine.server.clone()?),
             device_grant_not_enabled: machine.device_grant_not_enabled,
             waiting,
         };
@@ -95,12 +153,10 @@ impl LoginFlow {
         let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
         let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
             json::parse(text).map_err(|_| invalid())?;
-        if suspended.schema_version != 1
-            || suspended.next_step > LAST_RESTORED_STEP
-            || suspended.server.endpoints.token.is_none()
-        {
+        if suspended.schema_version != 1 || suspended.next_step > LAST_RESTORED_STEP {
             return Err(invalid());
         }
+        let server = suspended.server.restored(&suspended.request.profile).ok_or_else(invalid)?;
         let mut machine = LoginMachine::new(suspended.request)?;
         let profile = &machine.request.profile;
         profile.check().map_err(|e| Error::Configuration(e.to_string()))?;
@@ -110,19 +166,16 @@ impl LoginFlow {
                 if !pending.has_safe_address() {
                     return Err(invalid());
                 }
-                let grant = AuthorizationCodeGrant::restored(
-                    suspended.server.clone(),
-                    &machine.request,
-                    pending,
-                );
+                let grant =
+                    AuthorizationCodeGrant::restored(server.clone(), &machine.request, pending);
                 (Grant::AuthorizationCode, Asking::Browser(grant))
             }
             Waiting::DeviceCode(pending) => {
-                let grant = DeviceCodeGrant::new(suspended.server.clone(), &machine.request);
+                let grant = DeviceCodeGrant::new(server.clone(), &machine.request);
                 (Grant::DeviceCode, Asking::Device(grant.restored(pending)))
             }
         };
-        machine.server = Some(suspended.server);
+        machine.server = Some(server);
         machine.phase = Phase::Asking(grant, asking);
         Ok(Self::resuming_at(machine, suspended.next_step))
     }

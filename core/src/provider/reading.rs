@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use super::{
     ClientAuthentication, ClientProfile, Endpoints, Grant, IdentityProfile, IssParameter,
-    LoginLifetime, ProviderProfile, RedirectProfile, ScopeSeparator, SecretNeed,
-    TokenRequestFormat,
+    LoginLifetime, ProviderProfile, RedirectProfile, SecretNeed, TokenRequestFormat,
 };
 use crate::json::{FromJson, Members, Mistakes, one_of};
 
@@ -121,12 +120,6 @@ impl FromJson for SecretNeed {
 impl FromJson for TokenRequestFormat {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         one_of(&value, mistakes, &[("form", Self::Form), ("json", Self::Json)], Self::Form)
-    }
-}
-
-impl FromJson for ScopeSeparator {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        one_of(&value, mistakes, &[(" ", Self::Space), (",", Self::Comma)], Self::Space)
     }
 }
 

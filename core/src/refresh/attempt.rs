@@ -3,13 +3,12 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
-use super::recovery::{REQUEST_TIMEOUT, left_of, quarantine};
+use super::leeway::{REQUEST_TIMEOUT, left_of, quarantine};
 use super::{
     Ending, How, Phase, RefreshMachine, Refreshed, Transition, has_refresh_token, is_live,
 };
-use crate::client::{Registered, RequestStyle, authenticated_request};
+use crate::client::Registered;
 use crate::credential::{
     AttemptId, ConnectionKey, EndReason, Ended, Generation, Pending, StagedReply, StoredCredential,
     sha256_hex,
@@ -17,10 +16,9 @@ use crate::credential::{
 use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, StoreError, StoreErrorKind};
 use crate::http::{HttpResponse, TransportError};
-use crate::provider::{ScopeSeparator, TokenRequestFormat};
 use crate::secret::Secret;
 use crate::time::{Now, Span, UnixTime};
-use crate::token_endpoint::TokenResponse;
+use crate::token_endpoint::{GrantType, TokenEndpoint, TokenResponse};
 
 /// A commit is tried this often, each time with a new file.
 ///
@@ -216,12 +214,8 @@ impl RefreshMachine {
         response: &HttpResponse,
         now: Now,
     ) -> Transition {
-        let separator = self
-            .request
-            .registered
-            .as_ref()
-            .map_or(ScopeSeparator::default(), |registered| registered.profile.scope_separator);
-        match TokenResponse::parse(response, separator) {
+        let profile = self.request.registered.as_ref().ok().map(|registered| &registered.profile);
+        match TokenEndpoint::that_issued(&attempt.credential.server, profile).parse(response) {
             Ok(tokens) => self.commit(attempt, tokens, response, now),
             Err(Error::Refused(error)) if error.is_invalid_grant() => {
                 let effect = Effect::LoadRecord(self.request.key.clone());
@@ -453,25 +447,17 @@ fn same_token(a: &StoredCredential, b: &StoredCredential) -> bool {
 }
 
 /// RFC 6749 section 6. Without `scope`, which asks for what was granted before.
-///
-/// Section 10.4: the refresh token goes to the server that issued it, and nowhere else.
 fn request(
     credential: &StoredCredential,
     registered: Option<&Registered>,
     timeout: Span,
 ) -> Option<Effect> {
     let token = credential.tokens.as_ref()?.refresh_token.clone()?;
-    let server = &credential.server;
-    let format = registered
-        .filter(|registered| registered.profile.is_of(server))
-        .map_or(TokenRequestFormat::default(), |registered| {
-            registered.profile.token_request_format
-        });
-    let style = RequestStyle { authentication: server.client_authentication, format };
+    let profile = registered.map(|registered| &registered.profile);
+    let endpoint = TokenEndpoint::that_issued(&credential.server, profile);
     let client = Registered::client_for(registered, credential);
-    let parameters: Vec<_> =
-        [("grant_type", Secret::new("refresh_token")), ("refresh_token", token)].into();
-    let mut request = authenticated_request(&server.token_endpoint, &client, style, &parameters);
+    let parameters = alloc::vec![("refresh_token", token)];
+    let mut request = endpoint.request(&client, GrantType::RefreshToken, parameters);
     request.single_use = true;
     request.timeout = timeout;
     Some(Effect::SendHttp(request))

@@ -18,26 +18,26 @@
 //! intent, the stage or both behind, and whoever holds the lock next goes on from there.
 
 mod attempt;
+mod leeway;
 mod recovery;
 
 use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::client::Registered;
-use crate::credential::{
-    AttemptId, ConnectionKey, EndReason, Host, LOCK_PATIENCE, StoredCredential, Tokens,
-};
+use crate::credential::{AttemptId, ConnectionKey, EndReason, Host, StoredCredential, Tokens};
+use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::flow::{Effect, LockError, Machine, Next, Outcome, Running};
 use crate::http::HttpResponse;
-use crate::pkce::Entropy;
+use crate::record_update::LOCK_PATIENCE;
 use crate::schedule::{TokenState, is_due, token_state};
 use crate::secret::Secret;
 use crate::time::{Now, Span, UnixTime};
 
 use attempt::{Attempt, Commit};
+pub use leeway::repairable_until;
 use recovery::Quarantine;
-pub use recovery::repairable_until;
 
 /// Whoever has a token that still works does not wait longer than this for somebody else's refresh.
 const PATIENCE_WITH_LIVE_TOKEN: Span = Span::from_secs(5);

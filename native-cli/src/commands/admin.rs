@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use twg_core::admin::OrgId;
+use twg_core::atlassian::admin::OrgId;
 use twg_core::identity::is_email;
 use twg_core::secret::Secret;
 use twg_core::text::printable;

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use serde_json::json;
-use twg_core::credential::{ConnectionKey, fresh_access_token};
+use twg_core::credential::ConnectionKey;
+use twg_core::fresh::fresh_access_token;
 use twg_core::secret::Secret;
 
 use crate::config_dir::ConfigDir;

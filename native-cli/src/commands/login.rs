@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Args, FromArgMatches as _};
 use serde_json::{Value, json};
-use twg_core::atlassian::Site;
+use twg_core::credential::Site;
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::error::Error;
-use twg_core::login::{LoginFlow, LoginRequest, SignedIn};
+use twg_core::grant::request::LoginRequest;
+use twg_core::login::{LoginFlow, SignedIn};
 use twg_core::plan::{Plan, Wishes, plan_login};
 use twg_core::provider::{Grant, ProviderProfile};
 use twg_core::refresh::{Need, Refreshed};

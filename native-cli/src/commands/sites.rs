@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use twg_core::atlassian::{Site, SitesRequest, UseSiteFlow};
+use twg_core::atlassian::sites::{SitesRequest, UseSiteFlow};
 use twg_core::credential::ConnectionKey;
+use twg_core::credential::Site;
 
 use crate::completion::candidates;
 use crate::context::{Context, login_command};

@@ -2,9 +2,10 @@
 
 use clap::Command;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use twg_core::atlassian::Site;
-use twg_core::credential::{ConnectionKey, is_plain_name};
+use twg_core::credential::ConnectionKey;
+use twg_core::credential::Site;
 use twg_core::provider::BUNDLED;
+use twg_core::text::is_plain_name;
 use twg_sandbox::Switches;
 
 use crate::config_dir::ConfigDir;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twg_core::admin::{self, OrgId, Refusal};
+use twg_core::atlassian::admin::{self, OrgId, Refusal};
 use twg_core::identity::is_email;
 use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::secret::{Secret, serialize_exposed};

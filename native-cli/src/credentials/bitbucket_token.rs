@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twg_core::bitbucket;
+use twg_core::atlassian::bitbucket;
+use twg_core::credential::Account;
 use twg_core::credential::ConnectionKey;
 use twg_core::error::Error;
-use twg_core::identity::{Account, is_email};
+use twg_core::identity::is_email;
 use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::provider::ProviderProfile;
 use twg_core::secret::{Secret, serialize_exposed};

@@ -7,11 +7,12 @@
 //! The first two stand for Atlassian's connection that is meant when none is named, by a `.twg` file or not: one
 //! that is named with `--connection` is meant itself, and so is another provider. `twg login`, `logout`, `auth refresh` and the upkeep concern stored connections only.
 
-use twg_core::api::{Product, api_url, site_url};
-use twg_core::api_token::{CloudIdRequest, MyselfRequest, NamedSite, TokenMode};
+use twg_core::atlassian::address::{Product, api_url, site_url};
+use twg_core::atlassian::api_token::{CloudIdRequest, MyselfRequest, NamedSite, TokenMode};
+use twg_core::credential::Account;
 use twg_core::endpoint_url::EndpointUrl;
 use twg_core::error::Error;
-use twg_core::identity::{Account, IdentityRequest, is_email};
+use twg_core::identity::{IdentityRequest, is_email};
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::Need;
 use twg_core::resource::{Authorization, GivenTokenFlow, ResourceRequest, TokenAudience};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use twg_core::client::{Client, Registered};
 use twg_core::credential::{ConnectionKey, Host};
+use twg_core::entropy::Entropy;
 use twg_core::flow::{Effect, Flow as _, Outcome, Step, StepId};
-use twg_core::pkce::Entropy;
 use twg_core::provider::ProviderProfile;
 use twg_core::refresh::{Need, RefreshFlow, RefreshRequest, Refreshed};
 use twg_core::schedule::UPKEEP_WINDOW;

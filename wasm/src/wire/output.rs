@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 use twg_core::api::ApiAnswer;
-use twg_core::atlassian::Site;
 use twg_core::authorized::Authorized;
+use twg_core::credential::Account;
+use twg_core::credential::Site;
 use twg_core::credential::StoredCredential;
 use twg_core::error::Error;
 use twg_core::http::HttpResponse;
-use twg_core::identity::Account;
 use twg_core::login;
 use twg_core::logout;
 use twg_core::provider::Grant;

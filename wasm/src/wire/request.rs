@@ -1,14 +1,15 @@
 //! What a host can ask for, on its way in.
 
 use serde_json::Value;
-use twg_core::api::{self, Product as CoreProduct};
-use twg_core::atlassian::Site;
+use twg_core::api::ApiRequest as CoreApi;
+use twg_core::atlassian::address::{Product as CoreProduct, api_url};
 use twg_core::client::{Client, Registered};
+use twg_core::credential::Site;
 use twg_core::credential::{ConnectionKey, Host};
 use twg_core::error::Error;
+use twg_core::grant::request::LoginRequest as CoreLogin;
 use twg_core::http::Method as CoreMethod;
 use twg_core::json::{self, FromJson, Members, Mistakes, one_of};
-use twg_core::login::LoginRequest as CoreLogin;
 use twg_core::provider::{BUNDLED, BadProfile, Grant, ProviderProfile};
 use twg_core::refresh::{Need as CoreNeed, RefreshRequest as CoreRefresh};
 use twg_core::resource::TokenAudience;
@@ -333,14 +334,14 @@ impl ApiRequest {
     ///
     /// # Errors
     /// [`Error::Configuration`] if it may not be sent to that place, or as [`RegisteredClient::into_core`].
-    pub fn into_core(self) -> Result<(api::ApiRequest, CoreRefresh), Error> {
+    pub fn into_core(self) -> Result<(CoreApi, CoreRefresh), Error> {
         let (profile, refresh) = self.client.into_live()?;
         let product = self
             .product
             .map_or_else(|| CoreProduct::of_path(&self.path), |Product(product)| product);
-        let url = api::api_url(&profile, product, self.cloud_id.as_deref(), &self.path)?;
+        let url = api_url(&profile, product, self.cloud_id.as_deref(), &self.path)?;
         Ok((
-            api::ApiRequest::new(TokenAudience::new(&profile, None), self.method.0, url, self.body),
+            CoreApi::new(TokenAudience::new(&profile, None), self.method.0, url, self.body),
             refresh,
         ))
     }

@@ -1,9 +1,9 @@
 //! What a record says, without any secret.
 
 use serde::Serialize;
-use twg_core::atlassian::Site;
+use twg_core::credential::Account;
+use twg_core::credential::Site;
 use twg_core::credential::{EndReason, StoredCredential};
-use twg_core::identity::Account;
 use twg_core::provider::ProviderProfile;
 use twg_core::schedule::{
     Horizon, TokenState, due_at, near_end, session_horizon, token_state, wake_at,

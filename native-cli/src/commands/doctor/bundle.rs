@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use twg_core::credential::is_plain_name;
 use twg_core::provider::BUNDLED;
 use twg_core::text::inert;
+use twg_core::text::is_plain_name;
 
 use super::store::names_in;
 use super::{Check, to_json, version};

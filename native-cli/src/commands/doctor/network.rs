@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
-use twg_core::admin::OrgId;
+use twg_core::atlassian::admin::OrgId;
 use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::flow::{RedirectTarget, UserAgentError};
 use twg_core::http::{HttpRequest, Method};

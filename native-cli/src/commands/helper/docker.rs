@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use twg_core::bitbucket::{Kind, git_server};
-use twg_core::docker_credential::{BITBUCKET_REGISTRY, NOT_FOUND, is_for};
+use twg_core::atlassian::bitbucket::{Kind, git_server};
 use twg_core::endpoint_url::EndpointUrl;
+use twg_core::helper::docker_credential::{BITBUCKET_REGISTRY, NOT_FOUND, is_for};
 use twg_core::json;
 use twg_core::secret::Secret;
 

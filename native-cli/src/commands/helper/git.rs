@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 
 use clap::Args;
-use twg_core::bitbucket::{Kind, git_server};
-use twg_core::git_credential::Question;
+use twg_core::atlassian::bitbucket::{Kind, git_server};
+use twg_core::helper::git_credential::Question;
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 

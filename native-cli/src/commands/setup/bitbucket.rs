@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use twg_core::bitbucket::Kind;
-use twg_core::identity::Account;
+use twg_core::atlassian::bitbucket::Kind;
+use twg_core::credential::Account;
 use twg_core::identity::is_email;
 use twg_core::provider::ProviderProfile;
 use twg_core::secret::Secret;

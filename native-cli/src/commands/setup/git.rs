@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use twg_core::bitbucket::git_server;
+use twg_core::atlassian::bitbucket::git_server;
 use twg_core::endpoint_url::EndpointUrl;
 use twg_core::provider::ProviderProfile;
 

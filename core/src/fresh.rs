@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::stored::{SCHEMA_VERSION, Tokens};
+use crate::credential::{SCHEMA_VERSION, Tokens};
 use crate::json::{self, FromJson, Members, Mistakes};
 use crate::schedule::{TokenState, state_of};
 use crate::secret::Secret;

@@ -9,22 +9,22 @@ use core::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::request::LoginRequest;
 use crate::authorization_server::AuthorizationServer;
-use crate::client::authenticated_request;
 use crate::endpoint_url::{EndpointUrl, parse_plain};
+use crate::entropy::Entropy;
 use crate::error::{Endpoint, Error};
 use crate::flow::{
     AuthorizationPrompt, Effect, Machine, Next, Notice, Outcome, RedirectTarget, UserAgentError,
 };
 use crate::json::{FromJson, Members, Mistakes};
-use crate::login::LoginRequest;
 use crate::oauth_error::OAuthError;
-use crate::pkce::{CodeVerifier, Entropy};
+use crate::pkce::CodeVerifier;
 use crate::provider::IssParameter;
 use crate::secret::{Secret, serialize_exposed};
 use crate::text::printable;
 use crate::time::{Now, UnixTime};
-use crate::token_endpoint::TokenResponse;
+use crate::token_endpoint::{GrantType, TokenResponse};
 
 /// One authorization request that waits for its redirect. It can be written down and read again:
 /// a service worker is stopped after 30 s, a window is closed, a terminal dies.
@@ -296,7 +296,7 @@ impl AuthorizationCodeGrant {
             )));
         }
         let entropy = self.entropy.take().ok_or(Error::OutOfOrder)?;
-        let endpoint = self.server.endpoints.authorization.as_ref().ok_or_else(|| {
+        let endpoint = self.server.authorization.as_ref().ok_or_else(|| {
             Error::Configuration(format!(
                 "{} has no authorization endpoint, so it cannot sign in with a browser on this machine",
                 self.request.profile.display_name
@@ -327,7 +327,7 @@ impl AuthorizationCodeGrant {
             .append_pair("code_challenge", verifier.challenge().as_str())
             .append_pair("code_challenge_method", "S256");
         if !self.request.scopes.is_empty() {
-            let scope = self.request.profile.scope_separator.join(&self.request.scopes);
+            let scope = self.server.token.joined(&self.request.scopes);
             url.query_pairs_mut().append_pair("scope", &scope);
         }
         if let Some(audience) = &self.request.profile.audience {
@@ -337,22 +337,14 @@ impl AuthorizationCodeGrant {
         Ok(PendingAuthorization { redirect_uri, state, verifier, url: url.into(), deadline })
     }
 
-    fn token_request(&self, pending: &PendingAuthorization, code: Secret) -> Result<Effect, Error> {
-        let token = self.server.endpoints.token.as_ref().ok_or(Error::OutOfOrder)?;
-        let mut parameters = alloc::vec![
-            ("grant_type", Secret::new("authorization_code")),
+    fn token_request(&self, pending: &PendingAuthorization, code: Secret) -> Effect {
+        let parameters = alloc::vec![
             ("code", code),
             ("code_verifier", pending.verifier.secret().clone()),
+            ("redirect_uri", Secret::new(pending.redirect_uri.as_str())),
         ];
-        if self.request.profile.token_request_has_redirect_uri {
-            parameters.push(("redirect_uri", Secret::new(pending.redirect_uri.as_str())));
-        }
-        Ok(Effect::SendHttp(authenticated_request(
-            token,
-            &self.request.client,
-            self.server.style,
-            &parameters,
-        )))
+        let (client, grant_type) = (&self.request.client, GrantType::AuthorizationCode);
+        Effect::SendHttp(self.server.token.request(client, grant_type, parameters))
     }
 
     fn redirected(&mut self, url: &Secret) -> Next<Result<TokenResponse, Error>> {
@@ -362,13 +354,11 @@ impl AuthorizationCodeGrant {
         match pending.judge(url, &self.server) {
             Verdict::NotOurs => Next::Perform(Effect::Notify(Notice::RedirectIgnored)),
             Verdict::Failed(error) => Next::Done(Err(error)),
-            Verdict::Code(code) => match self.token_request(pending, code) {
-                Ok(request) => {
-                    self.phase = Phase::ExchangingCode;
-                    Next::Perform(request)
-                }
-                Err(error) => Next::Done(Err(error)),
-            },
+            Verdict::Code(code) => {
+                let request = self.token_request(pending, code);
+                self.phase = Phase::ExchangingCode;
+                Next::Perform(request)
+            }
         }
     }
 }
@@ -410,13 +400,16 @@ impl Machine for AuthorizationCodeGrant {
                 Next::Done(Err(Error::UserAgent(error)))
             }
             // A code is exchanged at most once: whatever came of it, it is not sent again.
-            Outcome::Http(Ok(response)) => {
-                Next::Done(TokenResponse::parse(&response, self.request.profile.scope_separator))
-            }
+            Outcome::Http(Ok(response)) => Next::Done(self.server.token.parse(&response)),
             Outcome::Http(Err(error)) => {
                 Next::Done(Err(Error::Transport { endpoint: Endpoint::Token, error }))
             }
-            _ => Next::Done(Err(Error::OutOfOrder)),
+            Outcome::Waited
+            | Outcome::Shown(_)
+            | Outcome::Locked(_)
+            | Outcome::Loaded(_)
+            | Outcome::Store(_)
+            | Outcome::Kept(_) => Next::Done(Err(Error::OutOfOrder)),
         }
     }
 }

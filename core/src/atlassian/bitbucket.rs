@@ -5,10 +5,10 @@
 
 use serde_json::Value;
 
+use crate::credential::Account;
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
-use crate::identity::Account;
 use crate::json;
 use crate::provider::ProviderProfile;
 use crate::resource::{Authorization, TokenAudience, resource_answer};

@@ -9,10 +9,10 @@ use alloc::string::String;
 
 use serde_json::Value;
 
+use crate::credential::Account;
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::http::{HttpRequest, HttpResponse, Method, TransportError};
-use crate::identity::Account;
 use crate::provider::ProviderProfile;
 use crate::resource::{
     Authorization, ResourceRequest, TokenAudience, resource_answer, shown_member,

@@ -3,8 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 
-use super::key::{ConnectionKey, Generation};
-use super::stored::{RecordError, StoredCredential};
+use crate::credential::{ConnectionKey, Generation, RecordError, StoredCredential};
 use crate::error::Error;
 use crate::flow::{Effect, Machine, Next, Notice, Outcome};
 use crate::http::REQUEST_TIMEOUT;

@@ -8,19 +8,18 @@ use alloc::vec::Vec;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::request::LoginRequest;
 use crate::authorization_server::AuthorizationServer;
 use crate::client::{RequestStyle, authenticated_request};
 use crate::endpoint_url::EndpointUrl;
 use crate::error::{Endpoint, Error};
 use crate::flow::{DevicePrompt, Effect, Machine, Next, Notice, Outcome, UserAgentError};
-use crate::http::{HttpRequest, HttpResponse, REQUEST_TIMEOUT, TransportError};
+use crate::http::{HttpResponse, REQUEST_TIMEOUT, TransportError};
 use crate::json::{self, FromJson, Members, Mistakes};
-use crate::login::LoginRequest;
-use crate::provider::{ScopeSeparator, TokenRequestFormat};
 use crate::secret::{Secret, serialize_exposed};
 use crate::text::{displayable, printable};
 use crate::time::{Now, Span, UnixTime};
-use crate::token_endpoint::{TokenResponse, json_answer, retry_after};
+use crate::token_endpoint::{GrantType, TokenEndpoint, TokenResponse, json_answer};
 
 /// RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
 const DEFAULT_INTERVAL: Span = Span::from_secs(5);
@@ -41,8 +40,6 @@ const CLOCK_CHECK: Span = Span::from_secs(35);
 const NOTICEABLE: u8 = 3;
 /// After this many answers of 404 or 405 there is no token endpoint at that address.
 const NOTHING_THERE: u8 = 5;
-/// A server without the grant type says so, or rejects the client.
-const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What the device authorization endpoint answered. RFC 8628 section 3.2.
 #[derive(Debug)]
@@ -252,18 +249,8 @@ impl DeviceCodeGrant {
         }
     }
 
-    /// RFC 8628 sections 3.1 and 3.4 define these requests as forms, also where a server wants JSON elsewhere.
-    fn request(
-        &self,
-        endpoint: &EndpointUrl,
-        parameters: &[(&'static str, Secret)],
-    ) -> HttpRequest {
-        let style = RequestStyle { format: TokenRequestFormat::Form, ..self.server.style };
-        authenticated_request(endpoint, &self.request.client, style, parameters)
-    }
-
     fn code_request(&self) -> Result<Effect, Error> {
-        let endpoint = self.server.endpoints.device_authorization.as_ref().ok_or_else(|| {
+        let endpoint = self.server.device_authorization.as_ref().ok_or_else(|| {
             Error::Configuration(format!(
                 "{} has no device authorization endpoint",
                 self.request.profile.display_name
@@ -271,20 +258,22 @@ impl DeviceCodeGrant {
         })?;
         let mut parameters = Vec::new();
         if !self.request.scopes.is_empty() {
-            let scope = self.request.profile.scope_separator.join(&self.request.scopes);
+            let scope = self.server.token.joined(&self.request.scopes);
             parameters.push(("scope", Secret::new(scope)));
         }
         if let Some(audience) = &self.request.profile.audience {
             parameters.push(("audience", Secret::new(audience.as_str())));
         }
-        Ok(Effect::SendHttp(self.request(endpoint, &parameters)))
+        // Section 3.1 defines it as a form, also where a server wants JSON elsewhere.
+        let style = RequestStyle::form(self.server.token.style.authentication);
+        let client = &self.request.client;
+        Ok(Effect::SendHttp(authenticated_request(endpoint, client, style, &parameters)))
     }
 
-    fn poll(&self, pending: &PendingDevice) -> Result<Effect, Error> {
-        let token = self.server.endpoints.token.as_ref().ok_or(Error::OutOfOrder)?;
-        let parameters =
-            [("grant_type", Secret::new(GRANT_TYPE)), ("device_code", pending.device_code.clone())];
-        Ok(Effect::SendHttp(self.request(token, &parameters)))
+    fn poll(&self, pending: &PendingDevice) -> Effect {
+        let parameters = alloc::vec![("device_code", pending.device_code.clone())];
+        let (client, grant_type) = (&self.request.client, GrantType::DeviceCode);
+        Effect::SendHttp(self.server.token.request(client, grant_type, parameters))
     }
 
     fn prompt(&self, pending: &PendingDevice, now: UnixTime) -> Effect {
@@ -307,8 +296,7 @@ impl DeviceCodeGrant {
     ) -> Result<Effect, Error> {
         let response = answer
             .map_err(|error| Error::Transport { endpoint: Endpoint::DeviceAuthorization, error })?;
-        let server =
-            self.server.endpoints.device_authorization.as_ref().ok_or(Error::OutOfOrder)?;
+        let server = self.server.device_authorization.as_ref().ok_or(Error::OutOfOrder)?;
         let response = DeviceAuthorizationResponse::parse(&response, server)?;
         let pending = PendingDevice::new(response, self.request.timeout, now);
         let effect = self.prompt(&pending, now);
@@ -334,7 +322,7 @@ impl PendingDevice {
     fn polled(
         &mut self,
         answer: Result<HttpResponse, TransportError>,
-        separator: ScopeSeparator,
+        endpoint: &TokenEndpoint,
     ) -> Poll {
         let response = match answer {
             Ok(response) => response,
@@ -344,7 +332,7 @@ impl PendingDevice {
                 return Poll::Trouble(Error::Transport { endpoint: Endpoint::Token, error });
             }
         };
-        match TokenResponse::parse(&response, separator) {
+        match endpoint.parse(&response) {
             Ok(tokens) => Poll::Over(Ok(tokens)),
             Err(Error::Refused(error)) => match error.code() {
                 // Whatever reply was lost before, it did not hold the tokens.
@@ -400,7 +388,7 @@ impl PendingDevice {
     fn slow_down(&mut self, response: &HttpResponse) {
         let members = json::object_in(&response.body);
         let asked = members.as_ref().and_then(|members| seconds(members, "interval"));
-        let retry_after = retry_after(response).map(|span| span.min(LONGEST_PAUSE));
+        let retry_after = response.retry_after().map(|span| span.min(LONGEST_PAUSE));
         let asked = asked.max(retry_after).unwrap_or_default();
         self.interval = self.interval.plus(SLOW_DOWN).max(asked);
         self.backoff = Span::ZERO;
@@ -441,13 +429,13 @@ impl Machine for DeviceCodeGrant {
                 let planned = pending.pause();
                 pending.spend(now.wall, planned, CLOCK_CHECK);
                 return match self.pending() {
-                    Some(pending) => next(self.poll(pending)),
+                    Some(pending) => Next::Perform(self.poll(pending)),
                     None => Next::Done(Err(Error::OutOfOrder)),
                 };
             }
             (Phase::Waiting(pending), Outcome::Http(answer)) => {
                 pending.spend(now.wall, Span::ZERO, REQUEST_TIMEOUT);
-                match pending.polled(answer, self.request.profile.scope_separator) {
+                match pending.polled(answer, &self.server.token) {
                     Poll::Over(result) => return Next::Done(result),
                     Poll::Again => {
                         pending.troubles = 0;
