@@ -1,4 +1,4 @@
-//! `twg update`: from a release server with keys of its own, in the way that ships.
+//! `twg update`: from a release server with its own keys, with the code that ships.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ fn says_this(installed: &Installed) {
     assert_eq!(installed.says(), format!("twg {THIS}"));
 }
 
-/// Everything in the home directory but what is remembered of announcements: links by where they lead, files by
-/// their size.
+/// Everything in the home directory except the record of announcements: links with their targets,
+/// files with their sizes.
 fn tree(installed: &Installed) -> BTreeMap<String, String> {
     fn walk(dir: &Path, found: &mut BTreeMap<String, String>) {
         for entry in std::fs::read_dir(dir).expect("a directory") {
@@ -39,7 +39,7 @@ fn tree(installed: &Installed) -> BTreeMap<String, String> {
     found
 }
 
-/// Fails with this code and exit code, and leaves everything as it was.
+/// Fails with this error code and exit code, and changes nothing.
 #[track_caller]
 fn refused(
     installed: &Installed,
@@ -57,7 +57,7 @@ fn refused(
     output
 }
 
-/// The program itself, as other versions of it: each is installed by the one before.
+/// The tested program as several versions: each one installs the next.
 #[test]
 fn an_update_leads_to_the_next_version_and_keeps_the_one_before() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -80,7 +80,7 @@ fn an_update_leads_to_the_next_version_and_keeps_the_one_before() {
     );
     assert_eq!(installed.says(), "twg 0.2.0");
     assert_eq!(installed.versions(), [THIS, "0.2.0"]);
-    // Nothing to do is no failure.
+    // If there is no newer release, the command still succeeds.
     let output = installed.twg(&releases, &["update"]).run();
     output.expect_success().expect_stderr("twg 0.2.0 is up to date");
     assert_eq!(output.stdout, "");
@@ -92,7 +92,7 @@ fn an_update_leads_to_the_next_version_and_keeps_the_one_before() {
     assert_eq!(installed.versions(), ["0.2.0", "0.3.0"]);
 }
 
-/// A server learns which version asks, and nothing about who.
+/// A server learns the version that asks, and nothing about its user.
 #[test]
 fn no_credential_is_sent_and_none_reaches_the_new_program() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -137,13 +137,13 @@ fn to_look_changes_nothing() {
     assert_eq!((&answer["updateAvailable"], &answer["updated"]), (&json!(true), &json!(false)));
     assert_eq!((&answer["installed"], &answer["announced"]), (&json!(THIS), &json!("0.2.0")));
     assert_eq!(tree(&installed), before);
-    // Also where nothing is managed, and then nothing is remembered either.
+    // The same without an installation; then nothing is stored either.
     let home = TempHome::new();
     let unmanaged = releases.followed_by(home.twg(["update", "--check"])).run();
     unmanaged.expect_success().expect_stderr("is available").expect_stderr("Update it the way");
     assert!(!unmanaged.stderr.contains("`twg update`"), "{unmanaged}");
     assert!(!home.path().join(".local").exists());
-    // Nor is anybody sent to install what is not made for this system.
+    // A release without an archive for this system is not announced.
     let mut other = Release::new("0.3.0");
     other.manifest["targets"] = json!({ "pdp11-unknown-unix": {} });
     releases.publish(&other);
@@ -153,11 +153,11 @@ fn to_look_changes_nothing() {
     assert_eq!(output.expect_success().json()["updateAvailable"], false);
 }
 
-/// What stays for a rollback is what worked, not what was never in use.
+/// The version that was in use stays for a rollback, not one that never started.
 #[test]
 fn the_version_that_was_in_use_is_kept() {
     let (releases, installed) = (Releases::start(), Installed::new());
-    // An update was killed before the launcher led to it.
+    // An update was killed before the launcher pointed to it.
     installed.add("0.2.0", |path| std::fs::write(path, "whole, and never started").unwrap());
     releases.publish(&Release::new("0.3.0"));
     installed.twg(&releases, &["update"]).run().expect_success();
@@ -177,9 +177,9 @@ fn a_version_that_is_named_is_installed_although_it_is_not_the_newest() {
 
 type Spoil = fn(&Releases, &mut Release, &Releases);
 
-/// Incident tar RUSTSEC-2026-0067, and its like: whatever is wrong with a release, nothing is changed.
+/// Incident tar RUSTSEC-2026-0067 and similar ones: a wrong release changes nothing.
 #[test]
-fn a_release_that_is_not_what_was_signed_is_refused() {
+fn a_wrong_release_is_refused() {
     let cases: &[(&str, &str, Spoil)] = &[
         ("no signature", "RELEASE_NOT_SIGNED", |server, release, _| {
             server.publish(release);
@@ -262,7 +262,7 @@ fn a_release_that_is_not_what_was_signed_is_refused() {
         spoil(&releases, &mut Release::new("0.2.0"), &other);
         let output = refused(&installed, &releases, &[], 1, code);
         assert_eq!(output.json()["error"]["kept"], "Nothing was changed.", "{name}: {output}");
-        // What was wrong once is no obstacle for a good one.
+        // After a wrong release, a good one still installs.
         releases.publish(&Release::new("0.2.0"));
         installed.twg(&releases, &["update"]).run().expect_success();
         assert_eq!(installed.says(), "twg 0.2.0", "{name}");
@@ -281,7 +281,7 @@ fn archive_with(name: &str, kind: tar::EntryType) -> Vec<u8> {
     tar.into_inner().and_then(GzEncoder::finish).expect("an archive")
 }
 
-/// An old release is signed too: it is refused, whoever asks for it.
+/// Old releases are signed too. They are refused, also when the user asks for one.
 #[test]
 fn an_older_version_is_refused() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -289,18 +289,18 @@ fn an_older_version_is_refused() {
         releases.publish(&Release::new(version));
     }
     refused(&installed, &releases, &["--version", "0.0.9"], 1, "DOWNGRADE_REFUSED");
-    assert!(releases.requests().is_empty(), "nothing had to be asked");
+    assert!(releases.requests().is_empty(), "no request was needed");
     // Seen, and not installed.
     installed.twg(&releases, &["update", "--check"]).run().expect_success();
     refused(&installed, &releases, &["--version", "0.2.0"], 1, "DOWNGRADE_REFUSED");
     refused(&installed, &releases, &["--version", THIS], 1, "DOWNGRADE_REFUSED");
-    // The server begins to answer with what was the newest once.
+    // The server goes back to an earlier release.
     for version in ["0.2.0", "0.0.9"] {
         releases.publish(&Release::new(version));
         refused(&installed, &releases, &[], 1, "DOWNGRADE_REFUSED");
         refused(&installed, &releases, &["--check"], 1, "DOWNGRADE_REFUSED");
     }
-    // A manifest at the place of another version.
+    // A manifest in the directory of another version.
     let other = Release::new("0.4.0");
     releases.put("/0.5.0/manifest.json", other.manifest.to_string().as_bytes());
     let signature = releases.sign(other.manifest.to_string().as_bytes());
@@ -319,7 +319,7 @@ fn a_program_that_does_not_start_is_not_installed() {
     }
 }
 
-/// It starts where it was unpacked, and not through the launcher.
+/// The program starts from its own directory, but not through the launcher.
 #[test]
 fn a_program_that_does_not_start_through_the_launcher_is_rolled_back() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -344,7 +344,7 @@ fn who_follows_no_releases_or_manages_no_program_is_told_how_to_update() {
     let output = releases.followed_by(home.twg(["update"])).run();
     output.expect_code(78).expect_stderr("was not installed by twg");
     assert!(!home.path().join(".local").exists());
-    // A launcher of somebody else is not replaced.
+    // A launcher that belongs to another program is not replaced.
     std::fs::remove_file(installed.launcher()).expect("it is there");
     std::fs::write(installed.launcher(), "theirs").expect("a file");
     let twg = installed.twg(&releases, &["update"]).by_program(installed.program(THIS));
@@ -356,9 +356,9 @@ fn who_follows_no_releases_or_manages_no_program_is_told_how_to_update() {
 #[test]
 fn without_a_network_it_is_to_be_tried_again() {
     let (releases, installed) = (Releases::start(), Installed::new());
-    let nobody = RefusingAddress::new();
+    let refusing = RefusingAddress::new();
     let offline =
-        |args: &[&str]| installed.twg(&releases, args).env("TWG_RELEASE_URL", nobody.url("/"));
+        |args: &[&str]| installed.twg(&releases, args).env("TWG_RELEASE_URL", refusing.url("/"));
     offline(&["update"]).run().expect_code(75).expect_stderr("Nothing was changed.");
     offline(&["update", "--check"]).run().expect_code(75);
     let release = Release::new("0.2.0");
@@ -390,7 +390,7 @@ fn where_it_is_forwarded_to_has_to_be_allowed_too() {
     installed.twg(&releases, &["update"]).run().expect_success();
 }
 
-/// `native-cli/release/pack`, and a signature: what is documented is what is understood.
+/// `native-cli/release/pack` and a signature: twg accepts releases made as documented.
 #[test]
 fn what_the_packing_script_makes_can_be_installed() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -422,7 +422,7 @@ fn one_update_at_a_time() {
     let release = Release::new("0.2.0");
     releases.publish(&release);
     let lock = std::fs::File::create(installed.data().join("update.lock")).expect("a file");
-    lock.lock().expect("nobody else has it");
+    lock.lock().expect("the lock is free");
     refused(&installed, &releases, &[], 75, "UPDATE_RUNNING");
     assert!(releases.requests().is_empty());
     drop(lock);
@@ -442,11 +442,11 @@ fn what_it_does_is_shown_to_who_watches_and_not_to_who_wants_quiet() {
     assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (Some(0), "", ""));
 }
 
-/// SIGKILL instead of each call that changes something or waits for somebody: the launcher works afterwards, and
-/// the next update arrives where the first one was going.
+/// SIGKILL instead of each call that changes something or waits. Afterwards the launcher works, and
+/// the next update completes.
 #[cfg(target_os = "linux")]
 #[test]
-fn killed_anywhere_twg_works_and_the_next_update_finishes() {
+fn after_a_kill_at_any_call_twg_works_and_the_next_update_finishes() {
     let releases = Releases::start();
     releases.publish(&Release::new("0.2.0"));
     let prepare = || {
@@ -515,7 +515,8 @@ fn killed_anywhere_twg_works_and_the_next_update_finishes() {
     assert!(reached * 10 >= points.len() * 9, "{reached} of {}", points.len());
 }
 
-/// The calls of a trace that are worth dying before, each with its number among those of its name.
+/// The calls of a trace before which a kill matters, each with its number among the calls of its
+/// name.
 fn points(trace: &str) -> Vec<(String, usize)> {
     const NAMES: [&str; 22] = [
         "write",
