@@ -1,4 +1,4 @@
-//! From a trace to the operations of [`crate::disk`]: which of the traced calls changed what on the disk.
+//! Turns a trace into the operations of [`crate::disk`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,17 +14,17 @@ enum Open {
     Directory,
 }
 
-/// What the disk of a run may look like, and how far it got.
+/// The possible disk of a run, and the run's progress.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// After the calls so far.
+    /// The disk after the calls so far.
     pub disk: Disk,
     open: BTreeMap<i32, Open>,
     directory: String,
 }
 
 impl Replay {
-    /// Before the first call: these files, all of them durable.
+    /// The state before the first call: these files, all durable.
     #[must_use]
     pub fn new(layout: &Layout, files: &BTreeMap<String, Vec<u8>>) -> Self {
         let record = layout.record_path();
@@ -32,23 +32,21 @@ impl Replay {
         Self { disk: Disk::with(files), open: BTreeMap::new(), directory }
     }
 
-    /// The process is gone, and another one begins with what it sees.
+    /// The process is gone. Another one begins with the visible files.
     pub fn next_process(&mut self) {
         self.open.clear();
     }
 
-    /// Every call of a trace that was made.
+    /// Applies every completed call of a trace.
     ///
-    /// # Errors
-    /// [`Unreadable`] if a call changes files in a way that the model does not know.
+    /// # Errors [`Unreadable`] if a call changes files in a way that the model does not know.
     pub fn all(&mut self, layout: &Layout, trace: &Trace) -> Result<(), Unreadable> {
         trace.calls.iter().try_for_each(|call| self.call(layout, call))
     }
 
-    /// One call.
+    /// Applies one call.
     ///
-    /// # Errors
-    /// As above.
+    /// # Errors As above.
     pub fn call(&mut self, layout: &Layout, call: &Call) -> Result<(), Unreadable> {
         if call.name == "close" {
             if let Some((number, _)) = call.descriptor() {
@@ -60,8 +58,8 @@ impl Replay {
         if !call.succeeded() || !object.is_ours() {
             return Ok(());
         }
-        // Nothing is written to settings. What the lock file says is for people, and one that is missing is
-        // made anew: its states would multiply all others and decide nothing.
+        // Nothing writes to settings. The text in the lock file is only for people, and a missing
+        // lock file is made again: its states would multiply all others and decide nothing.
         if matches!(object, Object::Setting | Object::Lock) {
             return Ok(());
         }
@@ -121,7 +119,7 @@ impl Replay {
         let path = call.path_at(1)?;
         let number = i32::try_from(call.value?).ok()?;
         if Path::new(&self.directory).starts_with(&path) {
-            // One above it is opened only to be looked at; nothing in it changes.
+            // A directory above it is opened only for reading; nothing in it changes.
             self.open.insert(number, Open::Directory);
             return Some(());
         }
