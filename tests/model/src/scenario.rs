@@ -1,17 +1,17 @@
-//! What is checked: who runs what, which server, and how much may go wrong.
+//! The scenarios: the commands, the server, and the number of faults.
 
 use crate::disk::Trouble;
 use crate::process::Want::{self, Due, Live, Now};
 use crate::server::Rules;
 
-/// How often each thing may happen.
+/// How often each fault may happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Processes killed, anywhere.
     pub kills: u8,
     /// Power failures.
     pub power: u8,
-    /// Requests lost or late, answers lost, gateways that answer instead.
+    /// Requests lost or late, responses lost, responses of a gateway.
     pub network: u8,
     /// Single failures of the store.
     pub store: u8,
@@ -21,25 +21,25 @@ pub struct Budget {
     pub lock_timeouts: u8,
     /// Times that the machine sleeps for a while, at any moment.
     pub stalls: u8,
-    /// Times that the wall clock is set while somebody holds the lock.
+    /// Changes of the wall clock while a process holds the lock.
     pub clock_sets: u8,
 }
 
-/// One thing to check.
+/// One scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
     /// The commands of each process, one after the other.
     pub commands: &'static [&'static [Want]],
-    /// How the server treats a token that comes twice.
+    /// How the server treats a token that it gets twice.
     pub rules: Rules,
-    /// Whether the access token works at the beginning. It does not live much longer than the model, or not
-    /// at all.
+    /// Whether the access token works at the beginning. It then outlives the model by little, or
+    /// has expired.
     pub live: bool,
-    /// What may go wrong, and how often.
+    /// The possible faults, and how many of each.
     pub budget: Budget,
-    /// What may be wrong with the disk for longer.
+    /// The possible lasting failures of the disk.
     pub trouble: &'static [Trouble],
     /// When time ends, in seconds.
     pub end: u32,
@@ -69,7 +69,7 @@ const RESENT: &str = "somewhere a token is sent again and the login lives";
 const BURIED: &str = "somewhere a login ends";
 const RESCUED: &str = "somewhere a reply is rescued";
 
-/// Everything that is checked by the tests. `thorough` adds what takes minutes.
+/// The scenarios of the tests. `thorough` adds those that take minutes.
 #[must_use]
 pub fn scenarios(thorough: bool) -> Vec<Scenario> {
     let two: &[&[Want]] = &[&[Due, Live], &[Live, Now]];

@@ -1,5 +1,5 @@
-//! The shell of every process: what a flow asks for, happens in the world, or fails there. And the server and
-//! the network, as far as they answer.
+//! The shell of every process: performs the effects of a flow in the world, or lets them fail. Also
+//! the responses of server and network.
 
 use twg_core::credential::StoredCredential;
 use twg_core::flow::{Effect, Outcome, StoreError, StoreErrorKind};
@@ -24,7 +24,7 @@ impl World {
         process.running = Some(Running::begin(want, leeway, clocks, state.boot.into(), seed));
     }
 
-    /// What a process waits for, happens as well as it can at this moment.
+    /// Performs the current effect of a process, as far as the world permits.
     pub(crate) fn go(&self, state: &mut State, p: usize) {
         let effect = state.running(p).effect.clone();
         properties::watch_leaving(state, self, p);
@@ -154,7 +154,7 @@ impl World {
         self.answer(state, p, Outcome::Store(Ok(())), &"replaced");
     }
 
-    /// The store does not do what it was asked for.
+    /// The store refuses the current effect.
     pub(crate) fn fail(&self, state: &mut State, p: usize) {
         let running = state.running_mut(p);
         running.disk_failed = true;
