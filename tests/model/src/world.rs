@@ -233,17 +233,7 @@ impl Model for World {
                 state.budget.clock_sets -= 1;
                 state.set += seconds;
             }
-            Action::PowerFails(record, stage) => {
-                state.budget.power -= 1;
-                for p in 0..state.processes.len() {
-                    if state.processes[p].running.is_some() {
-                        state.budget.kills += 1; // not counted as a kill
-                        state.kill(p);
-                    }
-                }
-                state.boot += 1;
-                state.disk.lose_power(record, stage);
-            }
+            Action::PowerFails(record, stage) => state.lose_power(record, stage),
             Action::Trouble(trouble) => {
                 state.may_get_into_trouble = false;
                 state.disk.trouble = trouble;
@@ -418,7 +408,8 @@ impl State {
 
     /// The running command of a process.
     ///
-    /// # Panics If there is none.
+    /// # Panics
+    /// If there is none.
     #[must_use]
     pub fn running(&self, p: usize) -> &Running {
         self.processes[p].running.as_ref().expect("it runs")
@@ -445,6 +436,18 @@ impl State {
             _ => &mut self.disk.stage,
         };
         object.visible = Some(bytes);
+    }
+
+    fn lose_power(&mut self, record: Survives, stage: Survives) {
+        self.budget.power -= 1;
+        for p in 0..self.processes.len() {
+            if self.processes[p].running.is_some() {
+                self.budget.kills += 1; // not counted as a kill
+                self.kill(p);
+            }
+        }
+        self.boot += 1;
+        self.disk.lose_power(record, stage);
     }
 
     fn kill(&mut self, p: usize) {
