@@ -71,7 +71,8 @@ impl Capture {
 
     /// Calls `find` with the output so far, now and after each new part, until it finds something.
     ///
-    /// # Errors [`Missing`] if the stream or `patience` ends first.
+    /// # Errors
+    /// [`Missing`] if the stream or `patience` ends first.
     pub fn wait_for<T>(
         &self,
         patience: Duration,
@@ -99,7 +100,8 @@ impl Capture {
 
     /// Waits for the end of the stream and returns all output.
     ///
-    /// # Errors [`Missing::TimedOut`] if a process still holds the other side when `patience` ends.
+    /// # Errors
+    /// [`Missing::TimedOut`] if a process still holds the other side when `patience` ends.
     pub fn wait_for_end(&self, patience: Duration) -> Result<Vec<u8>, Missing> {
         match self.wait_for(patience, |_| None::<()>) {
             Err(Missing::TimedOut) => Err(Missing::TimedOut),

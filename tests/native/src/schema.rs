@@ -15,7 +15,8 @@ pub fn path(name: &str) -> PathBuf {
 /// Fails the test unless the document follows the schema of the command, or the schema of errors if
 /// it says that it failed.
 ///
-/// # Panics If it does not, naming each wrong member.
+/// # Panics
+/// If it does not, naming each wrong member.
 #[track_caller]
 pub fn check(name: &str, document: &Value) {
     let failed = document["ok"] == false && document.get("error").is_some();

@@ -157,7 +157,7 @@ fn an_endless_answer_is_cut_off() {
 /// Text from a server is inert on the terminal (A21). Incidents: gitoxide CVE-2024-43785,
 /// CVE-2026-47090 (OSC 8).
 #[test]
-fn what_a_server_says_is_inert() {
+fn text_from_a_server_is_inert() {
     let error = json!({
         "error": "bad\u{1b}[2J", "error_uri": "https://evil.example/",
         "error_description": "\u{1b}]8;;https://evil.example\u{7}click\u{1b}]8;;\u{7} \u{202e}x\u{9b}2J\r\n✔ fine",

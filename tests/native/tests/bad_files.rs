@@ -143,7 +143,7 @@ fn a_relative_configuration_directory_is_refused() {
 /// A service, a container or a `cron` job may have no `HOME`: then the system names the home
 /// directory.
 #[test]
-fn without_home_the_system_is_asked() {
+fn without_home_the_system_names_the_directory() {
     let home = TempHome::new();
     let twg = |words: &[&str]| home.twg(words).env_remove("TWG_CONFIG_DIR").env_remove("HOME");
     // Only commands that neither read nor write there, because it is the home of the user who runs

@@ -231,7 +231,7 @@ fn unreachable() -> Value {
 
 /// Without a terminal there is no prompt, and the error says what to do.
 #[test]
-fn scripts_are_told_what_to_do() {
+fn scripts_learn_what_to_do() {
     let (_forge, home) = at_a_forge();
     for twg in [
         home.twg(["setup", "bitbucket"]),

@@ -65,7 +65,7 @@ fn the_probe_of_the_lock_can_fail() {
 
 /// Each check fails if its subject is broken.
 #[test]
-fn what_is_broken_is_found() {
+fn broken_things_are_found() {
     let sandbox = signed_in();
     let dir = sandbox.config_dir();
     let read_only =
@@ -156,7 +156,7 @@ fn pending_intents_and_tombstones_are_named() {
 
 /// A34: the end of a login is announced in advance, if the server or the profile names it.
 #[test]
-fn the_end_of_the_login_is_told_in_advance() {
+fn the_end_of_the_login_is_announced() {
     let sandbox = signed_in();
     let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let day = 86_400_000;

@@ -366,7 +366,7 @@ mod processes {
     }
 
     #[test]
-    fn what_runs_can_be_watched_and_interrupted() {
+    fn a_running_program_can_be_watched_and_interrupted() {
         let home = TempHome::new();
         let script =
             "trap 'echo caught >&2; kill $!; exit 130' INT; sleep 600 & echo ready >&2; wait";
@@ -378,7 +378,7 @@ mod processes {
     }
 
     #[test]
-    fn what_runs_can_be_killed() {
+    fn a_running_program_can_be_killed() {
         let home = TempHome::new();
         let running = home.twg([""; 0]).behind(["sh", "-c", "exec sleep 600"]).start();
         running.kill();
@@ -422,7 +422,7 @@ mod processes {
     }
 
     #[test]
-    fn a_screen_is_what_is_left_of_the_control_sequences() {
+    fn a_screen_shows_the_result_of_control_sequences() {
         let terminal = terminal("printf 'wrong\\r\\033[Kright \\033[1mbold\\033[0m'");
         terminal.wait_for("right bold");
         terminal.wait();

@@ -57,7 +57,7 @@ fn a_user_signs_in_with_a_device_code_and_every_command_knows_it() {
 /// A56, A57: polls are at least one interval apart, including the first. `slow_down`, here with
 /// Auth0's status 429, adds five seconds.
 #[test]
-fn polls_keep_their_distance_and_slow_down_when_told() {
+fn polls_keep_their_distance_and_slow_down_on_request() {
     let sandbox = Sandbox::start_with(&["slow-down=once"]);
     let login = sandbox.twg(["login", "--device"]).start();
     sandbox.finish(login).expect_success();
@@ -116,7 +116,7 @@ fn a_user_declines_or_is_late() {
 
 /// A45: a shipped or shared secret protects nothing, so a client with a secret must use PKCE too.
 #[test]
-fn a_client_with_a_secret_uses_pkce_all_the_same() {
+fn a_client_with_a_secret_uses_pkce_too() {
     let sandbox = Sandbox::start_with(&["pkce-required=on"]);
     sandbox.use_client(Sandbox::THREE_LO_CLIENT);
     let login = sandbox.twg(["login", "--loopback"]).start();
@@ -248,7 +248,7 @@ fn scopes_are_those_of_the_profile_or_those_that_were_named() {
 
 /// A20: the record stores the granted scopes.
 #[test]
-fn narrowed_scopes_and_a_missing_refresh_token_are_told() {
+fn narrowed_scopes_and_a_missing_refresh_token_are_reported() {
     let sandbox = Sandbox::start_with(&["narrow-scopes=write:jira-work", "omit=refresh_token"]);
     let output = sandbox.sign_in(&[]);
     output.expect_stderr("Not granted: write:jira-work").expect_stderr("no refresh token");
@@ -319,7 +319,7 @@ fn an_unknown_provider_is_an_error_at_once() {
 }
 
 #[test]
-fn the_sandbox_approves_by_itself_when_asked_to() {
+fn the_sandbox_approves_with_approve() {
     let home = TempHome::new();
     let login = ["sandbox", "--approve", "--switch", "device-interval=1", "login"];
     home.twg(login).run().expect_success().expect_stderr("✔ Authenticated as Mia Krystof");

@@ -202,7 +202,7 @@ fn a_server_without_revocation() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_set_aside_and_told() {
+fn an_unreadable_record_is_set_aside_and_reported() {
     let sandbox = Sandbox::start();
     std::fs::write(sandbox.config_dir().join("auth.conf"), "torn {").unwrap();
     let output = sandbox.twg(["logout"]).run();

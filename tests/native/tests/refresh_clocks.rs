@@ -66,7 +66,7 @@ fn a_jump_ends_no_login() {
 /// An interrupted refresh, then a clock change: the boot clock tells the age of the attempt, so
 /// that neither the quarantine nor the leeway is over at once.
 #[test]
-fn the_age_of_an_intent_is_told_by_the_boot_clock() {
+fn the_boot_clock_tells_the_age_of_an_intent() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     sandbox.age_tokens(2800);

@@ -52,7 +52,7 @@ fn send(running: &RunningTwg, signal: Signal) {
 /// Ctrl-C, a closed terminal, a termination request: the requested tokens are saved first, and
 /// nothing new begins.
 #[test]
-fn what_is_under_way_is_finished() {
+fn a_running_refresh_is_finished_first() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         for command in [&["auth", "refresh", "scripted"][..], &["whoami", "scripted"]] {
             let place = Place::new(2800);
@@ -71,7 +71,7 @@ fn what_is_under_way_is_finished() {
 
 /// The output has only the cancellation, without a token or a result.
 #[test]
-fn an_interrupted_command_says_one_thing() {
+fn an_interrupted_command_prints_only_the_cancellation() {
     for command in [&["auth", "refresh", "scripted", "--json"][..], &["auth", "token", "scripted"]]
     {
         let place = Place::new(3700);

@@ -136,7 +136,7 @@ fn the_completion_works_in_bash() {
 
 /// Seed: "If setup cannot install the schedule, it completes with repair guidance."
 #[test]
-fn a_machine_without_a_scheduler_is_set_up_all_the_same() {
+fn a_machine_without_a_scheduler_is_still_set_up() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&[]);
     let trouble = "echo 'Failed to connect to bus: No medium found' >&2; exit 1";
@@ -289,7 +289,7 @@ fn serve_and_switches_take_nothing() {
 
 /// First the upkeep, then the tokens at the server, then the files. The user's own files stay.
 #[test]
-fn what_was_set_up_is_removed() {
+fn uninstall_removes_everything_that_setup_made() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&[]);
     machine.sandbox.sign_in(&["--connection", "work"]);
@@ -343,7 +343,7 @@ fn an_interrupted_uninstall_goes_no_further() {
 /// All configuration directories share one place for rescued responses, and a damaged file may be
 /// the only copy of a token. Both stay.
 #[test]
-fn what_may_be_the_only_copy_stays() {
+fn a_possible_only_copy_stays() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&["--connection", "work"]);
     let dir = machine.sandbox.config_dir();

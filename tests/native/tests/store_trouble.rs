@@ -97,7 +97,7 @@ fn a_full_file_system_is_noticed_before_anything_is_sent() {
 
 /// An unreadable record is kept: a login moves it aside as it is, and then stores its own.
 #[test]
-fn a_damaged_record_is_set_aside_by_a_login_and_by_nothing_else() {
+fn only_a_login_sets_a_damaged_record_aside() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     let whole = sandbox.record().bytes;
@@ -165,7 +165,7 @@ fn a_record_of_a_newer_version_is_refused_and_not_touched() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_before_anything_is_sent() {
+fn a_record_that_is_not_a_usable_file_is_refused_before_any_request() {
     let sandbox = Sandbox::start();
     let path = sandbox.config_dir().join("auth.conf");
     let link_to = sandbox.home().path().join("nowhere/at/all");

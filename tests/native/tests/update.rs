@@ -177,87 +177,86 @@ fn a_version_that_is_named_is_installed_although_it_is_not_the_newest() {
 
 type Spoil = fn(&Releases, &mut Release, &Releases);
 
+/// What is wrong, the error code, and how to publish such a release.
+const WRONG: &[(&str, &str, Spoil)] = &[
+    ("no signature", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        server.remove("/manifest.json.minisig");
+    }),
+    ("another key", "RELEASE_NOT_SIGNED", |server, release, other| {
+        server.publish_signed(release, other);
+    }),
+    ("other bytes", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        release.manifest["released_at"] = json!("2027-01-01T00:00:00Z");
+        server.put("/manifest.json", release.manifest.to_string().as_bytes());
+    }),
+    ("a changed comment", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        let signature = server.sign(release.manifest.to_string().as_bytes());
+        let changed =
+            signature.replace("trusted comment: timestamp:1", "trusted comment: timestamp:2");
+        assert_ne!(changed, signature);
+        server.put("/manifest.json.minisig", changed.as_bytes());
+    }),
+    ("a page instead", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        server.put("/manifest.json.minisig", b"<html>Sign in to this network</html>");
+    }),
+    ("another archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        let mut archive = release.archive.clone();
+        *archive.last_mut().expect("bytes") ^= 1;
+        server.put(&release.archive_path(), &archive);
+    }),
+    ("a longer archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.put(&release.archive_path(), &[release.archive.as_slice(), b"x"].concat());
+    }),
+    ("an endless archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.reply(&release.archive_path(), Reply::Endless { bytes: 1 << 30 });
+    }),
+    ("a shorter archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.put(&release.archive_path(), &release.archive[1..]);
+    }),
+    ("no archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.remove(&release.archive_path());
+    }),
+    ("a path as file", "RELEASE_UNREADABLE", |server, release, _| {
+        release.manifest["targets"][target()]["file"] = json!("../0.2.0/twg-0.2.0.tar.gz");
+        server.publish(release);
+    }),
+    ("a path as version", "RELEASE_UNREADABLE", |server, release, _| {
+        release.manifest["version"] = json!("0.2.0/../0.3.0");
+        server.publish(release);
+    }),
+    ("another schema", "RELEASE_UNREADABLE", |server, release, _| {
+        release.manifest["schema_version"] = json!(2);
+        server.publish(release);
+    }),
+    ("another system", "NOT_FOR_THIS_SYSTEM", |server, release, _| {
+        release.manifest["targets"] = json!({ "pdp11-unknown-unix": {} });
+        server.publish(release);
+    }),
+    ("a link in the archive", "ARCHIVE_REFUSED", |server, _, _| {
+        server.publish(&Release::of_archive("0.2.0", archive_with("twg", tar::EntryType::Symlink)));
+    }),
+    ("a path in the archive", "ARCHIVE_REFUSED", |server, _, _| {
+        server.publish(&Release::of_archive(
+            "0.2.0",
+            archive_with("../twg", tar::EntryType::Regular),
+        ));
+    }),
+    ("nothing announced", "NO_SUCH_RELEASE", |_, _, _| {}),
+];
+
 /// Incident tar RUSTSEC-2026-0067 and similar ones: a wrong release changes nothing.
 #[test]
 fn a_wrong_release_is_refused() {
-    let cases: &[(&str, &str, Spoil)] = &[
-        ("no signature", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            server.remove("/manifest.json.minisig");
-        }),
-        ("another key", "RELEASE_NOT_SIGNED", |server, release, other| {
-            server.publish_signed(release, other);
-        }),
-        ("other bytes", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            release.manifest["released_at"] = json!("2027-01-01T00:00:00Z");
-            server.put("/manifest.json", release.manifest.to_string().as_bytes());
-        }),
-        ("a changed comment", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            let signature = server.sign(release.manifest.to_string().as_bytes());
-            let changed =
-                signature.replace("trusted comment: timestamp:1", "trusted comment: timestamp:2");
-            assert_ne!(changed, signature);
-            server.put("/manifest.json.minisig", changed.as_bytes());
-        }),
-        ("a page instead", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            server.put("/manifest.json.minisig", b"<html>Sign in to this network</html>");
-        }),
-        ("another archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            let mut archive = release.archive.clone();
-            *archive.last_mut().expect("bytes") ^= 1;
-            server.put(&release.archive_path(), &archive);
-        }),
-        ("a longer archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.put(&release.archive_path(), &[release.archive.as_slice(), b"x"].concat());
-        }),
-        ("an endless archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.reply(&release.archive_path(), Reply::Endless { bytes: 1 << 30 });
-        }),
-        ("a shorter archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.put(&release.archive_path(), &release.archive[1..]);
-        }),
-        ("no archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.remove(&release.archive_path());
-        }),
-        ("a path as file", "RELEASE_UNREADABLE", |server, release, _| {
-            release.manifest["targets"][target()]["file"] = json!("../0.2.0/twg-0.2.0.tar.gz");
-            server.publish(release);
-        }),
-        ("a path as version", "RELEASE_UNREADABLE", |server, release, _| {
-            release.manifest["version"] = json!("0.2.0/../0.3.0");
-            server.publish(release);
-        }),
-        ("another schema", "RELEASE_UNREADABLE", |server, release, _| {
-            release.manifest["schema_version"] = json!(2);
-            server.publish(release);
-        }),
-        ("another system", "NOT_FOR_THIS_SYSTEM", |server, release, _| {
-            release.manifest["targets"] = json!({ "pdp11-unknown-unix": {} });
-            server.publish(release);
-        }),
-        ("a link in the archive", "ARCHIVE_REFUSED", |server, _, _| {
-            server.publish(&Release::of_archive(
-                "0.2.0",
-                archive_with("twg", tar::EntryType::Symlink),
-            ));
-        }),
-        ("a path in the archive", "ARCHIVE_REFUSED", |server, _, _| {
-            server.publish(&Release::of_archive(
-                "0.2.0",
-                archive_with("../twg", tar::EntryType::Regular),
-            ));
-        }),
-        ("nothing announced", "NO_SUCH_RELEASE", |_, _, _| {}),
-    ];
-    for (name, code, spoil) in cases {
+    for (name, code, spoil) in WRONG {
         let (releases, other, installed) = (Releases::start(), Releases::start(), Installed::new());
         spoil(&releases, &mut Release::new("0.2.0"), &other);
         let output = refused(&installed, &releases, &[], 1, code);
@@ -332,7 +331,7 @@ fn a_program_that_does_not_start_through_the_launcher_is_rolled_back() {
 }
 
 #[test]
-fn who_follows_no_releases_or_manages_no_program_is_told_how_to_update() {
+fn without_releases_or_an_installation_the_error_says_how_to_update() {
     let (releases, installed) = (Releases::start(), Installed::new());
     releases.publish(&Release::new("0.2.0"));
     let output = installed.home.twg(["update"]).by_program(installed.launcher()).run();
@@ -392,7 +391,7 @@ fn where_it_is_forwarded_to_has_to_be_allowed_too() {
 
 /// `native-cli/release/pack` and a signature: twg accepts releases made as documented.
 #[test]
-fn what_the_packing_script_makes_can_be_installed() {
+fn a_release_of_the_packing_script_can_be_installed() {
     let (releases, installed) = (Releases::start(), Installed::new());
     let dist = installed.home.path().join("dist");
     let program = installed.home.path().join("built");
@@ -430,7 +429,7 @@ fn one_update_at_a_time() {
 }
 
 #[test]
-fn what_it_does_is_shown_to_who_watches_and_not_to_who_wants_quiet() {
+fn progress_is_shown_on_a_terminal_and_hidden_by_quiet() {
     let (releases, installed) = (Releases::start(), Installed::new());
     releases.publish(&Release::new("0.2.0"));
     let terminal = installed.twg(&releases, &["update"]).in_terminal();
@@ -440,117 +439,4 @@ fn what_it_does_is_shown_to_who_watches_and_not_to_who_wants_quiet() {
     let installed = Installed::new();
     let output = installed.twg(&releases, &["update", "--quiet"]).run();
     assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (Some(0), "", ""));
-}
-
-/// SIGKILL instead of each call that changes something or waits. Afterwards the launcher works, and
-/// the next update completes.
-#[cfg(target_os = "linux")]
-#[test]
-fn after_a_kill_at_any_call_twg_works_and_the_next_update_finishes() {
-    let releases = Releases::start();
-    releases.publish(&Release::new("0.2.0"));
-    let prepare = || {
-        let installed = Installed::new();
-        installed.add("0.0.9", |path| symlink("/bin/true", path).expect("a link"));
-        installed.add("0.0.8.partial", |path| std::fs::write(path, "half").expect("a file"));
-        installed
-    };
-    let run = |installed: &Installed, injection: Option<&str>| {
-        let trace = installed.home.path().join("trace");
-        let mut words = vec!["strace", "-s", "0", "-o", trace.to_str().expect("text")];
-        words.extend(["-e", "trace=all"]);
-        words.extend(injection.iter().flat_map(|inject| ["-e", inject]));
-        words.push("--");
-        let twg = installed.twg(&releases, &["update"]).by_program(installed.program(THIS));
-        let output = twg.behind(words).run();
-        let text = std::fs::read_to_string(&trace).expect("a trace");
-        std::fs::remove_file(trace).expect("it is there");
-        (output, text)
-    };
-    let (output, trace) = run(&prepare(), None);
-    output.expect_success();
-    let points = points(&trace);
-    let named = |name: &str| points.iter().filter(|(call, _)| call.starts_with(name)).count();
-    for (name, least) in [
-        ("rename", 4),
-        ("symlink", 1),
-        ("fsync", 6),
-        ("unlink", 3),
-        ("mkdir", 1),
-        ("clone", 2),
-        ("connect", 3),
-    ] {
-        assert!(named(name) >= least, "{name}: {points:?}");
-    }
-    let mut reached = 0;
-    for (call, occurrence) in &points {
-        let installed = prepare();
-        let inject = format!("inject={call}:signal=SIGKILL:when={occurrence}");
-        let (output, trace) = run(&installed, Some(&inject));
-        let at = format!("{call} #{occurrence}");
-        if trace.contains("+++ killed by SIGKILL +++") {
-            reached += 1;
-        } else {
-            output.expect_success();
-        }
-        let says = installed.says();
-        assert!(says == format!("twg {THIS}") || says == "twg 0.2.0", "{at}: {says}");
-        let next =
-            installed.twg(&releases, &["update", "--json"]).by_program(installed.program(THIS));
-        let next = next.run();
-        assert_eq!(next.code(), Some(0), "{at}: {next}");
-        assert_eq!(installed.says(), "twg 0.2.0", "{at}");
-        assert_eq!(installed.versions(), [THIS, "0.2.0"], "{at}");
-        let left = |dir: &Path| {
-            let names = std::fs::read_dir(dir).expect("a directory");
-            let mut names: Vec<_> =
-                names.map(|entry| entry.expect("an entry").file_name()).collect();
-            names.sort();
-            names
-        };
-        assert_eq!(left(installed.launcher().parent().expect("a directory")), ["twg"], "{at}");
-        assert_eq!(left(&installed.data()), ["releases.json", "update.lock", "versions"], "{at}");
-        assert_eq!(left(&installed.data().join("versions/0.2.0")), ["LICENSE", "twg"], "{at}");
-    }
-    assert!(reached * 10 >= points.len() * 9, "{reached} of {}", points.len());
-}
-
-/// The calls of a trace before which a kill matters, each with its number among the calls of its
-/// name.
-fn points(trace: &str) -> Vec<(String, usize)> {
-    const NAMES: [&str; 22] = [
-        "write",
-        "fsync",
-        "fdatasync",
-        "rename",
-        "renameat",
-        "renameat2",
-        "symlink",
-        "symlinkat",
-        "link",
-        "linkat",
-        "mkdir",
-        "mkdirat",
-        "unlink",
-        "unlinkat",
-        "rmdir",
-        "ftruncate",
-        "fchmod",
-        "fchmodat",
-        "flock",
-        "clone3",
-        "clone",
-        "connect",
-    ];
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut points = Vec::new();
-    for line in trace.lines() {
-        let Some((name, arguments)) = line.split_once('(') else { continue };
-        let count = counts.entry(name).or_default();
-        *count += 1;
-        if NAMES.contains(&name) || (name == "openat" && arguments.contains("O_CREAT")) {
-            points.push((name.to_owned(), *count));
-        }
-    }
-    points
 }

@@ -222,7 +222,7 @@ fn without_a_user_instance_nothing_is_left_behind() {
 
 /// Seed: "It refreshes OAuth only when the normal refresh threshold is within 15 minutes".
 #[test]
-fn a_run_refreshes_what_will_be_due_soon_and_says_nothing() {
+fn a_run_silently_refreshes_tokens_due_soon() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     let played = Played::scheduler(sandbox.home().path());
