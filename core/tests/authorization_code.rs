@@ -327,7 +327,7 @@ fn narrowed_scopes() {
 
 /// A14: text that is not a scope is not sent.
 #[test]
-fn scopes_that_are_none() {
+fn invalid_scopes_are_not_sent() {
     for scope in ["", "a b", "a\"b", "a\\b", "a\nb", "ä", "a,b\u{7f}"] {
         let mut request = request(profile(), &[Grant::AuthorizationCode]);
         request.scopes = vec![scope.to_owned()];

@@ -391,7 +391,7 @@ fn a_rate_limit_by_name() {
 /// The user sees one message about the trouble, at the third failed poll in a row. A second message
 /// comes only after the server responded in between.
 #[test]
-fn trouble_is_told() {
+fn the_user_sees_the_trouble() {
     let mut play = polling(r#","expires_in":3600"#);
     for _ in 0..2 {
         for count in 1..=4 {

@@ -31,7 +31,7 @@ fn device_request() -> LoginRequest {
 
 /// The generation grows. Members of a newer version and the chosen site stay.
 #[test]
-fn what_is_kept() {
+fn members_that_stay() {
     let mut request = device_request();
     request.profile.revocation_ends_grant = true;
     let (play, saved) = over(request, &old_record(), NEW);

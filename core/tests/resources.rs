@@ -161,7 +161,7 @@ fn hostile_names() {
 }
 
 #[test]
-fn what_people_call_a_site() {
+fn sites_are_found_by_name_or_url() {
     let site = Site {
         id: "c-1".to_owned(),
         name: "My Team".to_owned(),

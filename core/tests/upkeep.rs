@@ -33,7 +33,7 @@ fn reminders_become_rare_and_end() {
 
 /// A machine that was off for a while does not show all the missed reminders.
 #[test]
-fn what_was_missed_is_not_made_up_for() {
+fn missed_reminders_are_not_repeated() {
     let mut upkeep = with_update();
     let mut shown = |day: u64| upkeep.take_reminder(T0.plus(secs(day * DAY))).is_some();
     assert!(shown(0) && !shown(0));
@@ -114,7 +114,7 @@ fn a_failed_look_changes_nothing_but_the_time() {
 }
 
 #[test]
-fn each_end_of_a_login_is_told_once() {
+fn each_end_of_a_login_is_announced_once() {
     let mut upkeep = Upkeep::default();
     assert!(upkeep.take_end_of_login("atlassian/default", T0));
     assert!(!upkeep.take_end_of_login("atlassian/default", T0));

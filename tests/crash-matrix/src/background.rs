@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Kills all recoveries whose configuration is below `home`, including those that another recovery
 /// schedules meanwhile. Returns their start times in milliseconds since the epoch.
 ///
-/// # Panics If one of them cannot be killed.
+/// # Panics
+/// If one of them cannot be killed.
 pub fn stop(home: &Path) -> Vec<u64> {
     let mut stopped = BTreeMap::new();
     // A killed process takes a moment to disappear.

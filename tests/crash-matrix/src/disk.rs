@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_is_the_only_state() {
+    fn a_synced_file_has_only_one_state() {
         let disk = run(&[
             Op::Create("tmp".into(), 1),
             write(1, b"new"),

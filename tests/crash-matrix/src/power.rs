@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_reply_is_told_from_a_torn_one() {
+    fn a_torn_response_is_not_taken_for_a_whole_one() {
         let layout = Layout { config: "/c".into(), state: "/s".into(), record: "auth.conf".into() };
         let with = |name: &str, bytes: &[u8]| Image {
             files: BTreeMap::from([(name.to_owned(), bytes.to_vec())]),

@@ -39,14 +39,16 @@ impl Replay {
 
     /// Applies every completed call of a trace.
     ///
-    /// # Errors [`Unreadable`] if a call changes files in a way that the model does not know.
+    /// # Errors
+    /// [`Unreadable`] if a call changes files in a way that the model does not know.
     pub fn all(&mut self, layout: &Layout, trace: &Trace) -> Result<(), Unreadable> {
         trace.calls.iter().try_for_each(|call| self.call(layout, call))
     }
 
     /// Applies one call.
     ///
-    /// # Errors As above.
+    /// # Errors
+    /// As above.
     pub fn call(&mut self, layout: &Layout, call: &Call) -> Result<(), Unreadable> {
         if call.name == "close" {
             if let Some((number, _)) = call.descriptor() {
@@ -189,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_or_was_injected_changed_nothing() {
+    fn failed_and_injected_calls_change_nothing() {
         let failed = format!("{REPLACE}\n1 fsync(5</c>) = -1 EIO (Input/output error) (INJECTED)");
         assert_eq!(replay(&failed).unwrap().disk.after_power_failure().len(), 4);
     }
 
     #[test]
-    fn what_the_model_does_not_know_is_refused() {
+    fn unknown_changes_are_refused() {
         assert!(replay(r#"1 linkat(5</c>, "a", 5</c>, "b", 0) = 0"#).is_err());
         assert!(replay("1 ftruncate(9</c/auth.conf>, 0) = 0").is_err(), "opened when?");
     }

@@ -51,7 +51,8 @@ impl std::error::Error for Unreadable {}
 impl Trace {
     /// Parses a trace.
     ///
-    /// # Errors [`Unreadable`] with the first unknown line.
+    /// # Errors
+    /// [`Unreadable`] with the first unknown line.
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
         let mut trace = Self::default();
         // Calls that another thread interrupted: their index, and their text so far.
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_trace_is_refused() {
+    fn unknown_lines_are_refused() {
         assert!(Trace::parse("strace: Process 7 attached").is_err());
         assert!(Trace::parse("7 what is this").is_err());
     }
