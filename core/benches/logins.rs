@@ -1,10 +1,10 @@
-//! How long the core takes for a whole sign-in, with the world answering at once.
+//! How long the core takes for a whole sign-in when every response comes at once.
 //!
 //! ```text
 //! cargo bench -p twg-core
 //! ```
 //!
-//! Prints the median of many sign-ins in microseconds. It is a measurement and not a test: nothing
+//! Prints the median of many sign-ins in microseconds. This is a measurement, not a test: nothing
 //! depends on the figures.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot run has nothing to say")]
@@ -55,8 +55,8 @@ fn main() {
     }
 }
 
-/// One sign-in with Atlassian's profile from the preflight to the noted sites.
-/// Returns the number of steps.
+/// One sign-in with Atlassian's profile, from the preflight to the saved sites. Returns the number
+/// of steps.
 fn sign_in(profile: &ProviderProfile, grant: Grant) -> usize {
     let request = LoginRequest {
         connection: "default".to_owned(),

@@ -1,10 +1,10 @@
-//! How long the core takes for a whole refresh, with the world answering at once.
+//! How long the core takes for a whole refresh when every response comes at once.
 //!
 //! ```text
 //! cargo bench -p twg-core
 //! ```
 //!
-//! Prints the median of many refreshes in microseconds. It is a measurement and not a test: nothing
+//! Prints the median of many refreshes in microseconds. This is a measurement, not a test: nothing
 //! depends on the figures.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot run has nothing to say")]
@@ -28,7 +28,7 @@ use twg_core::time::{Now, Span, UnixTime};
 const WARM_UP: usize = 200;
 const RUNS: usize = 2000;
 
-/// As long as Atlassian's are.
+/// As long as Atlassian's tokens.
 const ACCESS_TOKEN: usize = 2000;
 const REFRESH_TOKEN: usize = 1500;
 
@@ -40,7 +40,7 @@ fn main() {
     let client = Some(Client { id: "client".to_owned(), secret: None });
     let registered = Registered { profile, client };
     let stored = World { record: record(), stage: None };
-    // What somebody left who died after the reply was staged.
+    // What a process leaves behind if it dies after it staged the response.
     let mut interrupted = stored.clone();
     refresh(&mut interrupted, &registered, Need::Now, World::is_about_to_commit);
     for (name, world, need, expected) in [
@@ -70,7 +70,7 @@ fn main() {
     }
 }
 
-/// One refresh from the first look to the released lock; `None` if its process died on the way.
+/// One refresh, from the first look to the released lock; `None` if the process dies on the way.
 fn refresh(
     world: &mut World,
     registered: &Registered,

@@ -1,4 +1,5 @@
-//! After the save: account and sites are asked for and noted, and none of it can fail the login.
+//! After the save, a login asks for account and sites and stores them. None of this can fail the
+//! login.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -19,7 +20,7 @@ fn sites() -> HttpResponse {
     json(200, r#"[{"id":"site-1","name":"One","url":"https://one.example","scopes":["read"]}]"#)
 }
 
-/// A login that is saved and asks who it is.
+/// A login that is saved and asks for the account.
 #[track_caller]
 fn saved(old: Option<&str>) -> (Play<LoginFlow>, String) {
     let mut profile = profile_with_api();
@@ -31,7 +32,7 @@ fn saved(old: Option<&str>) -> (Play<LoginFlow>, String) {
     (play, text)
 }
 
-/// A26: the access token is sent once per request, in the header, to the API's host only.
+/// A26: the access token is sent once per request, in the header, and only to the API's host.
 #[test]
 fn account_and_sites_are_noted() {
     let (mut play, text) = saved(None);
@@ -56,7 +57,7 @@ fn account_and_sites_are_noted() {
     assert_eq!(signed_in.sites.unwrap().unwrap().len(), 1);
 }
 
-/// Neither account nor sites: the login stands, the record stays as it is.
+/// With neither account nor sites, the login stands and the record stays as it is.
 #[test]
 fn both_fail() {
     for (failure, expected) in [
@@ -79,7 +80,7 @@ fn both_fail() {
     assert!(matches!(play.done().unwrap().account, Some(Err(Error::Transport { .. }))));
 }
 
-/// One of them is noted without the other; a list of sites that could not be had takes no choice away.
+/// Either one is stored without the other. Without a list of sites, the chosen site stays.
 #[test]
 fn one_fails() {
     let (mut play, text) = saved(Some(&old_record()));
@@ -101,7 +102,7 @@ fn one_fails() {
     play.done().unwrap();
 }
 
-/// A site that was chosen once and is no longer reached is no default.
+/// A chosen site that the login no longer reaches stops being the default.
 #[test]
 fn a_default_that_is_gone() {
     for list in ["[]", r#"[{"id":"site-2"}]"#] {
@@ -115,7 +116,8 @@ fn a_default_that_is_gone() {
     }
 }
 
-/// Somebody wrote in between: theirs is the newer login, and this is not its account.
+/// Another process wrote in between. Its login is the newer one, and this account is not its
+/// account.
 #[test]
 fn a_newer_generation_is_left_alone() {
     let newer = old_record();
@@ -136,7 +138,7 @@ fn a_newer_generation_is_left_alone() {
     }
 }
 
-/// The login is saved already: a note that cannot be written is no failure.
+/// The login is already saved, so a failed second write does not fail it.
 #[test]
 fn the_note_cannot_be_written() {
     let (mut play, _) = saved(None);
@@ -156,7 +158,7 @@ fn the_note_cannot_be_written() {
     assert_eq!(signed_in.credential.to_json().expose(), text, "what is stored is returned");
 }
 
-/// A21: what an account or a site calls itself is inert, on the screen and in the record.
+/// A21: names of accounts and sites are made inert, on the screen and in the record.
 #[test]
 fn hostile_names() {
     let (mut play, text) = saved(None);

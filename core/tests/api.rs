@@ -1,4 +1,4 @@
-//! Requests to any API of the provider: which addresses may be asked, and where the token goes and does not go.
+//! Requests to any API of the provider: which URLs are allowed, and which hosts get the token.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -46,8 +46,8 @@ fn paths_of_products_and_of_the_host() {
     assert_eq!(jira(whole).unwrap(), whole);
 }
 
-/// Incidents: gh CVE-2024-53858 and its like (a host that only looks like the right one), and paths that climb out
-/// of where they belong.
+/// Incidents: gh CVE-2024-53858 and similar ones (a host that only looks like the right one), and
+/// paths that climb out of their directory.
 #[test]
 fn no_address_leads_elsewhere() {
     for address in [
@@ -81,7 +81,7 @@ fn no_address_leads_elsewhere() {
         "javascript:alert(1)",
         "file:///etc/passwd",
     ] {
-        // What is no address is a path of the site, if it is anything.
+        // Text that is not a URL can only be a path of the site.
         let allowed = jira(address);
         if let Ok(url) = &allowed {
             assert!(
@@ -91,7 +91,7 @@ fn no_address_leads_elsewhere() {
             assert!(!address.contains("//") && !address.contains(".."), "{address:?}: {url}");
         }
     }
-    // What only looks like it is somebody's file, and a query is no path.
+    // Text that only looks like an escape is a file name, and a query is not part of the path.
     for address in ["/rest/a..b/...", "/rest/x%2fy", "/rest/a/../b", "/rest?jql=a/..%2f/../b"] {
         assert!(jira(address).is_ok(), "{address}");
     }
@@ -100,7 +100,7 @@ fn no_address_leads_elsewhere() {
         assert!(api_url(&bundled("atlassian"), Product::Jira, Some(id), "/rest").is_err(), "{id}");
     }
     assert!(api_url(&bundled("atlassian"), Product::Jira, None, "/rest").is_err());
-    // Others have no sites to complete a path with.
+    // Other providers have no sites that could complete a path.
     assert!(api_url(&bundled("bitbucket"), Product::Jira, None, "/2.0/user").is_err());
     let user = "https://api.bitbucket.org/2.0/user";
     assert!(api_url(&bundled("bitbucket"), Product::Jira, None, user).is_ok());
@@ -136,14 +136,15 @@ fn a_request_and_its_answer() {
         let mut play = asking(Method::Get, None);
         let asked = play.http(html(status));
         assert_eq!(asked.field("content-type"), None);
-        assert_eq!(play.done().unwrap().response.status, status, "it is for the caller to judge");
+        assert_eq!(play.done().unwrap().response.status, status, "the caller judges the status");
     }
     let mut play = asking(Method::Get, None);
     play.http(timeout());
     assert!(matches!(play.done(), Err(Error::Transport { .. })));
 }
 
-/// A25: 401 leads to one refresh and one more request; one that means the scopes leads to none.
+/// A25: a 401 leads to one refresh and one more request. A 401 about missing scopes leads to
+/// neither.
 #[test]
 fn a_rejected_token() {
     let mut play = asking(Method::Delete, None);
@@ -172,10 +173,10 @@ fn redirect(status: u16, location: &str) -> twg_core::http::HttpResponse {
     with_headers(status, &[("location", location)], "")
 }
 
-/// Incidents: requests CVE-2023-32681 and CVE-2024-47081, curl CVE-2022-27774. The token goes along to the
-/// provider's own hosts, and to nobody else; nor does anything else that was injected.
+/// Incidents: requests CVE-2023-32681 and CVE-2024-47081, curl CVE-2022-27774. After a redirect,
+/// only the provider's own hosts get the token and other injected fields.
 #[test]
-fn redirects_take_the_token_to_nobody_else() {
+fn redirects_take_the_token_only_to_the_provider() {
     for status in [301, 302, 303, 307, 308] {
         let mut play = asking(Method::Get, None);
         play.http(redirect(status, "/elsewhere?x=1#part"));
@@ -188,10 +189,10 @@ fn redirects_take_the_token_to_nobody_else() {
         assert_eq!(names, ["accept"], "{status}");
         assert_eq!(foreign.method, Method::Get);
         let port = play.http(redirect(status, "https://api.example/back"));
-        assert_eq!(port.field("authorization"), None, "another port is somebody else");
+        assert_eq!(port.field("authorization"), None, "another port is another server");
         let back = play.http(json(200, "{}"));
         assert_eq!(back.url, "https://api.example/back");
-        assert_eq!(back.field("authorization"), None, "where to, a stranger chose");
+        assert_eq!(back.field("authorization"), None, "a stranger chose this URL");
         let answer = play.done().unwrap();
         assert_eq!(answer.url.as_str(), "https://api.example/back");
     }
@@ -207,7 +208,7 @@ fn redirects_that_lead_nowhere() {
         "javascript:alert(1)",
         "file:///etc/passwd",
         "https://",
-        // The parser stops debug builds at these two.
+        // The URL parser stops debug builds at these two.
         "//M\u{37f}/",
         "https://M%CD%BF/",
         "\\\\evil.example/",
@@ -218,13 +219,13 @@ fn redirects_that_lead_nowhere() {
         let error = play.done().unwrap_err();
         assert!(matches!(error, Error::PeerMisbehaved { .. }), "{location}: {error:?}");
     }
-    // Round and round.
+    // A redirect loop.
     let mut play = asking(Method::Head, None);
     for _ in 0..6 {
         play.http(redirect(302, "/things"));
     }
     assert!(play.done().unwrap_err().to_string().contains("redirects"));
-    // What changes something is not repeated elsewhere.
+    // A request that changes something is not repeated at another URL.
     for method in [Method::Post, Method::Put, Method::Patch, Method::Delete] {
         let mut play = asking(method, None);
         play.http(redirect(307, "https://api.example/other"));
@@ -232,9 +233,9 @@ fn redirects_that_lead_nowhere() {
     }
 }
 
-/// What is sent along goes to the provider's hosts alone, as the token does.
+/// Only the provider's hosts get the request body, as with the token.
 #[test]
-fn redirects_take_a_body_to_nobody_else() {
+fn redirects_take_a_body_only_to_the_provider() {
     let mut play = asking(Method::Get, Some(r#"{"secret":"x"}"#));
     assert!(!play.http(redirect(307, "/there")).body.is_empty());
     assert!(!play.http(redirect(307, "https://evil.example/x")).body.is_empty());
@@ -243,7 +244,7 @@ fn redirects_take_a_body_to_nobody_else() {
     play.done().unwrap();
 }
 
-/// With a token that somebody else keeps: the same rules, and no refresh.
+/// With a token that the caller provides, the same rules hold, and there is no refresh.
 #[test]
 fn a_given_token() {
     let audience = TokenAudience::new(&profile_with_api(), None);
@@ -260,7 +261,7 @@ fn a_given_token() {
     assert_eq!(play.http(redirect(302, "https://evil.example/x")).field("authorization"), basic);
     assert_eq!(play.http(redirect(302, "/back")).field("authorization"), None);
     assert_eq!(play.http(redirect(302, "https://api.example/y")).field("authorization"), None);
-    // Not even back at home: the stranger chose the address.
+    // Not even back at the provider, because a stranger chose the URL.
     assert_eq!(play.http(json(200, "{}")).field("authorization"), None);
     let answer = play.done().unwrap();
     assert_eq!(answer.url.as_str(), "https://api.example/y");
@@ -270,7 +271,7 @@ fn a_given_token() {
     assert_eq!(play.done().unwrap_err(), Error::TokenRejected);
 }
 
-/// The sites that an API token may be sent to are Atlassian's, however they are written.
+/// An API token may be sent to Atlassian's sites alone, in every spelling of their names.
 #[test]
 fn sites_by_name() {
     let profile = bundled("atlassian");
@@ -306,7 +307,7 @@ fn sites_by_name() {
     assert!(NamedSite::of(&bundled("bitbucket"), "acme").is_err());
 }
 
-/// Below the address of a site, and nowhere else.
+/// Only URLs below a site's own URL are allowed.
 #[test]
 fn addresses_of_a_site() {
     let site = NamedSite::of(&bundled("atlassian"), "acme").unwrap().url;

@@ -1,4 +1,4 @@
-//! The authorization code grant: what is asked for, and how the code is exchanged.
+//! The authorization code grant: the authorization request, and the exchange of the code.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -16,7 +16,7 @@ use twg_core::http::{HttpRequest, TransportError, TransportFailure};
 use twg_core::login::LoginFlow;
 use twg_core::provider::{ClientAuthentication, Grant, TokenRequestFormat};
 
-/// Up to the token request, which is answered with an error that ends the login.
+/// Drives a login up to the token request, whose response is an error that ends the login.
 fn token_request_of(request: LoginRequest) -> HttpRequest {
     let mut play = Play::begin(sign_in(request));
     play.preflight();
@@ -29,8 +29,8 @@ fn token_request_of(request: LoginRequest) -> HttpRequest {
 }
 
 /// A2: the challenge is S256 of the verifier that is sent. A7: the code is exchanged once. A11: the
-/// token request has no `redirect_uri`. A12: it is a form. A15: nothing is asked for that was not
-/// wanted.
+/// token request has no `redirect_uri`. A12: it is a form. A15: it has no scopes that the user did
+/// not ask for.
 #[test]
 fn a_whole_login() {
     let mut play = Play::begin(browser_login(profile()));
@@ -77,8 +77,8 @@ fn a_whole_login() {
     assert_eq!(signed_in.credential.tokens.unwrap().access_token.expose(), "CANARY-access");
 }
 
-/// A11: a profile re-adds `redirect_uri`. A12: and wants JSON; Atlassian's does both. `audience` and
-/// `prompt` stand in the authorization request.
+/// A11: a profile can add `redirect_uri` again. A12: and ask for JSON; Atlassian's does both.
+/// `audience` and `prompt` are in the authorization request.
 #[test]
 fn as_atlassian_wants_it() {
     let mut request = request(bundled("atlassian"), &[Grant::AuthorizationCode]);
@@ -107,7 +107,8 @@ fn as_atlassian_wants_it() {
     );
 }
 
-/// A12: Bitbucket's clients use HTTP Basic with form-encoded parts, and then nothing in the body.
+/// A12: Bitbucket's clients use HTTP Basic with form-encoded parts, and send no credentials in the
+/// body.
 #[test]
 fn as_bitbucket_wants_it() {
     let mut request = request(bundled("bitbucket"), &[Grant::AuthorizationCode]);
@@ -153,8 +154,8 @@ fn client_authentication() {
     }
 }
 
-/// A3: verifier and state are of one attempt: other entropy, other values; and they are not the same
-/// octets under two names. A1: both have 43 characters, which is 256 bits (A5).
+/// A3: verifier and state belong to one attempt: other entropy gives other values, and the two
+/// never share their bytes. A1: both have 43 characters, which is 256 bits (A5).
 #[test]
 fn fresh_for_each_attempt() {
     let asked = |verifier: u8, state: u8| {
@@ -189,7 +190,7 @@ fn no_second_attempt_with_the_same_secrets() {
     assert!(play.flow.begin(play.now).is_err());
 }
 
-/// A7: whatever comes of the exchange, the code is not sent again.
+/// A7: the code is sent once, even if the exchange fails.
 #[test]
 fn a_code_is_sent_once() {
     let failures: [fn() -> Answer; 9] = [
@@ -214,7 +215,7 @@ fn a_code_is_sent_once() {
     }
 }
 
-/// A23: a redirect of the token endpoint is not followed with the code.
+/// A23: the code is not sent on when the token endpoint redirects.
 #[test]
 fn a_code_follows_no_redirect() {
     for status in [301, 302, 303, 307, 308] {
@@ -226,7 +227,7 @@ fn a_code_follows_no_redirect() {
     }
 }
 
-/// A7: a later redirect finds nobody waiting, while the exchange runs and after it.
+/// A7: a second redirect changes nothing, during the exchange and after it.
 #[test]
 fn later_redirects_are_inert() {
     let mut play = in_browser(profile());
@@ -244,7 +245,7 @@ fn later_redirects_are_inert() {
     play.finish().unwrap();
 }
 
-/// A16, A17, A18, A19, A20: what a token answer may look like, end to end into the record.
+/// A16, A17, A18, A19, A20: unusual token responses, from the network to the record.
 #[test]
 fn odd_token_answers() {
     let long = "x".repeat(65_536);
@@ -312,7 +313,7 @@ fn unknown_token_types() {
     }
 }
 
-/// A20: what was asked for and not granted is reported.
+/// A20: scopes that were requested and not granted are reported.
 #[test]
 fn narrowed_scopes() {
     let mut play = in_browser(profile());
@@ -325,9 +326,9 @@ fn narrowed_scopes() {
     assert_eq!(signed_in.credential.tokens.unwrap().scopes, ["read", "offline"]);
 }
 
-/// A14: what is not a scope is not sent.
+/// A14: text that is not a scope is not sent.
 #[test]
-fn scopes_that_are_none() {
+fn invalid_scopes_are_not_sent() {
     for scope in ["", "a b", "a\"b", "a\\b", "a\nb", "ä", "a,b\u{7f}"] {
         let mut request = request(profile(), &[Grant::AuthorizationCode]);
         request.scopes = vec![scope.to_owned()];
@@ -337,7 +338,7 @@ fn scopes_that_are_none() {
     }
 }
 
-/// A15: without scopes the parameter is left out.
+/// A15: without scopes, the request has no `scope` parameter.
 #[test]
 fn no_scopes() {
     let mut request = request(profile(), &[Grant::AuthorizationCode]);
@@ -391,8 +392,9 @@ fn a_provider_without_an_authorization_endpoint() {
     assert!(matches!(play.done(), Err(Error::Configuration(_))));
 }
 
-/// A46: a scheme of the app's own is a reversed domain name with a single slash; whatever else a shell
-/// might name is refused before it is sent anywhere. A84: a redirect is compared with exactly that.
+/// A46: an app's own URI scheme is a reversed domain name with a single slash. Any other redirect
+/// URI that a shell names is refused before it is sent. A84: a redirect must match that URI
+/// exactly.
 #[test]
 fn redirect_uris_of_shells() {
     let begun = |redirect_uri: &str| {

@@ -1,5 +1,5 @@
-//! Requests to a resource server: with a token that works, refreshed first if it is due, and once more if the
-//! server does not accept it.
+//! Requests to a resource server with a working token. A token that is due is refreshed first, and
+//! a rejected one is refreshed for a second request.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -14,14 +14,14 @@ use twg_core::identity::IdentityRequest;
 use twg_core::refresh::{How, Need};
 use twg_core::time::UnixTime;
 
-/// Asks who it is, with a token that was issued so many minutes ago.
+/// Asks for the account, with a token that was issued so many minutes ago.
 #[track_caller]
 fn asking(minutes_ago: u64) -> (Play<AuthorizedFlow<IdentityRequest>>, String) {
     let profile = profile_with_api();
     let issued_at = UnixTime::from_millis(T0.as_millis() - minutes_ago * 60_000);
     let record = record_of(&profile, issued_at).to_json().expose().to_owned();
     let request = IdentityRequest::new(profile.clone());
-    // Whatever need stands there, a request needs a token that works.
+    // A request always needs a token that works, so `Need::Now` makes no difference here.
     let refresh = refresh_of(profile, Need::Now);
     let flow = AuthorizedFlow::request(request, refresh, Entropy::new([0x5A; 32]));
     let mut play = Play::begin(flow);
@@ -58,7 +58,7 @@ fn bearer(play: &mut Play<AuthorizedFlow<IdentityRequest>>, answer: HttpResponse
     request.field("authorization").unwrap().to_owned()
 }
 
-/// A token that is fresh is used as it is; one that is due is refreshed first.
+/// A fresh token is used as it is; a due one is refreshed first.
 #[test]
 fn refreshed_first_if_due() {
     let (mut play, _) = asking(0);
@@ -73,7 +73,7 @@ fn refreshed_first_if_due() {
     assert!(matches!(play.done().unwrap().how, How::Refreshed));
 }
 
-/// A25: 401 is answered with one refresh and one more request, and if that is rejected too, with nothing more.
+/// A25: a 401 leads to one refresh and one more request. A second 401 ends the flow.
 #[test]
 fn rejected_once_and_twice() {
     for (second, ends_well) in [(ada(), true), (rejected(), false)] {
@@ -89,7 +89,7 @@ fn rejected_once_and_twice() {
     }
 }
 
-/// A25: also if the token had just been refreshed because it was due.
+/// A25: also if the rejected token had just been refreshed because it was due.
 #[test]
 fn rejected_although_new() {
     let (mut play, record) = asking(50);
@@ -101,7 +101,7 @@ fn rejected_although_new() {
     assert!(matches!(play.done(), Err(Error::TokenRejected)));
 }
 
-/// A25: somebody else has refreshed meanwhile: theirs is used, and nothing is refreshed.
+/// A25: another process has refreshed meanwhile. Its token is used, and nothing is refreshed.
 #[test]
 fn rejected_but_already_refreshed() {
     let (mut play, record) = asking(0);
@@ -111,7 +111,7 @@ fn rejected_but_already_refreshed() {
     play.done().unwrap();
 }
 
-/// A25: a token that does not reach so far is not refreshed: 403, and what Atlassian says with 401.
+/// A25: missing permission leads to no refresh: 403, and the 401 that Atlassian sends for it.
 #[test]
 fn not_permitted() {
     for answer in [

@@ -1,4 +1,4 @@
-//! The device authorization grant: what is sent and shown, and which answers end the polling.
+//! The device authorization grant: what is sent and shown, and which responses end the polling.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -11,9 +11,9 @@ use twg_core::http::{HttpResponse, TransportError, TransportFailure};
 use twg_core::login::LoginFlow;
 use twg_core::provider::{ClientAuthentication, Grant};
 
-/// A56: even the first poll waits for the interval. A61: address and code are both there to be
-/// printed. A12: the requests are forms. A62: the device code is in none of what is shown (`Play`
-/// looks for it at every step).
+/// A56: even the first poll waits for the interval. A61: URL and code can both be printed. A12: the
+/// requests are forms. A62: nothing that is shown contains the device code (`Play` checks every
+/// step).
 #[test]
 fn a_whole_login() {
     let mut play = Play::begin(device_login(profile()));
@@ -55,8 +55,8 @@ fn a_whole_login() {
     assert!(!signed_in.device_grant_not_enabled);
 }
 
-/// A12: one way of client authentication per request, also here; and RFC 8628 defines these requests
-/// as forms, so they stay forms for a server that wants JSON elsewhere.
+/// A12: one way of client authentication per request, also here. RFC 8628 defines these requests as
+/// forms, so they stay forms for a server that uses JSON elsewhere.
 #[test]
 fn confidential_clients_authenticate_both_requests() {
     for (authentication, header) in [
@@ -82,7 +82,7 @@ fn confidential_clients_authenticate_both_requests() {
     }
 }
 
-/// A56: the interval is the server's, 5 s if it does not say, and never none at all.
+/// A56: the interval is the server's, 5 s if it names none, and never zero.
 #[test]
 fn intervals() {
     for (interval, wait) in [
@@ -106,7 +106,8 @@ fn intervals() {
     }
 }
 
-/// A56: an interval that no poll could follow is the server's mistake; nobody polls faster than told.
+/// A56: an interval longer than the code's life is the server's mistake. The client still does not
+/// poll faster.
 #[test]
 fn an_interval_longer_than_the_code_lives() {
     for interval in ["601", "18446744073709551615", "1e300"] {
@@ -117,7 +118,8 @@ fn an_interval_longer_than_the_code_lives() {
     }
 }
 
-/// A58: any error but `authorization_pending` and `slow_down` stops polling, whatever its status.
+/// A58: every error except `authorization_pending` and `slow_down` stops the polling, with any
+/// status.
 #[test]
 fn final_errors() {
     for status in [400, 401, 403, 429] {
@@ -129,7 +131,8 @@ fn final_errors() {
             ("unsupported_grant_type", "GRANT_NOT_ENABLED"),
             ("something_else", "SERVER_REFUSED"),
         ] {
-            // With 429 only what a device code may be told means what it says; the rest is a limit.
+            // With status 429, only these two codes keep their meaning. The others are a rate
+            // limit.
             if status == 429 && !matches!(code, "access_denied" | "invalid_grant") {
                 continue;
             }
@@ -149,7 +152,8 @@ fn final_errors() {
     }
 }
 
-/// A56: pending is pending with 400 (RFC 8628) and with 403 (Auth0), and never makes it faster.
+/// A56: `authorization_pending` means the same with 400 (RFC 8628) and 403 (Auth0), and never makes
+/// the polls faster.
 #[test]
 fn pending_with_any_status() {
     for status in [400, 401, 403, 428, 429, 200] {
@@ -162,7 +166,7 @@ fn pending_with_any_status() {
     }
 }
 
-/// A60: after `expired_token` nothing more is sent: a new code is for the user to ask for.
+/// A60: after `expired_token` nothing more is sent. Only the user can ask for a new code.
 #[test]
 fn no_new_code_without_the_user() {
     let mut play =
@@ -175,7 +179,8 @@ fn no_new_code_without_the_user() {
     assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
 }
 
-/// A21: what the server wants shown is inert: the user code, and the words of an error.
+/// A21: text from the server is made inert before it is shown: the user code, and error
+/// descriptions.
 #[test]
 fn hostile_texts() {
     let mut play = Play::begin(device_login(profile()));
@@ -192,7 +197,7 @@ fn hostile_texts() {
     assert!(error.to_string().bytes().all(|b| matches!(b, b' '..=b'~')), "{error:?}");
 }
 
-/// A13: an address that is not https never reaches the user, nor a launcher.
+/// A13: a URL that is not https reaches neither the user nor a browser launcher.
 #[test]
 fn hostile_addresses() {
     for address in [
@@ -214,7 +219,7 @@ fn hostile_addresses() {
         let error = play.done().unwrap_err();
         assert!(matches!(error, Error::PeerMisbehaved { .. }), "{address}");
 
-        // The complete address is a convenience: without it the login goes on.
+        // The complete URL is optional: without it the login goes on.
         let mut play = Play::begin(device_login(profile()));
         play.preflight();
         play.http(answer(&format!(
@@ -246,7 +251,7 @@ fn refused_code(answer: impl Into<Answer>) -> Error {
     result.unwrap_err()
 }
 
-/// A22: what the device authorization endpoint cannot give, and whose fault it is.
+/// A22: how each failure of the device authorization endpoint is reported.
 #[test]
 fn no_code() {
     let incomplete: [HttpResponse; 5] = [
@@ -272,7 +277,7 @@ fn no_code() {
 }
 
 #[test]
-fn nobody_can_be_shown_the_code() {
+fn the_code_cannot_be_shown() {
     let mut play = Play::begin(device_login(profile()));
     play.preflight();
     play.http(device_answer(""));

@@ -1,4 +1,5 @@
-//! Polling while the server, the network or the clock is in trouble: no storm, no early end.
+//! Polling while the server, the network or the clock has trouble: no flood of requests, no early
+//! end.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -29,7 +30,7 @@ fn succeeds(mut play: Play<LoginFlow>) {
     play.done().unwrap();
 }
 
-/// A57: each `slow_down` adds 5 s for the rest of the login; an answer in between takes nothing back.
+/// A57: each `slow_down` adds 5 s for the rest of the login. No later response takes that back.
 #[test]
 fn slow_down_lasts() {
     for status in [400, 403, 429] {
@@ -49,7 +50,7 @@ fn slow_down_lasts() {
     }
 }
 
-/// A57: there is no end to slowing down: 30 times is 30 times.
+/// A57: `slow_down` has no limit: 30 of them add up 30 times.
 #[test]
 fn slow_down_has_no_ceiling() {
     let mut play = polling(r#","expires_in":3600"#);
@@ -60,7 +61,8 @@ fn slow_down_has_no_ceiling() {
     play.killed();
 }
 
-/// A57: the larger of five more seconds and what the server asks for, in the body or in a header.
+/// A57: the pause is the larger of five more seconds and the figure that the server names, in the
+/// body or in a header.
 #[test]
 fn slow_down_with_a_figure() {
     let cases = [
@@ -84,7 +86,7 @@ fn slow_down_with_a_figure() {
     }
 }
 
-/// A57: a bare 429 says the same, and `Retry-After` is heeded within reason.
+/// A57: a bare 429 means `slow_down` too, and `Retry-After` counts within limits.
 #[test]
 fn bare_429() {
     for (headers, wait) in
@@ -98,7 +100,7 @@ fn bare_429() {
     }
 }
 
-/// A59: a connection time-out doubles the pause each time; an answer ends that.
+/// A59: a connection time-out doubles the pause each time; the next response ends that.
 #[test]
 fn timeouts_double_the_pause() {
     for error in [timeout, connection_timeout, broken] {
@@ -116,7 +118,7 @@ fn timeouts_double_the_pause() {
     }
 }
 
-/// A22: a server or a proxy in trouble is no refusal: the user's approval survives it.
+/// A22: trouble at a server or proxy is not a refusal: the user's approval survives it.
 #[test]
 fn trouble_in_between() {
     let troubles: [fn() -> Answer; 11] = [
@@ -141,7 +143,7 @@ fn trouble_in_between() {
     }
 }
 
-/// A23: a redirect of the token endpoint is never followed, and never will be an answer.
+/// A23: a redirect of the token endpoint is never followed.
 #[test]
 fn a_redirect_is_final() {
     for status in [301, 302, 307, 308] {
@@ -152,7 +154,7 @@ fn a_redirect_is_final() {
     }
 }
 
-/// A server that asks to wait is waited for, but not for longer than two minutes at a time.
+/// `Retry-After` of a server in trouble counts, up to two minutes at a time.
 #[test]
 fn retry_after_of_a_server_in_trouble() {
     for (asked, wait) in [("1", 10), ("45", 45), ("86400", 120), ("99999999999999999999", 10)] {
@@ -164,8 +166,8 @@ fn retry_after_of_a_server_in_trouble() {
     }
 }
 
-/// The reply with the tokens was lost: the server says that the code is spent, which is not the same
-/// as a user who declined or was late.
+/// The response with the tokens was lost. The server then says that the code is spent, which is not
+/// the same as a user who declined or was late.
 #[test]
 fn reply_lost_then_spent() {
     for (lost, code) in [
@@ -186,7 +188,7 @@ fn reply_lost_then_spent() {
     }
 }
 
-/// A lost reply that cannot have held tokens, because the server still waits, is forgotten.
+/// A lost response while the server still waits for approval had no tokens, so it is forgotten.
 #[test]
 fn reply_lost_while_still_pending() {
     for still_waiting in ["authorization_pending", "slow_down"] {
@@ -201,7 +203,7 @@ fn reply_lost_while_still_pending() {
     }
 }
 
-/// A request that was not sent loses no reply.
+/// A request that was not sent cannot lose a response.
 #[test]
 fn nothing_lost_that_was_not_sent() {
     let mut play = polling("");
@@ -223,7 +225,7 @@ fn a_page_without_end_is_survived() {
     play.done().unwrap();
 }
 
-/// A wrong address is told instead of polled until the code is over.
+/// A wrong URL is reported at once instead of polled until the code expires.
 #[test]
 fn no_token_endpoint_there() {
     let mut play = polling(r#","expires_in":3600"#);
@@ -234,7 +236,7 @@ fn no_token_endpoint_there() {
     assert!(matches!(play.done(), Err(Error::NotOAuth { status: 404, .. })));
 }
 
-/// A gateway that gave up may have dropped the tokens on the way.
+/// A gateway error may hide a response with tokens.
 #[test]
 fn a_gateway_loses_the_reply() {
     for (status, code) in
@@ -249,7 +251,7 @@ fn a_gateway_loses_the_reply() {
     }
 }
 
-/// A server in trouble does not cost the user the rest of the time to approve.
+/// Trouble at the server does not shorten the user's time to approve.
 #[test]
 fn trouble_near_the_end() {
     let mut play = polling(r#","expires_in":60,"interval":5"#);
@@ -263,9 +265,8 @@ fn trouble_near_the_end() {
     play.done().unwrap();
 }
 
-/// A63: a clock that is set back or forward in the middle of a wait neither ends the login nor makes
-/// it poll more often: the pauses stay as long as they are, and the life of the code is counted by
-/// what was waited.
+/// A63: a clock that is set back or forward during a wait neither ends the login nor makes it poll
+/// more often: the pauses stay the same, and the code's life is counted in time waited.
 #[test]
 fn the_clock_is_set() {
     for jump in [|t: UnixTime| set_back(t, DAY), |t: UnixTime| t.plus(DAY)] {
@@ -284,8 +285,8 @@ fn the_clock_is_set() {
     }
 }
 
-/// A63: clocks that go mad at every single step, and the login still ends, after as many polls as the
-/// code's life has intervals.
+/// A63: clocks change wildly at every step. The login still ends, after as many polls as the code's
+/// life has intervals.
 #[test]
 fn a_mad_clock_makes_no_storm() {
     let mut play = polling(r#","expires_in":600"#);
@@ -296,14 +297,14 @@ fn a_mad_clock_makes_no_storm() {
         assert_eq!(play.wait_with_clock(clock, secs(5)), secs(5));
         play.http(pending());
         polls += 1;
-        assert!(polls <= 120, "more polls than intervals in the code's life");
+        assert!(polls <= 120, "more polls than the code's life has intervals");
     }
-    assert!(polls >= 15, "given up after {polls} polls only");
+    assert!(polls >= 15, "the login ended after only {polls} polls");
     assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
 }
 
-/// A63: the machine sleeps for two hours while the code waits. How long that was is for the server to
-/// say: it is asked once, and its `expired_token` ends the login.
+/// A63: the machine sleeps for two hours while the code waits. Only the server knows how long that
+/// was: it is asked once, and its `expired_token` ends the login.
 #[test]
 fn suspended_for_two_hours() {
     let mut play = polling(r#","expires_in":600"#);
@@ -314,14 +315,14 @@ fn suspended_for_two_hours() {
     play.http(oauth_error(400, "expired_token"));
     assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
 
-    // A code that was approved just before is not thrown away.
+    // A code that was approved just before is not lost.
     let mut play = polling(r#","expires_in":600"#);
     let clock = play.now.plus(secs(7200));
     play.wait_with_clock(clock, secs(7200));
     succeeds(play);
 }
 
-/// A63: the polling ends when the code is over, even if the server never says so.
+/// A63: the polling ends with the code's life, even if the server never says `expired_token`.
 #[test]
 fn a_server_that_never_says_expired() {
     for (lifetime, polls) in
@@ -345,7 +346,7 @@ fn a_code_without_a_life() {
     assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
 }
 
-/// `--timeout` ends the wait before the code does.
+/// `--timeout` can end the wait before the code's life does.
 #[test]
 fn the_users_own_limit() {
     let mut request = request(profile(), &[Grant::DeviceCode]);
@@ -361,7 +362,7 @@ fn the_users_own_limit() {
     assert_eq!(play.done().unwrap_err().code(), "LOGIN_TIMED_OUT");
 }
 
-/// Slow requests count against the code's life, too.
+/// The time of slow requests counts towards the code's life too.
 #[test]
 fn slow_requests_count() {
     let mut play = polling(r#","expires_in":60"#);
@@ -374,8 +375,8 @@ fn slow_requests_count() {
     assert_eq!(play.done().unwrap_err(), Error::CodeExpired);
 }
 
-/// A rate limit under whatever name, as Auth0's `too_many_requests`, slows the polls and ends nothing; its
-/// `Retry-After` is honoured.
+/// A rate limit under another name, such as Auth0's `too_many_requests`, slows the polls down and
+/// ends nothing. Its `Retry-After` counts.
 #[test]
 fn a_rate_limit_by_name() {
     let mut play = polling(r#","interval":5"#);
@@ -387,10 +388,10 @@ fn a_rate_limit_by_name() {
     play.done().unwrap();
 }
 
-/// The user is told once why nothing happens, at the third poll in a row without an answer, and again only
-/// after the server had answered in between.
+/// The user sees one message about the trouble, at the third failed poll in a row. A second message
+/// comes only after the server responded in between.
 #[test]
-fn trouble_is_told() {
+fn the_user_sees_the_trouble() {
     let mut play = polling(r#","expires_in":3600"#);
     for _ in 0..2 {
         for count in 1..=4 {
@@ -407,7 +408,7 @@ fn trouble_is_told() {
     play.killed();
 }
 
-/// Who set the limit is who is told: `--timeout` is not the code's life.
+/// The error names the limit that ended the wait: `--timeout`, not the code's life.
 #[test]
 fn the_callers_own_limit() {
     let mut request = request(profile(), &[Grant::DeviceCode]);

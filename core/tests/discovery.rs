@@ -39,8 +39,8 @@ fn begin(profile: ProviderProfile) -> Play<LoginFlow> {
     play
 }
 
-/// A52: the well-known part is inserted before the issuer's path; OpenID's place is the second.
-/// A47: what is discovered is pinned in the record.
+/// A52: the well-known part goes before the issuer's path; OpenID's location is the second. A47:
+/// the record keeps the discovered endpoints.
 #[test]
 fn places_in_order() {
     let mut play = begin(to_discover());
@@ -64,7 +64,7 @@ fn places_in_order() {
     play.done().unwrap();
 }
 
-/// Not at the first place, perhaps at the other: any 4xx but 429. Not at either: an error.
+/// Any 4xx except 429 leads to the other location. If neither has a document, that is an error.
 #[test]
 fn falling_through() {
     for status in [400, 401, 403, 404, 405, 410] {
@@ -82,8 +82,8 @@ fn falling_through() {
     assert!(error.to_string().contains(ISSUER), "{error}");
 }
 
-/// A51: metadata with another issuer is not used, not even where it differs by a slash. A53: nor what
-/// is no JSON object, or not 200.
+/// A51: metadata with another issuer is not used, not even if only a slash differs. A53: neither is
+/// a document that is not a JSON object, or a status other than 200.
 #[test]
 fn unusable_metadata() {
     let issuer = |said: &str| json(200, &format!(r#"{{"issuer":"{said}","token_endpoint":"x"}}"#));
@@ -116,7 +116,7 @@ fn unusable_metadata() {
     }
 }
 
-/// Nobody is asked to approve what could not be finished. Found by fuzzing.
+/// A login that could not be finished ends before the user approves it. Found by fuzzing.
 #[test]
 fn no_token_endpoint() {
     for grant in [Grant::DeviceCode, Grant::AuthorizationCode] {
@@ -135,7 +135,8 @@ fn no_token_endpoint() {
     }
 }
 
-/// A22: trouble is trouble; the other place is not asked, because this one may be the right one.
+/// A22: other trouble ends the discovery. The second location is not asked, because the first may
+/// be the right one.
 #[test]
 fn trouble() {
     for status in [500, 502, 503, 429] {
@@ -152,7 +153,7 @@ fn trouble() {
     }
 }
 
-/// A13: a discovered address is as safe as a given one, or the document is not used.
+/// A13: a discovered URL must be as safe as a configured one; otherwise the document is not used.
 #[test]
 fn unsafe_endpoints() {
     for address in [
@@ -169,7 +170,8 @@ fn unsafe_endpoints() {
     }
 }
 
-/// What a profile gives is not overwritten, and a profile that gives everything asks nobody.
+/// Discovery replaces nothing that the profile names. A complete profile sends no discovery
+/// request.
 #[test]
 fn the_profile_wins() {
     let mut profile = to_discover();
@@ -188,8 +190,8 @@ fn the_profile_wins() {
     play.killed();
 }
 
-/// A49: a server that says it sends `iss` must do so. A4: one that does not say that it knows PKCE
-/// gets the state checked as always.
+/// A49: a server that advertises `iss` must send it. A4: a server that does not advertise PKCE
+/// still gets the state checked.
 #[test]
 fn iss_and_pkce_support() {
     let iss = r#","authorization_response_iss_parameter_supported":true"#;
@@ -212,7 +214,7 @@ fn iss_and_pkce_support() {
     }
 }
 
-/// A48: what the profile knows about `iss` holds where the metadata is silent.
+/// A48: where the metadata says nothing about `iss`, the profile decides.
 #[test]
 fn iss_by_profile() {
     let mut profile = to_discover();
@@ -225,7 +227,7 @@ fn iss_by_profile() {
     assert!(matches!(play.done(), Err(Error::PeerMisbehaved { .. })));
 }
 
-/// The discovered userinfo endpoint says who it is, and is remembered.
+/// The discovered userinfo endpoint returns the account, and the record keeps its URL.
 #[test]
 fn userinfo() {
     let mut profile = to_discover();

@@ -1,4 +1,4 @@
-//! A client without the device grant goes on in the browser, once, and says so.
+//! A client without the device grant continues in the browser, once, and the user is informed.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -25,7 +25,7 @@ fn begin(grants: &[Grant]) -> Play<LoginFlow> {
     play
 }
 
-/// Atlassian's answer, and the two codes that RFC 6749 has for it.
+/// Atlassian's error, and the two codes of RFC 6749 for it.
 #[test]
 fn from_device_to_browser() {
     for answer in [
@@ -47,7 +47,7 @@ fn from_device_to_browser() {
     }
 }
 
-/// Some servers give out the code and refuse the poll.
+/// Some servers issue the code and refuse the poll.
 #[test]
 fn refused_at_the_first_poll() {
     let mut play = begin(&[DeviceCode, AuthorizationCode]);
@@ -60,7 +60,7 @@ fn refused_at_the_first_poll() {
     play.killed();
 }
 
-/// Without a second grant there is nothing to fall over to, and nothing is announced.
+/// Without a second grant there is no fall-over, and nothing is announced.
 #[test]
 fn nothing_to_fall_over_to() {
     let mut play = begin(&[DeviceCode]);
@@ -70,7 +70,8 @@ fn nothing_to_fall_over_to() {
     assert!(error.to_string().contains("grant_type is not enabled"), "{error}");
 }
 
-/// A suspended login has given its entropy away: it reports the server's refusal as it is.
+/// A restored login has no entropy left for a second grant, so it reports the server's refusal as
+/// it is.
 #[test]
 fn a_restored_login_has_nothing_to_fall_over_with() {
     let mut play = begin(&[DeviceCode, AuthorizationCode]);
@@ -86,7 +87,7 @@ fn a_restored_login_has_nothing_to_fall_over_with() {
     assert!(matches!(error, Error::GrantNotEnabled(_)), "{error:?}");
 }
 
-/// Other refusals are final: the browser would be refused as well, or the user said no.
+/// Other refusals are final: the browser would be refused too, or the user declined.
 #[test]
 fn no_fall_over() {
     for answer in [
@@ -107,7 +108,7 @@ fn no_fall_over() {
     }
 }
 
-/// The browser first, and it is refused: nobody is asked for a device code instead.
+/// If the browser comes first and is refused, there is no device code instead.
 #[test]
 fn never_from_browser_to_device() {
     let mut play = begin(&[AuthorizationCode, DeviceCode]);

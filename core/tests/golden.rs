@@ -1,5 +1,5 @@
-//! What earlier versions wrote can be read, byte for byte. The files in `golden/` are never edited:
-//! a new format gets new files beside them.
+//! This version reads what earlier versions wrote, byte for byte. The files in `golden/` are never
+//! edited: a new format gets new files beside them.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -24,7 +24,7 @@ const UNKNOWN: &str = include_str!("../golden/credential-v1-unknown.json");
 const DEVICE: &str = include_str!("../golden/suspended-v1-device.json");
 const BROWSER: &str = include_str!("../golden/suspended-v1-browser.json");
 
-/// What was read is written back exactly as it was.
+/// A record that is read is written back exactly as it was.
 #[test]
 fn records_survive_byte_for_byte() {
     for golden in [FULL, MINIMAL, TOMBSTONE, PENDING, REVOKED, UNKNOWN] {
@@ -33,7 +33,7 @@ fn records_survive_byte_for_byte() {
     }
 }
 
-/// The members mean today what they meant then.
+/// The members still mean what they meant in earlier versions.
 #[test]
 fn records_mean_the_same() {
     let record = parsed(FULL);
@@ -63,7 +63,8 @@ fn records_mean_the_same() {
     assert_eq!(record.generation.get(), u64::MAX);
 }
 
-/// A refresh that was interrupted then is recovered now: the same attempt, the same token.
+/// A refresh that an earlier version left interrupted is recovered: the same attempt, the same
+/// token.
 #[test]
 fn an_interrupted_refresh() {
     let pending = parsed(PENDING).pending.unwrap();
@@ -74,7 +75,7 @@ fn an_interrupted_refresh() {
     let mut request = refresh_of(bundled("atlassian"), Need::Due(secs(0)));
     request.host = pending.host.clone();
     let uptime = pending.uptime.map(|uptime| uptime.plus(secs(60)));
-    // Which counts, although the wall clock is a day ahead.
+    // The uptime counts, although the wall clock is a day ahead.
     let now = Now { wall: pending.at.plus(secs(86_460)), uptime };
     let mut play = locked_by(now, request, PENDING);
     assert_eq!(play.load_stage(None), pending.id);
@@ -86,7 +87,7 @@ fn an_interrupted_refresh() {
     play.killed();
 }
 
-/// A login that was over then is over now, and its tokens are still there for who insists.
+/// A login that had ended stays ended, and its tokens are still there for a user who insists.
 #[test]
 fn a_revoked_login() {
     let record = parsed(REVOKED);
@@ -99,14 +100,14 @@ fn a_revoked_login() {
     assert_eq!(play.done().unwrap_err(), Error::Ended { interrupted: true });
 }
 
-/// What a newer version keeps in a record is not shown by this one.
+/// Members of a newer version are not shown.
 #[test]
 fn unknown_members_are_not_shown() {
     let record = parsed(&UNKNOWN.replace("\"er\"", "\"CANARY\"").replace('é', "CANARY"));
     assert_shows_no_secret(&format!("{record:?}"));
 }
 
-/// A device login that was written down then goes on now.
+/// A device login that an earlier version suspended goes on.
 #[test]
 fn a_suspended_device_login() {
     let mut play = Play::begin(LoginFlow::restore(DEVICE).unwrap());
@@ -123,7 +124,7 @@ fn a_suspended_device_login() {
     play.done().unwrap();
 }
 
-/// A browser login that was written down then accepts its redirect now.
+/// A browser login that an earlier version suspended accepts its redirect.
 #[test]
 fn a_suspended_browser_login() {
     let mut play = Play::begin(LoginFlow::restore(BROWSER).unwrap());
@@ -138,7 +139,7 @@ fn a_suspended_browser_login() {
     play.done().unwrap_err();
 }
 
-/// A record of then can be signed out of now.
+/// Signing out works with a record of an earlier version.
 #[test]
 fn a_golden_record_is_signed_out() {
     let key = twg_core::credential::ConnectionKey::new("atlassian", "default").unwrap();

@@ -1,4 +1,4 @@
-//! What is found out before the user is asked, so that no approval is wasted.
+//! What a login checks before it asks the user, so that no approval is wasted.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -11,7 +11,7 @@ use twg_core::login::LoginFlow;
 use twg_core::metadata::AuthorizationServerMetadata;
 use twg_core::provider::ProviderProfile;
 
-/// A record of a newer version could not be replaced in the end: nothing is sent, the user is not asked.
+/// A record of a newer version cannot be replaced, so nothing is sent and the user is not asked.
 #[test]
 fn a_newer_record_is_found_before_the_user_is_asked() {
     let mut play = Play::begin(device_login(profile()));
@@ -27,8 +27,8 @@ fn a_record_that_cannot_be_read_at_all() {
     assert_eq!(play.done().unwrap_err(), Error::Store(error));
 }
 
-/// A damaged record is no reason not to sign in; it is set aside when there is something to put in its
-/// place. A record that was copied from another connection counts as damaged.
+/// A damaged record does not prevent a login. It is moved aside when the new record is ready. A
+/// record that was copied from another connection counts as damaged.
 #[test]
 fn damaged_and_copied_records_are_replaced() {
     for record in ["torn".to_owned(), old_record().replace("\"default\"", "\"work\"")] {
@@ -48,7 +48,7 @@ fn damaged_and_copied_records_are_replaced() {
     }
 }
 
-/// A13: a server elsewhere may not name an address on this machine's loopback.
+/// A13: a server on another host may not name a URL on this machine's loopback.
 #[test]
 fn loopback_is_for_servers_on_loopback() {
     let parse = |issuer: &str, endpoint: &str| {
@@ -66,8 +66,8 @@ fn loopback_is_for_servers_on_loopback() {
     assert!(matches!(play.done(), Err(Error::PeerMisbehaved { .. })));
 }
 
-/// A8, A17: profiles that would break the protocol's rules or show what moves a cursor are refused, and
-/// again when a suspended login brings one along.
+/// A8, A17: profiles that break the protocol's rules or contain control characters are refused,
+/// also when they come from a suspended login.
 #[test]
 fn profiles_that_cannot_be_used() {
     let good = profile().to_json();
@@ -91,7 +91,7 @@ fn profiles_that_cannot_be_used() {
     play.killed();
 }
 
-/// A client that may not use the only grant that was wanted is told which other there is.
+/// The error for a client without the chosen grant names the other grant.
 #[test]
 fn device_code_only_and_not_enabled() {
     let mut play = Play::begin(device_login(profile()));

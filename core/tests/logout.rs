@@ -1,4 +1,4 @@
-//! Signing out: both tokens revoked and forgotten, under one lock from first to last.
+//! Signing out: both tokens are revoked and deleted, under one lock from first to last.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -34,8 +34,8 @@ fn revoked(request: &HttpRequest) -> (String, String) {
     (form["token"].clone(), form["token_type_hint"].clone())
 }
 
-/// A66: the refresh token first, then the access token, with hints, to the pinned https address.
-/// A70: under one lock, from the first look to the removal (`Play` checks that it is held).
+/// A66: the refresh token first, then the access token, with hints, to the stored https URL. A70:
+/// under one lock, from the first look to the removal (`Play` checks that it is held).
 #[test]
 fn both_are_revoked() {
     let mut play =
@@ -62,8 +62,8 @@ fn both_are_revoked() {
     assert_eq!(expires_at.unwrap().as_millis(), 1_600_003_600_000);
 }
 
-/// A45: a secret goes to the server that it was registered with, not to the one that an older login
-/// came from.
+/// A45: a client secret goes to the server that it was registered with, not to the server of an
+/// older login.
 #[test]
 fn a_profile_that_moved_takes_its_secret_along() {
     let mut moved = profile();
@@ -81,7 +81,8 @@ fn a_profile_that_moved_takes_its_secret_along() {
     play.done().unwrap();
 }
 
-/// A67: 200 is success whatever the body says, also for a token that the server does not know.
+/// A67: status 200 means success, for every body, and also for a token that the server does not
+/// know.
 #[test]
 fn bodies_are_ignored() {
     for body in ["", "<html>", "{}", r#"{"error":"invalid_token"}"#] {
@@ -94,8 +95,8 @@ fn bodies_are_ignored() {
     }
 }
 
-/// A68: what the server did not confirm may live on: a tombstone says so, without any secret, and
-/// names the time that the server asks to wait. A23: a redirect is not followed.
+/// A68: tokens may live on if the server did not confirm the revocation. A tombstone without
+/// secrets says so and keeps the server's `Retry-After`. A23: a redirect is not followed.
 #[test]
 fn unconfirmed() {
     let troubles: [fn() -> Answer; 7] = [
@@ -122,7 +123,7 @@ fn unconfirmed() {
             assert_eq!(ended.reason, EndReason::SignedOutUnconfirmed);
             assert_eq!(ended.at, T0.plus(secs(1)));
             assert_shows_no_secret(&tombstone.text);
-            // What a newer version keeps there may be a secret.
+            // A member of a newer version may be a secret.
             assert!(tombstone.record.unknown.is_empty());
             play.release();
             let LoggedOut::Done { refresh_token, access_token, .. } = play.done().unwrap() else {
@@ -137,7 +138,7 @@ fn unconfirmed() {
     }
 }
 
-/// A69: a server that does not revoke access tokens says so, and that is no failure.
+/// A69: a server that cannot revoke access tokens says so, and the logout still succeeds.
 #[test]
 fn unsupported_token_type() {
     let mut play = loaded(None, Some(&old_record()));
@@ -153,7 +154,7 @@ fn unsupported_token_type() {
     assert!(access_token.may_still_work());
 }
 
-/// A provider without revocation: nothing is sent, everything is forgotten.
+/// A provider without revocation gets no request, and everything is deleted here.
 #[test]
 fn no_revocation_endpoint() {
     let record =
@@ -179,7 +180,7 @@ fn no_refresh_token() {
     assert_eq!(refresh_token, Revocation::NothingToRevoke);
 }
 
-/// The secret of another client is not sent: the token is not that client's.
+/// The secret of another client is not sent, because the token does not belong to that client.
 #[test]
 fn another_client() {
     let other = Client { id: "client-2".to_owned(), secret: Some(Secret::new("CANARY-other")) };
@@ -202,7 +203,7 @@ fn nothing_stored() {
     assert_eq!(play.done().unwrap(), LoggedOut::WasNotSignedIn);
 }
 
-/// A second logout takes the tombstone away and sends nothing.
+/// A second logout removes the tombstone and sends nothing.
 #[test]
 fn a_tombstone() {
     let mut play = loaded(None, Some(&old_record()));
@@ -223,7 +224,7 @@ fn a_tombstone() {
     assert_eq!(expires_at, None);
 }
 
-/// What cannot be read is not thrown away: it may hold the only copy of a token that still works.
+/// A damaged record is kept: it may hold the only copy of a working token.
 #[test]
 fn a_damaged_record() {
     let mut play = loaded(None, Some("{\"schema_version\":1,\"CANARY"));
@@ -273,7 +274,7 @@ fn the_store_fails() {
     }
 }
 
-/// What could not be deleted here afterwards is not revoked at the server: nothing is sent.
+/// If the record could not be deleted afterwards, nothing is sent.
 #[test]
 fn a_store_that_could_not_forget() {
     let mut play = Play::begin(LogoutFlow::sign_out(key(), None));
@@ -284,8 +285,8 @@ fn a_store_that_could_not_forget() {
     assert_eq!(play.done().unwrap_err(), Error::Store(error));
 }
 
-/// A record that was copied from another connection is nobody's to revoke: the other one still uses
-/// its tokens.
+/// A record that was copied from another connection is not revoked: that connection still uses its
+/// tokens.
 #[test]
 fn a_copied_record() {
     for (own, foreign) in [("\"default\"", "\"work\""), ("\"example\"", "\"other\"")] {
@@ -301,8 +302,8 @@ fn a_copied_record() {
     }
 }
 
-/// A66: what an interrupted refresh brought is what lives at the server: it is revoked in place of what the
-/// record knows, and forgotten with it.
+/// A66: an interrupted refresh may have brought the tokens that live at the server. Those are
+/// revoked instead of the stored ones, and deleted with them.
 #[test]
 fn an_interrupted_refresh() {
     let pending = interrupted(&due_record());
@@ -311,10 +312,10 @@ fn an_interrupted_refresh() {
     let reply = Some(reply.expose());
     let cases = [
         (reply, None, "CANARY-new-refresh", "CANARY-new-access"),
-        // One that was rescued is as good.
+        // A rescued response counts as much.
         (Some("\0\0\0"), Some(reply), "CANARY-new-refresh", "CANARY-new-access"),
         (Some("torn"), Some(reply), "CANARY-new-refresh", "CANARY-new-access"),
-        // The old ones, if there is no reply, or none that can be read.
+        // The old tokens, if there is no response or only an unreadable one.
         (Some("torn"), Some(Some("torn")), "CANARY-old-refresh", "CANARY-old-access"),
         (None, Some(None), "CANARY-old-refresh", "CANARY-old-access"),
     ];
@@ -331,7 +332,7 @@ fn an_interrupted_refresh() {
         play.release();
         play.done().unwrap();
     }
-    // A stage that cannot be read keeps nobody signed in.
+    // An unreadable stage does not prevent the logout.
     let mut play = loaded(None, Some(&pending));
     play.store_fails(StoreErrorKind::CannotRead);
     play.load_rescue(None);

@@ -1,4 +1,4 @@
-//! A shell that gets the boundary wrong changes nothing.
+//! Mistakes of a shell at the flow boundary change nothing.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -25,8 +25,8 @@ fn outcomes() -> Vec<Outcome> {
     ]
 }
 
-/// Tries everything that is wrong now: other ids with the right outcome, and wrong outcomes with the
-/// right id. The flow still waits for the same thing under the same id, and has not changed.
+/// Tries every mistake that is possible now: other ids with the right outcome, and wrong outcomes
+/// with the right id. The flow must still wait for the same effect under the same id, unchanged.
 #[track_caller]
 fn misuse(play: &mut Play<LoginFlow>) {
     let (id, effect) = (play.step_id(), play.effect().clone());
@@ -107,7 +107,7 @@ fn at_every_step_of_a_browser_login() {
     assert_over(&mut play);
 }
 
-/// Nothing can be done with a flow that is over.
+/// A flow that is over accepts nothing.
 #[track_caller]
 fn assert_over(play: &mut Play<LoginFlow>) {
     assert_eq!(play.flow.begin(play.now).err(), Some(Misuse::NotWaiting));
@@ -120,7 +120,7 @@ fn assert_over(play: &mut Play<LoginFlow>) {
     assert!(play.flow.suspend().is_none());
 }
 
-/// A flow that was not begun waits for nothing.
+/// A flow that has not begun waits for nothing.
 #[test]
 fn not_begun() {
     let mut flow = LogoutFlow::sign_out(key(), None);
@@ -136,7 +136,7 @@ fn not_begun() {
     play.done().unwrap();
 }
 
-/// An answer is delivered once: the second delivery is stale, whatever the flow does next.
+/// An outcome is accepted once. The second delivery is stale, at every step.
 #[test]
 fn delivered_twice() {
     let mut play = polling("");
@@ -148,7 +148,7 @@ fn delivered_twice() {
     play.done().unwrap_err();
 }
 
-/// Each mistake can be told from the others.
+/// Each mistake has its own message.
 #[test]
 fn mistakes_are_explained() {
     let shown: Vec<_> = [Misuse::StaleStep, Misuse::WrongOutcome, Misuse::NotWaiting]

@@ -1,4 +1,4 @@
-//! How to sign in, and where: one row per combination that matters.
+//! How to sign in, and where: one row per important combination.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -8,7 +8,7 @@ use support::*;
 use twg_core::plan::{Reason, Surroundings, Wishes, plan_login};
 use twg_core::provider::Grant::{self, AuthorizationCode, DeviceCode};
 
-/// `"tty+browser+ssh"` and the like.
+/// Surroundings from words such as `"tty+browser+ssh"`.
 fn here(words: &str) -> Surroundings {
     let mut here = Surroundings::default();
     for word in words.split('+').filter(|word| !word.is_empty()) {
@@ -89,7 +89,7 @@ const ASKED_DEVICE: &str = "you asked for: device code";
 const ASKED_CODE: &str = "you asked for: browser on this machine";
 
 const TABLE: &[Row] = &[
-    // A terminal on a desktop: what the provider prefers.
+    // A terminal on a desktop: the provider's preference.
     row(ATLASSIAN, "tty+browser", ATLASSIAN, true, &[FIRST_DEVICE, OPENS]),
     row(OTHERS, "tty+browser", OTHERS, true, &[FIRST_CODE, OPENS]),
     row(CODE_ONLY, "tty+browser", CODE_ONLY, true, &[ONLY_CODE, OPENS]),
@@ -110,15 +110,15 @@ const TABLE: &[Row] = &[
     row(CODE_ONLY, "tty+ssh", CODE_ONLY, false, &[FORWARD_SSH, ONLY_CODE, PRINTED]),
     row(CODE_ONLY, "tty+container", CODE_ONLY, false, &[FORWARD_CONTAINER, ONLY_CODE, PRINTED]),
     row(DEVICE_ONLY, "tty+ssh", DEVICE_ONLY, false, &[ONLY_DEVICE, PRINTED]),
-    // Nobody sees a browser in CI, whatever could be opened there.
+    // CI has no user in front of a browser, even if one could be opened.
     row(OTHERS, "ci", ATLASSIAN, false, &[NO_BROWSER_HERE, CI]),
     row(OTHERS, "ci+browser+tty", OTHERS, false, &[FIRST_CODE, CI]),
     row(OTHERS, "ci+container", ATLASSIAN, false, &[IN_CONTAINER, CI]),
-    // A coding agent: the same plan, and a person must act.
+    // A coding agent: the same plan, and a note that a person must act.
     row(OTHERS, "agent+browser", OTHERS, true, &[FIRST_CODE, OPENS, AGENT]),
     row(ATLASSIAN, "agent", ATLASSIAN, false, &[FIRST_DEVICE, PRINTED, AGENT]),
     row(OTHERS, "agent+container", ATLASSIAN, false, &[IN_CONTAINER, PRINTED, AGENT]),
-    // The client may not use the device grant; that is remembered where there is another.
+    // The client may not use the device grant. The plan uses another grant, if there is one.
     refused_before(row(ATLASSIAN, "tty+browser", CODE_ONLY, true, &[REFUSED, ONLY_CODE, OPENS])),
     refused_before(row(
         ATLASSIAN,
@@ -128,7 +128,7 @@ const TABLE: &[Row] = &[
         &[REFUSED, FORWARD_SSH, ONLY_CODE, PRINTED],
     )),
     refused_before(row(DEVICE_ONLY, "tty+browser", DEVICE_ONLY, true, &[ONLY_DEVICE, OPENS])),
-    // What the user insists on wins over everything.
+    // The user's own choice wins over everything.
     wanted(AuthorizationCode, row(ATLASSIAN, "tty+browser", CODE_ONLY, true, &[ASKED_CODE, OPENS])),
     wanted(AuthorizationCode, row(ATLASSIAN, "tty+ssh", CODE_ONLY, false, &[ASKED_CODE, PRINTED])),
     wanted(DeviceCode, row(OTHERS, "tty+browser", DEVICE_ONLY, true, &[ASKED_DEVICE, OPENS])),
@@ -136,7 +136,8 @@ const TABLE: &[Row] = &[
         DeviceCode,
         row(ATLASSIAN, "tty+browser", DEVICE_ONLY, true, &[ASKED_DEVICE, OPENS]),
     )),
-    // --no-browser wins over a browser that is there, and over the other reasons not to open one.
+    // `--no-browser` wins over a browser on this machine, and over the other reasons not to open
+    // one.
     without_browser(row(OTHERS, "tty+browser", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
     without_browser(row(OTHERS, "tty", ATLASSIAN, false, &[NO_BROWSER_HERE, NO_BROWSER])),
     without_browser(row(OTHERS, "ci+browser", OTHERS, false, &[FIRST_CODE, NO_BROWSER])),
@@ -164,8 +165,8 @@ fn the_table() {
     }
 }
 
-/// A64: on the machine where the browser is, the device code comes first only if the provider's
-/// profile says so.
+/// A64: on a machine with a browser, the device code comes first only if the provider's profile
+/// says so.
 #[test]
 fn no_device_code_where_the_browser_is() {
     for place in ["tty+browser", "tty+browser+wsl", "agent+browser", "browser"] {
@@ -176,7 +177,7 @@ fn no_device_code_where_the_browser_is() {
     }
 }
 
-/// A wish that the provider cannot grant is an error that names both.
+/// A wish that the provider cannot fulfil is an error that names both.
 #[test]
 fn impossible_wishes() {
     for (offers, wish) in [(CODE_ONLY, DeviceCode), (DEVICE_ONLY, AuthorizationCode)] {
@@ -191,8 +192,8 @@ fn impossible_wishes() {
     plan_login(&profile, false, &here("tty"), Wishes::default()).unwrap_err();
 }
 
-/// Whatever the surroundings: some grant of the profile comes first, none twice, none from elsewhere,
-/// and there is always a reason.
+/// In all surroundings: the plan begins with a grant of the profile, has only grants of the
+/// profile, none twice, and at least one reason.
 #[test]
 fn every_combination_has_a_plan() {
     for bits in 0..128_u8 {

@@ -1,4 +1,5 @@
-//! Provider profiles: the bundled ones are good, and a bad one says what is wrong with it.
+//! Provider profiles: the bundled ones are valid, and the error for an invalid one names the
+//! problem.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -17,31 +18,31 @@ fn changed(change: impl FnOnce(&mut Value)) -> Result<ProviderProfile, String> {
     result.map_err(|bad| bad.to_string())
 }
 
-/// A profile survives being written and read, and its name is the one it is bundled under.
+/// A profile survives being written and read, and its name is the name it is bundled under.
 #[test]
 fn bundled_profiles() {
     for (name, json) in BUNDLED {
         let profile = ProviderProfile::parse(json).unwrap();
         assert_eq!(profile.name, name);
         assert_eq!(ProviderProfile::parse(&profile.to_json()).unwrap(), profile);
-        assert!(profile.client.id.is_none(), "none is shipped");
+        assert!(profile.client.id.is_none(), "no client id is bundled");
     }
 }
 
-/// A45: a secret that ships is public, so none can: a profile has no place for one.
+/// A45: a shipped secret is public, so a profile has no place for one.
 #[test]
 fn no_profile_carries_a_secret() {
     for (place, member) in [("/client", "client_secret"), ("/client", "password"), ("", "secret")] {
         let bad = changed(|json| json.pointer_mut(place).unwrap()[member] = json!("CANARY"));
         assert!(bad.unwrap_err().contains(member));
     }
-    // Somebody will write it here; it is not repeated (`changed` looks for it).
+    // A user will try this. The error does not repeat the secret (`changed` looks for it).
     let bad = changed(|json| json["client"]["secret"] = json!("CANARY")).unwrap_err();
     assert!(bad.contains("does not belong in a profile"), "{bad}");
 }
 
-/// What the Atlassian profile must say for its clients to work and for nobody to lose a grant.
-/// A15: it asks for what the commands need, and for nothing that administers or deletes.
+/// What the Atlassian profile must say so that its clients work and no user loses a grant. A15: it
+/// requests the scopes that the commands need, and none for administration or deletion.
 #[test]
 fn atlassian() {
     let profile = bundled("atlassian");
@@ -55,7 +56,7 @@ fn atlassian() {
     assert_eq!(profile.audience.as_deref(), Some("api.atlassian.com"));
 }
 
-/// A misspelt member would silently change how a login works, so it is an error wherever it stands.
+/// A misspelt member would silently change how a login works, so it is an error at every level.
 #[test]
 fn unknown_members() {
     for place in ["", "/endpoints", "/client", "/redirect", "/login_lifetime"] {
@@ -121,7 +122,7 @@ fn each_check() {
     changed(|_| ()).unwrap();
 }
 
-/// The place of a syntax error is named, and what stands there is inert.
+/// A syntax error names its place, and the text quoted from there is inert.
 #[test]
 fn syntax_errors() {
     let bad = ProviderProfile::parse("{\n  \"schema_version\": ?").unwrap_err().to_string();
@@ -141,7 +142,7 @@ fn scope_tokens() {
     }
 }
 
-/// Scopes are joined and split as the server wants it; nothing empty comes out.
+/// Scopes are joined and split with the server's separator, without empty scopes.
 #[test]
 fn scope_separators() {
     let scopes = ["a".to_owned(), "b".to_owned()];

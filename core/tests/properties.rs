@@ -1,4 +1,4 @@
-//! Parsers against anything at all: they never panic, and they never show a secret.
+//! Parsers with arbitrary input: they never panic and never show a secret.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -24,7 +24,7 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Every parser at once. Whatever they make of it, no secret is in its `Debug` or `Display`.
+/// Runs every parser. For every result, `Debug` and `Display` show no secret.
 fn parse_everything(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for status in [200, 400, 403, 429, 503] {
@@ -45,7 +45,7 @@ fn parse_everything(bytes: &[u8]) {
     redirected(&text);
 }
 
-/// A device authorization answer, which only a flow reads.
+/// A device authorization response, which only a flow reads.
 fn device_answered(response: HttpResponse) {
     let mut play = Play::begin(device_login(profile()));
     play.preflight();
@@ -121,7 +121,7 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
     }
 }
 
-/// Members that some parser looks at and that hold no secret, and what may stand there.
+/// Members that a parser reads and that hold no secret, with possible values.
 const PUBLIC: [&str; 24] = [
     "schema_version",
     "generation",
@@ -173,7 +173,7 @@ fn secret_leaf() -> impl Strategy<Value = serde_json::Value> {
     ]
 }
 
-/// Any JSON, with secrets where secrets stand.
+/// Any JSON, with secrets in the members for secrets.
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let member = |value: BoxedStrategy<serde_json::Value>| {
         prop_oneof![
@@ -201,7 +201,7 @@ proptest! {
         parse_everything(&bytes);
     }
 
-    /// A85, A17: arbitrary JSON under the names that mean something.
+    /// A85, A17: arbitrary JSON under the member names that have a meaning.
     #[test]
     fn json_of_any_shape(json in any_json()) {
         parse_everything(json.to_string().as_bytes());
@@ -221,7 +221,7 @@ proptest! {
 proptest! {
     #![proptest_config(config(512))]
 
-    /// A13: what passes as an endpoint is https, or http on this machine, for every later reader too.
+    /// A13: an accepted endpoint is https, or http on this machine, for every later parser too.
     #[test]
     fn endpoints(
         text in "(https?|HTTPS|ftp|data|):?/{0,3}[a-zA-Z0-9@:.%\\[\\]_~-]{0,24}[/?#]?[ -~]{0,12}",
@@ -238,7 +238,7 @@ proptest! {
         }
     }
 
-    /// A85: addresses from outside, most of them hosts in disguise, make no parser panic.
+    /// A85: URLs from outside, most of them with disguised hosts, make no parser panic.
     #[test]
     fn disguised_hosts(
         start in select(&["http:", "http:/", "http://", "https://", "HTTPS:\\\\", "x://", "", " http://"][..]),
@@ -250,11 +250,11 @@ proptest! {
         redirected(&text);
         let site = serde_json::json!([{"id": "1", "url": text}]);
         for site in parse_sites(&site).unwrap() {
-            prop_assert!(!site.is_called("nobody"));
+            prop_assert!(!site.is_called("unknown"));
         }
     }
 
-    /// A5: no state but the right one is believed, whatever else stands in the redirect.
+    /// A5: only the right state is accepted, with any other parameters in the redirect.
     #[test]
     fn states(wrong in "[A-Za-z0-9_-]{0,44}", more in "[a-z]{0,5}=[a-z]{0,5}") {
         prop_assume!(wrong != state());
@@ -264,7 +264,7 @@ proptest! {
         play.killed();
     }
 
-    /// A17: no lifetime makes a token live for longer than a year, or for ever.
+    /// A17: no lifetime makes a token live longer than a year.
     #[test]
     fn lifetimes(json in public_leaf()) {
         let body = format!(r#"{{"access_token":"t","expires_in":{json}}}"#);
@@ -275,7 +275,7 @@ proptest! {
         }
     }
 
-    /// Every record that can be read is written so that it is read as the same again.
+    /// Every readable record is written so that it reads the same again.
     #[test]
     fn records_round_trip(mutations in vec(mutation(), 0..3)) {
         let mut bytes = old_record().into_bytes();

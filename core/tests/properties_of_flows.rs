@@ -1,5 +1,5 @@
-//! Flows against a world that answers anything: they never panic, never send a code twice, never send
-//! a token to a host that is not its own, and always give back the lock they took.
+//! Flows against a world that gives any response: they never panic, never send a code twice, never
+//! send a token to a foreign host, and always give back their lock.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -27,10 +27,10 @@ use twg_core::refresh::{How, Need, RefreshFlow};
 use twg_core::secret::Secret;
 use twg_core::time::UnixTime;
 
-/// One choice of the world: what it answers, and where it puts the clock.
+/// One choice of the world: its response, and the change of its clock.
 type Choice = (u8, u8);
 
-/// What a good server answers there.
+/// The response of a good server.
 fn fitting(request: &HttpRequest) -> Answer {
     match request.url.as_str() {
         "https://as.example/device" => device_answer(r#","expires_in":60,"interval":5"#).into(),
@@ -100,7 +100,7 @@ fn redirect(choice: u8) -> Outcome {
     Outcome::Redirected(Ok(Secret::new(url)))
 }
 
-/// An answer to `effect`, good or bad.
+/// An outcome of `effect`, good or bad.
 fn answer(effect: &Effect, choice: u8, stored: &Option<String>) -> Outcome {
     let good = !choice.is_multiple_of(8);
     let stored_now = || stored.as_deref().map(Secret::new);
@@ -149,7 +149,7 @@ fn answer(effect: &Effect, choice: u8, stored: &Option<String>) -> Outcome {
     }
 }
 
-/// Which hosts may see which secret.
+/// Checks that each secret goes only to the hosts that may have it.
 fn assert_goes_home(request: &HttpRequest) {
     let mut all = format!("{} {}", request.url, request.body.expose());
     for (_, value) in &request.headers {
@@ -172,8 +172,8 @@ fn assert_goes_home(request: &HttpRequest) {
     assert!(!request.url.contains("CANARY"), "a secret in a URL");
 }
 
-/// Lets the world answer as it chooses, for as long as it has choices left. `Play` checks the rest:
-/// step ids, locks, and that nothing is shown.
+/// Lets the world respond as it chooses until its choices end. `Play` checks the rest: step ids,
+/// locks, and that nothing secret is shown.
 fn drive<F: Flow + Debug>(
     flow: F,
     choices: &[Choice],
@@ -185,7 +185,7 @@ where
     let mut play = Play::begin(flow);
     let mut codes_sent = 0;
     let mut has_intent = false;
-    // A token that is due, so that there is something to refresh, and one that is not known as stored.
+    // A due token, so that there is something to refresh, or a record without tokens.
     let mut stored = choices.first().filter(|(choice, _)| choice % 2 == 0).map(|_| stored_login());
     for (choice, clock) in choices {
         if play.is_done() {
@@ -234,7 +234,7 @@ where
     None
 }
 
-/// A login that is due, with an account to ask for.
+/// A stored login whose token is due, with an account to ask for.
 fn stored_login() -> String {
     let issued_at = UnixTime::from_millis(T0.as_millis() - 50 * 60_000);
     record_of(&profile_with_api(), issued_at).to_json().expose().to_owned()
@@ -287,8 +287,8 @@ proptest! {
         drive(LogoutFlow::sign_out(key(), Some(registered)), &choices, |_| None);
     }
 
-    /// A30, A33: refreshes, whatever they are for: no panic, the lock is given back, and nothing is sent before
-    /// an intent was written.
+    /// A30, A33: refreshes of every kind: no panic, the lock is given back, and nothing is sent
+    /// before an intent is written.
     #[test]
     fn refreshes(choices in choices(), need in 0..4, leeway in prop_oneof![Just(0), Just(30), Just(600)]) {
         let need = match need {
@@ -305,7 +305,7 @@ proptest! {
         }
     }
 
-    /// A26, A30: requests with a token, refreshed first or not.
+    /// A26, A30: requests with a token, with and without a refresh.
     #[test]
     fn resources(choices in choices()) {
         let profile = profile_with_api();
@@ -318,8 +318,8 @@ proptest! {
     }
 }
 
-/// The properties above mean little if the world never lets anybody in: it does, in both ways, and it
-/// refuses many.
+/// The properties above would mean little if no login succeeded. Logins succeed with both grants,
+/// and many are refused.
 #[test]
 fn some_sign_ins_succeed_and_some_fail() {
     for grant in [Grant::DeviceCode, Grant::AuthorizationCode] {
@@ -344,7 +344,7 @@ fn some_sign_ins_succeed_and_some_fail() {
     }
 }
 
-/// The same of refreshes: some succeed, some fail, and some finish what others began.
+/// The same for refreshes: some succeed, some fail, and some finish what an earlier process began.
 #[test]
 fn some_refreshes_succeed_and_some_fail() {
     let (mut succeeded, mut failed, mut sent_nothing) = (0, 0, 0);

@@ -1,4 +1,4 @@
-//! Which redirects are believed: state first, then issuer, then error and code.
+//! Which redirects count: the state is checked first, then the issuer, then error and code.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -10,8 +10,8 @@ use twg_core::flow::Effect;
 use twg_core::login::LoginFlow;
 use twg_core::provider::{IssParameter, ProviderProfile};
 
-/// The redirect is somebody else's: the login waits on, opens no second window, and the right answer
-/// still works.
+/// The redirect is not for this login: the login waits on, opens no second window, and still
+/// accepts the right redirect.
 #[track_caller]
 fn assert_ignored(redirect: &str) {
     let mut play = in_browser(profile());
@@ -19,14 +19,14 @@ fn assert_ignored(redirect: &str) {
     play.redirect(redirect);
     play.assert_still_awaiting_redirect();
     let Effect::AwaitRedirect { deadline } = play.effect() else { unreachable!() };
-    assert_eq!(*deadline, prompt.deadline, "no attacker makes it wait longer");
+    assert_eq!(*deadline, prompt.deadline, "an attacker cannot prolong the wait");
     play.redirect(&answer_to(&prompt, &[("code", "CANARY-code")]));
     assert_eq!(play.http(tokens()).form()["code"], "CANARY-code");
     play.save(None);
     play.done().unwrap();
 }
 
-/// The redirect ends the login, and no code was sent.
+/// The redirect ends the login, and the code is not sent.
 #[track_caller]
 fn rejected(profile: ProviderProfile, parameters: &[(&str, &str)]) -> Error {
     let mut play = in_browser(profile);
@@ -47,8 +47,9 @@ fn accepted(profile: ProviderProfile, parameters: &[(&str, &str)]) -> Play<Login
     play
 }
 
-/// A5: a wrong state is not ours, with a code and with an error; an almost right one, too. A6: a
-/// missing or empty one is a wrong one (CVE-2026-81888), in every build (CVE-2024-42476).
+/// A5: a redirect with a wrong state is ignored, with a code and with an error, even if the state
+/// is almost right. A6: a missing or empty state is a wrong one (CVE-2026-81888), in every build
+/// (CVE-2024-42476).
 #[test]
 fn wrong_states() {
     let right = state();
@@ -70,7 +71,7 @@ fn wrong_states() {
     assert_ignored(&redirect_with(&[("State", right.as_str()), ("code", "CANARY-evil")]));
 }
 
-/// A5: a forged error without state does not end the login (CVE-2026-42073), however often it comes.
+/// A5: forged errors without state do not end the login (CVE-2026-42073), no matter how many come.
 #[test]
 fn forged_errors() {
     let mut play = in_browser(profile());
@@ -85,7 +86,7 @@ fn forged_errors() {
     play.done().unwrap();
 }
 
-/// A8: a state that is there twice is no state, in either order.
+/// A8: a repeated state is ignored, in either order.
 #[test]
 fn repeated_states() {
     let right = state();
@@ -96,7 +97,7 @@ fn repeated_states() {
             ("code", "CANARY-evil"),
         ]));
     }
-    // ... whatever else is there twice.
+    // ... also together with other repeated parameters.
     assert_ignored(&redirect_with(&[
         ("state", right.as_str()),
         ("state", "x"),
@@ -105,7 +106,7 @@ fn repeated_states() {
     ]));
 }
 
-/// A8: repeats of `code`, `iss` and `error` are rejected, equal or not, and no code is sent.
+/// A8: repeated `code`, `iss` and `error` are rejected, equal or not, and no code is sent.
 #[test]
 fn repeated_parameters() {
     let mut optional = profile();
@@ -122,8 +123,8 @@ fn repeated_parameters() {
     }
 }
 
-/// A9: parameters that nobody knows are ignored, also when they are there twice. A10: an empty one is
-/// an absent one.
+/// A9: unknown parameters are ignored, also repeated ones. A10: an empty parameter counts as
+/// absent.
 #[test]
 fn unknown_and_empty_parameters() {
     accepted(
@@ -142,7 +143,7 @@ fn neither_code_nor_error() {
     assert!(matches!(rejected(profile(), &[]), Error::PeerMisbehaved { .. }));
 }
 
-/// A22: an error with the right state is the server's answer; it wins over a code.
+/// A22: an error with the right state is the server's response, and wins over a code.
 #[test]
 fn errors_with_state() {
     let error = rejected(profile(), &[("error", "access_denied"), ("code", "CANARY-code")]);
@@ -158,7 +159,7 @@ fn errors_with_state() {
     );
 }
 
-/// A36: only exactly the redirect URI of the request is listened to.
+/// A36: only the exact redirect URI of the request counts.
 #[test]
 fn wrong_addresses() {
     let right = state();
@@ -182,7 +183,7 @@ fn wrong_addresses() {
     ] {
         assert_ignored(&format!("{address}{tail}"));
     }
-    // Parameters in a fragment were not sent by a server that was asked for a query.
+    // The request asked for a query, so the server does not send parameters in a fragment.
     assert_ignored(&format!("{REDIRECT_URI}#{}", &tail[1..]));
 }
 
@@ -194,8 +195,8 @@ fn with_iss(parameter: IssParameter) -> ProviderProfile {
     profile
 }
 
-/// A48: a present `iss` is compared as a string, also on an error. A49: an advertised one must be
-/// there. A50: one that nobody advertised is not accepted.
+/// A48: an `iss` parameter is compared as a string, also on an error. A49: an advertised `iss` must
+/// be present. A50: an `iss` that was not advertised is not accepted.
 #[test]
 fn the_issuer_matrix() {
     use IssParameter::{Optional, Required, Unsupported};
@@ -238,7 +239,7 @@ fn the_issuer_matrix() {
     }
 }
 
-/// A48: a percent-encoded issuer is decoded once, and what an attacker writes there is shown inert.
+/// A48: a percent-encoded issuer is decoded once, and shown inert if it is an attacker's text.
 #[test]
 fn encoded_issuers() {
     let right = state();
@@ -253,11 +254,12 @@ fn encoded_issuers() {
     let error =
         rejected(with_iss(IssParameter::Required), &[("iss", "https://\u{1b}[2J\u{202e}.example")]);
     assert!(error.to_string().bytes().all(|b| matches!(b, b' '..=b'~')), "{error:?}");
-    // State comes first: without it, nobody is told anything about issuers.
+    // The state comes first: without it, the response says nothing about issuers.
     assert_ignored(&redirect_with(&[("iss", "https://evil.example"), ("code", "CANARY-evil")]));
 }
 
-/// A47: the code goes to the token endpoint of the server that was asked, whoever claims otherwise.
+/// A47: the code goes to the token endpoint of the server that was asked. Nothing in the redirect
+/// can change that.
 #[test]
 fn the_code_goes_to_its_own_server() {
     let mut play = in_browser(profile());
@@ -273,7 +275,7 @@ fn the_code_goes_to_its_own_server() {
     play.done().unwrap();
 }
 
-/// A85: a redirect that was mangled on the way may hold the code where no code belongs.
+/// A85: a damaged redirect may hold the code in a wrong place, so it is not shown.
 #[test]
 fn mangled_redirects_are_not_shown() {
     for mangled in [

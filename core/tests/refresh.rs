@@ -1,4 +1,4 @@
-//! A refresh that goes well: when there is one, in which order, what is sent, and what is kept.
+//! A refresh that succeeds: when it happens, in which order, what it sends, and what it keeps.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -21,7 +21,7 @@ fn begun(need: Need) -> Play<RefreshFlow> {
     Play::begin(RefreshFlow::refresh(refresh_of(profile(), need), Entropy::new([0x5A; 32])))
 }
 
-/// What is saved if the server answers like this.
+/// The record that is saved after this response.
 #[track_caller]
 fn saved(answer: HttpResponse) -> Replacement {
     let (mut play, _) = sending(profile(), Need::Live, &due_record());
@@ -34,7 +34,7 @@ fn saved(answer: HttpResponse) -> Replacement {
     saved
 }
 
-/// A33: fresh means no request, no lock and no write, for whoever needs a token and for upkeep.
+/// A33: a fresh token means no request, no lock and no write, for commands and for the upkeep.
 #[test]
 fn fresh() {
     let fresh = record_of(&profile(), T0);
@@ -47,8 +47,8 @@ fn fresh() {
     }
 }
 
-/// The whole transaction, in its order: nothing is sent before the intent and the stage are there, the reply
-/// is staged before anybody looks at it, and the lock is given back last.
+/// The whole transaction in order: intent and stage come before the request, the response is staged
+/// before it is parsed, and the lock is given back last.
 #[test]
 fn the_order_of_things() {
     for need in [Need::Live, Need::Due(Span::ZERO), Need::Now] {
@@ -75,7 +75,7 @@ fn the_order_of_things() {
         assert_eq!(commit.expected, Some(Generation::from(7)));
         assert_eq!(commit.record.generation, Generation::from(8));
         assert!(commit.record.pending.is_none());
-        // A17: no lifetime is overestimated by the time that the answer took.
+        // A17: the lifetime does not grow by the time of the request.
         assert_eq!(commit.record.tokens.as_ref().unwrap().issued_at, T0);
         assert_eq!(commit.record.unknown["from_the_future"]["kept"], true);
         assert_eq!(play.discard_stage(), pending.id);
@@ -86,7 +86,7 @@ fn the_order_of_things() {
     }
 }
 
-/// A28: no scope is asked for, and those that were granted stay unless the server names others.
+/// A28: the request names no scopes. The granted scopes stay unless the server names others.
 #[test]
 fn scopes() {
     let (mut play, _) = sending(profile(), Need::Live, &due_record());
@@ -120,8 +120,8 @@ fn refresh_tokens() {
     }
 }
 
-/// A30: the refresh token goes to the token endpoint of its login, whatever the profile says today; and then
-/// without the secret of the profile's client.
+/// A30: the refresh token goes to the token endpoint of its login, even if the profile has changed,
+/// and then without the secret of the profile's client.
 #[test]
 fn only_to_its_issuer() {
     let mut moved = profile();
@@ -139,7 +139,7 @@ fn only_to_its_issuer() {
     assert!(!sent.form().contains_key("client_secret"));
 }
 
-/// A32: due at three quarters of the lifetime that the server gave, not before; upkeep looks ahead.
+/// A32: due at three quarters of the server's lifetime, not before. The upkeep looks ahead.
 #[test]
 fn due_at_three_quarters() {
     let record = record_of(&profile(), T0);
@@ -160,8 +160,8 @@ fn due_at_three_quarters() {
     assert!(is_due(0, Need::Now));
 }
 
-/// A34: what the server says about the end of the login is taken literally, counted from before the request,
-/// and warned about.
+/// A34: the end of the login that the server announces is taken literally, counted from before the
+/// request, and leads to a warning.
 #[test]
 fn announced_ends() {
     let answer =
@@ -176,7 +176,7 @@ fn announced_ends() {
     assert_eq!(near_end(&record, lifetime, before_end), Some((idle_end, Horizon::Idle)));
 }
 
-/// Somebody else was faster: their token is taken, and nothing is written or sent.
+/// Another process was faster: its token is used, and nothing is written or sent.
 #[test]
 fn adoption() {
     let mut theirs = record_of(&profile(), T0);
@@ -200,7 +200,7 @@ fn adoption() {
     }
 }
 
-/// Whoever has a token that works does not wait long for the lock, and does without it.
+/// A process with a working token waits only briefly for the lock, and then goes on without it.
 #[test]
 fn a_busy_lock() {
     let pending = interrupted(&due_record());
@@ -228,7 +228,7 @@ fn a_busy_lock() {
     }
 }
 
-/// Nothing to refresh, nobody to be, nobody to ask: said at once, and nothing is locked or sent.
+/// Without a login, a client or a token endpoint the error comes at once: no lock, no request.
 #[test]
 fn nothing_to_do_it_with() {
     let mut play = begun(Need::Live);

@@ -1,4 +1,4 @@
-//! A refresh that fails: before the request it costs nothing, after it nothing is forgotten.
+//! A refresh that fails: before the request it costs nothing; after the request nothing is lost.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -15,7 +15,7 @@ use twg_core::time::Span;
 
 const FULL: StoreErrorKind = StoreErrorKind::CannotWrite;
 
-/// The intent is taken back: nothing can have been spent.
+/// The intent is taken back, because the token cannot be spent.
 #[track_caller]
 fn withdrawn(play: &mut Play<RefreshFlow>) {
     let record = play.replace().record;
@@ -25,7 +25,7 @@ fn withdrawn(play: &mut Play<RefreshFlow>) {
     play.release();
 }
 
-/// The end of a refresh that failed, for a token that works and for one that does not.
+/// The end of a failed refresh, with a token that still works and with one that does not.
 #[track_caller]
 fn failed(play: Play<RefreshFlow>, serves: bool) -> Error {
     let result = play.done();
@@ -39,8 +39,8 @@ fn failed(play: Play<RefreshFlow>, serves: bool) -> Error {
     }
 }
 
-/// A33: the intent or the stage cannot be written, so nothing is sent; whoever only needs a token and has one
-/// that works is served.
+/// A33: if the intent or the stage cannot be written, nothing is sent. A process with a working
+/// token still gets it.
 #[test]
 fn a_failed_preflight_sends_nothing() {
     for (need, record, serves) in [
@@ -51,7 +51,7 @@ fn a_failed_preflight_sends_nothing() {
     ] {
         let mut play = locked(profile(), need.clone(), &record);
         let error = play.store_fails(FULL);
-        // It may be visible all the same.
+        // The failed write may be visible all the same.
         withdrawn(&mut play);
         assert_eq!(failed(play, serves), Error::Store(error));
 
@@ -63,7 +63,7 @@ fn a_failed_preflight_sends_nothing() {
     }
 }
 
-/// An intent that cannot even be taken back is no reason to send anything.
+/// If the intent cannot even be taken back, still nothing is sent.
 #[test]
 fn a_store_that_takes_nothing() {
     let mut play = locked(profile(), Need::Now, &due_record());
@@ -74,7 +74,7 @@ fn a_store_that_takes_nothing() {
     assert_eq!(play.done().unwrap_err(), Error::Store(first));
 }
 
-/// Not one byte was sent: the intent is taken back. Of each kind.
+/// The request was not sent at all, for several reasons: the intent is taken back.
 #[test]
 fn not_sent() {
     for failure in [
@@ -93,8 +93,8 @@ fn not_sent() {
     }
 }
 
-/// It may have been carried out: the intent stays, and without a leeway the token that still works is not
-/// put at risk. Of each kind.
+/// The server may have carried out the request, for several reasons: the intent stays. Without a
+/// leeway nothing puts the token at risk that still works.
 #[test]
 fn unknown() {
     for failure in [
@@ -119,8 +119,8 @@ fn unknown() {
     }
 }
 
-/// A22: trouble keeps everything. What the server says it did not do is taken back; what somebody on the way
-/// may have said stays pending.
+/// A22: trouble keeps everything. If the server says that it did nothing, the intent is taken back.
+/// If the error may come from a proxy, the intent stays.
 #[test]
 fn trouble() {
     let torn = json(200, r#"{"access_token":"CANARY-t"#);
@@ -143,8 +143,8 @@ fn trouble() {
     }
 }
 
-/// A22: only a dead grant ends a login, with whichever status, and in Atlassian's own words. The record stays,
-/// says so, and nothing is tried again unless the user insists.
+/// A22: only a dead grant ends a login, with any status, and in Atlassian's own words. The record
+/// says so and stays, and there is no new attempt unless the user insists.
 #[test]
 fn a_dead_grant() {
     let odd = r#"{"error":"unauthorized_client","error_description":"refresh_token is invalid"}"#;
@@ -167,7 +167,7 @@ fn a_dead_grant() {
         assert_eq!(ended.reason, EndReason::Revoked);
         play.discard_stage();
         play.release();
-        // Nobody is served: the server may have ended the access token, too.
+        // The token is not handed out: the server may have ended the access token too.
         assert_eq!(play.done().unwrap_err(), Error::Ended { interrupted: false });
 
         for need in [Need::Live, Need::Due(Span::ZERO)] {
@@ -182,9 +182,10 @@ fn a_dead_grant() {
     }
 }
 
-/// A31: refused, but the record holds another token by now: that one is taken, and nothing is written.
+/// A31: the server refuses, but the record holds another token by now. That one is used, and
+/// nothing is written.
 #[test]
-fn refused_but_somebody_was_faster() {
+fn refused_but_another_process_was_faster() {
     let mut theirs = record_of(&profile(), T0);
     theirs.tokens.as_mut().unwrap().access_token = Secret::new("CANARY-theirs");
     let (mut play, _) = sending(profile(), Need::Live, &dead_record());
@@ -198,7 +199,7 @@ fn refused_but_somebody_was_faster() {
     assert_eq!(adopted.credential.tokens.unwrap().access_token.expose(), "CANARY-theirs");
 }
 
-/// The tombstone cannot be written: the login is over all the same.
+/// If the tombstone cannot be written, the login is over all the same.
 #[test]
 fn a_tombstone_that_fails() {
     let (mut play, intent) = sending(profile(), Need::Live, &due_record());
@@ -211,7 +212,7 @@ fn a_tombstone_that_fails() {
     assert!(matches!(play.done(), Err(Error::Ended { .. })));
 }
 
-/// A stage that cannot be written is not the end: the record takes the tokens.
+/// If the stage cannot be written, the record still takes the tokens.
 #[test]
 fn a_reply_that_is_not_staged() {
     let (mut play, _) = sending(profile(), Need::Live, &due_record());
@@ -223,8 +224,8 @@ fn a_reply_that_is_not_staged() {
     assert!(matches!(play.done().unwrap().how, How::Refreshed));
 }
 
-/// A commit is tried four times, each time after another look: the new record may be visible already, if only
-/// making it durable failed.
+/// A commit is tried four times. Each try reads the record first, because the new record may
+/// already be visible when only the sync failed.
 #[test]
 fn commits_are_tried_again() {
     for failures in 1..4 {
@@ -250,8 +251,8 @@ fn commits_are_tried_again() {
     }
 }
 
-/// The fourth failure is the last: the reply stays in the stage, or is rescued, and the error says where. The
-/// intent leads the next refresh there.
+/// After the fourth failure, the response stays in the stage or goes to the rescue directory, and
+/// the error says where. The intent leads the next refresh there.
 #[test]
 fn a_reply_that_cannot_be_saved() {
     for (is_staged, is_rescued, place, leeway) in [
@@ -285,7 +286,11 @@ fn a_reply_that_cannot_be_saved() {
             }
         }
         if leeway > 0 {
-            assert_eq!(play.arm(), Span::from_secs(20), "somebody comes back while it lasts");
+            assert_eq!(
+                play.arm(),
+                Span::from_secs(20),
+                "a recovery is scheduled within the leeway"
+            );
         }
         play.release();
         let error = play.done().unwrap_err();
@@ -294,7 +299,7 @@ fn a_reply_that_cannot_be_saved() {
     }
 }
 
-/// Somebody wrote a newer login without the lock while the commit failed: theirs counts.
+/// Another process wrote a newer login without the lock while the commit failed: that login counts.
 #[test]
 fn a_login_in_between() {
     let mut theirs = record_of(&profile(), T0);

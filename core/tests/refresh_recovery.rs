@@ -1,4 +1,4 @@
-//! What is done about a refresh whose process died, or that never heard its answer.
+//! The recovery of a refresh whose process died or got no response.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -15,7 +15,7 @@ use twg_core::time::{Now, Span, UnixTime};
 
 const DUE: Need = Need::Due(Span::ZERO);
 
-/// A recovery that found neither a staged nor a rescued reply, `after` the interrupted attempt.
+/// A recovery that found neither a staged nor a rescued response, `after` the interrupted attempt.
 #[track_caller]
 fn searching(leeway: u64, need: Need, record: &str, after: Span) -> Play<RefreshFlow> {
     let request = refresh_of(lenient(leeway), need);
@@ -25,13 +25,13 @@ fn searching(leeway: u64, need: Need, record: &str, after: Span) -> Play<Refresh
     play
 }
 
-/// The stage of the attempt in a record.
+/// The stage of the attempt in `record`, with this response.
 fn staged(record: &str, reply: &HttpResponse) -> String {
     let id = parsed(record).pending.unwrap().id;
     StagedReply::write(&id, reply).expose().to_owned()
 }
 
-/// The second request, to its good end.
+/// The second request, which succeeds.
 #[track_caller]
 fn sends_again(mut play: Play<RefreshFlow>) {
     let intent = play.replace().record;
@@ -47,7 +47,7 @@ fn sends_again(mut play: Play<RefreshFlow>) {
     assert!(matches!(play.done().unwrap().how, How::Recovered));
 }
 
-/// A reply that was staged or rescued is committed, without a request, whatever the leeway.
+/// A staged or rescued response is committed without a request, with every leeway.
 #[test]
 fn a_reply_that_was_kept() {
     let record = interrupted(&due_record());
@@ -65,7 +65,7 @@ fn a_reply_that_was_kept() {
         assert_eq!(commit.generation, Generation::from(8));
         let tokens = commit.tokens.unwrap();
         assert_eq!(tokens.refresh_token.unwrap().expose(), "CANARY-new-refresh");
-        // Counted from before the request, which was long ago perhaps.
+        // Counted from before the request, perhaps a long time ago.
         assert_eq!(tokens.issued_at, T0);
         play.discard_stage();
         play.release();
@@ -73,7 +73,7 @@ fn a_reply_that_was_kept() {
     }
 }
 
-/// A refusal that was kept ends the login as any other does.
+/// A staged refusal ends the login as any other refusal does.
 #[test]
 fn a_refusal_that_was_kept() {
     let record = interrupted(&due_record());
@@ -86,15 +86,16 @@ fn a_refusal_that_was_kept() {
     play.done().unwrap_err();
 }
 
-/// Without a reply, the interrupted request gets its time, then the same token is sent again while the
-/// leeway lasts, although the access token still works. The user is told why it takes so long.
+/// Without a response, the recovery waits for the end of the interrupted request. Then it sends the
+/// same token again while the leeway lasts, although the access token still works. The user sees
+/// why it takes so long.
 #[test]
 fn quarantine() {
     for (leeway, after, wait) in
         [(600, 0, 20), (600, 5, 15), (60, 0, 20), (30, 0, 10), (30, 4, 6), (600, 19, 1)]
     {
         let mut play = searching(leeway, DUE, &due_record(), secs(after));
-        // Half a quarantine after it, somebody else would.
+        // Half a quarantine later, the scheduled recovery would come.
         let half = Span::from_millis(1000 * leeway.min(60) / 6);
         assert_eq!(play.arm(), secs(wait).plus(half));
         assert_eq!(play.notice(), Notice::Recovering);
@@ -106,14 +107,14 @@ fn quarantine() {
     }
 }
 
-/// A request must also arrive within the leeway: in its last seconds nothing is sent that works without.
-/// Nobody is sent for either.
+/// A request must also arrive within the leeway, so none is sent in its last seconds while the
+/// access token works. No recovery is scheduled either.
 #[test]
 fn too_late() {
     for (leeway, after) in [(0, 60), (600, 580), (60, 40), (30, 20)] {
         let record = record_of(&profile(), T0).to_json().expose().to_owned();
         let intent = {
-            // Upkeep ahead of time, so that the token outlives every leeway.
+            // An upkeep run ahead of time, so that the token outlives every leeway.
             let mut play = locked(profile(), Need::Due(secs(3600)), &record);
             let intent = play.replace().text;
             play.killed();
@@ -129,8 +130,8 @@ fn too_late() {
     }
 }
 
-/// With nothing to lose, the token is sent again whatever the leeway: the request may never have arrived. Also
-/// if the user insists.
+/// With nothing to lose, the token is sent again with every leeway, because the first request may
+/// never have arrived. The same if the user insists.
 #[test]
 fn nothing_to_lose() {
     for (need, record) in [
@@ -147,9 +148,9 @@ fn nothing_to_lose() {
     }
 }
 
-/// A request after the leeway ends the login, or it is the first one that ever arrived: then the leeway begins with
-/// it, so that a lost answer is not the end. (A machine that lost power with nothing but an intent, and met a gateway
-/// in trouble the next morning.)
+/// A request after the leeway either ends the login or is the first one that arrived. In the second
+/// case the leeway begins with it, so that a lost response is not the end. (The case: a machine
+/// lost power with only an intent written, and met a failing gateway the next morning.)
 #[test]
 fn the_leeway_begins_with_the_first_request_that_can_have_arrived() {
     for (after, since_first) in [(300, secs(300)), (57_840, Span::ZERO)] {
@@ -165,7 +166,7 @@ fn the_leeway_begins_with_the_first_request_that_can_have_arrived() {
     }
 }
 
-/// The server refuses the second time: the login is over, and the reason is known.
+/// The server refuses the second request: the login is over, and the reason is known.
 #[test]
 fn the_token_was_spent() {
     let mut play = searching(0, Need::Live, &dead_record(), secs(300));
@@ -180,7 +181,7 @@ fn the_token_was_spent() {
     assert_eq!(play.done().unwrap_err(), Error::Ended { interrupted: true });
 }
 
-/// Two requests per flow, no more; then somebody is sent for while the leeway lasts.
+/// A flow sends two requests at most. Then it schedules a recovery while the leeway lasts.
 #[test]
 fn not_for_ever() {
     let (mut play, _) = sending(lenient(600), Need::Now, &due_record());
@@ -197,7 +198,8 @@ fn not_for_ever() {
     assert!(matches!(error, Error::Interrupted { repairable_until: Some(_), .. }));
 }
 
-/// Whoever only needs a token, and has one, does not wait: not in the quarantine, and longer each time.
+/// A process with a working token does not wait in the quarantine, and the pauses between attempts
+/// grow.
 #[test]
 fn backoff() {
     let mut play = searching(600, Need::Live, &due_record(), secs(5));
@@ -207,8 +209,8 @@ fn backoff() {
     sends_again(searching(600, Need::Live, &due_record(), secs(20)));
 }
 
-/// A damaged stage: a reply was there. With a leeway it is put aside and asked for again; without one nothing
-/// is sent, and nothing overwritten.
+/// A damaged stage proves that there was a response. With a leeway the stage is moved aside and the
+/// token sent again. Without one, nothing is sent and nothing overwritten.
 #[test]
 fn a_damaged_stage() {
     let record = interrupted(&due_record());
@@ -229,7 +231,7 @@ fn a_damaged_stage() {
     }
 }
 
-/// A stage that cannot be read may be the reply: nothing is sent.
+/// An unreadable stage may hold the response, so nothing is sent.
 #[test]
 fn an_unreadable_stage() {
     let mut play = locked(lenient(600), DUE, &interrupted(&due_record()));
@@ -239,7 +241,7 @@ fn an_unreadable_stage() {
     assert_eq!(play.done().unwrap_err(), Error::Store(error));
 }
 
-/// The new intent must be durable as the first one had to; if it is not, the old one is put back.
+/// The new intent must be as durable as the first one. Otherwise the old one is put back.
 #[test]
 fn the_old_intent_stays() {
     let old = parsed(&interrupted(&due_record())).pending.unwrap();
@@ -247,13 +249,13 @@ fn the_old_intent_stays() {
     let error = play.store_fails(StoreErrorKind::CannotWrite);
     assert_eq!(play.replace().record.pending, Some(old));
     play.discard_stage();
-    // It is still to be repaired.
+    // The refresh still needs a recovery.
     assert_eq!(play.arm(), secs(20));
     play.release();
     assert_eq!(play.done().unwrap_err(), Error::Store(error));
 }
 
-/// An intent about another refresh token is none: a login replaced the record since.
+/// An intent about another refresh token does not count: a login has replaced the record since.
 #[test]
 fn an_intent_of_an_older_login() {
     let record = interrupted(&due_record()).replace("CANARY-old-refresh", "CANARY-newer");
@@ -263,8 +265,8 @@ fn an_intent_of_an_older_login() {
     play.killed();
 }
 
-/// A63: a machine that sleeps for two hours during the quarantine sends nothing afterwards that could end a
-/// login which works.
+/// A63: a machine that sleeps for two hours in the quarantine sends nothing afterwards that could
+/// end a working login.
 #[test]
 fn sleeping_through_the_leeway() {
     let record = record_of(&profile(), T0);
@@ -282,8 +284,8 @@ fn sleeping_through_the_leeway() {
     assert!(matches!(play.done(), Err(Error::Interrupted { repairable_until: None, .. })));
 }
 
-/// A63: a machine that sleeps between intent and request writes the intent anew: whoever finds it counts from
-/// its time on.
+/// A63: if the machine sleeps between intent and request, the intent is written again, and its age
+/// counts from then on.
 #[test]
 fn sleeping_before_the_request() {
     let mut play = locked(profile(), Need::Now, &due_record());
@@ -297,7 +299,7 @@ fn sleeping_before_the_request() {
     play.http(new_tokens(""));
     play.killed();
 
-    // The second attempt of a recovery asks itself anew whether the leeway still lasts.
+    // The second attempt of a recovery checks again whether the leeway still lasts.
     let mut play = searching(60, DUE, &due_record(), secs(30));
     play.replace();
     play.pass(secs(30));
@@ -306,9 +308,9 @@ fn sleeping_before_the_request() {
     assert!(matches!(play.done(), Err(Error::Interrupted { .. })));
 }
 
-/// A disk that takes its time with every write does not keep a flow busy for ever. What it took is taken from the
-/// request, which must not be running any more when the quarantine of its intent is over; and if too little is left of
-/// it, nothing is sent.
+/// Slow disk writes do not keep a flow busy for ever. Their time is taken from the request's
+/// time-out, because the request must end before the quarantine of its intent does. If too little
+/// time is left, nothing is sent.
 #[test]
 fn a_slow_disk() {
     for (slow, timeout) in [(3, Some(17)), (10, Some(10)), (15, Some(5)), (16, None)] {
@@ -330,15 +332,15 @@ fn a_slow_disk() {
     }
 }
 
-/// A63: on the machine and in the session of the attempt, the clock that cannot be set counts, whatever the
-/// other one says. Elsewhere nothing tells how long ago it was, and it might have been just now.
+/// A63: in the boot session of the attempt, on the same machine, the clock since boot counts and
+/// the wall clock does not. Elsewhere the age of the attempt is unknown, and it may be zero.
 #[test]
 fn clocks_that_were_set() {
     let day = 86_400_000;
     let t0 = T0.as_millis();
     for now in [t0 - day, t0 + 5000, t0 + day] {
         let mut record = parsed(&interrupted(&dead_record()));
-        // Dead by every clock.
+        // Expired by every clock.
         record.tokens.as_mut().unwrap().expires_at = UnixTime::EPOCH;
         let record = record.to_json().expose().to_owned();
         let now = Now { wall: UnixTime::from_millis(now), ..up(T0.plus(secs(5))) };
@@ -364,8 +366,8 @@ fn clocks_that_were_set() {
     }
 }
 
-/// A63: a clock that is set in the middle of the quarantine neither cuts it short nor prolongs it; the intent that
-/// follows says how long the machine has been up, and not what the wall clock made of it.
+/// A63: a clock that is set during the quarantine neither shortens nor prolongs it. The next intent
+/// stores the true uptime.
 #[test]
 fn a_clock_that_is_set_during_the_quarantine() {
     for jump in [-86_400_000_i64, 86_400_000] {
@@ -373,7 +375,7 @@ fn a_clock_that_is_set_during_the_quarantine() {
         play.arm();
         play.notice();
         let now = UnixTime::from_millis(play.now.as_millis().checked_add_signed(jump).unwrap());
-        // Whichever clock ended the wait: nothing is sent before the time is over.
+        // Whichever clock ended the wait, nothing is sent before the time is over.
         assert_eq!(play.wait_with_clock(now, secs(3)), secs(20));
         assert_eq!(play.wait_silently(), secs(17));
         let pending = play.replacement().record.pending.unwrap();
@@ -382,8 +384,8 @@ fn a_clock_that_is_set_during_the_quarantine() {
     }
 }
 
-/// The same where the boot session has no name (macOS, Windows), and where another machine wrote the intent: how
-/// long this process has waited, its own clock tells.
+/// The same without a name for the boot session (macOS, Windows), and with an intent of another
+/// machine: a process measures its own wait with its own clock.
 #[test]
 fn a_clock_that_is_set_where_boot_sessions_have_no_name() {
     let record = interrupted(&dead_record());
@@ -398,7 +400,7 @@ fn a_clock_that_is_set_where_boot_sessions_have_no_name() {
         let now = play.now.plus(secs(86_400));
         assert_eq!(play.wait_with_clock(now, secs(3)), secs(wait));
         assert_eq!(play.wait_silently(), secs(wait - 3));
-        // And an intent of its own is as old as that clock says.
+        // And it knows the age of its own intent by that clock.
         play.replace();
         play.pass(secs(1));
         play.now = play.now.plus(secs(86_400));
@@ -408,8 +410,8 @@ fn a_clock_that_is_set_where_boot_sessions_have_no_name() {
     }
 }
 
-/// If no clock tells how old an interrupted refresh is, nobody is promised that it can be repaired; and its next
-/// attempt counts the quarantine at least.
+/// If no clock tells the age of an interrupted refresh, no repair is promised, and the next attempt
+/// waits at least the whole quarantine.
 #[test]
 fn an_interruption_of_unknown_age() {
     let record = interrupted(&due_record());
@@ -431,7 +433,8 @@ fn an_interruption_of_unknown_age() {
     play.killed();
 }
 
-/// A clock that is set all the time keeps no flow busy for ever. What it cannot know, it does not gamble with.
+/// A clock that changes all the time does not keep a flow busy for ever, and a token at risk is not
+/// sent.
 #[test]
 fn a_mad_clock() {
     let mut play = searching(600, DUE, &dead_record(), Span::ZERO);
@@ -449,7 +452,7 @@ fn a_mad_clock() {
     let Err(Error::Interrupted { repairable_until: Some(_), .. }) = play.done() else { panic!() };
 }
 
-/// A shell that has only a wall clock waits by it, and by the timer that its waits end by.
+/// A shell that has only a wall clock waits by it, and by the timer that ends its waits.
 #[test]
 fn without_a_boot_clock() {
     let record = interrupted(&dead_record());
@@ -488,8 +491,8 @@ fn after_a_restart() {
     }
 }
 
-/// No storm: a server that never answers well is not asked by every command. A thousand commands in ten
-/// minutes make a handful of requests, and everybody is served.
+/// A failing server is not asked by every command. A thousand commands in ten minutes make a
+/// handful of requests, and each command gets its token.
 #[test]
 fn no_storm() {
     let mut record = due_record();

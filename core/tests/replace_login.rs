@@ -1,4 +1,4 @@
-//! A login over an older one: what is kept of it, and when its refresh token is revoked.
+//! A login over an older one: what stays of the old one, and when its refresh token is revoked.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -30,9 +30,9 @@ fn device_request() -> LoginRequest {
     request(profile(), &[Grant::DeviceCode])
 }
 
-/// The generation grows, what a newer version wrote stays, and so does the choice of a site.
+/// The generation grows. Members of a newer version and the chosen site stay.
 #[test]
-fn what_is_kept() {
+fn members_that_stay() {
     let mut request = device_request();
     request.profile.revocation_ends_grant = true;
     let (play, saved) = over(request, &old_record(), NEW);
@@ -44,8 +44,8 @@ fn what_is_kept() {
     assert_eq!(play.done().unwrap().replaced, None);
 }
 
-/// A66: the old refresh token is revoked, with its hint, where that cannot end the new login, after
-/// the new one is saved. A30: at its own server.
+/// A66: the old refresh token is revoked, with its hint, after the new login is saved, and only
+/// where that cannot end the new login. A30: at its own server.
 #[test]
 fn the_old_refresh_token_is_revoked() {
     let old = old_record().replace("https://as.example/revoke", "https://old.example/revoke");
@@ -63,7 +63,7 @@ fn the_old_refresh_token_is_revoked() {
     assert_eq!(play.done().unwrap().replaced, Some(Revocation::Revoked));
 }
 
-/// A login is a login, whatever comes of the old one.
+/// The login succeeds even if the revocation of the old one fails.
 #[test]
 fn the_revocation_fails() {
     for answer in [html(503).into(), Answer::from(timeout()), html(302).into()] {
@@ -73,8 +73,8 @@ fn the_revocation_fails() {
     }
 }
 
-/// Where revoking might end the new login too, or the token is another client's, or there is nothing
-/// to revoke or nowhere, nothing is sent.
+/// Nothing is sent where the revocation might end the new login too, where the token belongs to
+/// another client, or where there is no token or no endpoint.
 #[test]
 fn nothing_is_revoked() {
     let mut ends_grant = device_request();
@@ -85,7 +85,7 @@ fn nothing_is_revoked() {
     let without_endpoint =
         old_record().replace("\"revocation_endpoint\": \"https://as.example/revoke\",\n", "");
     let tombstone = old_record().replace("\"tokens\": {", "\"former_tokens\": {");
-    // A server that does not rotate gives the same token again: it is the new login's, too.
+    // A server without rotation issues the same token again, so it belongs to the new login too.
     let same = NEW.replace("CANARY-new-refresh", "CANARY-old-refresh");
     for (request, old, answer) in [
         (ends_grant, old_record(), NEW),
@@ -101,7 +101,7 @@ fn nothing_is_revoked() {
 }
 
 /// A login that is cancelled, refused or cut off loses nothing: until the new record is saved, the
-/// old one is neither read, nor written, nor revoked.
+/// old one is neither replaced nor revoked.
 #[test]
 fn a_failed_login_touches_nothing() {
     for answer in [
@@ -116,7 +116,7 @@ fn a_failed_login_touches_nothing() {
     }
 }
 
-/// The old tokens are not needed for the new ones: not one request before the save carries them.
+/// No request before the save carries an old token.
 #[test]
 fn the_save_comes_first() {
     let mut play = polling("");
@@ -132,7 +132,8 @@ fn the_save_comes_first() {
     play.done().unwrap();
 }
 
-/// A login ends the interrupted refresh of the one that it replaces: no intent is kept, and no reply either.
+/// A new login ends the interrupted refresh of the old one: no intent stays, and no staged
+/// response.
 #[test]
 fn an_interrupted_refresh_is_over() {
     let pending = interrupted(&due_record());

@@ -1,4 +1,4 @@
-//! Requests with an access token: who it is, which sites, and who never gets to see a token.
+//! Requests with an access token: the account, the sites, and hosts that never get a token.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -24,7 +24,7 @@ fn token() -> Secret {
     Secret::new("CANARY-access")
 }
 
-/// A request with a token that needs no refresh, and cannot be refreshed.
+/// A request with a fresh token that has no refresh token.
 fn asking<R>(profile: &ProviderProfile, request: R) -> Play<AuthorizedFlow<R>>
 where
     R: ResourceRequest + Clone + Debug,
@@ -59,7 +59,7 @@ fn sites(answer: impl Into<Answer>) -> Result<Vec<Site>, Error> {
     result
 }
 
-/// A26: the token stands in the header, once, and nowhere else.
+/// A26: the token is in the header, once, and nowhere else.
 #[track_caller]
 fn assert_is_bearer(request: &HttpRequest) {
     assert_eq!(request.method, Method::Get);
@@ -89,9 +89,8 @@ fn accounts() {
     assert_eq!(account.id, "42");
 }
 
-/// A25: 401 says that the token is over, 403 (and Atlassian's 401 with a remark) that it does not reach this;
-/// neither is retried without a refresh token.
-/// A22: the rest is trouble.
+/// A25: a 401 means that the token is over; a 403 (and Atlassian's 401 with a remark) that it does
+/// not permit this request. Without a refresh token, neither is retried. A22: the rest is trouble.
 #[test]
 fn what_can_go_wrong() {
     let other_scope = r#"{"code":401,"message":"Unauthorized; scope does not match"}"#;
@@ -119,7 +118,7 @@ fn what_can_go_wrong() {
     assert!(sites(waits).unwrap_err().to_string().contains("1 min 30 s"));
 }
 
-/// Atlassian says `{"code":401,...}` where a list was expected, sometimes with 200.
+/// Atlassian sends `{"code":401,...}` instead of a list, sometimes with status 200.
 #[test]
 fn an_object_instead_of_a_list() {
     for body in [r#"{"code":401,"message":"Unauthorized"}"#, "{}", "null", "\"x\"", "7"] {
@@ -131,7 +130,7 @@ fn an_object_instead_of_a_list() {
     }
 }
 
-/// The order and the duplicates are the server's: an id may stand for several containers.
+/// Order and duplicates stay as the server sent them: an id may stand for several containers.
 #[test]
 fn lists_of_sites() {
     assert!(sites(json(200, "[]")).unwrap().is_empty());
@@ -149,7 +148,7 @@ fn lists_of_sites() {
     assert!(list[4].scopes.is_empty());
 }
 
-/// A21: names are inert; letters of all scripts stay.
+/// A21: names are made inert; letters of all scripts stay.
 #[test]
 fn hostile_names() {
     let list = sites(json(
@@ -164,7 +163,7 @@ fn hostile_names() {
 }
 
 #[test]
-fn what_people_call_a_site() {
+fn sites_are_found_by_name_or_url() {
     let site = Site {
         id: "c-1".to_owned(),
         name: "My Team".to_owned(),
@@ -188,9 +187,9 @@ fn a_provider_without_sites() {
     assert!(matches!(play.done(), Err(Error::Configuration(_))));
 }
 
-/// A26: who is not the API gets no token (CVE-2024-53858, CVE-2026-48501): look-alike hosts, user
-/// names, ports, trailing dots, other schemes, percent-encoding, letters of other scripts and their
-/// `xn--` form (RUSTSEC-2024-0421), line breaks (CVE-2020-5260, CVE-2024-50338).
+/// A26: only the API gets the token (CVE-2024-53858, CVE-2026-48501). Refused: look-alike hosts,
+/// user names, ports, trailing dots, other schemes, percent-encoding, letters of other scripts and
+/// their `xn--` form (RUSTSEC-2024-0421), line breaks (CVE-2020-5260, CVE-2024-50338).
 #[test]
 fn look_alike_hosts() {
     let audience = TokenAudience::new(&bundled("atlassian"), None);
@@ -259,8 +258,8 @@ fn look_alike_hosts() {
     }
 }
 
-/// A26: the request is not even made for an address that is not the provider's, its own token
-/// endpoint included.
+/// A26: there is no request to a URL that is not the provider's API, not even to its token
+/// endpoint.
 #[test]
 fn no_request_to_a_foreign_address() {
     let audience = TokenAudience::new(&profile(), None);
@@ -271,7 +270,7 @@ fn no_request_to_a_foreign_address() {
     }
 }
 
-/// A profile's hosts are exactly what it says, port and all.
+/// A profile's hosts count exactly as written, with the port.
 #[test]
 fn named_hosts() {
     let mut profile = profile();

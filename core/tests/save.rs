@@ -1,4 +1,4 @@
-//! The save: under the lock, from what is there now, and nothing lost when it fails.
+//! The save: under the lock, based on the current record, and without loss if it fails.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -10,7 +10,7 @@ use twg_core::error::{Error, Party};
 use twg_core::flow::{Effect, LockError, Notice, Outcome, StoreError, StoreErrorKind};
 use twg_core::login::LoginFlow;
 
-/// A login that is approved and wants the lock.
+/// An approved login that asks for the lock.
 #[track_caller]
 fn approved() -> Play<LoginFlow> {
     let mut play = polling("");
@@ -19,7 +19,7 @@ fn approved() -> Play<LoginFlow> {
     play
 }
 
-/// A33: a store that cannot take the record is found out before anything is sent.
+/// A33: a store that cannot take the record is noticed before anything is sent.
 #[test]
 fn preflight_first() {
     for kind in [StoreErrorKind::CannotCreate, StoreErrorKind::CannotWrite] {
@@ -29,7 +29,7 @@ fn preflight_first() {
     }
 }
 
-/// Lock, load, replace, release; the first record has generation 1 and expects none.
+/// Lock, load, replace, release. The first record has generation 1 and expects no earlier one.
 #[test]
 fn the_first_record() {
     let mut play = approved();
@@ -45,7 +45,7 @@ fn the_first_record() {
     assert!(signed_in.account.is_none() && signed_in.sites.is_none());
 }
 
-/// What is damaged is moved aside, every byte of it, and the user is told where.
+/// A damaged record is moved aside, with every byte, and the user learns where it is.
 #[test]
 fn a_damaged_record() {
     for (damaged, word) in [
@@ -74,7 +74,7 @@ fn a_damaged_record() {
     }
 }
 
-/// A record of a newer version is not damaged: it is not touched.
+/// A record of a newer version is not damaged, and is not touched.
 #[test]
 fn a_newer_record() {
     for newer in [r#"{"schema_version":2}"#, r#"{"schema_version":99,"x":"CANARY"}"#] {
@@ -110,8 +110,8 @@ fn no_lock() {
     }
 }
 
-/// Whatever the store cannot do, the lock is given back, the old record is not touched again, and the
-/// user learns that the approval was in vain. (That the lock is given back is checked by `Play`.)
+/// For every failure of the store: the lock is given back (`Play` checks that), the old record is
+/// not touched again, and the user learns that the approval had no effect.
 #[test]
 fn the_store_fails() {
     for kind in [
@@ -126,14 +126,14 @@ fn the_store_fails() {
         let error = play.store_fails(kind);
         play.release();
         assert_eq!(play.done().unwrap_err(), Error::NotSaved(Box::new(Error::Store(error))));
-        // Setting aside: what cannot be moved is not overwritten.
+        // Setting aside: a record that cannot be moved is not overwritten.
         let mut play = approved();
         play.lock();
         play.load(Some("damaged"));
         let error = play.store_fails(kind);
         play.release();
         assert_eq!(play.done().unwrap_err(), Error::NotSaved(Box::new(Error::Store(error))));
-        // Replacing: the old login was not revoked, because it is the one that is still stored.
+        // Replacing: the old login is not revoked, because it is still the stored one.
         let mut play = approved();
         play.lock();
         play.load(Some(&old_record()));

@@ -51,7 +51,7 @@ fn due_at_75_percent() {
     );
 }
 
-/// A17: a lifetime of nothing is over at once; a record that says otherwise than time goes is over too.
+/// A17: a lifetime of zero is over at once, and so is one whose expiry is before its start.
 #[test]
 fn odd_lifetimes() {
     assert_eq!(token_state(&issued(0), T0), TokenState::Expired { expired_at: T0 });
@@ -62,7 +62,7 @@ fn odd_lifetimes() {
     assert!(matches!(token_state(&credential, T0), TokenState::Fresh { .. }));
 }
 
-/// A clock that was set back cannot tell a token's age: it counts as due, not as fresh for a day more.
+/// A clock that was set back cannot tell a token's age, so the token counts as due.
 #[test]
 fn clock_set_back() {
     let credential = issued(3600);
@@ -83,7 +83,8 @@ fn no_tokens() {
     assert_eq!(session_horizon(&credential, LoginLifetime::default()), None);
 }
 
-/// The earlier of the two ends that the profile knows; without a refresh token, the access token's.
+/// The horizon is the earlier of the profile's two ends; without a refresh token, the access
+/// token's end.
 #[test]
 fn horizon() {
     let lifetime =
@@ -109,8 +110,9 @@ fn horizon() {
     );
 }
 
-/// The upkeep refreshes what would become due before its next run: at a lifetime of 60 minutes from minute 30 on,
-/// at 20 minutes or less at every run. A clock that was set back is no reason to wait either.
+/// The upkeep refreshes tokens that would become due before its next run: with a lifetime of 60
+/// minutes from minute 30 on, with 20 minutes or less at every run. A clock that was set back makes
+/// a token due too.
 #[test]
 fn upkeep_looks_ahead() {
     let due = |lifetime, now| is_due(issued(lifetime).tokens.as_ref().unwrap(), now, UPKEEP_WINDOW);
@@ -120,8 +122,8 @@ fn upkeep_looks_ahead() {
     assert!(due(28_800, before(86_400)));
 }
 
-/// A32: a scheduler wakes up at 75 % plus jitter: never before a refresh is due, never when it is too late, and
-/// not all at once.
+/// A32: a scheduler wakes up at 75 % plus jitter: never before a refresh is due, never too late,
+/// and not on all machines at once.
 #[test]
 fn a_scheduler_wakes_up_with_jitter() {
     for lifetime in [300, 3600, 28_800] {

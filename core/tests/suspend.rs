@@ -1,4 +1,4 @@
-//! A login that waits for its user can be written down and read again, in another process.
+//! A login that waits for its user can be suspended, and restored in another process.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -11,22 +11,22 @@ use twg_core::flow::{Effect, Flow as _, Misuse, Outcome, StepId, UserAgentError}
 use twg_core::login::LoginFlow;
 use twg_core::provider::Grant;
 
-/// The process dies, and another one goes on with what was written down.
+/// The process dies, and another one restores its login.
 #[track_caller]
 fn moved(play: Play<LoginFlow>) -> Play<LoginFlow> {
     let (now, last) = (play.now, play.step_id());
-    let text = play.flow.suspend().expect("it waits for its user");
+    let text = play.flow.suspend().expect("a login that waits for its user can be suspended");
     assert_shows_no_secret(&format!("{text:?}"));
     play.killed();
-    let flow = LoginFlow::restore(text.expose()).expect("it can be read again");
-    // What was read again can be written down again, before and after it begins.
+    let flow = LoginFlow::restore(text.expose()).expect("a suspended login can be restored");
+    // A restored login can be suspended again, before and after it begins.
     assert_eq!(flow.suspend().unwrap().expose(), text.expose());
     let play = Play::begin_at(flow, now);
     assert!(play.step_id() > last, "ids are never used again");
     play
 }
 
-/// At every step at which a device login waits, and twice over.
+/// At every step at which a device login waits, and twice in a row.
 #[test]
 fn device_login_at_each_step() {
     for step in 0..4 {
@@ -55,7 +55,7 @@ fn device_login_at_each_step() {
     }
 }
 
-/// A63: the time in between does not count: how long it was is for the server to say.
+/// A63: the time in between does not count. Only the server knows how long it was.
 #[test]
 fn device_login_after_a_long_time() {
     let mut play = polling(r#","expires_in":600"#);
@@ -89,7 +89,7 @@ fn browser_login_at_each_step() {
     }
 }
 
-/// A47: the server that was asked is written down with the request, endpoints and all.
+/// A47: the suspended login keeps the server that was asked, with all its endpoints.
 #[test]
 fn the_server_is_pinned() {
     let mut profile = profile();
@@ -119,8 +119,8 @@ fn too_late() {
     assert_eq!(play.done().unwrap_err(), Error::UserAgent(UserAgentError::TimedOut));
 }
 
-/// Before the user is asked, while the code is exchanged (A7: it must not be sent again), while the
-/// login is saved, and once it failed, there is nothing to write down.
+/// A login cannot be suspended before the user is asked, while the code is exchanged (A7: it must
+/// not be sent again), during the save, and after a failure.
 #[test]
 fn nothing_to_suspend() {
     let mut play = Play::begin(device_login(profile()));
@@ -154,7 +154,7 @@ fn nothing_to_suspend() {
     assert!(play.flow.suspend().is_none());
 }
 
-/// An answer to a step of the old process finds nobody in the new one.
+/// The new process does not accept outcomes for steps of the old one.
 #[test]
 fn answers_from_before() {
     let play = polling("");
@@ -171,7 +171,7 @@ fn suspended(play: Play<LoginFlow>) -> Value {
     serde_json::from_str(text.expose()).expect("it is JSON")
 }
 
-/// What is no suspended login is refused, in words that repeat nothing of it.
+/// Text that is not a suspended login is refused, and the error repeats nothing of it.
 #[test]
 fn not_a_suspended_login() {
     let change = |pointer: &str, value: Value| {
@@ -208,7 +208,7 @@ fn not_a_suspended_login() {
     LoginFlow::restore(&change("/next_step", 1000.into())).unwrap();
 }
 
-/// Step ids go on where they ended, wherever that was.
+/// Step ids continue after the last id, even near the largest possible one.
 #[test]
 fn ids_go_on() {
     let mut text = suspended(polling(""));

@@ -1,4 +1,4 @@
-//! What the scheduled upkeep remembers and decides: updates, reminders, ends of logins.
+//! What the scheduled upkeep stores and decides: updates, reminders, ends of logins.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -15,7 +15,7 @@ fn with_update() -> Upkeep {
     Upkeep { available_version: Some("2.0.0".to_owned()), ..Upkeep::default() }
 }
 
-/// The seconds at which a reminder is shown, of all runs of so many days; `clock` says what the clock shows.
+/// The seconds at which the runs of so many days show a reminder. `clock` gives the clock's time.
 fn reminders(days: u64, clock: impl Fn(u64) -> u64) -> Vec<u64> {
     let mut upkeep = with_update();
     (0..days * DAY / EVERY)
@@ -24,16 +24,16 @@ fn reminders(days: u64, clock: impl Fn(u64) -> u64) -> Vec<u64> {
         .collect()
 }
 
-/// Seed: one, then up to three daily, then up to three weekly.
+/// Seed: one reminder, then up to three daily ones, then up to three weekly ones.
 #[test]
 fn reminders_become_rare_and_end() {
     let days: Vec<u64> = [0, 1, 2, 3, 10, 17, 24].map(|day| day * DAY).into();
     assert_eq!(reminders(365, |second| second), days);
 }
 
-/// A machine that was off for a while is not told everything that it missed.
+/// A machine that was off for a while does not show all the missed reminders.
 #[test]
-fn what_was_missed_is_not_made_up_for() {
+fn missed_reminders_are_not_repeated() {
     let mut upkeep = with_update();
     let mut shown = |day: u64| upkeep.take_reminder(T0.plus(secs(day * DAY))).is_some();
     assert!(shown(0) && !shown(0));
@@ -43,11 +43,11 @@ fn what_was_missed_is_not_made_up_for() {
     assert!(!shown(60) && !shown(6000));
 }
 
-/// A clock that is wrong for a time neither brings more of them nor silences them.
+/// A clock that is wrong for a while causes at most one reminder more or less.
 #[test]
 fn a_wrong_clock_costs_one_reminder_at_most() {
     for wrong in [-400 * 86_400_i64, -2 * 86_400, 2 * 86_400, 400 * 86_400] {
-        // From the middle of the second day on, for a day.
+        // For one day, from the middle of the second day.
         let clock = |second: u64| {
             let is_wrong = (DAY * 3 / 2..DAY * 5 / 2).contains(&second);
             // Well after the year of T0.
@@ -62,7 +62,7 @@ fn a_wrong_clock_costs_one_reminder_at_most() {
     }
 }
 
-/// Once it is installed there is nothing to remind of, and the next one begins anew.
+/// After the installation there is nothing to remind of, and the next release begins anew.
 #[test]
 fn an_installed_update_is_forgotten() {
     let mut upkeep = with_update();
@@ -96,13 +96,13 @@ fn updates_are_looked_for_at_most_daily() {
         assert!(looks.windows(2).all(|pair| pair[1] - pair[0] >= DAY), "{chance}");
         assert!(looks.windows(2).all(|pair| pair[1] - pair[0] <= DAY + 5 * 3600), "{chance}");
     }
-    // A time that the clock cannot have meant.
+    // A time that cannot be right.
     let mut upkeep = Upkeep::default();
     upkeep.looked_for_update(T0.plus(Span::from_days(1000)), Err(()), 255);
     assert!(upkeep.is_update_check_due(T0));
 }
 
-/// Who could not ask knows what was known before.
+/// A failed look for updates keeps what an earlier one found.
 #[test]
 fn a_failed_look_changes_nothing_but_the_time() {
     let mut upkeep = with_update();
@@ -114,7 +114,7 @@ fn a_failed_look_changes_nothing_but_the_time() {
 }
 
 #[test]
-fn each_end_of_a_login_is_told_once() {
+fn each_end_of_a_login_is_announced_once() {
     let mut upkeep = Upkeep::default();
     assert!(upkeep.take_end_of_login("atlassian/default", T0));
     assert!(!upkeep.take_end_of_login("atlassian/default", T0));
@@ -124,7 +124,7 @@ fn each_end_of_a_login_is_told_once() {
     assert_eq!(upkeep.told.len(), 1);
 }
 
-/// Members of a newer version survive, and what is damaged is told.
+/// Members of a newer version survive, and damage is reported.
 #[test]
 fn the_file() {
     let mut upkeep = with_update();

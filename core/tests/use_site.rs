@@ -22,7 +22,7 @@ fn choosing() -> Play<UseSiteFlow> {
     Play::begin(UseSiteFlow::choose(key(), vec![site], "site-2".to_owned()))
 }
 
-/// The choice is kept, and everything else of the record as it was.
+/// The choice is stored, and the rest of the record stays as it was.
 #[test]
 fn the_choice_is_kept() {
     let mut play = choosing();
@@ -49,7 +49,7 @@ fn nothing_to_keep_it_in() {
     assert!(!play.done().unwrap());
 }
 
-/// Damage is moved aside as everywhere, and a record of a newer version is left alone.
+/// A damaged record is moved aside as everywhere; one of a newer version is not touched.
 #[test]
 fn unusable_records() {
     let mut play = choosing();

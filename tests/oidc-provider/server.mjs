@@ -1,14 +1,15 @@
-// A real authorization server for the tests: npm `oidc-provider`, certified, written by nobody here.
+// A real authorization server for the tests: npm `oidc-provider`, certified and independent of twg.
 //
-//   node server.mjs [--access-token-ttl SECONDS] [--device-code-ttl SECONDS] [--redirect-uri URI]...
+//     node server.mjs [--access-token-ttl SECONDS] [--device-code-ttl SECONDS] [--redirect-uri URI]...
 //
-// Listens on a free port of 127.0.0.1 and prints one line of JSON when it does. It ends when its
-// standard input is closed, so that it cannot outlive the test that started it, however that ended.
-// Users approve through its own HTML forms (devInteractions); any login name and password will do.
+// Listens on a free port of 127.0.0.1 and prints one line of JSON when it is ready. It ends when
+// its standard input is closed, so it never outlives its test. Users approve in its own HTML forms
+// (devInteractions) with any login name and password.
 import { parseArgs } from 'node:util';
 import { createServer } from 'node:http';
 
-// Its notices ("development-only ...") are what we want; errors still go to standard error.
+// Its notices ("development-only ...") describe what the tests want; errors still go to standard
+// error.
 console.info = () => {};
 console.warn = () => {};
 const { Provider } = await import('oidc-provider');
@@ -18,7 +19,7 @@ const { values: options } = parseArgs({
   options: {
     'access-token-ttl': { type: 'string', default: '3600' },
     'device-code-ttl': { type: 'string', default: '600' },
-    // More of them, compared exactly.
+    // Further redirect URIs, compared exactly.
     'redirect-uri': { type: 'string', multiple: true, default: [] },
   },
 });
@@ -51,7 +52,7 @@ const clients = [
     client_secret: 'a-secret-that-is-sent-in-the-form-body',
     token_endpoint_auth_method: 'client_secret_post',
   },
-  // What another tool would use to ask whether a token is still alive.
+  // A client that another tool would use to ask whether a token is alive.
   {
     client_id: 'inspector',
     client_secret: 'the-secret-of-the-tests-own-inspector',
@@ -62,8 +63,8 @@ const clients = [
   },
 ];
 
-// Its own store forgets all but the last thousand or two of its objects, and a login that is forgotten looks like
-// one that was revoked. This one forgets nothing; what has expired is refused all the same.
+// Its own store forgets all but the last one or two thousand objects, and a forgotten login looks
+// like a revoked one. This store forgets nothing; expired objects are still refused.
 const store = new Map();
 
 const configuration = {
@@ -82,10 +83,10 @@ const configuration = {
     }),
   }),
   pkce: { required: () => true },
-  // Browsers send an extension's origin along; nobody can have another's.
+  // Browsers send an extension's origin, and no other page can have it.
   clientBasedCORS: (_context, origin) => /^(chrome|moz)-extension:/.test(origin),
-  // Every use replaces the refresh token, and the reuse of an old one ends the whole grant: the
-  // strictest behaviour a client can meet. There is no leeway.
+  // Every use replaces the refresh token, and reuse of an old one ends the whole grant, without a
+  // leeway: the strictest behaviour that a client can meet.
   rotateRefreshToken: true,
   issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
   expiresWithSession: () => false,

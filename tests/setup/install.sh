@@ -1,4 +1,4 @@
-# What the tests need, installed where it is missing. Sourced by tests/run; quick when all is there.
+# Installs what the tests need and is missing. Sourced by tests/run; quick when nothing is missing.
 
 install_debian_packages() { # COMMAND=PACKAGE...
   local pair missing=()
@@ -22,7 +22,7 @@ install_rust_components() {
 install_npm_packages() { # DIRECTORY...
   local directory
   for directory in "$@"; do
-    # npm ci would take everything away and fetch it again, every time.
+    # npm ci would delete and download everything each time.
     if ! cmp -s "$directory/package-lock.json" "$directory/node_modules/.installed-from"; then
       (cd "$directory" && npm ci --no-audit)
       cp "$directory/package-lock.json" "$directory/node_modules/.installed-from"
@@ -30,7 +30,7 @@ install_npm_packages() { # DIRECTORY...
   done
 }
 
-# The editor's own packages, which `npm ci` of tests/vscode does not install.
+# The editor's own packages, which `npm ci` in tests/vscode does not install.
 install_code_server() {
   is_node_20 || return 0
   local mark=tests/vscode/node_modules/.code-server-installed
@@ -44,7 +44,7 @@ is_node_20() {
 CARGO_DENY=0.20.2
 install_cargo_deny() {
   [ "$(cargo deny --version 2>/dev/null)" = "cargo-deny $CARGO_DENY" ] && return
-  # Not optimised: it works for a second, and compiles in one minute instead of three.
+  # Not optimised: it runs for a second, and compiles in one minute instead of three.
   CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
     cargo install --quiet --locked "cargo-deny@$CARGO_DENY"
 }

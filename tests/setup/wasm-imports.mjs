@@ -1,4 +1,4 @@
-// Fails if a wasm module asks its host for anything: node wasm-imports.mjs MODULE
+// Fails if a wasm module has imports: node wasm-imports.mjs MODULE
 import { readFile } from 'node:fs/promises';
 
 const bytes = await readFile(process.argv[2]);

@@ -1,4 +1,4 @@
-//! The credential file, after a crash, an editor or a newer version has been at it.
+//! The credential file, as a crash, an editor or a newer version may leave it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,14 +9,14 @@ fuzz_target!(|text: &str| {
     match StoredCredential::parse(text) {
         Ok(record) => {
             let written = record.to_json();
-            let again = StoredCredential::parse(written.expose()).expect("it was just written");
-            assert_eq!(again.to_json().expose(), written.expose(), "something was forgotten");
+            let again = StoredCredential::parse(written.expose()).expect("a record that was just written can be read");
+            assert_eq!(again.to_json().expose(), written.expose(), "the record lost something");
             for name in record.unknown.keys() {
-                assert!(again.unknown.contains_key(name), "{name} was forgotten");
+                assert!(again.unknown.contains_key(name), "the record lost {name}");
             }
         }
         Err(error) => {
-            // It says where the damage is, and never what stands there.
+            // The error says where the damage is, and never repeats the text there.
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains(CANARY), "{shown}");
             assert_inert(&error.to_string());

@@ -1,4 +1,4 @@
-//! Whole sign-ins, against a world that answers anything at any time.
+//! Whole sign-ins, against a world that gives any response at any time.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ use twg_core::secret::Secret;
 use twg_core::time::Span;
 use twg_core_fuzz::{Choices, Watch, World, entropy};
 
-/// Names every address, and has none of the particulars of the bundled ones.
+/// A profile that names every URL and has none of the special rules of the bundled profiles.
 const PLAIN: &str = include_str!("../answers/profile.json");
 
 fn profile(choices: &mut Choices<'_>) -> ProviderProfile {
@@ -20,7 +20,7 @@ fn profile(choices: &mut Choices<'_>) -> ProviderProfile {
         2 => BUNDLED[1].1,
         _ => {
             let mut profile = ProviderProfile::parse(PLAIN).expect("a good profile");
-            // All is discovered.
+            // Every endpoint comes from discovery.
             profile.endpoints = Endpoints::default();
             profile.identity = None;
             return profile;

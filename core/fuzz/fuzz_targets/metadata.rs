@@ -7,7 +7,7 @@ use twg_core::metadata::AuthorizationServerMetadata;
 use twg_core_fuzz::assert_inert;
 
 fuzz_target!(|document: &[u8]| {
-    let issuer = EndpointUrl::parse("https://as.example/tenant").expect("a good address");
+    let issuer = EndpointUrl::parse("https://as.example/tenant").expect("a good URL");
     match AuthorizationServerMetadata::parse(&issuer, document) {
         Ok(metadata) => {
             assert_eq!(metadata.issuer, issuer);

@@ -1,4 +1,5 @@
-//! What arrives at the loopback listener, or as the answer of a browser extension's login window.
+//! A redirect URL, as it arrives at the loopback listener or from a browser extension's login
+//! window.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,6 +8,6 @@ use twg_core::grant::authorization_code::AuthorizationResponse;
 fuzz_target!(|url: &str| {
     let response = AuthorizationResponse::parse(url);
     assert!(!response.redirect_uri.contains(['?', '#']), "{}", response.redirect_uri);
-    // Whether there is a code, and none of what is in the URL.
+    // `Debug` says whether there is a code, and shows nothing of the URL itself.
     assert!(format!("{response:?}").len() < 150, "{response:?}");
 });

@@ -1,4 +1,4 @@
-//! Whole refreshes, from any record, against a world that answers anything at any time.
+//! Whole refreshes, from any record, against a world that gives any response at any time.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ use twg_core_fuzz::{Choices, RefreshWatch, Watch, World};
 /// The provider of the record in `answers/old_record.json`.
 const PLAIN: &str = include_str!("../answers/profile.json");
 
-/// One after the other, each with what the one before left behind.
+/// The processes run one after the other. Each finds what the one before left behind.
 const PROCESSES: u32 = 4;
 
 fuzz_target!(|input: &[u8]| {

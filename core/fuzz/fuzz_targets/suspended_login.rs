@@ -1,5 +1,5 @@
-//! A suspended login, after a crash, another version or a stranger has been at it. What follows the
-//! first NUL is what the world answers to a login that could be restored.
+//! A suspended login, after a crash, another version or a stranger changed its text. The input
+//! after the first NUL decides how the world responds to a login that could be restored.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -22,8 +22,8 @@ fuzz_target!(|input: &[u8]| {
             return twg_core_fuzz::assert_inert(&error.to_string());
         }
     };
-    let suspended = flow.suspend().expect("it waits for its user");
-    let restored = LoginFlow::restore(suspended.expose()).expect("it was just written");
+    let suspended = flow.suspend().expect("a login that waits for its user can be suspended");
+    let restored = LoginFlow::restore(suspended.expose()).expect("a login that was just suspended can be restored");
     assert_eq!(restored.suspend().expect("it waits").expose(), suspended.expose());
 
     let mut written: Value = serde_json::from_str(suspended.expose()).expect("JSON");
@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     if let Some(hosts) = written.pointer("/request/profile/api_hosts").and_then(Value::as_array) {
         hosts.iter().filter_map(Value::as_str).for_each(|host| watch.allow_host(host));
     }
-    // The one address whose query is a secret, because the state stands in it.
+    // The only URL whose query is a secret, because it contains the state.
     if let Some(Value::String(url)) = written.pointer_mut("/waiting/authorization_code/url") {
         url.truncate(url.find('?').unwrap_or(url.len()));
     }

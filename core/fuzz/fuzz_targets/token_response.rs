@@ -1,4 +1,4 @@
-//! What a token endpoint, or whoever answers in its place, may send: the input is the body.
+//! What a token endpoint, or a server in its place, may send. The input is the body.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ use twg_core::token_endpoint::TokenResponse;
 use twg_core_fuzz::assert_inert;
 
 fuzz_target!(|body: &[u8]| {
-    // With every status that is read in another way.
+    // Every status that has a meaning of its own.
     for status in [200, 302, 400, 401, 403, 429, 503] {
         for separator in [ScopeSeparator::Space, ScopeSeparator::Comma] {
             let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
@@ -19,7 +19,7 @@ fuzz_target!(|body: &[u8]| {
                     assert_eq!(status, 200);
                     let refresh_token = tokens.refresh_token.iter();
                     for token in refresh_token.chain([&tokens.access_token]) {
-                        // It fits into a header.
+                        // The token fits into a header.
                         assert!(token.expose().bytes().all(|b| matches!(b, b' '..=b'~')));
                         assert!(!token.is_empty());
                     }

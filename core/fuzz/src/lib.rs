@@ -1,5 +1,5 @@
-//! What the fuzz targets share: a world that answers as its input says, and a watch over what a flow
-//! asks of it and shows of it.
+//! What the fuzz targets share: a world whose responses the input chooses, and a watch over what a
+//! flow asks for and what it shows.
 
 mod refresh_watch;
 mod watch;
@@ -11,10 +11,10 @@ pub use world::{Choices, World};
 
 use twg_core::entropy::Entropy;
 
-/// Stands in every secret of a made-up answer, and in nothing that may be shown.
+/// Part of every secret in a made-up response, and of nothing that may be shown.
 pub const CANARY: &str = "CANARY";
 
-/// Known octets, so that the watch knows verifier and state.
+/// Known bytes, so that the watch knows verifier and state.
 #[must_use]
 pub const fn entropy() -> (Entropy, Entropy) {
     (Entropy::new([0x5A; 32]), Entropy::new([0xC3; 32]))

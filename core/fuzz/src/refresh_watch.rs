@@ -8,24 +8,25 @@ use twg_core::flow::{Effect, Outcome};
 
 use crate::{CANARY, assert_inert};
 
-/// Looks over the shoulder of a refresh. Every method panics if something is wrong.
+/// Watches a refresh. Every method panics if something is wrong.
 #[derive(Debug, Default)]
 pub struct RefreshWatch {
     locked: bool,
-    /// The intent that is durable, by the id of its attempt, and the token that it is about.
+    /// The durable intent: the id of its attempt, and the token that it is about.
     intent: Option<(String, String)>,
     /// The attempt whose stage is open.
     stage: Option<String>,
-    /// What is written at this moment.
+    /// The record that is being written now.
     writing: Option<StoredCredential>,
     generation: u64,
     sent: u32,
-    /// The input put a canary where it is rightly shown.
+    /// The input put a canary in a place that may be shown.
     blind: bool,
 }
 
 impl RefreshWatch {
-    /// A watch that cannot tell secrets from other text, because the input mixed them.
+    /// `blind` means that the watch cannot tell secrets from other text, because the input mixed
+    /// them.
     #[must_use]
     pub fn blind(blind: bool) -> Self {
         Self { blind, ..Self::default() }
@@ -37,10 +38,10 @@ impl RefreshWatch {
         match effect {
             Effect::AcquireLock { .. } => assert!(!self.locked, "the lock is taken twice"),
             Effect::LoadRecord(_) | Effect::Notify(_) => {}
-            Effect::WaitUntil(_) => assert!(self.locked, "there is nothing to wait for"),
+            Effect::WaitUntil(_) => assert!(self.locked, "a wait without the lock"),
             Effect::ReplaceRecord { bytes, .. } => {
                 assert!(self.locked, "the lock is not held");
-                let record = StoredCredential::parse(bytes.expose()).expect("it can be read again");
+                let record = StoredCredential::parse(bytes.expose()).expect("a record that a flow writes can be read");
                 self.writing = Some(record);
             }
             Effect::SendHttp(request) => {
@@ -53,17 +54,17 @@ impl RefreshWatch {
                     url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
                 let is_in = |text: &str| request.body.expose().contains(text);
                 let json = serde_json::to_string(token).expect("JSON");
-                assert!(is_in(&escaped) || is_in(&json), "another token than the intent is about");
+                assert!(is_in(&escaped) || is_in(&json), "the request has another token than the intent");
                 self.sent += 1;
-                assert!(self.sent <= 2, "it sends again and again");
-                // It is used up.
+                assert!(self.sent <= 2, "more than two requests");
+                // A stage takes one response.
                 self.stage = None;
             }
             _ => assert!(self.locked, "the lock is not held: {effect:?}"),
         }
     }
 
-    /// The answer to `effect`, before the flow sees it.
+    /// The outcome of `effect`, before the flow sees it.
     pub fn answer(&mut self, effect: &Effect, outcome: &Outcome) {
         match (effect, outcome) {
             (Effect::AcquireLock { .. }, Outcome::Locked(Ok(()))) => self.locked = true,
@@ -74,7 +75,7 @@ impl RefreshWatch {
                 }
             }
             (Effect::ReplaceRecord { .. }, Outcome::Store(result)) => {
-                let record = self.writing.take().expect("it was begun");
+                let record = self.writing.take().expect("a record is being written");
                 if result.is_ok() {
                     let generation = record.generation.get();
                     assert!(generation >= self.generation, "the generation fell");

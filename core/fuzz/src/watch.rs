@@ -13,7 +13,7 @@ use twg_core::token_endpoint::TokenResponse;
 
 use crate::{CANARY, STATE, VERIFIER};
 
-/// The members of answers and records that hold secrets.
+/// The members of responses and records that hold secrets.
 const SECRET_MEMBERS: [&str; 7] = [
     "access_token",
     "refresh_token",
@@ -24,22 +24,23 @@ const SECRET_MEMBERS: [&str; 7] = [
     "verifier",
 ];
 
-/// Looks over the shoulder of a flow. Every method panics if something is wrong.
+/// Watches a flow. Every method panics if something is wrong.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Who may be sent anything.
+    /// The hosts that may get a request.
     hosts: BTreeSet<String>,
-    /// Who may be sent which refresh token of a stored login, to revoke it.
+    /// A host and a refresh token of the stored login: that host may get this token, to revoke it.
     old_login: Option<(String, String)>,
     /// The refresh token of the new login.
     new_login: Option<String>,
-    /// Who may say where its own endpoints are.
+    /// The issuer, which may name its own endpoints.
     pub issuer: Option<String>,
-    /// An answer put a canary where it is rightly shown, such as in an error code: nothing can be told.
+    /// A response put a canary in a place that may be shown, such as an error code, so that the
+    /// watch cannot tell secrets from other text.
     blind: bool,
     last_id: Option<StepId>,
     locked: bool,
-    /// The generation that was read under the lock; `None` before that.
+    /// The generation that the flow read under the lock; `None` before that.
     loaded: Option<Option<Generation>>,
     codes_sent: usize,
     exchanging: bool,
@@ -59,7 +60,7 @@ impl Watch {
         self.hosts.insert(host.to_owned());
     }
 
-    /// Allows every address in `value`, wherever it stands.
+    /// Allows every URL in `value`, at any depth.
     pub fn allow_all_in(&mut self, value: &Value) {
         match value {
             Value::String(text) => self.allow(text),
@@ -69,8 +70,8 @@ impl Watch {
         }
     }
 
-    /// Text from outside, before the flow sees it: a canary or a known secret in it must be where
-    /// secrets are.
+    /// Text from outside, before the flow sees it. A canary or a known secret in it must be in a
+    /// place for secrets; otherwise the watch is blind from here on.
     pub fn hears(&mut self, text: &[u8]) {
         if let Ok(value) = serde_json::from_slice(text) {
             self.blind |= shows_a_secret(&value);
@@ -82,7 +83,7 @@ impl Watch {
         self.blind |= !matches!(name, "code" | "state" | "") && is_secret(value);
     }
 
-    /// What anybody may see.
+    /// Text that may be shown to anyone.
     pub fn sees(&self, shown: &str) {
         assert!(self.blind || !is_secret(shown), "a secret is shown: {shown}");
     }
@@ -94,7 +95,7 @@ impl Watch {
         assert_inert(&shown);
     }
 
-    /// A login that could be suspended now.
+    /// The login could be suspended now.
     pub fn suspended(&self) {
         assert!(!self.locked, "a login that waits for its user holds a lock");
     }
@@ -106,26 +107,27 @@ impl Watch {
         self.sees(&format!("{effect:?}"));
         match effect {
             Effect::AcquireLock { .. } => assert!(!self.locked, "the lock is taken twice"),
-            // Reading needs no lock; what is replaced must have been read under it (below).
+            // Reading needs no lock. A record that is replaced must have been read under the lock
+            // (below).
             Effect::ReleaseLock(_) | Effect::SetAsideRecord(_) | Effect::RemoveRecord(_) => {
                 assert!(self.locked, "the lock is not held")
             }
             Effect::ReplaceRecord { expected, bytes, .. } => {
                 assert!(self.locked, "the lock is not held");
-                assert_eq!(self.loaded, Some(*expected), "not what was read under this lock");
-                let record = StoredCredential::parse(bytes.expose()).expect("it can be read again");
+                assert_eq!(self.loaded, Some(*expected), "the record that is replaced was not read under this lock");
+                let record = StoredCredential::parse(bytes.expose()).expect("a record that a flow writes can be read");
                 let next = expected.map_or(Generation::FIRST, Generation::next);
                 assert_eq!(record.generation, next);
                 self.new_login = refresh_token(&record);
             }
             Effect::OpenUserAgent(prompt) => {
-                EndpointUrl::parse(&prompt.url).expect("an address that may be opened");
+                EndpointUrl::parse(&prompt.url).expect("a URL that may be opened");
             }
             Effect::ShowUserCode(prompt) => {
                 EndpointUrl::parse(&prompt.verification_uri)
-                    .expect("an address that may be opened");
+                    .expect("a URL that may be opened");
                 if let Some(complete) = &prompt.verification_uri_complete {
-                    EndpointUrl::parse(complete).expect("an address that may be opened");
+                    EndpointUrl::parse(complete).expect("a URL that may be opened");
                 }
                 assert_inert(&prompt.user_code);
             }
@@ -137,7 +139,7 @@ impl Watch {
     fn request(&mut self, request: &HttpRequest) {
         assert!(!self.locked, "a login never sends anything under its lock");
         let url = EndpointUrl::parse(&request.url).expect("https, or loopback");
-        assert!(self.blind || !is_secret(&request.url), "a secret in an address");
+        assert!(self.blind || !is_secret(&request.url), "a secret in a URL");
         for (name, value) in &request.headers {
             assert!(value.expose().bytes().all(|b| matches!(b, b' '..=b'~')), "{name}");
         }
@@ -156,10 +158,10 @@ impl Watch {
             || self.old_login.as_ref().is_some_and(|(host, token)| {
                 *host == url.host() && Some(token) == to_revoke.as_ref()
             });
-        assert!(home, "something is sent to {}, a stranger", url.host());
+        assert!(home, "a request to {}, which is not the provider", url.host());
     }
 
-    /// The answer to `effect`, before the flow sees it.
+    /// The outcome of `effect`, before the flow sees it.
     pub fn answer(&mut self, effect: &Effect, outcome: &Outcome) {
         match (effect, outcome) {
             (Effect::SendHttp(request), Outcome::Http(Ok(response))) => {
@@ -212,15 +214,15 @@ impl Watch {
         assert!(!self.locked, "the lock was not given back");
         match result {
             Ok(output) => {
-                assert!(self.saved, "a login that is saved nowhere");
+                assert!(self.saved, "a login succeeds without being saved");
                 self.sees(&format!("{output:?}"));
             }
             Err(error) => {
                 self.sees_error(error);
                 assert_ne!(error.code(), "INTERNAL", "a step out of order");
                 let not_saved = matches!(error, twg_core::error::Error::NotSaved(_));
-                assert_eq!(self.issued, not_saved, "tokens were issued, and the user is not told");
-                assert!(!self.saved, "a login that is saved has not failed");
+                assert_eq!(self.issued, not_saved, "the user must learn that tokens were issued and not saved");
+                assert!(!self.saved, "a saved login must not fail");
             }
         }
     }
@@ -230,7 +232,7 @@ fn refresh_token(record: &StoredCredential) -> Option<String> {
     Some(record.tokens.as_ref()?.refresh_token.as_ref()?.expose().to_owned())
 }
 
-/// Nothing in `text` could move a cursor, change colours, or hide what is around it.
+/// Checks that `text` cannot move a cursor, change colours, or hide the text around it.
 pub fn assert_inert(text: &str) {
     assert_eq!(inert(text), text, "not inert");
 }
@@ -239,7 +241,7 @@ fn is_secret(text: &str) -> bool {
     text.contains(CANARY) || text.contains(&VERIFIER[..16]) || text.contains(&STATE[..16])
 }
 
-/// Whether a secret stands where it is no secret.
+/// Whether a secret is in a member that is not for secrets.
 fn shows_a_secret(value: &Value) -> bool {
     match value {
         Value::String(text) => is_secret(text),

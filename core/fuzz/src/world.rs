@@ -1,4 +1,5 @@
-//! A world that answers whatever its input says, and well where its input says nothing.
+//! A world whose responses the input chooses. Where the input has ended, every response is a good
+//! one.
 
 use std::fmt::Debug;
 
@@ -15,7 +16,8 @@ use twg_core::time::{Now, Span, UnixTime};
 
 use crate::{RefreshWatch, STATE, Watch};
 
-/// The input, taken byte by byte. Beyond its end it is zero, and zero is always the good choice.
+/// The input, read byte by byte. After its end every byte is zero, and zero is always the good
+/// choice.
 #[derive(Debug)]
 pub struct Choices<'a>(&'a [u8]);
 
@@ -29,7 +31,7 @@ impl<'a> Choices<'a> {
         self.take(1).first().copied().unwrap_or_default()
     }
 
-    /// A choice among the numbers below `end`.
+    /// A number below `end`.
     pub fn below(&mut self, end: u8) -> u8 {
         self.byte() % end
     }
@@ -55,7 +57,7 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// A flow that is well treated is over after this many steps, whatever came before.
+/// With good responses alone, every flow ends within this number of steps.
 const PATIENCE: u32 = 2000;
 
 pub struct World<'a> {
@@ -63,7 +65,7 @@ pub struct World<'a> {
     pub watch: Watch,
     now: UnixTime,
     uptime: Span,
-    /// Where redirects arrive, and the state that they must show.
+    /// Where redirects arrive, and the state that they must carry.
     pub redirect_uri: String,
     pub state: String,
     /// What the store holds.
@@ -88,10 +90,10 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Drives a refresh to its end, or to where the input lets its process die: what it left behind is
-    /// there for the next one.
+    /// Drives a refresh to its end, or to the point where the input kills its process. The next
+    /// process finds what this one left behind.
     pub fn refresh(&mut self, mut flow: RefreshFlow, mut watch: RefreshWatch) {
-        let mut step = flow.begin(self.clocks()).expect("it has not begun");
+        let mut step = flow.begin(self.clocks()).expect("a flow that has not begun can begin");
         for _ in 0..PATIENCE {
             let (id, effect) = match step {
                 Step::Done(result) => return watch.done(&result),
@@ -104,14 +106,14 @@ impl<'a> World<'a> {
             }
             let outcome = self.answer(&effect);
             watch.answer(&effect, &outcome);
-            step = flow.resume(id, outcome, self.clocks()).expect("that was the answer");
+            step = flow.resume(id, outcome, self.clocks()).expect("the outcome fits the effect");
         }
-        panic!("it never ends");
+        panic!("the flow never ends");
     }
 
-    /// Drives a login to its end, or to where the input lets its process die.
+    /// Drives a login to its end, or to the point where the input kills its process.
     pub fn drive(mut self, mut flow: LoginFlow) {
-        let mut step = flow.begin(self.now).expect("it has not begun");
+        let mut step = flow.begin(self.now).expect("a flow that has not begun can begin");
         let mut patience = PATIENCE;
         loop {
             self.watch.sees(&format!("{flow:?}"));
@@ -126,7 +128,7 @@ impl<'a> World<'a> {
             self.watch.step(id, &effect);
             if self.choices.is_empty() {
                 patience -= 1;
-                assert!(patience > 0, "it never ends");
+                assert!(patience > 0, "the flow never ends");
             }
             self.pass();
             match self.choices.below(16) {
@@ -134,7 +136,7 @@ impl<'a> World<'a> {
                 14 => {
                     if let Some(restored) = self.suspend(&flow) {
                         flow = restored;
-                        step = flow.begin(self.now).expect("it has not begun");
+                        step = flow.begin(self.now).expect("a flow that has not begun can begin");
                         continue;
                     }
                 }
@@ -143,7 +145,7 @@ impl<'a> World<'a> {
             }
             let outcome = self.answer(&effect);
             self.watch.answer(&effect, &outcome);
-            step = flow.resume(id, outcome, self.now).expect("that was the answer");
+            step = flow.resume(id, outcome, self.now).expect("the outcome fits the effect");
         }
     }
 
@@ -151,7 +153,7 @@ impl<'a> World<'a> {
         Now { wall: self.now, uptime: Some(self.uptime) }
     }
 
-    /// Time passes, or the clock is set.
+    /// Time passes, or the clock changes.
     fn pass(&mut self) {
         self.uptime = self.uptime.plus(Span::from_secs(self.choices.byte().into()));
         self.now = match self.choices.byte() {
@@ -176,16 +178,16 @@ impl<'a> World<'a> {
         assert!(matches!(flow.resume(id, wrong, self.now), Err(Misuse::WrongOutcome)));
         match flow.begin(self.now) {
             Ok(Step::Perform(again, _)) => assert_eq!(again, id),
-            _ => panic!("it no longer waits"),
+            _ => panic!("the flow no longer waits"),
         }
     }
 
     fn suspend(&mut self, flow: &LoginFlow) -> Option<LoginFlow> {
         let text = flow.suspend()?;
         self.watch.suspended();
-        let restored = LoginFlow::restore(text.expose()).expect("it was just written");
+        let restored = LoginFlow::restore(text.expose()).expect("a login that was just suspended can be restored");
         let again = restored.suspend().expect("it waits");
-        assert_eq!(again.expose(), text.expose(), "something was forgotten");
+        assert_eq!(again.expose(), text.expose(), "the restored login lost something");
         Some(restored)
     }
 
@@ -296,7 +298,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What lies in the stage: what was written, a reply to that attempt, or anything.
+    /// The content of the stage: what the flow wrote, a response of that attempt, or anything.
     fn stage(&mut self, id: &AttemptId) -> Option<String> {
         match self.choices.below(5) {
             0 => self.staged.clone(),
@@ -437,7 +439,7 @@ fn response(status: u16, body: &[u8]) -> HttpResponse {
     HttpResponse { status, headers, body: body.to_vec() }
 }
 
-/// What a good server answers.
+/// The response of a good server.
 fn fitting(request: &HttpRequest) -> String {
     let address = request.url.as_str();
     let ends = |ends: &[&str]| ends.iter().any(|end| address.ends_with(end));

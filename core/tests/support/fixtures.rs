@@ -1,4 +1,4 @@
-//! A provider, a client, answers and records to begin with. Every secret contains `CANARY`.
+//! A provider, a client, responses and records to begin with. Every secret contains `CANARY`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,10 +21,10 @@ pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:50123/auth/callback/oaut
 pub(crate) const DEVICE_CODE: &str = "CANARY-device-code";
 
 pub(crate) fn url(text: &str) -> EndpointUrl {
-    EndpointUrl::parse(text).expect("a good address")
+    EndpointUrl::parse(text).expect("a good URL")
 }
 
-/// A provider with both grants, nothing to discover, no identity and no sites.
+/// A provider with both grants, without discovery, identity and sites.
 pub(crate) fn profile() -> ProviderProfile {
     ProviderProfile::parse(
         r#"{
@@ -83,7 +83,7 @@ pub(crate) fn request(profile: ProviderProfile, grants: &[Grant]) -> LoginReques
     }
 }
 
-/// Known octets, so that tests know verifier and state.
+/// Known bytes, so that tests know verifier and state.
 pub(crate) const fn entropy() -> (Entropy, Entropy) {
     (Entropy::new([0x5A; 32]), Entropy::new([0xC3; 32]))
 }
@@ -108,7 +108,7 @@ pub(crate) fn browser_login(profile: ProviderProfile) -> LoginFlow {
     sign_in(request(profile, &[Grant::AuthorizationCode]))
 }
 
-/// What a device authorization endpoint answers, with further members.
+/// A device authorization response, with further members.
 pub(crate) fn device_answer(more: &str) -> HttpResponse {
     json(
         200,
@@ -120,7 +120,7 @@ pub(crate) fn device_answer(more: &str) -> HttpResponse {
     )
 }
 
-/// A token answer with everything in it.
+/// A token response with every member.
 pub(crate) fn tokens() -> HttpResponse {
     json(
         200,
@@ -129,7 +129,7 @@ pub(crate) fn tokens() -> HttpResponse {
     )
 }
 
-/// A device login that has shown its code: it waits before its first poll.
+/// A device login that has shown its code and waits before its first poll.
 #[track_caller]
 pub(crate) fn polling(more: &str) -> Play<LoginFlow> {
     polling_with(profile(), more)
@@ -221,17 +221,17 @@ pub(crate) fn refresh_of(profile: ProviderProfile, need: Need) -> RefreshRequest
     }
 }
 
-/// The same provider, which accepts a refresh token again for so many seconds.
+/// The same provider with a leeway of so many seconds for spent refresh tokens.
 pub(crate) fn lenient(leeway: u64) -> ProviderProfile {
     ProviderProfile { reuse_leeway_seconds: leeway, ..profile() }
 }
 
-/// A login whose access token is due, and works for ten minutes more.
+/// A login whose access token is due and works for ten more minutes.
 pub(crate) fn due_record() -> String {
     record_text(10)
 }
 
-/// A login whose access token is dead.
+/// A login whose access token has expired.
 pub(crate) fn dead_record() -> String {
     record_text(0)
 }
@@ -242,7 +242,7 @@ fn record_text(minutes_left: u64) -> String {
     record_of(&profile(), issued_at).to_json().expose().to_owned()
 }
 
-/// What a token endpoint answers to a refresh, with further members.
+/// The response of a token endpoint to a refresh, with further members.
 pub(crate) fn new_tokens(more: &str) -> HttpResponse {
     json(
         200,
@@ -253,7 +253,7 @@ pub(crate) fn new_tokens(more: &str) -> HttpResponse {
     )
 }
 
-/// A refresh that has looked at the record and has the lock.
+/// A refresh that has read the record and holds the lock.
 #[track_caller]
 pub(crate) fn locked(profile: ProviderProfile, need: Need, record: &str) -> Play<RefreshFlow> {
     locked_at(super::T0, refresh_of(profile, need), record)
@@ -275,7 +275,7 @@ pub(crate) fn locked_by(now: Now, request: RefreshRequest, record: &str) -> Play
     play
 }
 
-/// A refresh that is about to send its request. Also the record with the intent in it.
+/// A refresh that is about to send its request, and the record with its intent.
 #[track_caller]
 pub(crate) fn sending(
     profile: ProviderProfile,
@@ -288,7 +288,7 @@ pub(crate) fn sending(
     (play, intent)
 }
 
-/// The record that a process leaves which died after it sent its request at [`super::T0`].
+/// The record that a process leaves behind if it dies after sending its request at [`super::T0`].
 #[track_caller]
 pub(crate) fn interrupted(record: &str) -> String {
     let (play, intent) = sending(profile(), Need::Due(Span::ZERO), record);
@@ -296,7 +296,7 @@ pub(crate) fn interrupted(record: &str) -> String {
     intent
 }
 
-/// The machine that the scripts play on.
+/// The machine on which the scripts play.
 pub(crate) fn host() -> Host {
     Host { machine: Some("machine-1".to_owned()), boot: Some("boot-1".to_owned()) }
 }

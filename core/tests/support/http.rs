@@ -1,10 +1,10 @@
-//! Requests looked into, answers made up.
+//! Helpers that read requests and make up responses.
 
 use std::collections::BTreeMap;
 
 use twg_core::http::{HttpRequest, HttpResponse, Method, TransportError, TransportFailure};
 
-/// What came of a request.
+/// The result of a request.
 pub(crate) struct Answer(pub(crate) Result<HttpResponse, TransportError>);
 
 impl From<HttpResponse> for Answer {
@@ -19,12 +19,12 @@ impl From<TransportError> for Answer {
     }
 }
 
-/// An answer with a JSON body.
+/// A response with a JSON body.
 pub(crate) fn json(status: u16, body: &str) -> HttpResponse {
     with_headers(status, &[("content-type", "application/json")], body)
 }
 
-/// What a proxy or a load balancer says.
+/// A response as a proxy or a load balancer sends it.
 pub(crate) fn html(status: u16) -> HttpResponse {
     with_headers(status, &[("content-type", "text/html")], "<html><h1>Something went wrong</h1>")
 }
@@ -54,7 +54,7 @@ pub(crate) const fn broken() -> TransportError {
     TransportError::Unknown(TransportFailure::Interrupted)
 }
 
-/// What a test asks of a request.
+/// What a test reads from a request.
 pub(crate) trait Inspect {
     fn field(&self, name: &str) -> Option<&str>;
     fn form(&self) -> BTreeMap<String, String>;
@@ -62,16 +62,16 @@ pub(crate) trait Inspect {
 }
 
 impl Inspect for HttpRequest {
-    /// A header field, which must not be there twice.
+    /// A header field, which must be there at most once.
     #[track_caller]
     fn field(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(n, _)| *n == name);
         let value = values.next().map(|(_, value)| value.expose());
-        assert!(values.next().is_none(), "{name} is there twice");
+        assert!(values.next().is_none(), "two fields are called {name}");
         value
     }
 
-    /// The parameters of a form, none of which may be there twice (A8).
+    /// The parameters of a form, each at most once (A8).
     #[track_caller]
     fn form(&self) -> BTreeMap<String, String> {
         assert_eq!(self.method, Method::Post);
@@ -88,7 +88,7 @@ impl Inspect for HttpRequest {
     }
 }
 
-/// The parameters of a URL's query, none of which may be there twice (A8).
+/// The parameters of a URL's query, each at most once (A8).
 #[track_caller]
 pub(crate) fn query(url: &str) -> BTreeMap<String, String> {
     once(url::Url::parse(url).expect("a URL").query_pairs())
@@ -101,7 +101,7 @@ fn once<'a>(
     let mut all = BTreeMap::new();
     for (name, value) in pairs {
         let before = all.insert(name.clone().into_owned(), value.into_owned());
-        assert!(before.is_none(), "{name} is there twice");
+        assert!(before.is_none(), "two fields are called {name}");
     }
     all
 }

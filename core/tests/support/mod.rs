@@ -1,8 +1,8 @@
 //! Plays the shell's part against a flow, one scripted line at a time.
 //!
-//! Every line of a test says which effect it expects, answers it, and so moves the flow on. A script
-//! must be complete: [`Play::done`] fails while the flow still waits, and dropping a [`Play`] that was
-//! not taken to its end fails too. What holds for every flow is checked at every step:
+//! Every line of a test names the effect it expects, answers it, and so moves the flow on. A script
+//! must be complete: [`Play::done`] fails while the flow still waits, and so does dropping a
+//! [`Play`] before its end. Some rules hold for every flow and are checked at every step:
 //!
 //! - step ids only grow;
 //! - records and stages are written only under the lock, which is given back at the end;
@@ -29,7 +29,7 @@ use twg_core::time::{Now, Span, UnixTime};
 pub(crate) use fixtures::*;
 pub(crate) use http::*;
 
-/// When every script begins.
+/// The time at which every script begins.
 pub(crate) const T0: UnixTime = UnixTime::from_millis(1_700_000_000_000);
 
 /// A machine that has been up for an hour at [`T0`], and whose clocks agree.
@@ -45,7 +45,7 @@ pub(crate) const fn secs(count: u64) -> Span {
 pub(crate) struct Play<F: Flow> {
     pub(crate) flow: F,
     pub(crate) now: UnixTime,
-    /// How long the machine has been up; `None` for a shell without a clock that tells.
+    /// How long the machine has been up; `None` for a shell without such a clock.
     pub(crate) uptime: Option<Span>,
     waiting: Option<(StepId, Effect)>,
     output: Option<F::Output>,
@@ -106,7 +106,7 @@ where
                     Effect::AcquireLock { .. } => {
                         assert!(!self.locked, "the lock is taken twice\n{}", self.story());
                     }
-                    // Reading a record needs no lock: it is replaced as a whole.
+                    // Reading a record needs no lock, because a record is replaced as a whole.
                     Effect::ReleaseLock(_)
                     | Effect::ReplaceRecord { .. }
                     | Effect::SetAsideRecord(_)
@@ -136,12 +136,12 @@ where
         }
     }
 
-    /// What happened so far, for a failed test.
+    /// What happened so far; printed when a test fails.
     pub(crate) fn story(&self) -> String {
         format!("so far:\n  {}", self.log.join("\n  "))
     }
 
-    /// The effect that is waited for.
+    /// The effect that the flow waits for.
     #[track_caller]
     pub(crate) fn effect(&self) -> &Effect {
         match &self.waiting {
@@ -155,7 +155,7 @@ where
         self.waiting.as_ref().map(|(id, _)| *id).unwrap_or_else(|| panic!("{}", self.story()))
     }
 
-    /// Answers the effect that is waited for, whatever it is.
+    /// Answers the current effect, of any kind.
     #[track_caller]
     pub(crate) fn answer(&mut self, outcome: Outcome) {
         let effect = self.effect().clone();
@@ -199,8 +199,8 @@ where
         matches!(self.waiting, Some((_, Effect::WaitUntil(_))))
     }
 
-    /// Expects a wait, waits exactly that long, and says how long it was. The remark that the server has
-    /// been in trouble for a while may come before it.
+    /// Expects a wait, waits exactly that long, and returns the length. The message about a server
+    /// in trouble may come first.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> Span {
         if matches!(self.effect(), Effect::Notify(Notice::StillTrying(_))) {
@@ -209,7 +209,7 @@ where
         self.wait_silently()
     }
 
-    /// As [`Play::wait`], but nothing may be said before it.
+    /// As [`Play::wait`], but without a message before it.
     #[track_caller]
     pub(crate) fn wait_silently(&mut self) -> Span {
         let Effect::WaitUntil(until) = *self.effect() else { self.unexpected("a wait") };
@@ -219,7 +219,8 @@ where
         span
     }
 
-    /// Expects a wait that ends after `passed`, when the wall clock shows `now` because it was set.
+    /// Expects a wait that ends after `passed`. The wall clock then shows `now`, because it was
+    /// set.
     #[track_caller]
     pub(crate) fn wait_with_clock(&mut self, now: UnixTime, passed: Span) -> Span {
         let Effect::WaitUntil(until) = *self.effect() else { self.unexpected("a wait") };
@@ -248,7 +249,7 @@ where
         target
     }
 
-    /// The authorization request that is waited for, unanswered.
+    /// The authorization request that the flow waits for, unanswered.
     #[track_caller]
     pub(crate) fn authorization(&self) -> AuthorizationPrompt {
         let Effect::OpenUserAgent(prompt) = self.effect().clone() else {
@@ -257,7 +258,7 @@ where
         prompt
     }
 
-    /// A redirect arrives while one is waited for.
+    /// A redirect arrives while the flow waits for one.
     #[track_caller]
     pub(crate) fn redirect(&mut self, url: &str) {
         if !matches!(self.effect(), Effect::OpenUserAgent(_) | Effect::AwaitRedirect { .. }) {
@@ -286,7 +287,7 @@ where
         self.preflight_over(None);
     }
 
-    /// The preflight, and the look at the record that is to be replaced.
+    /// The preflight, and the first look at the old record.
     #[track_caller]
     pub(crate) fn preflight_over(&mut self, record: Option<&str>) {
         self.preflight_store();
@@ -325,13 +326,14 @@ where
         replacement
     }
 
-    /// The replacement that is waited for, unanswered.
+    /// The replacement that the flow waits for, unanswered.
     #[track_caller]
     pub(crate) fn replacement(&self) -> Replacement {
         let Effect::ReplaceRecord { expected, bytes, .. } = self.effect().clone() else {
             self.unexpected("a replacement of the record")
         };
-        let record = StoredCredential::parse(bytes.expose()).expect("what is written can be read");
+        let record = StoredCredential::parse(bytes.expose())
+            .expect("a record that a flow writes can be read");
         Replacement { expected, text: bytes.expose().to_owned(), record }
     }
 
@@ -347,7 +349,7 @@ where
         self.answer(Outcome::Store(Ok(())));
     }
 
-    /// Expects the store to be asked for something and lets it fail.
+    /// Expects a request to the store and lets it fail.
     #[track_caller]
     pub(crate) fn store_fails(&mut self, kind: StoreErrorKind) -> StoreError {
         let error =
@@ -371,7 +373,7 @@ where
         error
     }
 
-    /// Lock, load, replace, release: what every successful save looks like.
+    /// Lock, load, replace, release: the steps of every successful save.
     #[track_caller]
     pub(crate) fn save(&mut self, old: Option<&str>) -> Replacement {
         self.lock();
@@ -381,7 +383,7 @@ where
         replacement
     }
 
-    /// Expects the place for a reply to be made ready, and says for which attempt.
+    /// Expects the stage to be opened, and returns the attempt that it is for.
     #[track_caller]
     pub(crate) fn open_stage(&mut self) -> AttemptId {
         let Effect::OpenStage { id, .. } = self.effect().clone() else {
@@ -391,7 +393,7 @@ where
         id
     }
 
-    /// Expects a reply to be staged, and says what is written.
+    /// Expects a response to be staged, and returns the bytes.
     #[track_caller]
     pub(crate) fn stage(&mut self) -> String {
         let Effect::StageReply { bytes, .. } = self.effect().clone() else {
@@ -401,7 +403,7 @@ where
         bytes.expose().to_owned()
     }
 
-    /// Expects the stage to be read, and says which attempt's.
+    /// Expects the stage to be read, and returns the attempt that it is for.
     #[track_caller]
     pub(crate) fn load_stage(&mut self, stage: Option<&str>) -> AttemptId {
         let Effect::LoadStage { id, .. } = self.effect().clone() else {
@@ -411,7 +413,7 @@ where
         id
     }
 
-    /// Expects a rescue, and says what is rescued.
+    /// Expects a rescue, and returns the rescued bytes.
     #[track_caller]
     pub(crate) fn rescue(&mut self) -> String {
         let Effect::RescueReply { bytes, .. } = self.effect().clone() else {
@@ -421,7 +423,7 @@ where
         bytes.expose().to_owned()
     }
 
-    /// Expects what was rescued to be read.
+    /// Expects the rescued bytes to be read.
     #[track_caller]
     pub(crate) fn load_rescue(&mut self, rescued: Option<&str>) {
         let Effect::LoadRescue { .. } = self.effect() else { self.unexpected("a rescue read") };
@@ -436,7 +438,7 @@ where
         self.answer(Outcome::Kept(Ok("/store/damaged-stage".to_owned())));
     }
 
-    /// Expects the stage to be removed, and says which attempt's.
+    /// Expects the stage to be removed, and returns the attempt that it is for.
     #[track_caller]
     pub(crate) fn discard_stage(&mut self) -> AttemptId {
         let Effect::DiscardStage { id, .. } = self.effect().clone() else {
@@ -446,7 +448,7 @@ where
         id
     }
 
-    /// Expects somebody to be sent for, and says after how long.
+    /// Expects a recovery to be scheduled, and returns the delay.
     #[track_caller]
     pub(crate) fn arm(&mut self) -> Span {
         let Effect::ArmRecovery { at, .. } = *self.effect() else { self.unexpected("an alarm") };
@@ -468,12 +470,12 @@ where
         }
     }
 
-    /// The process dies here: the script ends although the flow still waits.
+    /// The process dies here: the script ends while the flow still waits.
     pub(crate) fn killed(mut self) {
         self.complete = true;
     }
 
-    /// As [`Play::done`], but leaves the finished flow for more questions.
+    /// As [`Play::done`], but keeps the finished flow for further checks.
     #[track_caller]
     pub(crate) fn finish(&mut self) -> F::Output {
         self.complete = true;
@@ -496,7 +498,7 @@ pub(crate) struct Replacement {
     pub(crate) record: StoredCredential,
 }
 
-/// Every secret of the fixtures contains `CANARY`; verifier and state are made from known octets.
+/// Every secret of the fixtures contains `CANARY`; verifier and state come from known bytes.
 #[track_caller]
 pub(crate) fn assert_shows_no_secret(shown: &str) {
     for secret in ["CANARY", &verifier()[..16], &state()[..16]] {

@@ -1,4 +1,4 @@
-// The bundles that are compared, each built by esbuild in the same way.
+// The compared bundles, each built by esbuild in the same way.
 import { build } from 'esbuild';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

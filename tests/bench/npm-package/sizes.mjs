@@ -1,4 +1,4 @@
-// What a browser loads in order to sign in with PKCE and to refresh: node sizes.mjs
+// The size of the code that a browser loads to sign in with PKCE and to refresh: node sizes.mjs
 import { PEERS, WASM, bundle, table, zipped } from './bundles.mjs';
 
 const script = await bundle('twg-auth');

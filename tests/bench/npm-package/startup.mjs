@@ -1,8 +1,9 @@
-// How long it takes until the code is there: node startup.mjs
+// The time until the code is ready: node startup.mjs
 //
-// Compiling and instantiating our WebAssembly, and the same with wasm-bindgen's glue evaluated before and called, against
-// evaluating the script of oidc-client-ts, in turn. All from memory, and each time as if never seen before: scripts have a
-// new comment in front, so that no cached code is used.
+// Compiles and instantiates our WebAssembly, and does the same with wasm-bindgen's glue evaluated
+// before and called. Compares that with evaluating the script of oidc-client-ts, in turn.
+// Everything comes from memory and counts as new each time: each script begins with a new comment,
+// so that no cached code is used.
 import vm from 'node:vm';
 import { chromium } from 'playwright-core';
 import { WASM, bundle, median, table } from './bundles.mjs';

@@ -1,7 +1,7 @@
-// How long the core takes for one refresh, without what it asks for: node throughput.mjs
+// The core's time for one refresh, without its effects: node throughput.mjs
 //
-// The same transcript through the core as a Rust program, as the plain module in wasmtime, and as the npm package's module in
-// Node, in turn. All of them read and write the same JSON.
+// The same transcript runs in turn through the core as a Rust program, as the plain module in
+// wasmtime, and as the npm package's module in Node. All of them read and write the same JSON.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-//! What every case ends with: a plain `twg auth refresh` repairs what is there, and then the server is asked
-//! whether the grant lives.
+//! The end of every case: a plain `twg auth refresh` repairs the login, and the server says whether
+//! the grant lives.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,17 +11,17 @@ use crate::place::Place;
 use crate::protocol::Phase;
 use crate::server::Counted;
 
-/// What a harness does wrong on purpose before the recovery, to show that it can see a loss.
+/// A deliberate fault of the harness before the recovery. It shows that the harness notices a loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sabotage {
-    /// Nothing.
+    /// No fault.
     #[default]
     None,
-    /// The stage is removed, as by a program that had none.
+    /// The stage is removed, as by a program without a stage.
     RemoveStage,
-    /// The intent is taken out of the record, as by a program that wrote none.
+    /// The intent is removed from the record, as by a program that writes none.
     ForgetIntent,
-    /// After an injected error a request is sent, as by a program that takes no notice of it. Done by
+    /// After an injected error a request is sent, as by a program that ignores the error. Done by
     /// [`crate::faults`], before it asks the server.
     SendAnyway,
 }
@@ -31,7 +31,7 @@ impl Sabotage {
         match self {
             Self::None | Self::SendAnyway => {}
             Self::RemoveStage => {
-                // It need not be there.
+                // The stage may not exist.
                 let _ = std::fs::remove_file(place.layout.stage_path());
             }
             Self::ForgetIntent => {
@@ -43,22 +43,23 @@ impl Sabotage {
     }
 }
 
-/// What became of a grant.
+/// The result of a case for its grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
-    /// Nothing had happened: the recovery was a first refresh.
+    /// Nothing had happened: the recovery was an ordinary refresh.
     Untouched,
-    /// The first request had never been sent, or was refused: it was sent after the quarantine.
+    /// The first request was never sent, or was refused: it was sent after the quarantine.
     SentLater,
-    /// The reply was found on the disk and committed, without a request.
+    /// The response was found on the disk and committed, without a request.
     Kept,
-    /// The new record was there already.
+    /// The new record was already there.
     Saved,
-    /// The spent token was sent again within the leeway, and the server gave out new ones.
+    /// The spent token was sent again within the leeway, and the server issued new ones.
     Replayed,
     /// The server ended the grant: the user must sign in again.
     Lost,
-    /// The grant lives at the server, but the token for it is gone and nobody dares to send the spent one.
+    /// The grant lives at the server, but its token is lost, and no refresh risks sending the spent
+    /// one.
     Stuck,
 }
 
@@ -79,35 +80,35 @@ impl fmt::Display for Fate {
 /// The end of a case.
 #[derive(Clone, Debug)]
 pub struct Aftermath {
-    /// What became of the grant.
+    /// The result for the grant.
     pub fate: Fate,
-    /// The refresh requests of the whole case, the final check excepted.
+    /// The refresh requests of the whole case, except those of the final check.
     pub requests: Option<Counted>,
-    /// What is wrong, whatever the server is like.
+    /// Problems that are wrong with every server.
     pub problems: Vec<String>,
 }
 
-/// What a case was like before its recovery.
+/// The state before the recovery.
 #[derive(Clone, Copy, Debug)]
 pub struct Before {
-    /// Where it was interrupted.
+    /// The phase of the interruption.
     pub phase: Phase,
-    /// What the server had counted when it began.
+    /// The server's counts at the beginning.
     pub counted: Option<Counted>,
-    /// Whether the reply may have died, so that a server without leeway cannot be recovered from.
+    /// Whether the response may be lost, so that a server without leeway may end the login.
     pub may_be_lost: bool,
-    /// Whether a part of a reply is in the stage, which has to be set aside then: for people to look at. Nothing
-    /// else may be.
+    /// Whether a part of a response is in the stage. Then the stage must be set aside, for a person
+    /// to look at. In all other cases it must not be.
     pub is_torn: bool,
 }
 
-/// Recovers, and finds out.
+/// Runs the recovery and determines the result.
 #[must_use]
 pub fn recover(place: &Place<'_>, before: Before, sabotage: Sabotage) -> Aftermath {
     let mut problems = Vec::new();
     sabotage.commit(place);
     let recovery = place.refresh(&["--json"]).run();
-    // It may have armed one before it waited.
+    // The run may have scheduled a recovery before it waited.
     place.stop_recoveries();
     let requests = before.counted.and_then(|counted| Some(place.counted()?.since(counted)));
     let fate = fate_of(place, &recovery, before.phase, requests);
@@ -136,8 +137,8 @@ fn fate_of(
     requests: Option<Counted>,
 ) -> Fate {
     if recovery.code() != Some(0) {
-        // A strict server ends a grant when it sees a spent token; until then it lives, but its only
-        // living token is the one that was lost.
+        // A strict server ends a grant when it sees a spent token. Until then the grant lives, but
+        // its only living token is the lost one.
         let is_over = recovery.code() == Some(77) || !place.is_alive();
         return if is_over { Fate::Lost } else { Fate::Stuck };
     }
@@ -147,13 +148,15 @@ fn fate_of(
             Fate::Replayed
         }
         Some("recovered") if phase >= Phase::Staging => Fate::Kept,
-        // Also where it was sent and its sender died at once: the server need not have read it.
+        // The same result if the process died at once after sending: the server may not have read
+        // the request.
         Some("recovered") => Fate::SentLater,
         _ => Fate::Untouched,
     }
 }
 
-/// "At rest the store holds the server's current token": it can be used, and nothing is left over.
+/// "At rest the store holds the server's current token": the token works, and no temporary file is
+/// left.
 fn check_rest(place: &Place<'_>, is_torn: bool, problems: &mut Vec<String>) {
     if !place.is_alive() {
         problems.push("the program is content, but the grant is over".to_owned());

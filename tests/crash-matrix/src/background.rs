@@ -1,8 +1,8 @@
-//! The recovery that `twg` arms in the background: a detached `twg auth refresh ... --recover-at=...`, which
-//! repairs an interrupted refresh if nobody else does.
+//! The recovery that `twg` schedules in the background: a detached `twg auth refresh ...
+//! --recover-at=...`, which repairs an interrupted refresh later.
 //!
-//! Here somebody else does. It would be a second one who repairs, after a time that no case waits for, and must
-//! not outlive the case.
+//! Here the case itself repairs the refresh. The background recovery would be a second one, at a
+//! later time, so it must be stopped before the case ends.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 /// A busy machine may take this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Ends all of them whose configuration is below `home`, also those that the first ones armed meanwhile. Says
-/// when each would have begun, in milliseconds since the epoch.
+/// Kills all recoveries whose configuration is below `home`, including those that another recovery
+/// schedules meanwhile. Returns their start times in milliseconds since the epoch.
 ///
 /// # Panics
-/// If one of them cannot be ended.
+/// If one of them cannot be killed.
 pub fn stop(home: &Path) -> Vec<u64> {
     let mut stopped = BTreeMap::new();
-    // A process that was killed is not gone at once.
+    // A killed process takes a moment to disappear.
     until("a recovery to be gone", || {
         let running = armed(home);
         for (id, at) in &running {
             if stopped.insert(id.clone(), *at).is_none() {
-                // By its number, and this one only. It may have ended by itself.
+                // Only this process, by its id. It may have ended already.
                 let kill =
                     Command::new("sh").args(["-c", "kill -KILL \"$0\" 2>/dev/null", id]).status();
                 kill.expect("there is a shell");
@@ -35,11 +35,11 @@ pub fn stop(home: &Path) -> Vec<u64> {
     stopped.into_values().collect()
 }
 
-/// Waits until a process that was started shows what it is. Whoever started it goes on as soon as it has left the
-/// memory that they had in common, and that is a little before its own has arguments.
+/// Waits until a new process has its own command line. Its parent runs on as soon as the two no
+/// longer share memory, which is a moment before that.
 pub fn wait_for(id: i64) {
     let file = |name: &str| std::fs::read(format!("/proc/{id}/{name}")).unwrap_or_default();
-    // One that is gone has no state; one that nobody has waited for yet is as good as gone.
+    // A process that is gone has no state. A zombie counts as gone.
     let is_gone = || {
         let stat = String::from_utf8_lossy(&file("stat")).into_owned();
         stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
@@ -49,7 +49,7 @@ pub fn wait_for(id: i64) {
     });
 }
 
-/// Looks again and again: nobody is told when a process that is not his child begins its program, or is gone.
+/// Polls, because there is no event for the start and the end of a process that is not a child.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
@@ -58,10 +58,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Those that run, by their process ids, and when they begin.
+/// The running recoveries: their process ids and start times.
 fn armed(home: &Path) -> Vec<(String, u64)> {
     let processes = std::fs::read_dir("/proc").expect("there is a /proc");
-    // Whatever ends while it is looked at, and what belongs to others, is none of them.
+    // Processes that end meanwhile, and those of other users, are left out.
     let one = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry.ok()?.path();
         let id = path.file_name()?.to_str()?.to_owned();
@@ -74,13 +74,13 @@ fn armed(home: &Path) -> Vec<(String, u64)> {
     processes.filter_map(one).collect()
 }
 
-/// The time in the command line of an armed recovery.
+/// The start time in the command line of a scheduled recovery.
 fn begins_at(command_line: &[u8]) -> Option<u64> {
     let mut words = command_line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     words.find_map(|word| word.strip_prefix("--recover-at=")?.parse().ok())
 }
 
-/// Whether the configuration that an environment names is below `home`.
+/// Whether the configuration directory in this environment is below `home`.
 fn is_below(environment: &[u8], home: &Path) -> bool {
     let mut variables = environment.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     variables.any(|variable| {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_stopped_and_nobody_else_is() {
+    fn only_the_recovery_is_stopped() {
         let sleeper = |home: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", "read -r line", "--recover-at=77"]).env("TWG_CONFIG_DIR", home);
@@ -116,7 +116,7 @@ mod tests {
         let (mut ours, mut other) = (sleeper(&format!("{home}/config")), sleeper("/nowhere/else"));
         wait_for(ours.id().into());
         assert_eq!(stop(Path::new(&home)), [77]);
-        // It is not waited for yet.
+        // It is a zombie, because this process has not waited for it.
         wait_for(ours.id().into());
         assert!(!ours.wait().unwrap().success());
         wait_for(ours.id().into());

@@ -1,26 +1,27 @@
-//! A model of a disk: what of a run's file operations is there after a power failure.
+//! A model of a disk: which of a run's file operations survive a power failure.
 //!
-//! POSIX promises little. What `fsync` of a file returned for is there; so is every name of a directory that
-//! `fsync` returned for. Everything else, each write and each change of a name *for itself and in any
-//! order*, may be there or not, and a write may be there in part. That is weaker than any file system in use
-//! (ext4 and xfs keep the order of names, for one), so that whoever survives this survives those.
+//! POSIX promises little. Content survives if `fsync` of its file returned, and so do all names of
+//! a directory if `fsync` of the directory returned. Every other write and every other change of a
+//! name may survive or not, *each independently*, and a write may survive in part. Real file
+//! systems promise more (ext4 and xfs keep the order of names, for example). So a program that
+//! survives this model survives them too.
 
 use std::collections::BTreeMap;
 
-/// The content of a file, apart from its names.
+/// The content of a file, without its names.
 pub type Inode = usize;
 
 /// A change of a file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Bytes at a place.
+    /// Bytes at an offset.
     Write {
-        /// Where.
+        /// The offset.
         offset: usize,
-        /// What.
+        /// The bytes.
         bytes: Vec<u8>,
     },
-    /// A new length; what is new is zeros.
+    /// A new length; new bytes are zeros.
     Resize(usize),
 }
 
@@ -33,7 +34,7 @@ pub enum Op {
     Change(Inode, Change),
     /// `fsync` or `fdatasync` of a file returned.
     SyncFile(Inode),
-    /// A file gets another name; what had that name has it no more.
+    /// A file gets another name. A file that had the new name loses it.
     Rename(String, String),
     /// A name is removed.
     Unlink(String),
@@ -41,7 +42,7 @@ pub enum Op {
     SyncDirectory,
 }
 
-/// Everything in one directory.
+/// The content of one directory.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     files: Vec<File>,
@@ -54,7 +55,7 @@ struct File {
     pending: Vec<Change>,
 }
 
-/// What a name may mean after a power failure.
+/// The possible meanings of a name after a power failure.
 #[derive(Clone, Debug, Default)]
 struct Name {
     durable: Option<Inode>,
@@ -67,44 +68,44 @@ impl Name {
     }
 }
 
-/// A state that the disk may be in. Two with the same description are the same.
+/// A possible state of the disk. Two states with the same description are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// The files by name.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// In words that do not depend on the bytes: which version of which file is where.
+    /// The state in words, independent of the bytes: which version of which file exists.
     pub description: String,
 }
 
-/// What became of a change that was not made durable.
+/// How much of a change survived that was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Survival {
     Lost,
     Whole,
-    /// The file is as long as it should be; these sectors arrived, a bit each, and the others are zeros.
+    /// The file has its full length. The sectors with a set bit arrived; the others are zeros.
     Sectors(u32),
     /// The file ends after so many sectors.
     CutAfter(usize),
 }
 
-/// What a disk writes as a whole or not at all.
+/// The disk writes a sector as a whole or not at all.
 const SECTOR: usize = 512;
 
-/// A write of more sectors is torn at as many places, so that the states stay countable.
+/// A write of more sectors is torn at this many places, to limit the number of states.
 const MOST_PIECES: usize = 6;
 
-/// The pieces that a write of this length may be torn into: how long each is, and how many.
+/// The length and number of the pieces that a write may be torn into.
 fn pieces(length: usize) -> (usize, usize) {
     let count = length.div_ceil(SECTOR).min(MOST_PIECES);
     let size = length.div_ceil(count.max(1)).max(1);
     if length <= SECTOR * MOST_PIECES { (SECTOR, count) } else { (size, length.div_ceil(size)) }
 }
 
-/// No run of this program has as many states at one moment; more would be a mistake of the model.
+/// No run has this many states at one moment; more would be a mistake in the model.
 const MOST: usize = 20_000;
 
 impl Disk {
-    /// A disk with these files, all of it durable. They get the inodes 0, 1, ...
+    /// A disk with these files, all durable. They get the inodes 0, 1, ...
     #[must_use]
     pub fn with(files: &BTreeMap<String, Vec<u8>>) -> Self {
         let mut disk = Self::default();
@@ -118,19 +119,19 @@ impl Disk {
         disk
     }
 
-    /// What a name means to a program that runs.
+    /// The inode that a running program sees under this name.
     #[must_use]
     pub fn lookup(&self, name: &str) -> Option<Inode> {
         self.names.get(name)?.now()
     }
 
-    /// How many inodes there are; the next one that is created gets this number.
+    /// The number of inodes, which is also the number of the next new one.
     #[must_use]
     pub const fn inodes(&self) -> usize {
         self.files.len()
     }
 
-    /// How long a file is to a program that runs.
+    /// The length of a file for a running program.
     #[must_use]
     pub fn length(&self, inode: Inode) -> usize {
         let file = &self.files[inode];
@@ -138,7 +139,7 @@ impl Disk {
         apply(file, &whole).len()
     }
 
-    /// The program does something.
+    /// Applies an operation of the program.
     pub fn apply(&mut self, op: &Op) {
         match op {
             Op::Create(name, inode) => {
@@ -155,7 +156,7 @@ impl Disk {
             }
             Op::Rename(from, to) => {
                 let inode = self.lookup(from);
-                // Two changes of names, each of which may be there without the other.
+                // Two changes of names, and each may survive without the other.
                 self.set(to, inode);
                 self.set(from, None);
             }
@@ -173,7 +174,7 @@ impl Disk {
         self.names.entry(name.to_owned()).or_default().pending.push(inode);
     }
 
-    /// Every state that the disk may be in if power fails now.
+    /// Every possible state of the disk if power fails now.
     #[must_use]
     pub fn after_power_failure(&self) -> Vec<Image> {
         let mut images = Vec::new();
@@ -202,7 +203,7 @@ impl Disk {
         images
     }
 
-    /// Every choice of what the names mean.
+    /// Every possible assignment of names to inodes.
     fn namings(&self) -> Vec<BTreeMap<String, Inode>> {
         let names: Vec<&String> = self.names.keys().collect();
         let meanings: Vec<Vec<Option<Inode>>> = self
@@ -228,7 +229,7 @@ impl Disk {
     }
 }
 
-/// Every way in which the changes of a file may have survived.
+/// Every combination of surviving changes of a file.
 fn survivals(file: &File) -> Vec<Vec<Survival>> {
     let each: Vec<Vec<Survival>> = file
         .pending
@@ -277,7 +278,7 @@ fn apply(file: &File, survival: &[Survival]) -> Vec<u8> {
     content
 }
 
-/// Every choice of one of each.
+/// Every choice of one element from each list.
 fn product<T>(each: &[Vec<T>]) -> Vec<Vec<&T>> {
     each.iter().fold(vec![Vec::new()], |choices, one| {
         let longer = |choice: &Vec<_>| {
@@ -304,7 +305,7 @@ mod tests {
         Op::Change(inode, Change::Write { offset: 0, bytes: bytes.to_vec() })
     }
 
-    /// What "record" may say, sorted; "-" if it may be gone.
+    /// The possible contents of "record", sorted; "-" if it may be missing.
     fn record(disk: &Disk) -> Vec<String> {
         let mut all: Vec<String> = disk
             .after_power_failure()
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_synced_is_the_only_state() {
+    fn a_synced_file_has_only_one_state() {
         let disk = run(&[
             Op::Create("tmp".into(), 1),
             write(1, b"new"),
@@ -354,7 +355,7 @@ mod tests {
         assert_eq!(disk.after_power_failure().iter().filter(|i| with_tmp(i)).count(), 2);
     }
 
-    /// The classic mistake: the name is there, the content is not.
+    /// The usual mistake: the name survives, the content does not.
     #[test]
     fn a_rename_without_fsync_of_the_file_may_leave_anything() {
         let disk = run(&[
@@ -389,7 +390,7 @@ mod tests {
         assert_eq!((disk.length(1), disk.lookup("stage")), (4, Some(1)));
     }
 
-    /// Each sector for itself, and each place where the file may end.
+    /// Every combination of sectors, and every possible end of the file.
     #[test]
     fn a_long_write_is_torn_between_its_sectors() {
         let bytes: Vec<u8> = [b'a'; 512].into_iter().chain([b'b'; 512]).chain([b'c'; 9]).collect();

@@ -1,6 +1,6 @@
-//! Errors injected at every call of a refresh that touches a file of ours.
+//! Errors injected at every call of a refresh that touches a file of twg.
 //!
-//! Done at servers without leeway, where a lost reply is a lost login.
+//! The servers have no leeway, so a lost response is a lost login.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use crate::server::{Counted, Server};
 use crate::trace::Call;
 use crate::traced::{Detail, Injection};
 
-/// The errors of a disk that is full, broken, read-only or over quota; and of a call that a signal
-/// interrupted, which is none.
+/// The errors of a full, broken, read-only or over-quota disk, and the one of a call interrupted by
+/// a signal, which is not a failure.
 pub const ERRORS: [&str; 5] = ["ENOSPC", "EIO", "EROFS", "EDQUOT", "EINTR"];
 
 /// How long an error lasts.
@@ -23,10 +23,10 @@ pub const ERRORS: [&str; 5] = ["ENOSPC", "EIO", "EROFS", "EDQUOT", "EINTR"];
 pub enum Mode {
     /// This call only.
     Once,
-    /// This call and the next four of its name. Only for EINTR: std repeats such a call until it works, and
-    /// a kernel that interrupts for ever does not exist.
+    /// This call and the next four of its name. Only for EINTR: std repeats such a call until it
+    /// works, and no kernel interrupts for ever.
     Burst,
-    /// This call and all later ones of its name, also those that have nothing to do with files of ours.
+    /// This call and all later ones of its name, also those that do not touch files of twg.
     FromHere,
     /// From this call on, every call that changes a file.
     WholeDisk,
@@ -43,8 +43,8 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The calls that change files. `openat` is not among them, because it opens libraries too; a disk that
-/// refuses new files is what [`Mode::FromHere`] at an `openat` is.
+/// The calls that change files. `openat` is left out, because it opens libraries too. A disk that
+/// refuses new files is [`Mode::FromHere`] at an `openat`.
 const CHANGING: [&str; 9] = [
     "write",
     "fsync",
@@ -60,56 +60,56 @@ const CHANGING: [&str; 9] = [
 /// One error.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// Where.
+    /// The call.
     pub point: Point,
-    /// Which.
+    /// The error.
     pub error: &'static str,
-    /// For how long.
+    /// How long it lasts.
     pub mode: Mode,
-    /// What strace is told.
+    /// The arguments for strace.
     pub injections: Vec<Injection>,
 }
 
-/// What came of it.
+/// The result of one error.
 #[derive(Clone, Debug)]
 pub struct Faulted {
     /// The error.
     pub fault: Fault,
-    /// Where the first injected error was.
+    /// The phase of the first injected error.
     pub phase: Phase,
-    /// What it concerned.
+    /// The file or connection of that call.
     pub object: Object,
     /// The exit code.
     pub code: Option<i32>,
-    /// What `--json` called it: `ok`, or the error's code; empty if nothing could be written any more.
+    /// The result in `--json`: `ok`, or the error's code; empty if no output was possible.
     pub class: String,
-    /// What the server saw of this run.
+    /// The requests of this run, as the server counted them.
     pub seen: Counted,
-    /// Whether the reply died because no place took it: the stage, the record and the rescue all failed.
+    /// Whether the response was lost because stage, record and rescue all failed.
     pub no_place: bool,
-    /// Recoveries that it had armed in the background. They were stopped.
+    /// The number of background recoveries that it scheduled. They were stopped.
     pub armed: usize,
-    /// How it ended, once the fault was gone.
+    /// The result after the fault was gone.
     pub after: Aftermath,
 }
 
-/// All of them at one server.
+/// All errors at one server.
 #[derive(Debug)]
 pub struct Faults {
-    /// Those that happened.
+    /// The errors that happened.
     pub faulted: Vec<Faulted>,
-    /// What must not be.
+    /// The violations.
     pub violations: Vec<String>,
 }
 
-/// Every error at every call of an undisturbed refresh that touches a file of ours.
+/// Every error at every call of an undisturbed refresh that touches a file of twg.
 #[must_use]
 pub fn faults(server: &Server) -> Vec<Fault> {
     let place = Place::sign_in(server, None);
     let trace = place.undisturbed(Detail::Calls);
     let mut faults = Vec::new();
     for (index, call) in trace.calls.iter().enumerate() {
-        // Closing a file that was synced cannot lose anything, and std ignores what it says.
+        // Closing a synced file cannot lose anything, and std ignores the result.
         if !place.layout.object_of(call).is_ours() || matches!(&*call.name, "close" | "fcntl") {
             continue;
         }
@@ -145,7 +145,7 @@ pub fn faults(server: &Server) -> Vec<Fault> {
     faults
 }
 
-/// Tries these.
+/// Runs these cases.
 #[must_use]
 pub fn inject(server: &Server, faults: &[Fault], threads: usize, sabotage: Sabotage) -> Faults {
     let results = parallel::run(faults, threads, |own: &mut Option<Place<'_>>, fault| {
@@ -199,13 +199,14 @@ fn one(place: &Place<'_>, fault: &Fault, sabotage: Sabotage) -> Faulted {
             problems.push(format!("success after {seen:?}: {output}"));
         }
         Some(0 | 73 | 74) => {}
-        // A provider or client file that cannot be read is a matter of the configuration.
+        // An unreadable provider or client file is a configuration error.
         Some(78)
             if object == Object::Setting
                 && phase < Phase::Intent
                 && seen.requests() == 0
                 && class == "CONFIGURATION" => {}
-        // A disk that fails takes no answer either: all is saved, and nobody may take what he got for the answer.
+        // A failing disk also refuses the output. Everything is saved, and the exit code says that
+        // the output is incomplete.
         Some(1) if phase == Phase::End && is_mute && seen.requests() == 1 => {}
         _ => problems.push(format!("an unexpected end: {output}")),
     }
@@ -241,7 +242,7 @@ fn one(place: &Place<'_>, fault: &Fault, sabotage: Sabotage) -> Faulted {
     }
 }
 
-/// Whether this is a call that did not write to standard output.
+/// Whether this is a failed write to standard output.
 fn is_lost_answer(call: &Call) -> bool {
     call.is_injected
         && call.name == "write"

@@ -1,4 +1,4 @@
-//! What is run, in which order, and what is said about it.
+//! What runs, in which order, and the report of it.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,16 +12,16 @@ use crate::power::{self, Failures, Prelude};
 use crate::server::{Children, Kind, Server};
 use crate::storm::{self, Storm};
 
-/// Logins at once. Nearly all of their time is quarantine.
+/// Logins at once. They spend nearly all their time in the quarantine.
 const THREADS: usize = 100;
 
-/// With a leeway of five seconds a case must not wait for its turn.
+/// With a leeway of five seconds a case must not wait for a free thread.
 const THREADS_IN_A_HURRY: usize = 12;
 
-/// How much is run.
+/// How much runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// What runs with every test: a few minutes.
+    /// The part that runs with every test: a few minutes.
     Quick,
     /// Everything.
     Full,
@@ -32,7 +32,7 @@ const fn sandbox(leeway: u64, children: Children) -> Kind {
     Kind::Sandbox { leeway, children }
 }
 
-/// As Atlassian is believed to be.
+/// Atlassian's behaviour, as far as it is known.
 pub const LEEWAY: Kind = sandbox(600, Children::All);
 
 /// Without leeway.
@@ -41,39 +41,39 @@ pub const STRICT: Kind = sandbox(0, Children::All);
 /// One kill group.
 #[derive(Debug)]
 pub struct Kills {
-    /// Where.
+    /// The server.
     pub server: Kind,
-    /// Of what.
+    /// The run that is killed.
     pub victim: Victim,
-    /// With which token.
+    /// The age of the token.
     pub age: Age,
-    /// What came of it.
+    /// The result.
     pub killing: Killing,
 }
 
-/// Everything that was found out.
+/// All results.
 #[derive(Debug, Default)]
 pub struct Results {
     /// SIGKILL.
     pub kills: Vec<Kills>,
     /// Errors, by server.
     pub faults: Vec<(Kind, Faults)>,
-    /// Power failures, by server and what was before.
+    /// Power failures, by server and prelude.
     pub power: Vec<(Kind, Prelude, Failures)>,
-    /// Storms, and how they were raised.
+    /// Storms, with their plans.
     pub storms: Vec<(storm::Plan, Storm)>,
-    /// Cases that went as they should.
+    /// Cases without a problem.
     pub passed: usize,
-    /// Calls that no run of theirs got to: no cases.
+    /// Calls that no run reached. They do not count as cases.
     pub unreached: usize,
-    /// Those that did not, in words.
+    /// Descriptions of the violations.
     pub violations: Vec<String>,
 }
 
-/// The parts, by the names that they have on the command line.
+/// The parts, with their command-line names.
 pub const PARTS: [&str; 4] = ["kills", "errors", "power", "storm"];
 
-/// Runs it all, or only one part. `say` is told a line per group, and every violation.
+/// Runs everything, or one part. `say` gets a line per group and every violation.
 pub fn run(extent: Extent, only: Option<&str>, seed: u64, say: &mut dyn FnMut(&str)) -> Results {
     let mut results = Results::default();
     for part in PARTS.iter().filter(|part| only.is_none_or(|only| only == **part)) {
@@ -88,7 +88,7 @@ pub fn run(extent: Extent, only: Option<&str>, seed: u64, say: &mut dyn FnMut(&s
 }
 
 impl Results {
-    /// `passed` are cases that were done and had no problem.
+    /// `passed` counts the finished cases without a problem.
     fn close(
         &mut self,
         name: &str,
@@ -154,7 +154,7 @@ fn kills(extent: Extent, results: &mut Results, say: &mut dyn FnMut(&str)) {
     }
 }
 
-/// For people.
+/// The name in the report.
 #[must_use]
 pub const fn victim_name(victim: Victim, age: Age) -> &'static str {
     match (victim, age) {

@@ -9,11 +9,11 @@ use crate::protocol::{Object, Phase};
 use crate::server::Server;
 use crate::traced::{Detail, Injection};
 
-/// How often a run that did not get to the call is repeated. The event loop does not make quite the same
-/// calls each time.
+/// How many times a run that did not reach the call is repeated. The event loop's calls differ a
+/// little from run to run.
 const TRIES: usize = 5;
 
-/// The undisturbed runs from which the calls to kill at are taken.
+/// The number of undisturbed runs whose calls are used.
 const BASELINES: usize = 3;
 
 /// "Before the n-th call of this name."
@@ -21,38 +21,38 @@ const BASELINES: usize = 3;
 pub struct Point {
     /// The name of the call.
     pub call: String,
-    /// Counted from 1.
+    /// Counts from 1.
     pub occurrence: usize,
     /// Whether every undisturbed run made it.
     pub is_certain: bool,
 }
 
-/// What to do to one server.
+/// The plan for one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Whether it is the refresh that is killed, or a recovery.
+    /// The run that is killed.
     pub victim: Victim,
-    /// How old the token is.
+    /// The age of the token.
     pub age: Age,
     /// For negative controls.
     pub sabotage: Sabotage,
-    /// How many logins at once.
+    /// The number of logins at once.
     pub threads: usize,
 }
 
-/// Which run is killed.
+/// The run that is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     /// A refresh that is due.
     Refresh,
-    /// The recovery of a refresh that was killed when its reply was in memory only.
+    /// The recovery of a refresh that was killed while its response was only in memory.
     RecoveryWithoutReply,
-    /// The recovery of a refresh that was killed when its reply was in the stage.
+    /// The recovery of a refresh that was killed while its response was in the stage.
     RecoveryWithReply,
 }
 
 impl Victim {
-    /// Where the refresh before a recovery was killed: before the first call of this phase.
+    /// The phase before whose first call the earlier refresh is killed.
     const fn killed_in(self) -> Option<Phase> {
         match self {
             Self::Refresh => None,
@@ -61,7 +61,7 @@ impl Victim {
         }
     }
 
-    /// Brings a place into the state that the victim starts from.
+    /// Brings a place into the victim's start state.
     fn prepare(self, place: &Place<'_>, age: Age) {
         place.age(age);
         let Some(phase) = self.killed_in() else { return };
@@ -83,29 +83,30 @@ impl Victim {
     }
 }
 
-/// What came of one kill.
+/// The result of one kill.
 #[derive(Clone, Debug)]
 pub struct Killed {
-    /// Where.
+    /// The call.
     pub point: Point,
     /// The step of the protocol.
     pub phase: Phase,
-    /// What the call would have touched.
+    /// The file or connection of that call.
     pub object: Object,
-    /// Recoveries that it had armed in the background by then. They were stopped.
+    /// The number of background recoveries that it had scheduled. They were stopped.
     pub armed: usize,
-    /// How it ended.
+    /// The result.
     pub after: Aftermath,
 }
 
-/// Every kill at one server.
+/// All kills at one server.
 #[derive(Debug)]
 pub struct Killing {
-    /// Those that happened.
+    /// The kills that happened.
     pub killed: Vec<Killed>,
-    /// Calls that only some runs make and that no try got to. Counted, so that nothing passes silently.
+    /// Calls that only some runs make, and that no try reached. They are counted, so that none is
+    /// left out silently.
     pub unreached: Vec<Point>,
-    /// What must not be.
+    /// The violations.
     pub violations: Vec<String>,
 }
 
@@ -124,13 +125,13 @@ pub fn points(server: &Server, plan: Plan) -> Vec<Point> {
         })
         .collect();
     let all: BTreeSet<_> = runs.iter().flatten().collect();
-    // `execve` is strace's own: before it there is no program to kill, and after it comes the next call.
+    // `execve` is strace's own call: before it there is no program to kill.
     all.into_iter()
         .filter(|(call, _)| call != "execve")
         .map(|one| Point {
             call: one.0.clone(),
             occurrence: one.1,
-            // How often a recovery looks at the clock while it waits is not the same each time.
+            // How many times a recovery looks at the clock during its wait differs from run to run.
             is_certain: runs.len() == BASELINES && runs.iter().all(|run| run.contains(one)),
         })
         .collect()
@@ -142,7 +143,7 @@ pub fn kill_at(server: &Server, points: &[Point], plan: Plan) -> Killing {
     let results = parallel::run(points, plan.threads, |own: &mut Option<Place<'_>>, point| {
         let place = own.take().unwrap_or_else(|| busy(|| Place::sign_in(server, None)));
         let killed = one(&place, point, plan);
-        // A login that is over is of no use to the next case, and one with a problem might spoil it.
+        // A login that is over is useless for the next case, and one with a problem might spoil it.
         if killed.as_ref().is_none_or(|k| k.after.fate != Fate::Lost && k.after.problems.is_empty())
         {
             *own = Some(place);
@@ -169,8 +170,8 @@ pub fn kill_at(server: &Server, points: &[Point], plan: Plan) -> Killing {
     killing
 }
 
-/// A leeway of a minute is enough for a recovery that comes at once. With less, a reply that nobody
-/// could write down may be lost; nothing else may.
+/// With a leeway of a minute or more, an immediate recovery always succeeds. With less, a response
+/// that was not yet on the disk may be lost, and nothing else.
 fn may_be_lost(server: &Server, phase: Phase) -> bool {
     server.kind.leeway() < 60 && phase.is_window()
 }
@@ -182,7 +183,7 @@ fn one(place: &Place<'_>, point: &Point, plan: Plan) -> Option<Killed> {
         let before = place.counted();
         let injection = [Injection::kill(&point.call, point.occurrence)];
         let run = || place.traced(Detail::Calls, &injection, &[]);
-        // A recovery waits, and must not keep others from working.
+        // A recovery waits, and must not block other cases.
         let traced = if plan.victim == Victim::Refresh { busy(run) } else { run() };
         let Some(at) = traced.trace.killed_before() else {
             let output = &traced.output;

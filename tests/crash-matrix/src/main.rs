@@ -64,7 +64,7 @@ mod linux {
                 _ => return None,
             }
         }
-        // A report tells of everything.
+        // A report needs every part.
         (!options.report || options.only.is_none()).then_some(options)
     }
 

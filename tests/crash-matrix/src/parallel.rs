@@ -1,11 +1,11 @@
-//! Many cases at once: most of a case is the program's own waiting, the quarantine of an interrupted refresh.
+//! Many cases at once. A case spends most of its time in the quarantine of an interrupted refresh.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// How many programs do real work at once, so that dozens of cases that wait do not slow down the few that
-/// do not: a case that is starved would measure the machine.
+/// How many programs may work at once. Without this limit, dozens of waiting cases would slow down
+/// the few working ones, and a case would measure the machine.
 const BUSY: usize = 6;
 
 static SLOTS: Slots = Slots { taken: Mutex::new(0), freed: Condvar::new() };
@@ -15,7 +15,7 @@ struct Slots {
     freed: Condvar,
 }
 
-/// Does something that needs the processor, when it is its turn.
+/// Runs `work`, which needs the processor, when it is its turn.
 pub fn busy<T>(work: impl FnOnce() -> T) -> T {
     struct Slot;
     impl Drop for Slot {
@@ -35,8 +35,8 @@ pub fn busy<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Runs every case, in order of their beginning, in up to `threads` threads. Each thread has a `W` of its
-/// own, which a case may take and not give back. A case that panics is reported as what it said.
+/// Runs every case in order, in up to `threads` threads. Each thread has a `W` of its own. A case
+/// may take it and not give it back. If a case panics, its message is the result.
 pub fn run<C: Sync, W, R: Send>(
     cases: &[C],
     threads: usize,
@@ -72,7 +72,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
-/// Random numbers that a printed seed repeats: SplitMix64.
+/// Random numbers from a printed seed: SplitMix64.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 

@@ -1,4 +1,4 @@
-//! One user at one server: a home with a login of its own, in which one case after the other happens.
+//! One user at one server: a home with its own login, in which the cases run one after the other.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,11 @@ use crate::server::{Counted, Server};
 use crate::trace::Trace;
 use crate::traced::{Detail, Injection, Traced};
 
-/// How old the access token is when a case begins. A case ages the record, as if the machine had been off
-/// for a while: no test waits, and the refresh is due without `--force`.
+/// The age of the access token at the beginning of a case. The case changes the record, as if the
+/// machine had been off for a while: no test waits, and the refresh is due without `--force`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
-    /// It has expired: without a refresh nothing works.
+    /// It has expired: every command needs a refresh.
     Expired,
     /// A refresh is due, and the token still works.
     Due,
@@ -24,16 +24,17 @@ pub enum Age {
 /// A home and its login.
 #[derive(Debug)]
 pub struct Place<'server> {
-    /// Where it is signed in.
+    /// The server of the login.
     pub server: &'server Server,
     home: TempHome,
-    /// Where its files are.
+    /// The paths of its files.
     pub layout: Layout,
     family: Option<String>,
 }
 
 impl<'server> Place<'server> {
-    /// Signs in, with a real `twg login` and its approval. `known_leeway`: see [`Server::furnish`].
+    /// Signs in, with a real `twg login` and its approval. For `known_leeway` see
+    /// [`Server::furnish`].
     #[must_use]
     pub fn sign_in(server: &'server Server, known_leeway: Option<u64>) -> Self {
         let home = TempHome::new();
@@ -73,14 +74,14 @@ impl<'server> Place<'server> {
         started.iter().for_each(|id| background::wait_for(*id));
         let armed = self.stop_recoveries();
         let now = now();
-        // So it still waited, and has sent nothing: whoever repairs is the case.
+        // Its recovery has not begun, so it has sent nothing: the case itself does the repair.
         assert!(armed.iter().all(|at| *at > now), "a recovery in the background has begun");
         traced.armed = armed.len();
         assert!(started.is_empty() || traced.armed > 0, "a recovery was armed, and is not there");
         traced
     }
 
-    /// A refresh that nothing happens to: what the others are compared to.
+    /// A refresh without a fault, to compare the others with.
     #[must_use]
     pub fn undisturbed(&self, detail: Detail) -> Trace {
         self.age(Age::Expired);
@@ -89,12 +90,12 @@ impl<'server> Place<'server> {
         traced.trace
     }
 
-    /// Ends the recoveries that runs here have left in the background, and says when they would have begun.
+    /// Kills the background recoveries of runs here, and returns their start times.
     pub fn stop_recoveries(&self) -> Vec<u64> {
         background::stop(self.home.path())
     }
 
-    /// `twg` as this user, but with a copy of the configuration that no other has.
+    /// `twg` as this user, with its own copy of the configuration.
     #[must_use]
     pub fn apart(&self, command: TwgCommand, number: usize) -> TwgCommand {
         let copy = self.home.path().join(format!("apart-{number}"));
@@ -106,7 +107,7 @@ impl<'server> Place<'server> {
 
     /// Sets the times of the stored access token back.
     pub fn age(&self, age: Age) {
-        // What is waiting from the case before must not read a record that is being written.
+        // A recovery of the case before must not read a record that is being written.
         self.stop_recoveries();
         let mut record = self.record().members().clone();
         let issued = record["tokens"]["issued_at"].as_u64().expect("a time");
@@ -120,7 +121,7 @@ impl<'server> Place<'server> {
         std::fs::write(self.record_path(), record.to_string()).expect("the record can be written");
     }
 
-    /// The record as it is now.
+    /// The current record.
     #[must_use]
     pub fn record(&self) -> Record {
         Record::read(&self.record_path())
@@ -132,7 +133,7 @@ impl<'server> Place<'server> {
         self.record().refresh_token().expect("every login here has one").to_owned()
     }
 
-    /// Whether the record says that a refresh was begun.
+    /// Whether the record contains an intent.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         !matches!(self.record().members().get("pending"), None | Some(Value::Null))
@@ -156,13 +157,13 @@ impl<'server> Place<'server> {
         self.record_path().parent().expect("it is in a directory").to_owned()
     }
 
-    /// What the server counted for this login.
+    /// The server's counts for this login.
     #[must_use]
     pub fn counted(&self) -> Option<Counted> {
         self.server.counted(self.family.as_deref())
     }
 
-    /// Files that should not be there when nothing is going on.
+    /// Files that must not exist at rest.
     #[must_use]
     pub fn litter(&self) -> Vec<PathBuf> {
         let record = self.record_path();
@@ -173,7 +174,7 @@ impl<'server> Place<'server> {
             .collect()
     }
 
-    /// Replies that were rescued.
+    /// The rescued responses.
     #[must_use]
     pub fn rescued(&self) -> Vec<PathBuf> {
         files_in(&self.layout.state.join("state/twg/rescue"))
@@ -192,13 +193,13 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Now, in milliseconds since the epoch.
+/// The time now, in milliseconds since the epoch.
 pub(crate) fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The files in a directory, which need not be there.
+/// The files in a directory, which may not exist.
 fn files_in(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten();
     let paths = entries.map(|entry| entry.expect("an entry").path());

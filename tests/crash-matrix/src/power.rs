@@ -1,8 +1,9 @@
-//! Power failures: a refresh is cut at a system call, and the disk is put into a state that it may then be in.
+//! Power failures: a refresh is cut at a system call, and the disk gets a state that is possible
+//! then.
 //!
-//! The prefix of the run is real: the real program, killed at that call, with a login of its own, so that
-//! the server is in the state that belongs to it. What the kernel happened to keep is then replaced by one
-//! of the states that [`crate::disk`] allows.
+//! The run up to that call is real: the real program with its own login, killed at that call, so
+//! that the server is in the right state. The files that the kernel happened to keep are then
+//! replaced by one of the states of [`crate::disk`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,31 +22,31 @@ use crate::server::Server;
 use crate::trace::Trace;
 use crate::traced::{Detail, Injection};
 
-/// As for kills.
+/// As in `kill.rs`.
 const TRIES: usize = 5;
 
-/// What was there when the run that is cut began.
+/// The state before the run that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Prelude {
     /// A login at rest, all of it durable.
     Rest,
-    /// A refresh was killed when its intent had its name, and the name was not durable.
+    /// A refresh was killed when its intent was visible but not yet durable.
     IntentVisible,
     /// The same with the stage.
     StageVisible,
-    /// A refresh was killed when the reply was in the stage, and not durable there.
+    /// A refresh was killed when the response was in the stage but not yet durable.
     ReplyVisible,
-    /// A refresh was killed when the new record had its name, and the name was not durable.
+    /// A refresh was killed when the new record was visible but not yet durable.
     CommitVisible,
 }
 
 impl Prelude {
-    /// Those with an earlier run: what that left is visible to the next run, but may be gone after the power
-    /// failure, and the next run must not rely on it.
+    /// The preludes with an earlier run. Its files are visible to the next run but may be gone
+    /// after the power failure, so the next run must not rely on them.
     pub const KILLED: [Self; 4] =
         [Self::IntentVisible, Self::StageVisible, Self::ReplyVisible, Self::CommitVisible];
 
-    /// For people.
+    /// The name in the report.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +58,7 @@ impl Prelude {
         }
     }
 
-    /// The earlier run is killed before the call that follows this one.
+    /// The earlier run is killed before the call after this one.
     const fn after(self) -> Option<(Phase, &'static str, Object)> {
         match self {
             Self::Rest => None,
@@ -68,7 +69,7 @@ impl Prelude {
         }
     }
 
-    /// Does it, and says what the disk may look like then.
+    /// Runs the prelude, and returns the possible states of the disk.
     fn play(self, place: &Place<'_>) -> Replay {
         place.age(Age::Expired);
         let Some((phase, name, object)) = self.after() else {
@@ -91,7 +92,7 @@ impl Prelude {
         replay
     }
 
-    /// The second run insists, so that it does something also where the first one left a fresh token.
+    /// The second run uses `--force`, so that it works also where the first one left a fresh token.
     const fn args(self) -> &'static [&'static str] {
         match self {
             Self::Rest => &[],
@@ -99,50 +100,50 @@ impl Prelude {
         }
     }
 
-    /// Whether the server has certainly spent the token that the record on the disk may hold, and answered:
-    /// between the request and the answer the disk does not change, so that there are no other states.
+    /// Whether the server has certainly spent the token in the record and responded. The disk does
+    /// not change between request and response, so there are no other states.
     fn is_spent(self, phase: Phase) -> bool {
         phase >= Phase::Received || self == Self::ReplyVisible
     }
 }
 
-/// One state of the disk, and how to get there.
+/// A state of the disk, and the way to it.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// What was before.
+    /// The state before the run.
     pub prelude: Prelude,
-    /// Where the run is cut.
+    /// The call at which the run is cut.
     pub point: Point,
-    /// The step of the protocol there.
+    /// The phase of that call.
     pub phase: Phase,
-    /// Which of the states there, as [`Image::description`] says it.
+    /// The state, as [`Image::description`] gives it.
     pub description: String,
 }
 
-/// What came of one state.
+/// The result of one state.
 #[derive(Clone, Debug)]
 pub struct Failed {
-    /// Which.
+    /// The state.
     pub state: State,
-    /// Whether the reply, or the record made of it, was on this disk as a whole.
+    /// Whether this disk has the whole response, or the record made from it.
     pub has_reply: bool,
-    /// Whether the access token still worked, so that nothing was to be done without a leeway, and the record was
-    /// aged for the rest of the case.
+    /// Whether the access token still worked. Then a server without leeway permits no repair, and
+    /// the record was aged for the rest of the case.
     pub was_aged: bool,
-    /// How it ended.
+    /// The result.
     pub after: Aftermath,
 }
 
-/// Every state at one server.
+/// All states at one server.
 #[derive(Debug)]
 pub struct Failures {
-    /// Those that were tried.
+    /// The states that were tried.
     pub failed: Vec<Failed>,
-    /// What must not be.
+    /// The violations.
     pub violations: Vec<String>,
 }
 
-/// Every different state of disk and server that a power failure during a refresh can lead to.
+/// Every state of disk and server that a power failure during a refresh can lead to, once.
 #[must_use]
 pub fn states(server: &Server, prelude: Prelude) -> Vec<State> {
     let place = Place::sign_in(server, None);
@@ -153,7 +154,8 @@ pub fn states(server: &Server, prelude: Prelude) -> Vec<State> {
     let phases = place.layout.phases(trace);
     let (mut seen, mut states) = (BTreeSet::new(), Vec::new());
     for (index, call) in trace.calls.iter().enumerate() {
-        // How often it waits for events is not the same each time; the call after that will do as well.
+        // How many times the program waits for events differs from run to run; the next call does
+        // as well.
         if index > 0 && call.name != "epoll_wait" {
             let phase = phases[index];
             for Image { description, .. } in replay.disk.after_power_failure() {
@@ -169,13 +171,13 @@ pub fn states(server: &Server, prelude: Prelude) -> Vec<State> {
     states
 }
 
-/// Tries these states.
+/// Runs these cases.
 #[must_use]
 pub fn fail_in(server: &Server, states: &[State], threads: usize, sabotage: Sabotage) -> Failures {
     let results = parallel::run(states, threads, |own: &mut Option<Place<'_>>, state| {
         let place = own.take().unwrap_or_else(|| busy(|| Place::sign_in(server, None)));
         let failed = one(&place, state, sabotage);
-        // What was set aside stays there; the next case begins without it.
+        // Files that were set aside stay there; the next case begins without them.
         let is_clean = failed.after.problems.is_empty() && files_of(&place).len() == 1;
         if is_clean && !matches!(failed.after.fate, Fate::Lost | Fate::Stuck) {
             *own = Some(place);
@@ -211,7 +213,7 @@ fn one(place: &Place<'_>, state: &State, sabotage: Sabotage) -> Failed {
         let counted = place.counted();
         let kill = [Injection::kill(&state.point.call, state.point.occurrence)];
         let run = || place.traced(Detail::Bytes, &kill, state.prelude.args());
-        // A recovery waits, and must not keep others from working.
+        // A recovery waits, and must not block other cases.
         let traced = if state.prelude == Prelude::Rest { busy(run) } else { run() };
         let Some(image) = image_of(&place.layout, &mut replay, &traced.trace, state) else {
             busy(|| settle(place));
@@ -223,7 +225,7 @@ fn one(place: &Place<'_>, state: &State, sabotage: Sabotage) -> Failed {
         install(place, &image);
         let is_torn = has_intent(&place.layout, &image) && is_torn(&place.layout, &image);
         let mut problems = Vec::new();
-        // As long as an access token works, nobody presents a token that may be spent to a server that has no
+        // While an access token works, no refresh sends a possibly spent token to a server without
         // leeway, and the case would have no end.
         let was_aged = place.server.kind.leeway() < 60 && must_wait(&place.layout, &image);
         if was_aged {
@@ -253,7 +255,8 @@ fn one(place: &Place<'_>, state: &State, sabotage: Sabotage) -> Failed {
     panic!("the state was not reached")
 }
 
-/// Whether a refresh may have been interrupted whose reply is not here, while the access token still works.
+/// Whether a refresh may have been interrupted whose response is not on this disk, while the access
+/// token still works.
 fn must_wait(layout: &Layout, image: &Image) -> bool {
     let Some(record) = json_of(image, &layout.record_path()) else { return false };
     let staged = json_of(image, &layout.stage_path());
@@ -263,7 +266,7 @@ fn must_wait(layout: &Layout, image: &Image) -> bool {
         && !staged.as_ref().is_some_and(is_its_reply)
 }
 
-/// Whether there is a part of a reply in the stage. Zeros are the room that was reserved for it.
+/// Whether the stage contains a part of a response. Its reserved room is zeros.
 fn is_torn(layout: &Layout, image: &Image) -> bool {
     let stage = layout.stage_path();
     let name = stage.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -271,8 +274,8 @@ fn is_torn(layout: &Layout, image: &Image) -> bool {
     image.files.get(name).is_some_and(is_written) && json_of(image, &stage).is_none()
 }
 
-/// What is wrong with the answer of a plain refresh there: it has to refuse, and to leave all as it is. A part
-/// of a reply proves that the token is spent: to try again later, as after an interruption, would be of no use.
+/// Problems with the result of a plain refresh, which must refuse and change nothing. A part of a
+/// response proves that the token is spent, so a later attempt would be useless.
 fn refusal(place: &Place<'_>, is_torn: bool) -> Option<String> {
     let (counted, record) = (place.counted(), place.record().bytes);
     let output = place.refresh(&[]).run();
@@ -291,7 +294,7 @@ fn is_durable(state: &State) -> bool {
     state.prelude == Prelude::Rest && state.phase >= Phase::Commit
 }
 
-/// Puts a place back to rest after a run that did not get where it should.
+/// Brings a place back to rest after a run that did not reach its call.
 fn settle(place: &Place<'_>) {
     let output = place.refresh(&[]).run();
     assert_eq!(output.code(), Some(0), "{output}");
@@ -312,7 +315,7 @@ fn image_of(layout: &Layout, replay: &mut Replay, trace: &Trace, state: &State) 
     images.into_iter().find(|image| image.description == state.description)
 }
 
-/// Replaces what is on the disk by that state, after a restart of the machine.
+/// Gives the disk that state, as after a restart of the machine.
 fn install(place: &Place<'_>, image: &Image) {
     for name in files_of(place).keys() {
         std::fs::remove_file(place.directory().join(name)).expect("it can be removed");
@@ -325,7 +328,7 @@ fn install(place: &Place<'_>, image: &Image) {
     }
 }
 
-/// The files in the record's directory, but the locks.
+/// The files in the record's directory, without the locks.
 fn files_of(place: &Place<'_>) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(place.directory()).expect("it is there");
     let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -339,7 +342,7 @@ fn files_of(place: &Place<'_>) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// What was written in this boot session was, after a power failure, written in an earlier one.
+/// After the power failure, this boot session is an earlier one.
 fn after_restart(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     let Some(at) = text.find("\"boot\":").map(|at| at + 7) else { return bytes.to_vec() };
@@ -352,7 +355,7 @@ fn after_restart(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Whether the reply, or the record made of it, is there as a whole.
+/// Whether the disk has the whole response, or the record made from it.
 pub(crate) fn has_reply_on_disk(place: &Place<'_>) -> bool {
     let image = Image { files: files_of(place), description: String::new() };
     has_reply(&place.layout, &image)
@@ -360,7 +363,7 @@ pub(crate) fn has_reply_on_disk(place: &Place<'_>) -> bool {
 
 fn has_reply(layout: &Layout, image: &Image) -> bool {
     let staged = json_of(image, &layout.stage_path());
-    // The record of a refresh that was committed is fresh; all others here are aged.
+    // A committed refresh leaves a fresh record; all other records here are aged.
     let committed = json_of(image, &layout.record_path()).is_some_and(|record| {
         record["pending"].is_null() && record["tokens"]["expires_at"].as_u64() > Some(now())
     });
@@ -391,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_reply_is_told_from_a_torn_one() {
+    fn a_torn_response_is_not_taken_for_a_whole_one() {
         let layout = Layout { config: "/c".into(), state: "/s".into(), record: "auth.conf".into() };
         let with = |name: &str, bytes: &[u8]| Image {
             files: BTreeMap::from([(name.to_owned(), bytes.to_vec())]),

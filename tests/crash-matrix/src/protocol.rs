@@ -1,5 +1,4 @@
-//! The refresh protocol as it is seen from outside: which system call belongs to which of its steps, and
-//! what it touches.
+//! The refresh protocol as its system calls show it: the step and the file of each call.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,28 +6,28 @@ use std::path::{Path, PathBuf};
 
 use crate::trace::{Call, Trace};
 
-/// A step of the protocol. A call that begins a step belongs to it; a call that ends one, too.
+/// A step of the protocol. The calls that begin and end a step belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Before the lock is held: start of the program, the first look at the record.
+    /// Before the lock is held: start of the program, first look at the record.
     Start,
     /// The lock is held; the record is read again.
     Look,
     /// The intent becomes durable.
     Intent,
-    /// The stage becomes durable, and a connection is made. Nothing was sent yet.
+    /// The stage becomes durable, and a connection is made. Nothing is sent yet.
     Stage,
     /// Connecting, up to and with the call that sends the request.
     Send,
-    /// The request was sent; no byte of the reply was read.
+    /// The request is sent, and no byte of the response is read.
     Wait,
-    /// The reply was read into memory, and is nowhere else.
+    /// The response is in memory, and nowhere else.
     Received,
-    /// The reply is in the stage; making it durable.
+    /// The response is in the stage and becomes durable.
     Staging,
-    /// The reply is durable; the record is replaced.
+    /// The response is durable, and the record is replaced.
     Commit,
-    /// The new record is durable; cleaning up.
+    /// The new record is durable, and the program cleans up.
     End,
 }
 
@@ -53,13 +52,13 @@ impl Phase {
         self >= Self::Wait
     }
 
-    /// Whether the reply may exist nowhere but in the memory of the process.
+    /// Whether the response may exist only in the memory of the process.
     #[must_use]
     pub fn is_window(self) -> bool {
         matches!(self, Self::Wait | Self::Received)
     }
 
-    /// For people.
+    /// The name in the report.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -77,7 +76,7 @@ impl Phase {
     }
 }
 
-/// What a call touches.
+/// The file or connection of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {
     /// The record, `auth.conf`.
@@ -88,20 +87,20 @@ pub enum Object {
     Stage,
     /// The lock file.
     Lock,
-    /// The configuration directory, or one in it.
+    /// The configuration directory, or one inside it.
     Directory,
-    /// The place for replies that neither the stage nor the record took.
+    /// The directory for responses that fit neither into the stage nor into the record.
     Rescue,
     /// A provider or client file.
     Setting,
     /// A connection to the server.
     Socket,
-    /// Anything else of the system: libraries, pipes, the event loop; or nothing.
+    /// Anything else of the system (libraries, pipes, the event loop), or nothing.
     Other,
 }
 
 impl Object {
-    /// Whether it is a file of `twg`.
+    /// Whether this is a file of `twg`.
     #[must_use]
     pub const fn is_ours(self) -> bool {
         !matches!(self, Self::Socket | Self::Other)
@@ -124,14 +123,14 @@ impl fmt::Display for Object {
     }
 }
 
-/// Where the files of one login are.
+/// The paths of one login's files.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// The configuration directory.
     pub config: PathBuf,
-    /// Where replies are rescued to, and what is above it.
+    /// The rescue directory and those above it.
     pub state: PathBuf,
-    /// The record, below `config`.
+    /// The record, relative to `config`.
     pub record: String,
 }
 
@@ -148,7 +147,8 @@ impl Layout {
         self.beside("stage")
     }
 
-    /// The file whose lock says that a recovery waits in the background. Like the other lock it stays.
+    /// The file whose lock says that a recovery waits in the background. Like the other lock file
+    /// it stays.
     #[must_use]
     pub fn claim_path(&self) -> PathBuf {
         let path = self.record_path();
@@ -156,14 +156,14 @@ impl Layout {
         path.with_file_name(format!(".{name}.lock.recovery"))
     }
 
-    /// What has this ending beside the record.
+    /// The file with this ending beside the record.
     fn beside(&self, kind: &str) -> PathBuf {
         let path = self.record_path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         path.with_file_name(format!(".{name}.{kind}"))
     }
 
-    /// What is at this path.
+    /// The kind of file at this path.
     #[must_use]
     pub fn object_at(&self, path: &str) -> Object {
         if path.starts_with("TCP") || path.starts_with("UNIX") {
@@ -193,7 +193,7 @@ impl Layout {
         }
     }
 
-    /// What a call touches. Of a rename it is the file that is renamed.
+    /// The file or connection of a call. For a rename it is the renamed file.
     #[must_use]
     pub fn object_of(&self, call: &Call) -> Object {
         let by_path = match call.name.as_str() {
@@ -222,7 +222,7 @@ impl Layout {
     }
 }
 
-/// The phase that a call begins, or the one that it is made in.
+/// The phase that a call begins, or else the current one.
 fn begins(call: &Call, object: Object, phase: Phase) -> Phase {
     let creates = call.name == "openat" && call.args.get(2).is_some_and(|f| f.contains("O_CREAT"));
     match (phase, object) {
@@ -234,7 +234,7 @@ fn begins(call: &Call, object: Object, phase: Phase) -> Phase {
     }
 }
 
-/// The phase after a call, if it did what it was asked to.
+/// The phase after a call, if the call succeeded.
 fn ends(call: &Call, object: Object, phase: Phase) -> Phase {
     if !call.succeeded() {
         return phase;
@@ -272,7 +272,7 @@ fn is_syncing(name: &str) -> bool {
     matches!(name, "fsync" | "fdatasync")
 }
 
-/// How often each call name was made before each call: what `when=` must be to hit from there on.
+/// For each name, how many calls were made before `index`: the number for `when=`.
 #[must_use]
 pub fn counts_before(trace: &Trace, index: usize) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! From a trace to the operations of [`crate::disk`]: which of the traced calls changed what on the disk.
+//! Turns a trace into the operations of [`crate::disk`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,17 +14,17 @@ enum Open {
     Directory,
 }
 
-/// What the disk of a run may look like, and how far it got.
+/// The possible disk of a run, and the run's progress.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// After the calls so far.
+    /// The disk after the calls so far.
     pub disk: Disk,
     open: BTreeMap<i32, Open>,
     directory: String,
 }
 
 impl Replay {
-    /// Before the first call: these files, all of them durable.
+    /// The state before the first call: these files, all durable.
     #[must_use]
     pub fn new(layout: &Layout, files: &BTreeMap<String, Vec<u8>>) -> Self {
         let record = layout.record_path();
@@ -32,12 +32,12 @@ impl Replay {
         Self { disk: Disk::with(files), open: BTreeMap::new(), directory }
     }
 
-    /// The process is gone, and another one begins with what it sees.
+    /// The process is gone. Another one begins with the visible files.
     pub fn next_process(&mut self) {
         self.open.clear();
     }
 
-    /// Every call of a trace that was made.
+    /// Applies every completed call of a trace.
     ///
     /// # Errors
     /// [`Unreadable`] if a call changes files in a way that the model does not know.
@@ -45,7 +45,7 @@ impl Replay {
         trace.calls.iter().try_for_each(|call| self.call(layout, call))
     }
 
-    /// One call.
+    /// Applies one call.
     ///
     /// # Errors
     /// As above.
@@ -60,8 +60,8 @@ impl Replay {
         if !call.succeeded() || !object.is_ours() {
             return Ok(());
         }
-        // Nothing is written to settings. What the lock file says is for people, and one that is missing is
-        // made anew: its states would multiply all others and decide nothing.
+        // Nothing writes to settings. The text in the lock file is only for people, and a missing
+        // lock file is made again: its states would multiply all others and decide nothing.
         if matches!(object, Object::Setting | Object::Lock) {
             return Ok(());
         }
@@ -121,7 +121,7 @@ impl Replay {
         let path = call.path_at(1)?;
         let number = i32::try_from(call.value?).ok()?;
         if Path::new(&self.directory).starts_with(&path) {
-            // One above it is opened only to be looked at; nothing in it changes.
+            // A directory above it is opened only for reading; nothing in it changes.
             self.open.insert(number, Open::Directory);
             return Some(());
         }
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_or_was_injected_changed_nothing() {
+    fn failed_and_injected_calls_change_nothing() {
         let failed = format!("{REPLACE}\n1 fsync(5</c>) = -1 EIO (Input/output error) (INJECTED)");
         assert_eq!(replay(&failed).unwrap().disk.after_power_failure().len(), 4);
     }
 
     #[test]
-    fn what_the_model_does_not_know_is_refused() {
+    fn unknown_changes_are_refused() {
         assert!(replay(r#"1 linkat(5</c>, "a", 5</c>, "b", 0) = 0"#).is_err());
         assert!(replay("1 ftruncate(9</c/auth.conf>, 0) = 0").is_err(), "opened when?");
     }

@@ -1,4 +1,4 @@
-//! The tables of README.md, made from what a full run found out.
+//! The tables of README.md, made from the results of a full run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ pub fn write(results: &Results, seed: u64) {
     std::fs::write(path, text).expect("README.md can be written");
 }
 
-/// `text` with what stands between the marks of this name replaced.
+/// `text` with new content between the marks of this name.
 fn replaced(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- generated: {name} -->\n"), "<!-- end -->");
     let from = text.find(&begin).unwrap_or_else(|| panic!("no mark {begin:?}")) + begin.len();
@@ -69,7 +69,7 @@ fn find(results: &Results, server: Kind) -> Option<&Kills> {
     results.kills.iter().find(is_it)
 }
 
-/// Step, file and calls by what happened at a strict server and at one with a leeway.
+/// Step, file and calls, by their results at a strict server and at one with a leeway.
 fn kills(results: &Results) -> String {
     let (Some(strict), Some(leeway)) = (find(results, STRICT), find(results, LEEWAY)) else {
         return "Not run.".to_owned();
@@ -150,7 +150,7 @@ fn servers(results: &Results) -> String {
     table
 }
 
-/// Errors at the strict server, by what they hit.
+/// Errors at the strict server, by file and call.
 fn errors(results: &Results) -> String {
     let Some((_, faults)) = results.faults.iter().find(|(kind, _)| *kind == STRICT) else {
         return "Not run.".to_owned();
@@ -187,7 +187,7 @@ fn end_of(one: &Faulted) -> usize {
     }
 }
 
-/// Exit codes and what `--json` calls the error, by how long it lasted.
+/// Exit codes and error codes of `--json`, by how long the error lasted.
 fn codes(results: &Results) -> String {
     let mut rows: BTreeMap<(Option<i32>, &str, bool), Vec<&Faulted>> = BTreeMap::new();
     for one in results.faults.iter().flat_map(|(_, faults)| &faults.faulted) {
@@ -229,7 +229,7 @@ fn power(results: &Results) -> String {
     table
 }
 
-/// Power failures in the run after one that was killed.
+/// Power failures in a run after a killed one.
 fn power_twice(results: &Results) -> String {
     let mut table = String::from(
         "| the run before | server | states with the reply | became | without it | became | refused while the \

@@ -1,4 +1,5 @@
-//! The authorization servers: what they are told before a case, and what they say about a grant after it.
+//! The authorization servers: their settings before a case, and what they report about a grant
+//! after it.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use twg_tests::{Browser, OidcProvider, RunningTwg, Sandbox, TempHome, TwgOutput};
 
-/// Which of the tokens that a replay gave out keep working.
+/// Which tokens from a replay keep working.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Children {
     /// All of them.
@@ -15,14 +16,14 @@ pub enum Children {
     Newest,
 }
 
-/// Which server.
+/// The kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The look-alike of Atlassian, with this leeway in seconds.
+    /// The sandbox, with this leeway in seconds.
     Sandbox {
-        /// How long a spent token may come again.
+        /// How long a spent token may be sent again.
         leeway: u64,
-        /// What a replay leaves alive.
+        /// The tokens that keep working after a replay.
         children: Children,
     },
     /// npm `oidc-provider`: no leeway.
@@ -53,14 +54,14 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What a server counted for one login.
+/// The server's counts for one login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Exchanges of an unspent refresh token.
     pub rotations: u64,
     /// Exchanges of a spent one within the leeway.
     pub replays: u64,
-    /// Spent ones that came when there was no leeway any more.
+    /// Spent tokens that came after the leeway.
     pub reuses: u64,
 }
 
@@ -71,7 +72,7 @@ impl Counted {
         self.rotations + self.replays + self.reuses
     }
 
-    /// What was counted since.
+    /// The difference since `before`.
     #[must_use]
     pub const fn since(self, before: Self) -> Self {
         Self {
@@ -85,7 +86,7 @@ impl Counted {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
-    /// Which.
+    /// Its kind.
     pub kind: Kind,
     running: Running,
 }
@@ -97,7 +98,7 @@ enum Running {
 }
 
 impl Server {
-    /// Starts one.
+    /// Starts a server.
     #[must_use]
     pub fn start(kind: Kind) -> Self {
         let running = match kind {
@@ -113,7 +114,7 @@ impl Server {
         Self { kind, running }
     }
 
-    /// The sandbox, if it is one.
+    /// The sandbox, if this is one.
     #[must_use]
     pub fn sandbox(&self) -> Option<&Sandbox> {
         match &self.running {
@@ -122,7 +123,7 @@ impl Server {
         }
     }
 
-    /// The record of a login here, below the configuration directory.
+    /// The record of a login here, relative to the configuration directory.
     #[must_use]
     pub const fn record(&self) -> &'static str {
         match self.running {
@@ -131,7 +132,7 @@ impl Server {
         }
     }
 
-    /// How the provider is called on the command line.
+    /// The provider's name on the command line.
     #[must_use]
     pub const fn provider(&self) -> Option<&'static str> {
         match self.running {
@@ -140,8 +141,8 @@ impl Server {
         }
     }
 
-    /// Makes the server known in a new home. The profile names the leeway that the server has, unless
-    /// `known_leeway` says that the client knows another one.
+    /// Configures the server in a new home. The profile names the server's leeway, unless
+    /// `known_leeway` is another one.
     pub fn furnish(&self, home: &TempHome, known_leeway: Option<u64>) {
         let leeway = known_leeway.unwrap_or_else(|| self.kind.leeway());
         match &self.running {
@@ -161,7 +162,7 @@ impl Server {
         }
     }
 
-    /// Approves what a running login asks for.
+    /// Approves a running login.
     #[must_use]
     pub fn finish(&self, login: RunningTwg) -> TwgOutput {
         match &self.running {
@@ -174,8 +175,7 @@ impl Server {
         }
     }
 
-    /// The name of the login that this refresh token, not spent yet, belongs to. `None` where the server
-    /// has no such names.
+    /// The name of the login of this unspent refresh token. `None` if the server has no such names.
     #[must_use]
     pub fn family_of(&self, refresh_token: &str) -> Option<String> {
         let hash = sha256(refresh_token);
@@ -187,7 +187,7 @@ impl Server {
         Some(grant["id"].as_str().expect("a name").to_owned())
     }
 
-    /// What was counted for a login. `None` where the server does not count.
+    /// The counts for a login. `None` if the server does not count.
     #[must_use]
     pub fn counted(&self, family: Option<&str>) -> Option<Counted> {
         let grant = self.grant(family?);

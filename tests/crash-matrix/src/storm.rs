@@ -1,4 +1,5 @@
-//! Many processes at one login: at every expiry all of them want a token at once, and some are killed.
+//! Many processes with one login: each time the token expires, all need a new one at once, and some
+//! of them are killed.
 
 use std::time::Duration;
 
@@ -8,60 +9,60 @@ use crate::parallel::Random;
 use crate::place::{Age, Place};
 use crate::server::{Children, Counted, Kind, Server};
 
-/// How it is done.
+/// The plan of a storm.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// At once.
+    /// The number of processes at once.
     pub processes: usize,
-    /// How often the token expires.
+    /// How many times the token expires.
     pub expiries: usize,
-    /// How many times per expiry a process gets a `kill -9`, if it still runs.
+    /// How many times per expiry a running process gets a `kill -9`.
     pub kills: usize,
-    /// Where the random numbers begin.
+    /// The seed of the random numbers.
     pub seed: u64,
     /// For negative controls.
     pub sabotage: Sabotage,
 }
 
-/// What the harness does wrong on purpose.
+/// A deliberate fault of the harness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sabotage {
-    /// Nothing.
+    /// No fault.
     #[default]
     None,
-    /// Each process has a copy of the configuration, so that no lock is everybody's.
+    /// Each process has its own copy of the configuration, so there is no common lock.
     Apart,
-    /// Before every expiry but the first the record is put back that was there before the last one, as from a
-    /// backup.
+    /// Before every expiry except the first, an old record is put back, as from a backup.
     PutBack,
 }
 
-/// What came of it.
+/// The result of a storm.
 #[derive(Clone, Debug, Default)]
 pub struct Storm {
     /// Processes that were started.
     pub started: usize,
-    /// Those that a kill ended.
+    /// The processes that a kill ended.
     pub killed: usize,
-    /// Expiries after which everybody had the token.
+    /// Expiries after which every process had the token.
     pub passed: usize,
-    /// What the server counted.
+    /// The server's counts.
     pub counted: Counted,
     /// Refresh requests in the server's log.
     pub logged: usize,
-    /// What must not be.
+    /// The violations.
     pub violations: Vec<String>,
 }
 
-/// The longest pause between two kills. Not to wait for anything: it is what makes the moment random.
+/// The longest pause between two kills. It makes their times random; nothing waits for it.
 const LONGEST_PAUSE_MILLIS: u64 = 250;
 
-/// How long the server takes for a refresh while there are kills, so that some of them come in the middle.
+/// How long the server takes for a refresh in a storm with kills, so that some kills come during
+/// it.
 const SLOW_MILLIS: u64 = 600;
 
-/// The leeway that the profile names while there are kills. The server's own is longer. It makes the
-/// quarantine a third of that, 1.3 s instead of 20: an expiry in which three processes die one after the other,
-/// each while it refreshes, takes 4 s and not a minute.
+/// The leeway that the profile names in a storm with kills. The server's own is longer. The
+/// quarantine is a third of it, 1.3 s instead of 20: three processes that die one after the other
+/// during a refresh take 4 s instead of a minute.
 const KNOWN_LEEWAY: u64 = 4;
 
 /// Raises a storm at a server with a long leeway.
@@ -103,7 +104,7 @@ pub fn raise(plan: Plan) -> Storm {
     must(reuses == 0, "a token was reused");
     must(rotations == plan.expiries as u64, "not one rotation per expiry");
     must(storm.logged as u64 == rotations + replays, "requests that were neither");
-    must(plan.kills > 0 || replays == 0, "replays, and nobody was killed");
+    must(plan.kills > 0 || replays == 0, "replays without a killed process");
     must(replays <= storm.killed as u64, "more replays than killed processes");
     let last = place.refresh(&["--force"]).run();
     must(last.code() == Some(0) && place.is_alive(), "the final credential does not work");
@@ -111,10 +112,10 @@ pub fn raise(plan: Plan) -> Storm {
     storm
 }
 
-/// Whether a process was asked for the token, and how it ended.
+/// Whether a process was to print the token, and its end.
 type End = (bool, TwgOutput);
 
-/// Everybody starts, some die, the others come to their end.
+/// All processes start, some die, and the others run to their end.
 fn one_expiry(place: &Place<'_>, plan: Plan, random: &mut Random) -> Vec<End> {
     place.age(Age::Expired);
     let wants_token = |n: usize| n % 2 == 1;
@@ -126,7 +127,7 @@ fn one_expiry(place: &Place<'_>, plan: Plan, random: &mut Random) -> Vec<End> {
     let running: Vec<RunningTwg> = all.iter().map(TwgCommand::start).collect();
     for _ in 0..plan.kills {
         std::thread::sleep(Duration::from_millis(random.below(LONGEST_PAUSE_MILLIS)));
-        // Every second time it hits the one that all the others wait for.
+        // Every second kill on average hits the process that all the others wait for.
         let holder = (random.below(2) == 0).then(|| holder_of(place)).flatten();
         let victim = holder.and_then(|id| running.iter().position(|twg| twg.id() == id));
         let anybody = random.below(plan.processes as u64);
@@ -136,14 +137,14 @@ fn one_expiry(place: &Place<'_>, plan: Plan, random: &mut Random) -> Vec<End> {
     ends.map(|(n, output)| (wants_token(n), output)).collect()
 }
 
-/// Who says in the lock file that it holds the lock. It may have let go since.
+/// The process that the lock file names. It may have released the lock since.
 fn holder_of(place: &Place<'_>) -> Option<u32> {
     let lock = format!("{}.lock", place.record_path().display());
     std::fs::read_to_string(lock).ok()?.split(' ').next()?.parse().ok()
 }
 
 fn check(place: &Place<'_>, ends: &[End], storm: &mut Storm, expiry: usize) {
-    // Whoever is left over may have been the last one.
+    // The processes that could have repaired the refresh may all be dead.
     let repair = place.refresh(&[]).run();
     if repair.code() != Some(0) {
         storm.violations.push(format!("expiry {expiry}: not repaired: {repair}"));

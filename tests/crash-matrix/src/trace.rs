@@ -1,41 +1,42 @@
-//! What strace wrote, read back: every system call with its arguments and its result.
+//! Parses strace's output: every system call with its arguments and its result.
 //!
-//! Expects the option `-yy`: descriptors are followed by what they stand for, `9</home/auth.conf>` or
-//! `7<TCP:[...]>`. With `-f` each line begins with a thread id; without, all calls are those of one thread.
+//! Expects the option `-yy`, with which the file or connection follows a descriptor:
+//! `9</home/auth.conf>` or `7<TCP:[...]>`. With `-f` each line begins with a thread id; without it,
+//! all calls are of one thread.
 
 use std::fmt;
 
 /// A whole run.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    /// In the order in which they began.
+    /// The calls in the order of their beginning.
     pub calls: Vec<Call>,
     /// Whether SIGKILL ended it.
     pub was_killed: bool,
-    /// Its exit code, if it came to that.
+    /// Its exit code, if it exited.
     pub exit_code: Option<i32>,
 }
 
 /// One system call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Which thread made it; 0 if the trace is of one only.
+    /// The thread; 0 if the trace has only one.
     pub thread: u32,
     /// Its name.
     pub name: String,
     /// Its arguments as strace shows them.
     pub args: Vec<String>,
-    /// What it returned, if it returned.
+    /// Its result, if it returned.
     pub value: Option<i64>,
-    /// What the returned descriptor stands for.
+    /// The file or connection of the returned descriptor.
     pub opened: Option<String>,
     /// The error's name, such as `ENOSPC`.
     pub error: Option<String>,
-    /// Whether strace made the result up.
+    /// Whether strace injected the result.
     pub is_injected: bool,
 }
 
-/// A trace that this parser does not understand. Nothing is skipped silently.
+/// A trace that this parser does not understand. It skips nothing silently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable(pub String);
 
@@ -48,13 +49,13 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 impl Trace {
-    /// Reads a trace.
+    /// Parses a trace.
     ///
     /// # Errors
-    /// [`Unreadable`] with the first line that is none of strace's.
+    /// [`Unreadable`] with the first unknown line.
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
         let mut trace = Self::default();
-        // Calls that another thread interrupted: where they are, and the text so far.
+        // Calls that another thread interrupted: their index, and their text so far.
         let mut unfinished: Vec<(u32, usize, String)> = Vec::new();
         for line in text.lines() {
             let wrong = || Unreadable(line.to_owned());
@@ -69,7 +70,7 @@ impl Trace {
                 let code = end.strip_prefix("exited with ").and_then(|rest| rest.split(' ').next());
                 trace.exit_code = code.and_then(|code| code.parse().ok()).or(trace.exit_code);
             } else if rest.starts_with("--- ") {
-                // A signal. What it led to is seen in the calls.
+                // A signal. Its effects show in the calls.
             } else if let Some(resumed) = rest.strip_prefix("<... ") {
                 let at = unfinished.iter().position(|(t, ..)| *t == thread).ok_or_else(wrong)?;
                 let (_, index, begun) = unfinished.swap_remove(at);
@@ -86,13 +87,13 @@ impl Trace {
         Ok(trace)
     }
 
-    /// The call that SIGKILL came before: the last one that did not return.
+    /// The call that SIGKILL prevented: the last one that did not return.
     #[must_use]
     pub fn killed_before(&self) -> Option<usize> {
         self.was_killed.then(|| self.calls.iter().rposition(|call| call.value.is_none())).flatten()
     }
 
-    /// The process ids of those that it started.
+    /// The ids of the processes that it started.
     #[must_use]
     pub fn started(&self) -> Vec<i64> {
         let forks = self.calls.iter().filter(|call| call.is_fork() && call.succeeded());
@@ -106,8 +107,8 @@ impl Trace {
         self.calls.iter().any(|call| call.is_fork() && is_thread(call))
     }
 
-    /// How often the call at `index` had been made by its thread by then, itself included: what strace
-    /// counts for `when=`.
+    /// How many calls of this name its thread had made, including this one: strace's count for
+    /// `when=`.
     #[must_use]
     pub fn occurrence(&self, index: usize) -> usize {
         let this = &self.calls[index];
@@ -150,13 +151,13 @@ impl Call {
         matches!(&*self.name, "clone" | "clone3" | "fork" | "vfork")
     }
 
-    /// Whether it was made, and did what it was asked to.
+    /// Whether the call was made and succeeded.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.value.is_some_and(|value| value >= 0) && !self.is_injected
     }
 
-    /// The descriptor of the first argument, and what it stands for.
+    /// The descriptor in the first argument, with its file or connection.
     #[must_use]
     pub fn descriptor(&self) -> Option<(i32, String)> {
         self.descriptor_at(0)
@@ -170,20 +171,20 @@ impl Call {
         Some((number, text_of(&unescape(path))))
     }
 
-    /// The bytes of an argument that is a string; `None` too where strace cut it short.
+    /// The bytes of a string argument; `None` also if strace shortened it.
     #[must_use]
     pub fn bytes_at(&self, index: usize) -> Option<Vec<u8>> {
         let quoted = self.args.get(index)?.strip_prefix('"')?.strip_suffix('"')?;
         Some(unescape(quoted))
     }
 
-    /// An argument that is a whole number.
+    /// An integer argument.
     #[must_use]
     pub fn number_at(&self, index: usize) -> Option<u64> {
         self.args.get(index)?.parse().ok()
     }
 
-    /// A path that is an argument, made absolute by the directory descriptor before it.
+    /// A path argument, made absolute with the directory descriptor before it.
     #[must_use]
     pub fn path_at(&self, index: usize) -> Option<String> {
         let path = text_of(&self.bytes_at(index)?);
@@ -199,7 +200,7 @@ fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The arguments up to the closing parenthesis, and what follows it.
+/// The arguments up to the closing parenthesis, and the rest.
 fn split_args(text: &str) -> Option<(Vec<String>, &str)> {
     let mut args = Vec::new();
     let mut open = Vec::new();
@@ -214,7 +215,7 @@ fn split_args(text: &str) -> Option<(Vec<String>, &str)> {
         match byte {
             b'"' => quoted = true,
             b'(' | b'[' | b'{' => open.push(byte),
-            // What a descriptor stands for; not `1<<3`.
+            // The file of a descriptor; not `1<<3`.
             b'<' if at > 0
                 && (bytes[at - 1].is_ascii_digit() || text[..at].ends_with("AT_FDCWD"))
                 && bytes.get(at + 1) != Some(&b'<') =>
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_trace_is_refused() {
+    fn unknown_lines_are_refused() {
         assert!(Trace::parse("strace: Process 7 attached").is_err());
         assert!(Trace::parse("7 what is this").is_err());
     }

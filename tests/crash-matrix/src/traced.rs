@@ -1,4 +1,4 @@
-//! `twg` under strace, which injects what shall go wrong.
+//! `twg` under strace, which injects kills and errors.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,19 +7,19 @@ use twg_tests::{TwgCommand, TwgOutput};
 
 use crate::trace::Trace;
 
-/// How much the trace shall show of what is read and written.
+/// How much of the data the trace shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Nothing: which calls are made is enough.
+    /// No data: only the calls matter.
     Calls,
     /// Every byte, for a model of the disk.
     Bytes,
 }
 
-/// What strace shall do to the program.
+/// An injection by strace.
 ///
-/// strace counts per *name* of a call, also for `inject=all`: "the k-th call of the whole
-/// process" must be said as "the n-th `write`".
+/// strace counts per *name* of a call, also for `inject=all`, so "the k-th call of the process" is
+/// written as "the n-th `write`".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injection {
     /// The name of the call.
@@ -31,8 +31,8 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// SIGKILL instead of the n-th call of this name: the kernel delivers it on entry, and the call is not
-    /// made.
+    /// SIGKILL instead of the n-th call of this name: the kernel delivers the signal on entry, and
+    /// the call is not made.
     #[must_use]
     pub fn kill(call: &str, occurrence: usize) -> Self {
         Self {
@@ -43,23 +43,24 @@ impl Injection {
     }
 }
 
-/// A run that is over.
+/// A finished run.
 ///
-/// What it started is not traced, and gets no injections: that is the recovery in the background, which must not
-/// be mistaken for the run itself. Therefore threads would not be traced either, and there must not be any.
+/// Its child processes are not traced and get no injections. They are the background recoveries,
+/// which must not be taken for the run itself. Threads would not be traced either, so there must be
+/// none.
 #[derive(Clone, Debug)]
 pub struct Traced {
-    /// How it ended.
+    /// Its output and exit code.
     pub output: TwgOutput,
-    /// Every call that it made.
+    /// Its calls.
     pub trace: Trace,
-    /// How many recoveries it left in the background. [`crate::place::Place::traced`] has stopped them, before
-    /// they did anything.
+    /// The number of background recoveries that it scheduled. [`crate::place::Place::traced`] stops
+    /// them before they do anything.
     pub armed: usize,
 }
 
 impl Traced {
-    /// Runs `command` to its end. The trace is written to `file`.
+    /// Runs `command` to its end. strace writes the trace to `file`.
     #[must_use]
     pub fn run(
         command: &TwgCommand,
@@ -76,7 +77,7 @@ impl Traced {
             .iter()
             .map(Into::into),
         );
-        // A call must be traced, or nothing is injected, silently.
+        // strace injects only into traced calls, and is silent about the others.
         words.extend(["-e", "trace=all", "-o"].map(Into::into));
         words.push(file.into());
         for Injection { call, what, when } in injections {

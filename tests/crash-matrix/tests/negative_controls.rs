@@ -1,4 +1,4 @@
-//! The matrix can fail: made worse on purpose, the program loses logins, and the matrix says so.
+//! The matrix can fail: a deliberately worse program loses logins, and the matrix reports it.
 #![cfg(target_os = "linux")]
 
 use twg_crash_matrix::aftermath::{Before, Fate, Sabotage, recover};
@@ -19,7 +19,7 @@ fn plan(sabotage: Sabotage) -> Plan {
     Plan { victim: Victim::Refresh, age: Age::Expired, sabotage, threads: THREADS }
 }
 
-/// The calls of this step that touch this file.
+/// The calls of this phase that touch this file.
 fn points(place: &Place<'_>, phase: Phase, object: Object) -> Vec<Point> {
     let trace = place.undisturbed(Detail::Calls);
     let is_it = |layout: &Layout, trace: &Trace, n: usize| {
@@ -33,7 +33,7 @@ fn points(place: &Place<'_>, phase: Phase, object: Object) -> Vec<Point> {
     (0..trace.calls.len()).filter(|n| is_it(&place.layout, &trace, *n)).map(point).collect()
 }
 
-/// Kills there, with and without sabotage.
+/// Kills at these calls, with and without sabotage.
 fn killed(phase: Phase, object: Object, sabotage: Sabotage) -> (Killing, Killing) {
     let server = Server::start(STRICT);
     let points = points(&Place::sign_in(&server, None), phase, object);
@@ -43,7 +43,7 @@ fn killed(phase: Phase, object: Object, sabotage: Sabotage) -> (Killing, Killing
 }
 
 #[test]
-fn a_program_without_a_stage_is_found_out() {
+fn a_program_without_a_stage_is_noticed() {
     let (honest, worse) = killed(Phase::Commit, Object::Temporary, Sabotage::RemoveStage);
     assert!(honest.violations.is_empty(), "{:?}", honest.violations);
     assert!(honest.killed.iter().all(|one| one.after.fate == Fate::Kept), "{honest:?}");
@@ -52,7 +52,7 @@ fn a_program_without_a_stage_is_found_out() {
 }
 
 #[test]
-fn a_program_that_forgets_its_intent_is_found_out() {
+fn a_program_that_forgets_its_intent_is_noticed() {
     let (honest, worse) = killed(Phase::Staging, Object::Stage, Sabotage::ForgetIntent);
     assert!(honest.violations.is_empty(), "{:?}", honest.violations);
     assert!(worse.killed.iter().all(|one| one.after.fate == Fate::Lost), "{worse:?}");
@@ -69,12 +69,12 @@ fn a_kill_that_does_not_happen_is_not_passed_over() {
     assert_eq!(killing.unreached, [never(false)]);
 }
 
-/// A disk that loses what `fsync` returned for.
+/// A disk that loses data after `fsync` returned.
 #[test]
-fn a_disk_that_lies_is_found_out() {
+fn a_disk_that_lies_is_noticed() {
     let server = Server::start(STRICT);
     let mut states = power::states(&server, Prelude::Rest);
-    // The reply is durable, and the record not yet replaced.
+    // The response is durable, and the record is not yet replaced.
     states.retain(|state| state.phase == Phase::Commit && state.description.contains("=#1[]"));
     states.truncate(4);
     let honest = power::fail_in(&server, &states, THREADS, Sabotage::None);
@@ -84,7 +84,7 @@ fn a_disk_that_lies_is_found_out() {
     assert!(worse.failed.iter().all(|one| one.after.fate == Fate::Lost), "{worse:?}");
 }
 
-/// Injects EIO there, with and without sabotage.
+/// Injects EIO at these calls, with and without sabotage.
 fn injected(
     (phase, object, call): (Phase, Object, &str),
     mode: Mode,
@@ -105,9 +105,9 @@ fn injected(
     (honest, worse)
 }
 
-/// The reply that an error left in the stage is all that there is.
+/// After the error, the response exists only in the stage.
 #[test]
-fn a_reply_that_is_gone_after_an_error_is_found_out() {
+fn a_reply_that_is_gone_after_an_error_is_noticed() {
     let place = (Phase::Commit, Object::Temporary, "fsync");
     let (honest, worse) = injected(place, Mode::FromHere, Sabotage::RemoveStage);
     assert!(honest.faulted.iter().all(|one| one.after.fate == Fate::Kept), "{honest:?}");
@@ -116,7 +116,7 @@ fn a_reply_that_is_gone_after_an_error_is_found_out() {
 }
 
 #[test]
-fn a_program_that_sends_without_an_intent_is_found_out() {
+fn a_program_that_sends_without_an_intent_is_noticed() {
     let place = (Phase::Intent, Object::Temporary, "rename");
     let (_, worse) = injected(place, Mode::Once, Sabotage::SendAnyway);
     assert_eq!(worse.violations.len(), worse.faulted.len(), "{worse:?}");
@@ -150,18 +150,18 @@ fn has(storm: &Storm, what: &str) -> bool {
     storm.violations.iter().any(|violation| violation.starts_with(what))
 }
 
-/// Each has a lock of its own, and sends the token.
+/// Each process has its own lock, and each sends the token.
 #[test]
-fn processes_without_a_common_lock_are_found_out() {
+fn processes_without_a_common_lock_are_noticed() {
     let worse = storm(1, storm::Sabotage::Apart);
-    assert!(has(&worse, "replays, and nobody was killed"), "{worse:?}");
+    assert!(has(&worse, "replays without a killed process"), "{worse:?}");
     assert!(has(&worse, "more replays than killed processes"), "{worse:?}");
     assert!(has(&worse, "expiry 0"), "tokens that are not the stored one: {worse:?}");
     assert_eq!(worse.passed, 0);
 }
 
 #[test]
-fn a_storm_over_a_record_from_a_backup_is_found_out() {
+fn a_storm_over_a_record_from_a_backup_is_noticed() {
     let honest = storm(2, storm::Sabotage::None);
     assert!(honest.violations.is_empty(), "{honest:?}");
     assert_eq!((honest.passed, honest.counted.rotations), (2, 2));
@@ -170,7 +170,7 @@ fn a_storm_over_a_record_from_a_backup_is_found_out() {
     assert_eq!(worse.counted.rotations, 1);
 }
 
-/// A backup that is put back, or a commit that was not durable: a spent token, and no intent.
+/// A restored backup, or a commit that was not durable: a spent token without an intent.
 #[test]
 fn a_token_that_is_used_again_is_counted() {
     for (kind, lost) in [(STRICT, true), (LEEWAY, false)] {

@@ -1,11 +1,13 @@
-//! A thousand days of one machine whose login nobody uses, kept alive by the scheduled upkeep alone: the shipped
-//! flow, every 12 minutes while the machine is on, with sleep, shutdowns, power failures, kills, lost answers and
-//! clocks that are set. At random, from a seed, where the model check is exhaustive over minutes.
+//! A thousand days of one machine with an unused login, which only the scheduled upkeep keeps
+//! alive: the shipped flow runs every 12 minutes while the machine is on, with sleep, shutdowns,
+//! power failures, kills, lost responses and clock changes. Events are random, from a seed; the
+//! model check covers a few minutes exhaustively.
 //!
-//! What no client can survive does not happen here. A machine that stops in the second between a request and its
-//! answer, and stays off for longer than the server's leeway: so whoever closes the lid does so three minutes after
-//! the last fault, and power comes back within four. A clock that is set in just the minutes between a power failure
-//! in such a second and the repair, so that nothing tells any more how old the request is: so it is set at other times.
+//! Two cases that no client can survive are left out. First, a machine that stops in the second
+//! between a request and its response, and stays off for longer than the server's leeway. So the
+//! user closes the lid at least three minutes after the last fault, and power returns within four
+//! minutes. Second, a clock that is set in the minutes between such a power failure and the repair,
+//! so that the age of the request is unknown. So the clock is set at other times.
 
 use std::sync::Arc;
 
@@ -25,11 +27,11 @@ const MINUTE: u32 = 60;
 const HOUR: u32 = 60 * MINUTE;
 const DAY: u32 = 24 * HOUR;
 
-/// How often the scheduler runs it.
+/// How often the scheduler runs the upkeep.
 pub const EVERY: u32 = 12 * MINUTE;
-/// How long after the start of the machine it runs first,
+/// How long after the start of the machine the first run comes,
 const AFTER_START: u32 = MINUTE;
-/// and how long after a run that was killed.
+/// and how long after a killed run the next one comes.
 pub const AFTER_KILL: u32 = 30;
 /// How long a machine stays on after a fault.
 const GRACE: u32 = 3 * MINUTE;
@@ -37,23 +39,23 @@ const GRACE: u32 = 3 * MINUTE;
 /// Seed 001: "After 30 days of inactivity, the refresh token itself expires".
 const IDLE: u32 = 30 * DAY;
 
-/// Atlassian's.
+/// Atlassian's rules.
 const RULES: Rules = Rules { leeway: 600, newest_only: false };
 
-/// When a machine is on.
+/// When the machine is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// But for a restart now and then.
+    /// Always, except for a restart now and then.
     AlwaysOn,
-    /// On weekdays from 9 to 17, its lid closed over lunch.
+    /// On weekdays from 9 to 17, with the lid closed over lunch.
     Office,
     /// From 20 minutes to hours, then off for up to three days.
     Laptop,
-    /// For 12 minutes every 29 days. While it is on, the network works.
+    /// For 12 minutes every 29 days. While the machine is on, the network works.
     TwelveMinutesAMonth,
 }
 
-/// How a machine lived.
+/// The record of a machine's life.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
     /// Runs of the upkeep and of one-shot recoveries.
@@ -62,21 +64,21 @@ pub struct Life {
     pub requests: u32,
     /// Refreshes that the server carried out.
     pub rotations: u32,
-    /// What went wrong: kills, power failures, lost answers, full disks and so on.
+    /// Kills, power failures, lost responses, full disks and so on.
     pub faults: u32,
     /// Times when the clock was set.
     pub clock_sets: u32,
-    /// What should never have happened: when, in seconds, and what.
+    /// Violations: the time in seconds, and a description.
     pub broken: Vec<(u32, String)>,
 }
 
-/// What goes wrong in a run.
+/// A fault in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    // Those of the network hit the first request of a run.
-    /// Killed before the step with this number, or after it, or in the middle of its write.
+    // Faults of the network hit the first request of a run.
+    /// Killed before or after the step with this number, or in the middle of its write.
     Kill(u32, When),
-    /// Power fails before the step with this number, or after it, or in the middle of its write.
+    /// Power fails before or after the step with this number, or in the middle of its write.
     PowerFailure(u32, When),
     NotSent,
     RequestLost,
@@ -94,7 +96,7 @@ enum When {
     Midway,
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Itself,
@@ -120,8 +122,8 @@ struct Machine {
     life: Life,
 }
 
-/// A life of so many days: access tokens live for `lifetime` seconds. After a run that was killed, the scheduler
-/// waits for `after_kill` seconds.
+/// A life of so many days. Access tokens live for `lifetime` seconds. After a killed run, the
+/// scheduler waits for `after_kill` seconds.
 #[must_use]
 pub fn live(pattern: Pattern, days: u32, lifetime: u32, after_kill: u32, seed: u64) -> Life {
     let mut machine = Machine::new(pattern, lifetime, after_kill, seed);
@@ -154,7 +156,7 @@ impl Machine {
         }
     }
 
-    /// For how long it is on, and then off.
+    /// How long the machine is on, and then off.
     fn next_window(&mut self) -> (u32, u32) {
         match self.pattern {
             Pattern::AlwaysOn => {
@@ -179,9 +181,9 @@ impl Machine {
         }
     }
 
-    /// The scheduler, and the recoveries that were armed.
+    /// Runs the scheduler and the scheduled recoveries.
     fn stay_on(&mut self, seconds: u32) {
-        // It slept, or was off: then nothing that ran before runs any more.
+        // The machine slept or was off, so no earlier run is still running.
         if self.random.one_in(2) {
             self.boot += 1;
             self.armed_at = None;
@@ -234,7 +236,7 @@ impl Machine {
     }
 
     fn clocks(&self) -> Clocks {
-        // The model begins well after 1970, but nothing is set to before its beginning.
+        // The model begins well after 1970, so that a clock can be set back.
         Clocks { passed: self.passed + 50 * DAY, set: self.set, has_boot_clock: true }
     }
 
@@ -252,7 +254,7 @@ impl Machine {
         let fault = if due { self.next_fault() } else { None };
         let requests = self.life.requests;
         let end = self.perform(want, fault);
-        // One that may be lost is sent again by the same run, while the leeway lasts.
+        // After a possibly lost response the same run sends again, while the leeway lasts.
         let is_lost = matches!(fault, Some(Fault::RequestLost | Fault::ReplyLost));
         let most = if due { 1 + u32::from(is_lost) } else { 0 };
         let sent = self.life.requests - requests;
@@ -311,7 +313,7 @@ impl Machine {
         self.fault_at = Some(self.passed);
     }
 
-    /// What a flow asks for, happens, unless the fault is that it does not.
+    /// Performs an effect of the flow, unless the fault prevents it.
     fn answer(
         &mut self,
         running: &Running,
@@ -416,7 +418,7 @@ impl Machine {
         }
     }
 
-    /// Every eighth refresh that is due meets one.
+    /// Every eighth due refresh has a fault.
     fn next_fault(&mut self) -> Option<Fault> {
         if !self.random.one_in(8) {
             return None;
@@ -451,7 +453,7 @@ fn answer(status: u16, body: String) -> HttpResponse {
     HttpResponse { status, headers: Vec::new(), body: body.into_bytes() }
 }
 
-/// `SplitMix64`: the same life from the same seed.
+/// `SplitMix64`: the same seed gives the same life.
 struct Random(u64);
 
 impl Random {

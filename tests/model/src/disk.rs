@@ -1,8 +1,8 @@
-//! The disk: what is visible, and what would survive a power failure.
+//! The disk: the visible content, and the content that would survive a power failure.
 
 use std::sync::Arc;
 
-/// What lies under a name; `None` if nothing does.
+/// The content of a file; `None` if there is no file.
 pub type Content = Option<Arc<str>>;
 
 /// A name on the disk.
@@ -10,12 +10,13 @@ pub type Content = Option<Arc<str>>;
 pub struct Object {
     /// What a process reads.
     pub visible: Content,
-    /// What is certain to be there after a power failure. Where it differs from `visible`, either may be.
+    /// The content that certainly survives a power failure. If `visible` differs, either may
+    /// survive.
     pub durable: Content,
 }
 
 impl Object {
-    /// Something that is on the disk for certain.
+    /// Sets content that is durable.
     pub fn set(&mut self, content: Content) {
         self.visible.clone_from(&content);
         self.durable = content;
@@ -32,51 +33,52 @@ impl Object {
     }
 }
 
-/// Half of what was written, in a place that had been reserved.
+/// Half of the written content, in reserved room.
 #[must_use]
 pub fn torn(content: &str) -> Arc<str> {
     let half = content.len() / 2;
     format!("{}\0\0", content.get(..half).unwrap_or_default()).into()
 }
 
-/// What becomes of something that was not synced.
+/// The content after a power failure if it was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Survives {
-    /// The state before.
+    /// The old content.
     Durable,
-    /// The state after.
+    /// The new content.
     Visible,
-    /// A part of the state after; for bytes, not for names.
+    /// A part of the new content; for bytes, not for names.
     Torn,
 }
 
-/// Something that is wrong for longer than a moment.
+/// A lasting failure of the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Trouble {
-    /// Nothing.
+    /// No failure.
     #[default]
     None,
-    /// Every file system is full (ENOSPC, EDQUOT): nothing new can be written, only what was reserved.
+    /// Every file system is full (ENOSPC, EDQUOT): only reserved room can be written.
     Full,
-    /// The file system of the configuration takes nothing (EIO, EROFS), not even where room was reserved.
+    /// The configuration's file system refuses every write (EIO, EROFS), also into reserved room.
     Broken,
 }
 
-/// The three things that a refresh writes.
+/// The three files that a refresh writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Disk {
     /// The record of the connection.
     pub record: Object,
-    /// The stage beside it.
+    /// The stage beside the record.
     pub stage: Object,
-    /// What was rescued to another file system.
+    /// The rescued response, on another file system.
     pub rescue: Object,
-    /// What is wrong now.
+    /// The failure now.
     pub trouble: Trouble,
 }
 
 impl Disk {
-    /// The record is replaced and its directory synced, and with it whatever other name in it changed.
+    /// The record is replaced and its directory synced, which makes every other changed name in it
+    /// durable too.
     pub fn replace_record(&mut self, bytes: Content) {
         self.record.set(bytes);
         if self.stage.visible.is_none() {
@@ -91,7 +93,7 @@ impl Disk {
         self.rescue.lose_power(Survives::Durable);
     }
 
-    /// Everything that a process could find a token in.
+    /// Every file from which a process could read a token.
     pub fn readable(&self) -> impl Iterator<Item = &str> {
         [&self.record, &self.stage, &self.rescue]
             .into_iter()

@@ -1,26 +1,28 @@
 //! The refresh transaction, model-checked.
 //!
-//! What is checked is [`twg_core::refresh::RefreshFlow`] itself, the flow that every shell ships, driven by
-//! stateright through every interleaving of a few processes on one connection and every fault that a budget
-//! allows. What is modelled is only the world around it:
+//! The checked code is [`twg_core::refresh::RefreshFlow`] itself, the flow that every shell ships.
+//! stateright drives it through every interleaving of a few processes on one connection, and
+//! through every fault that a budget allows. Only the world around it is a model:
 //!
-//! - [`disk`]: record, stage and rescue, each with what is visible and what would survive a power failure;
+//! - [`disk`]: record, stage and rescue, each with its visible and its durable content;
 //! - [`server`]: an authorization server that rotates refresh tokens, strict or with a leeway;
-//! - [`network`]: requests that are lost, late, answered by a gateway, or whose answers are lost;
-//! - [`process`]: a process that runs one refresh after the other, and is killed anywhere;
-//! - [`world`]: all of it together, and what can happen next; `shell.rs`: what a flow asks for, happens;
+//! - [`network`]: lost and late requests, responses of a gateway, lost responses;
+//! - [`process`]: a process that runs one refresh after the other, and may be killed at any step;
+//! - [`world`]: all of it together, and the possible next events; `shell.rs` performs the effects;
 //! - [`properties`]: I1 to I7;
-//! - [`days`]: a thousand days of a machine with the scheduled upkeep, at random instead of exhaustively;
-//! - [`mutation`]: what is taken away from the world to see that the check notices.
+//! - [`days`]: a thousand days of a machine with the scheduled upkeep, random instead of
+//!   exhaustive;
+//! - [`mutation`]: parts that are removed from the world, to see that the check notices.
 //!
-//! # What is assumed
+//! # Assumptions
 //!
-//! - The kernel's lock excludes, and dies with its holder.
-//! - A file that was synced stays, and a rename is atomic; whatever was not synced is kept or lost.
-//! - A request reaches the server within the quarantine after it was sent, or never. This is what the
-//!   quarantine means; no client can do without such a bound.
-//! - A request that the flow handed to its shell is sent at once or never. A machine that falls asleep in that
-//!   moment, and whose process is killed right after it woke up and sent, is not covered.
+//! - The kernel's lock excludes, and ends with its holder.
+//! - A synced file stays, and a rename is atomic. Other content is kept or lost.
+//! - A request reaches the server within the quarantine after it was sent, or never. This is the
+//!   meaning of the quarantine; every client needs such a limit.
+//! - A request that the flow gives to its shell is sent at once or never. One case is not covered:
+//!   the machine falls asleep at that moment, and the process is killed right after it wakes up and
+//!   sends.
 //! - Time passes in coarse steps, the same for all.
 
 pub mod days;
@@ -42,26 +44,26 @@ use std::time::{Duration, Instant};
 
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Report {
     /// The name of the scenario.
     pub scenario: &'static str,
-    /// What was taken away.
+    /// The removed part.
     pub mutation: Option<Mutation>,
-    /// Different states.
+    /// The number of different states.
     pub states: usize,
-    /// The longest way to one.
+    /// The length of the longest path.
     pub depth: usize,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
-    /// Invariants that do not hold, each with the shortest way there that was found.
+    /// The violated invariants, each with the shortest path that was found.
     pub violations: Vec<(&'static str, String)>,
-    /// What should happen somewhere and never does: a model in which nothing happens proves nothing.
+    /// Events that should happen somewhere and never do: a model without events proves nothing.
     pub unreached: Vec<&'static str>,
 }
 
-/// Visits every state of a scenario; with a mutation, until something is violated.
+/// Visits every state of a scenario; with a mutation, until an invariant is violated.
 #[must_use]
 pub fn check(scenario: Scenario, mutation: Option<Mutation>) -> Report {
     let begun = Instant::now();
@@ -93,7 +95,7 @@ pub fn check(scenario: Scenario, mutation: Option<Mutation>) -> Report {
     }
 }
 
-/// How the check notices what was taken away; `None` if it does not.
+/// The counterexample for a mutation; `None` if the check does not notice it.
 #[must_use]
 pub fn counterexample(mutation: Mutation) -> Option<Report> {
     let mut scenarios = scenarios(false).into_iter();

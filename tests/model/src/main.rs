@@ -1,8 +1,8 @@
-//! Checks every scenario, and every mutation, and prints a table for the report:
+//! Checks every scenario and every mutation, and prints the tables of the README:
 //!
 //! ```text
-//! cargo run --profile model -p twg-model            what the tests check
-//! cargo run --profile model -p twg-model thorough   and what takes minutes
+//! cargo run --profile model -p twg-model            what the tests check cargo run --profile model
+//! -p twg-model thorough   also the scenarios that take minutes
 //! ```
 
 use std::io::Write as _;

@@ -1,32 +1,32 @@
-//! What is taken away from the world, one at a time, to see that the check notices. The flow stays the
-//! shipped one.
+//! Mutations remove one part from the world at a time, to see that the check notices. The flow
+//! stays the shipped one.
 
-/// A part of the protocol that the world no longer does.
+/// A part of the protocol that the world leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    /// The lock is given to everybody.
+    /// Every process gets the lock.
     Lock,
-    /// The look under the lock shows what was there before it; and the store does not compare generations,
-    /// which is a second such look.
+    /// The look under the lock shows the record from before the lock. The store does not compare
+    /// generations either, because that is a second such look.
     Reload,
-    /// Waits are over at once, and the clocks say that their time has passed.
+    /// Waits are over at once, and the clocks show their time as passed.
     Quarantine,
-    /// An intent that is written over another one is not synced.
+    /// An intent that replaces another intent is not synced.
     IntentResync,
     /// No replacement of the record is synced.
     RecordSync,
-    /// A reply in the stage is not synced.
+    /// A response in the stage is not synced.
     StageSync,
-    /// The stage has no room reserved.
+    /// The stage has no reserved room.
     Preallocation,
-    /// There is no clock but the wall clock.
+    /// There is only the wall clock.
     BootClock,
-    /// Nobody comes who is sent for.
+    /// A scheduled recovery never comes.
     Arming,
 }
 
 impl Mutation {
-    /// The scenario in which it shows soonest.
+    /// The scenario in which it is noticed soonest.
     #[must_use]
     pub const fn shows_in(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Mutation {
         }
     }
 
-    /// All of them.
+    /// All mutations.
     pub const ALL: [Self; 9] = [
         Self::Lock,
         Self::Reload,

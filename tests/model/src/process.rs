@@ -1,4 +1,4 @@
-//! A process that runs commands, one after the other, each of which may refresh.
+//! A process that runs commands one after the other. Each may refresh.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use twg_core::time::{Now, Span, UnixTime};
 
 use crate::network::Reply;
 
-/// What a command wants of its refresh.
+/// What a command needs from its refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Want {
     /// `twg auth token`
@@ -27,37 +27,37 @@ pub enum Want {
     Upkeep,
 }
 
-/// One process, or rather one after the other on the same terminal.
+/// One process at a time on one terminal.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Process {
-    /// How many commands it has begun.
+    /// How many commands have begun.
     pub begun: usize,
-    /// The command that runs.
+    /// The running command.
     pub running: Option<Running>,
 }
 
-/// A command that runs.
+/// A running command.
 #[derive(Clone)]
 pub struct Running {
     flow: RefreshFlow,
     id: StepId,
-    /// What it waits for.
+    /// The effect that it waits for.
     pub effect: Effect,
-    /// What it wants.
+    /// What it needs.
     pub want: Want,
-    /// Stands for everything that happened to it: a flow has no other input.
+    /// A hash of its outcomes so far, which are the flow's only input.
     history: u64,
-    /// When it no longer waits, in seconds since the model began.
+    /// The time limit of its wait, in seconds since the model began.
     longest: u32,
     /// The record at its first look.
     pub first_look: Option<Option<Arc<str>>>,
-    /// It holds the lock, or believes so.
+    /// Whether it holds the lock, or believes so.
     pub in_section: bool,
-    /// The reply it received, until its tokens are safe.
+    /// The response it received, until its tokens are saved.
     pub holding: Option<Reply>,
     /// Whether it has sent a request.
     pub sent: bool,
-    /// Whether something was wrong with the disk since it received it, so that it is not its fault.
+    /// Whether the disk failed after it received the response, so that a loss is not its fault.
     pub disk_failed: bool,
 }
 
@@ -70,7 +70,7 @@ impl Hash for Running {
     }
 }
 
-/// Two flows with the same history are the same flow.
+/// Two flows with the same history are equal.
 impl PartialEq for Running {
     fn eq(&self, other: &Self) -> bool {
         let gist = |it: &Self| (it.history, it.in_section, it.holding, it.sent, it.disk_failed);
@@ -84,10 +84,10 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// How a command ended.
+/// The result of a command.
 pub type Ended = Result<Refreshed, twg_core::error::Error>;
 
-/// The connection that all is about.
+/// The connection of all processes.
 #[must_use]
 pub fn key() -> ConnectionKey {
     ConnectionKey::new("example", "default").expect("good names")
@@ -99,7 +99,7 @@ pub const fn time(clock: u32) -> UnixTime {
     UnixTime::from_millis((crate::world::EPOCH as u64 + clock as u64) * 1000)
 }
 
-/// What the clocks of the machine show.
+/// The machine's clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Clocks {
     /// Seconds since the model began.
@@ -125,7 +125,7 @@ impl Clocks {
 }
 
 impl Running {
-    /// A command begins: its first effect is waited for.
+    /// A command begins, and waits for its first effect.
     #[must_use]
     pub fn begin(want: Want, leeway: u32, clocks: Clocks, boot: u32, seed: u8) -> Self {
         let need = match want {
@@ -170,7 +170,8 @@ impl Running {
         running
     }
 
-    /// The effect came out like this; `gist` stands for the outcome. How it ended, if it did.
+    /// Passes an outcome to the flow; `gist` stands for the outcome in the history. Returns the
+    /// result if the command ended.
     pub fn resume(&mut self, outcome: Outcome, gist: &impl Hash, clocks: Clocks) -> Option<Ended> {
         let mut hasher = DefaultHasher::new();
         gist.hash(&mut hasher);
@@ -186,7 +187,7 @@ impl Running {
         }
     }
 
-    /// A wait ends with the wall clock, or once so much time has passed as it seemed to take when it began.
+    /// A wait ends by the wall clock, or after as much time as it was to take when it began.
     fn note_wait(&mut self, clocks: Clocks) {
         if let Effect::WaitUntil(until) = self.effect {
             let seconds = u32::try_from(until.since(clocks.wall()).as_secs());
@@ -194,7 +195,7 @@ impl Running {
         }
     }
 
-    /// Whether what it waits for is a time that has not come yet.
+    /// Whether it waits for a time that has not come yet.
     #[must_use]
     pub fn is_waiting(&self, clocks: Clocks) -> bool {
         matches!(self.effect, Effect::WaitUntil(until)

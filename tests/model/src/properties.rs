@@ -12,14 +12,14 @@ use crate::disk::Trouble;
 use crate::process::{Ended, Want, key, time};
 use crate::world::{QUARANTINE, State, World, name, record_token};
 
-/// What happened so far, as far as the properties need it.
+/// The facts about the past that the properties need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
-    /// A request was sent whose intent was not on the disk for certain.
+    /// A request was sent whose intent was not durable.
     pub sent_without_intent: bool,
-    /// A spent token was sent for which the server would end the login, while the access token still worked
-    /// and nobody insisted.
+    /// A spent token was sent that ends the login, while the access token still worked and the user
+    /// did not insist.
     pub gambled: bool,
     /// New tokens never reached a disk.
     pub reply_died: bool,
@@ -29,7 +29,7 @@ pub struct Facts {
     pub slept: bool,
     /// The highest generation that was reported durable.
     pub best_generation: u64,
-    /// A record with a lower generation than that was written.
+    /// A record with a lower generation was written.
     pub generation_fell: bool,
     /// Tokens that were reported durable.
     pub safe: Vec<usize>,
@@ -37,7 +37,7 @@ pub struct Facts {
     pub refreshed: bool,
     /// Another process's refresh was adopted.
     pub adopted: bool,
-    /// A dead process's reply was taken from the disk.
+    /// The response of a dead process was taken from the disk.
     pub staged: bool,
     /// A token was sent again, and the login lives.
     pub resent: bool,
@@ -45,9 +45,10 @@ pub struct Facts {
     pub buried: bool,
     /// A reply was rescued.
     pub rescued: bool,
-    /// Somebody was sent for who comes back to the intent that is there.
+    /// A recovery of the current intent is scheduled.
     pub armed: bool,
-    /// A process could end, or be ended by a signal, that left a spent token in its leeway and had sent for nobody.
+    /// A process left a spent token within its leeway, or could be interrupted there, without a
+    /// scheduled recovery.
     pub left_alone: bool,
 }
 
@@ -88,7 +89,7 @@ pub fn watch_sending(state: &mut State, world: &World, p: usize, token: usize) {
     state.facts.gambled |= gambles && lives && !insisted;
 }
 
-/// A process is about to give the lock back, or to do something that a signal may interrupt.
+/// A process is about to release the lock, or to do something that a signal may interrupt.
 pub fn watch_leaving(state: &mut State, world: &World, p: usize) {
     let running = state.running(p);
     let may_leave =
@@ -98,7 +99,7 @@ pub fn watch_leaving(state: &mut State, world: &World, p: usize) {
     }
     let Some(record) = state.record() else { return };
     let (Some(token), Some(pending)) = (record_token(&record), record.pending) else { return };
-    // As far as anybody can know who reads the record.
+    // As far as the record shows.
     let began = pending.uptime.map_or(0, Span::as_secs);
     let used = pending.since_first.as_secs() + u64::from(state.clock).saturating_sub(began);
     let leeway = world.scenario.rules.leeway;
@@ -118,7 +119,7 @@ pub fn invariants() -> Vec<&'static str> {
         .collect()
 }
 
-/// All of them.
+/// All properties.
 #[must_use]
 pub fn all() -> Vec<Property<World>> {
     vec![
@@ -148,7 +149,7 @@ pub fn all() -> Vec<Property<World>> {
         Property::always("nothing is gambled while there is something to lose", |_, s: &State| {
             !s.facts.gambled
         }),
-        Property::always("nobody leaves what can be repaired to nobody", |_, s: &State| {
+        Property::always("a repairable refresh always has a scheduled recovery", |_, s: &State| {
             !s.facts.left_alone
         }),
         Property::always("a login is called over only if it is", |_, s: &State| {
@@ -172,12 +173,12 @@ pub fn all() -> Vec<Property<World>> {
         ),
         Property::sometimes("somewhere a login ends", |_, s: &State| s.facts.buried),
         Property::sometimes("somewhere a reply is rescued", |_, s: &State| s.facts.rescued),
-        // Never discovered, so that a check visits every state even after all of the above were.
+        // Never true, so that a check visits every state even after all others have happened.
         Property::sometimes("somewhere time runs backwards", |_, _| false),
     ]
 }
 
-/// As long as the server accepts a token that was reported durable, it can be read somewhere.
+/// While the server accepts a token that was reported durable, it can be read somewhere.
 fn nothing_safe_is_lost(_: &World, state: &State) -> bool {
     state.facts.safe.iter().filter(|token| state.server.accepts(**token)).all(|token| {
         let name = name(*token);
@@ -189,8 +190,8 @@ fn is_whole(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text.trim_end_matches('\0')).is_ok()
 }
 
-/// When nobody runs, nothing is under way, nothing is pending and nothing is wrong, the stored token is one
-/// that the server accepts, unless it accepts none any more.
+/// At rest the stored token is one that the server accepts, if it accepts any. At rest means: no
+/// process runs, no request is on its way, no intent is pending and the disk works.
 fn holds_the_current_token(_: &World, state: &State) -> bool {
     let at_rest = state.processes.iter().all(|process| process.running.is_none())
         && state.flights.is_empty()

@@ -1,17 +1,17 @@
-//! What is checked: who runs what, which server, and how much may go wrong.
+//! The scenarios: the commands, the server, and the number of faults.
 
 use crate::disk::Trouble;
 use crate::process::Want::{self, Due, Live, Now};
 use crate::server::Rules;
 
-/// How often each thing may happen.
+/// How often each fault may happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Processes killed, anywhere.
     pub kills: u8,
     /// Power failures.
     pub power: u8,
-    /// Requests lost or late, answers lost, gateways that answer instead.
+    /// Requests lost or late, responses lost, responses of a gateway.
     pub network: u8,
     /// Single failures of the store.
     pub store: u8,
@@ -21,25 +21,25 @@ pub struct Budget {
     pub lock_timeouts: u8,
     /// Times that the machine sleeps for a while, at any moment.
     pub stalls: u8,
-    /// Times that the wall clock is set while somebody holds the lock.
+    /// Changes of the wall clock while a process holds the lock.
     pub clock_sets: u8,
 }
 
-/// One thing to check.
+/// One scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
     /// The commands of each process, one after the other.
     pub commands: &'static [&'static [Want]],
-    /// How the server treats a token that comes twice.
+    /// How the server treats a token that it gets twice.
     pub rules: Rules,
-    /// Whether the access token works at the beginning. It does not live much longer than the model, or not
-    /// at all.
+    /// Whether the access token works at the beginning. It then outlives the model by little, or
+    /// has expired.
     pub live: bool,
-    /// What may go wrong, and how often.
+    /// The possible faults, and how many of each.
     pub budget: Budget,
-    /// What may be wrong with the disk for longer.
+    /// The possible lasting failures of the disk.
     pub trouble: &'static [Trouble],
     /// When time ends, in seconds.
     pub end: u32,
@@ -69,14 +69,29 @@ const RESENT: &str = "somewhere a token is sent again and the login lives";
 const BURIED: &str = "somewhere a login ends";
 const RESCUED: &str = "somewhere a reply is rescued";
 
-/// Everything that is checked by the tests. `thorough` adds what takes minutes.
+/// Two processes that both may refresh.
+const TWO: &[&[Want]] = &[&[Due, Live], &[Live, Now]];
+
+/// The scenarios of the tests. `thorough` adds those that take minutes.
 #[must_use]
 pub fn scenarios(thorough: bool) -> Vec<Scenario> {
-    let two: &[&[Want]] = &[&[Due, Live], &[Live, Now]];
-    let mut all = vec![
+    let mut all = Vec::new();
+    all.extend(kills_and_network());
+    all.extend(power_and_disk());
+    all.extend(sleep_and_clock());
+    all.extend(three_processes());
+    if thorough {
+        all.extend(larger_budgets());
+    }
+    all
+}
+
+/// Two processes, one of which may be killed, and a faulty network.
+fn kills_and_network() -> [Scenario; 4] {
+    [
         Scenario {
             name: "2 processes, strict server: kills and a lost or late request",
-            commands: two,
+            commands: TWO,
             rules: STRICT,
             live: false,
             budget: Budget { kills: 1, network: 1, ..CALM },
@@ -96,7 +111,7 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
         },
         Scenario {
             name: "2 processes, leeway, all children: kills and the network",
-            commands: two,
+            commands: TWO,
             rules: LEEWAY,
             live: false,
             budget: Budget { kills: 1, network: 1, ..CALM },
@@ -106,7 +121,7 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
         },
         Scenario {
             name: "2 processes, leeway, newest child only: kills and the network",
-            commands: two,
+            commands: TWO,
             rules: NEWEST,
             live: true,
             budget: Budget { kills: 1, network: 1, ..CALM },
@@ -114,6 +129,12 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
             end: 50,
             must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT],
         },
+    ]
+}
+
+/// Two processes, power failures and a disk in trouble.
+fn power_and_disk() -> [Scenario; 5] {
+    [
         Scenario {
             name: "2 processes, leeway: power failure after a kill",
             commands: &[&[Now, Due], &[Due]],
@@ -164,6 +185,12 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
             end: 40,
             must_happen: &[REFRESHED, STAGED, RESENT],
         },
+    ]
+}
+
+/// Two processes on a machine that sleeps, or whose clock is set.
+fn sleep_and_clock() -> [Scenario; 5] {
+    [
         Scenario {
             name: "2 processes, leeway that the machine sleeps through",
             commands: &[&[Due, Live], &[Live]],
@@ -214,6 +241,12 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
             end: 60,
             must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT, BURIED],
         },
+    ]
+}
+
+/// Three processes.
+fn three_processes() -> [Scenario; 2] {
+    [
         Scenario {
             name: "3 processes, leeway, newest child only: kill and network",
             commands: &[&[Live], &[Due], &[Now]],
@@ -234,40 +267,36 @@ pub fn scenarios(thorough: bool) -> Vec<Scenario> {
             end: 50,
             must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT, BURIED],
         },
-    ];
-    if thorough {
-        let every = Budget { kills: 2, power: 1, network: 2, ..CALM };
-        for (name, rules) in [
-            ("thorough: 2 processes, strict server", STRICT),
-            ("thorough: 2 processes, leeway, all children", LEEWAY),
-            ("thorough: 2 processes, leeway, newest child only", NEWEST),
-        ] {
-            all.push(Scenario {
-                name,
-                commands: two,
-                rules,
-                live: false,
-                budget: every,
-                trouble: &[],
-                end: 50,
-                must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT],
-            });
-        }
-        for (name, rules) in [
-            ("thorough: 3 processes, strict server", STRICT),
-            ("thorough: 3 processes, leeway, newest child only", NEWEST),
-        ] {
-            all.push(Scenario {
-                name,
-                commands: &[&[Live], &[Due, Live], &[Now]],
-                rules,
-                live: false,
-                budget: Budget { kills: 2, network: 1, ..CALM },
-                trouble: &[],
-                end: 50,
-                must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT],
-            });
-        }
-    }
-    all
+    ]
+}
+
+/// Two and three processes with more faults, which take minutes.
+fn larger_budgets() -> Vec<Scenario> {
+    let two = |name, rules| Scenario {
+        name,
+        commands: TWO,
+        rules,
+        live: false,
+        budget: Budget { kills: 2, power: 1, network: 2, ..CALM },
+        trouble: &[],
+        end: 50,
+        must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT],
+    };
+    let three = |name, rules| Scenario {
+        name,
+        commands: &[&[Live], &[Due, Live], &[Now]],
+        rules,
+        live: false,
+        budget: Budget { kills: 2, network: 1, ..CALM },
+        trouble: &[],
+        end: 50,
+        must_happen: &[REFRESHED, ADOPTED, STAGED, RESENT],
+    };
+    vec![
+        two("thorough: 2 processes, strict server", STRICT),
+        two("thorough: 2 processes, leeway, all children", LEEWAY),
+        two("thorough: 2 processes, leeway, newest child only", NEWEST),
+        three("thorough: 3 processes, strict server", STRICT),
+        three("thorough: 3 processes, leeway, newest child only", NEWEST),
+    ]
 }

@@ -1,22 +1,22 @@
 //! The authorization server: one login, whose refresh token rotates.
 
-/// A refresh token; `r0` is the one that the login gave.
+/// A refresh token; `r0` is the one from the login.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Token {
-    /// For which token it was given out.
+    /// The token that it was issued for.
     parent: Option<usize>,
-    /// When it was used first, in seconds.
+    /// The time of its first use, in seconds.
     spent_at: Option<u32>,
-    /// A newer child of the same parent took its place.
+    /// A newer child of the same parent replaced it.
     superseded: bool,
 }
 
-/// How a server treats a token that comes twice.
+/// How a server treats a token that it gets twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// For so many seconds after its first use it is accepted again; 0: never.
+    /// For so many seconds after its first use it is accepted again; 0 means never.
     pub leeway: u32,
-    /// Of the tokens that were given out for it, only the newest keeps working.
+    /// Of the tokens that were issued for it, only the newest keeps working.
     pub newest_only: bool,
 }
 
@@ -45,7 +45,8 @@ impl Server {
             None if !token.superseded => {
                 self.tokens.get_mut(presented)?.spent_at = Some(now);
             }
-            // Only the immediately previous token may come again (Auth0, on which Atlassian's server runs).
+            // Only the immediately previous token may come again (Auth0, on which Atlassian's
+            // server runs).
             Some(_) if !self.is_gamble(presented, rules, now) => {
                 if rules.newest_only {
                     for sibling in &mut self.tokens {
@@ -68,7 +69,7 @@ impl Server {
         self.tokens.get(presented).is_some_and(|token| token.spent_at.is_some())
     }
 
-    /// Whether this token, if it came now, would end the login.
+    /// Whether this token would end the login if it came now.
     #[must_use]
     pub fn is_gamble(&self, presented: usize, rules: Rules, now: u32) -> bool {
         let Some(token) = self.tokens.get(presented) else { return true };
@@ -78,14 +79,14 @@ impl Server {
         now >= spent_at + rules.leeway || child_spent
     }
 
-    /// Whether a process that has this token can go on with it.
+    /// Whether a process with this token can continue.
     #[must_use]
     pub fn accepts(&self, token: usize) -> bool {
         let token = self.tokens.get(token);
         !self.revoked && token.is_some_and(|t| t.spent_at.is_none() && !t.superseded)
     }
 
-    /// The tokens that were given out and can be gone on with.
+    /// The issued tokens that can still be used.
     pub fn current(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.tokens.len()).filter(|token| self.accepts(*token))
     }

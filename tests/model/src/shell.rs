@@ -1,5 +1,7 @@
-//! The shell of every process: what a flow asks for, happens in the world, or fails there. And the server and
-//! the network, as far as they answer.
+//! The shell of every process: performs the effects of a flow in the world, or lets them fail. Also
+//! the responses of server and network.
+
+use std::sync::Arc;
 
 use twg_core::credential::StoredCredential;
 use twg_core::flow::{Effect, Outcome, StoreError, StoreErrorKind};
@@ -24,7 +26,7 @@ impl World {
         process.running = Some(Running::begin(want, leeway, clocks, state.boot.into(), seed));
     }
 
-    /// What a process waits for, happens as well as it can at this moment.
+    /// Performs the current effect of a process, as far as the world permits.
     pub(crate) fn go(&self, state: &mut State, p: usize) {
         let effect = state.running(p).effect.clone();
         properties::watch_leaving(state, self, p);
@@ -61,31 +63,8 @@ impl World {
                     self.fail(state, p);
                 }
             }
-            Effect::StageReply { bytes, .. } => {
-                let is_full = state.disk.trouble == Trouble::Full;
-                if state.disk.trouble == Trouble::Broken
-                    || is_full && self.mutated(Mutation::Preallocation)
-                {
-                    return self.fail(state, p);
-                }
-                let content: Content = Some(bytes.expose().into());
-                if self.mutated(Mutation::StageSync) {
-                    state.disk.stage.visible = content;
-                } else {
-                    state.disk.stage.set(content);
-                }
-                state.is_safe(p);
-                self.answer(state, p, Outcome::Kept(Ok("stage".to_owned())), &"staged");
-            }
-            Effect::RescueReply { bytes, .. } => {
-                if state.disk.trouble == Trouble::Full {
-                    return self.fail(state, p);
-                }
-                state.disk.rescue.set(Some(bytes.expose().into()));
-                state.is_safe(p);
-                state.facts.rescued = true;
-                self.answer(state, p, Outcome::Kept(Ok("rescue".to_owned())), &"rescued");
-            }
+            Effect::StageReply { bytes, .. } => self.stage(state, p, bytes.expose().into()),
+            Effect::RescueReply { bytes, .. } => self.rescue(state, p, bytes.expose().into()),
             Effect::SetAsideStage { .. } => {
                 state.disk.stage.set(None);
                 self.answer(state, p, Outcome::Kept(Ok("aside".to_owned())), &"aside");
@@ -116,6 +95,31 @@ impl World {
             Effect::Notify(_) => self.answer(state, p, Outcome::Notified, &"noted"),
             other => panic!("a refresh does not ask for {other:?}"),
         }
+    }
+
+    fn stage(&self, state: &mut State, p: usize, reply: Arc<str>) {
+        let is_full = state.disk.trouble == Trouble::Full;
+        if state.disk.trouble == Trouble::Broken || is_full && self.mutated(Mutation::Preallocation)
+        {
+            return self.fail(state, p);
+        }
+        if self.mutated(Mutation::StageSync) {
+            state.disk.stage.visible = Some(reply);
+        } else {
+            state.disk.stage.set(Some(reply));
+        }
+        state.is_safe(p);
+        self.answer(state, p, Outcome::Kept(Ok("stage".to_owned())), &"staged");
+    }
+
+    fn rescue(&self, state: &mut State, p: usize, reply: Arc<str>) {
+        if state.disk.trouble == Trouble::Full {
+            return self.fail(state, p);
+        }
+        state.disk.rescue.set(Some(reply));
+        state.is_safe(p);
+        state.facts.rescued = true;
+        self.answer(state, p, Outcome::Kept(Ok("rescue".to_owned())), &"rescued");
     }
 
     fn loaded(&self, state: &mut State, p: usize, content: Content) {
@@ -154,7 +158,7 @@ impl World {
         self.answer(state, p, Outcome::Store(Ok(())), &"replaced");
     }
 
-    /// The store does not do what it was asked for.
+    /// The store refuses the current effect.
     pub(crate) fn fail(&self, state: &mut State, p: usize) {
         let running = state.running_mut(p);
         running.disk_failed = true;

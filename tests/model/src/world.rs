@@ -1,4 +1,4 @@
-//! All of it together, and what can happen next.
+//! The world, and the possible next events.
 
 use std::sync::Arc;
 
@@ -17,111 +17,111 @@ use crate::scenario::{Budget, Scenario};
 use crate::server::Server;
 use crate::shell::unknown;
 
-/// When the model begins, in seconds since 1970.
+/// The beginning of the model, in seconds since 1970.
 pub const EPOCH: u32 = 1_700_000_000;
 
-/// A request reaches the server before this time is over or never, and its sender waits no longer. Of the core, for
-/// servers whose leeway is at least three times as long or that have none.
+/// A request reaches the server within this time or never, and its sender waits no longer. The
+/// core's value for servers without leeway, or with one at least three times as long.
 pub(crate) const QUARANTINE: u32 = 20;
 
-/// How time passes.
+/// One step of time.
 const TICK: u32 = 10;
 
 /// How long the machine sleeps: longer than the leeway.
 const SLEEP: u32 = 70;
 
-/// How long it sleeps at any moment: longer than the quarantine.
+/// How long it sleeps at an arbitrary moment: longer than the quarantine.
 const STALL: u32 = 30;
 
 /// How far the wall clock is set: beyond every wait, and back before every intent.
 const CLOCK_JUMPS: [i32; 2] = [30, -60];
 
-/// A scenario, perhaps with something taken away.
+/// A scenario, perhaps with a mutation.
 #[derive(Clone, Debug)]
 pub struct World {
     /// What is checked.
     pub scenario: Scenario,
-    /// What is taken away.
+    /// The removed part.
     pub mutation: Option<Mutation>,
 }
 
-/// How everything is at one moment.
+/// The whole state at one moment.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub struct State {
     /// Seconds since the model began.
     pub clock: u32,
     /// How far the wall clock was set forward, in seconds.
     pub set: i32,
-    /// Seconds that the machine's clocks show and that have not passed: with [`Mutation::Quarantine`] only.
+    /// Seconds that the clocks show and that have not passed; only with [`Mutation::Quarantine`].
     pub imagined: u32,
-    /// Counts the starts of the machine.
+    /// The number of starts of the machine.
     pub boot: u8,
-    /// Who runs what.
+    /// The processes.
     pub processes: Vec<Process>,
-    /// Who holds the lock.
+    /// The process that holds the lock.
     pub lock: Option<usize>,
-    /// What is on the disk.
+    /// The content of the disk.
     pub disk: Disk,
-    /// What the server knows.
+    /// The state of the server.
     pub server: Server,
-    /// What is under way.
+    /// The requests on their way.
     pub flights: Vec<Flight>,
-    /// What may still go wrong.
+    /// The remaining faults.
     pub budget: Budget,
-    /// Whether the disk may still get into trouble.
+    /// Whether the disk may still fail.
     pub may_get_into_trouble: bool,
-    /// What happened so far, as far as the properties need it.
+    /// The facts about the past that the properties need.
     pub facts: Facts,
 }
 
-/// What can happen.
+/// A possible event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The next command of a process begins.
     Begin(usize),
-    /// What a process waits for, happens.
+    /// The current effect of a process succeeds.
     Go(usize),
-    /// What it asked of the store, fails.
+    /// Its request to the store fails.
     Fail(usize),
-    /// The record is replaced, but that could not be made durable.
+    /// The record is replaced, but not made durable.
     FailLate(usize),
-    /// It no longer waits for the lock.
+    /// It stops waiting for the lock.
     TimeOut(usize),
-    /// It is killed, before it did what it was about to do.
+    /// It is killed before its current effect.
     Kill(usize),
-    /// It is killed after it did that, before it was durable.
+    /// It is killed after its write, before the sync.
     KillMidway(usize),
-    /// It is killed while it wrote.
+    /// It is killed during its write.
     KillWriting(usize),
-    /// A request arrives, and is answered.
+    /// A request arrives, and the server responds.
     Arrive(usize),
-    /// An answer arrives.
+    /// A response arrives.
     Deliver(usize),
     /// No connection was made.
     NotSent(usize),
-    /// The server has no time for it.
+    /// The server is too busy.
     TooMany(usize),
     /// The connection breaks; the request may still arrive.
     Break(usize),
-    /// The answer is lost.
+    /// The response is lost.
     LoseReply(usize),
-    /// A gateway answers in the server's place, after the server did.
+    /// A gateway responds in the server's place, after the server did.
     Gateway(usize),
-    /// A request for whose answer nobody waits will never arrive.
+    /// A request without a waiting sender never arrives.
     Vanish(usize),
     /// Time passes.
     Tick,
-    /// The machine sleeps for long.
+    /// The machine sleeps for longer than the leeway.
     Sleep,
-    /// The machine sleeps for a while, whatever anybody was doing.
+    /// The machine sleeps for a while, at an arbitrary moment.
     Stall,
     /// The wall clock is set.
     SetClock(i32),
-    /// Power fails: what becomes of record and stage.
+    /// Power fails, with these survivors of record and stage.
     PowerFails(Survives, Survives),
-    /// Something is wrong with the disk from now on.
+    /// The disk fails from now on.
     Trouble(Trouble),
-    /// Nothing is wrong with the disk any more.
+    /// The disk works again.
     Repair,
 }
 
@@ -203,7 +203,7 @@ impl Model for World {
                 state.flights[f].reply = Some(Reply::TooMany);
             }
             Action::Break(f) => {
-                // It may still arrive: it stays, and nobody waits for it.
+                // It may still arrive: it stays, without a sender.
                 let mut late = state.flights[f].clone();
                 late.sender = None;
                 self.no_answer(&mut state, f, unknown());
@@ -233,17 +233,7 @@ impl Model for World {
                 state.budget.clock_sets -= 1;
                 state.set += seconds;
             }
-            Action::PowerFails(record, stage) => {
-                state.budget.power -= 1;
-                for p in 0..state.processes.len() {
-                    if state.processes[p].running.is_some() {
-                        state.budget.kills += 1; // not one of those that are counted
-                        state.kill(p);
-                    }
-                }
-                state.boot += 1;
-                state.disk.lose_power(record, stage);
-            }
+            Action::PowerFails(record, stage) => state.lose_power(record, stage),
             Action::Trouble(trouble) => {
                 state.may_get_into_trouble = false;
                 state.disk.trouble = trouble;
@@ -259,7 +249,7 @@ impl Model for World {
 }
 
 impl World {
-    /// What the machine's clocks show.
+    /// The machine's clocks.
     pub(crate) fn clocks(&self, state: &State) -> Clocks {
         Clocks {
             passed: state.clock + state.imagined,
@@ -325,15 +315,15 @@ impl World {
         let waits = |process: &Process| {
             process.running.as_ref().is_some_and(|running| running.is_waiting(self.clocks(state)))
         };
-        let somebody_waits = state.processes.iter().any(waits);
-        let nobody_runs = state.processes.iter().all(|process| process.running.is_none());
+        let one_waits = state.processes.iter().any(waits);
+        let none_runs = state.processes.iter().all(|process| process.running.is_none());
         // A request arrives in time or never.
         let may_pass = |seconds: u32| {
             let late =
                 |f: &Flight| f.reply.is_none() && state.clock + seconds >= f.sent_at + QUARANTINE;
             !state.flights.iter().any(late) && state.clock + seconds <= self.scenario.end
         };
-        let nothing_else = somebody_waits || nobody_runs && state.may_begin(&self.scenario);
+        let nothing_else = one_waits || none_runs && state.may_begin(&self.scenario);
         if nothing_else && may_pass(TICK) {
             actions.push(Action::Tick);
         }
@@ -345,7 +335,7 @@ impl World {
             running.is_some_and(|running| matches!(running.effect, Effect::SendHttp(_)))
                 && !state.flights.iter().any(|flight| flight.sender == Some(p))
         });
-        if state.budget.stalls > 0 && !nobody_runs && !about_to_send && may_pass(STALL) {
+        if state.budget.stalls > 0 && !none_runs && !about_to_send && may_pass(STALL) {
             actions.push(Action::Stall);
         }
         let in_section = |process: &Process| process.running.as_ref().is_some_and(|r| r.in_section);
@@ -395,7 +385,7 @@ fn survivals(object: &Object, is_written_in_place: bool) -> Vec<Survives> {
 }
 
 impl State {
-    /// A step from here, for people.
+    /// A short description of an event.
     #[must_use]
     pub fn describe(&self, action: Action) -> String {
         use Action::{Begin, Fail, FailLate, Go, Kill, KillMidway, KillWriting, TimeOut};
@@ -410,16 +400,16 @@ impl State {
         }
     }
 
-    /// The record as it is read now.
+    /// The record as a process reads it now.
     #[must_use]
     pub fn record(&self) -> Option<StoredCredential> {
         StoredCredential::parse_for(&key(), self.disk.record.visible.as_deref()?).ok()
     }
 
-    /// The command that runs in a process.
+    /// The running command of a process.
     ///
     /// # Panics
-    /// If none does.
+    /// If there is none.
     #[must_use]
     pub fn running(&self, p: usize) -> &Running {
         self.processes[p].running.as_ref().expect("it runs")
@@ -439,13 +429,25 @@ impl State {
         }
     }
 
-    /// What it was about to write is there, and not synced.
+    /// The bytes are visible and not synced.
     fn write(&mut self, p: usize, bytes: Arc<str>) {
         let object = match self.running(p).effect {
             Effect::ReplaceRecord { .. } => &mut self.disk.record,
             _ => &mut self.disk.stage,
         };
         object.visible = Some(bytes);
+    }
+
+    fn lose_power(&mut self, record: Survives, stage: Survives) {
+        self.budget.power -= 1;
+        for p in 0..self.processes.len() {
+            if self.processes[p].running.is_some() {
+                self.budget.kills += 1; // not counted as a kill
+                self.kill(p);
+            }
+        }
+        self.boot += 1;
+        self.disk.lose_power(record, stage);
     }
 
     fn kill(&mut self, p: usize) {
@@ -465,7 +467,7 @@ impl State {
         }
     }
 
-    /// The store said that the tokens that a process received are on the disk.
+    /// The store reported the received tokens of a process as saved.
     pub(crate) fn is_safe(&mut self, p: usize) {
         if let Some(Reply::Tokens(token)) = self.running_mut(p).holding.take() {
             self.facts.safe.push(token);
@@ -482,7 +484,7 @@ impl State {
         self.facts.note(ended, running.sent);
     }
 
-    /// When the access token of the record stops working.
+    /// When the record's access token expires.
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixTime> {
         self.record()?.tokens.map(|tokens| tokens.expires_at)
@@ -498,7 +500,7 @@ impl Running {
         }
     }
 
-    /// What it is about to write.
+    /// The bytes that it is about to write.
     fn written(&self) -> Option<Arc<str>> {
         match &self.effect {
             Effect::ReplaceRecord { bytes, .. } | Effect::StageReply { bytes, .. } => {
@@ -526,7 +528,7 @@ impl Writes for Effect {
     }
 }
 
-/// The record of a login that was just made: tokens that live for `lifetime` seconds.
+/// The record of a new login whose tokens live for `lifetime` seconds.
 pub(crate) fn first_record(issued_at: u64, lifetime: u64) -> Arc<str> {
     let record = serde_json::json!({
         "schema_version": 1,
@@ -550,13 +552,13 @@ pub(crate) fn first_record(issued_at: u64, lifetime: u64) -> Arc<str> {
     record.to_string().into()
 }
 
-/// How a refresh token is called: of one length, so that no name is a part of another.
+/// The name of a refresh token. All have one length, so that no name is a part of another.
 #[must_use]
 pub fn name(token: usize) -> String {
     format!("refresh{token:07}")
 }
 
-/// The number of the refresh token that is named in this text.
+/// The number of the refresh token in this text.
 pub(crate) fn number_in(text: &str) -> usize {
     let from = text.find("refresh0").expect("a refresh token") + "refresh".len();
     text.get(from..from + 7).and_then(|digits| digits.parse().ok()).expect("its number")

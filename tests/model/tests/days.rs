@@ -4,7 +4,7 @@ use twg_model::days::{AFTER_KILL, EVERY, Pattern, live};
 
 const DAYS: u32 = 1000;
 
-/// Never logged out, and never more than one request per refresh that was due.
+/// Never logged out, and never more than one request per due refresh.
 #[test]
 fn a_thousand_days() {
     for pattern in
@@ -21,10 +21,10 @@ fn a_thousand_days() {
     }
 }
 
-/// Twelve minutes are longer than Atlassian's leeway of ten: whatever was killed between a request and its answer must
-/// be started again sooner. That is why the units say so.
+/// Twelve minutes are longer than Atlassian's leeway of ten. So a run that was killed between a
+/// request and its response must start again sooner, and the units say so.
 #[test]
-fn a_scheduler_that_does_not_restart_what_was_killed_loses_logins() {
+fn without_a_restart_after_a_kill_logins_are_lost() {
     let life = live(Pattern::AlwaysOn, DAYS, 3600, EVERY, 1);
     assert!(!life.broken.is_empty(), "{life:?}");
 }

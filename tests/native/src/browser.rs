@@ -1,5 +1,5 @@
-//! A user with a browser: keeps cookies, follows redirects, fills in forms and presses buttons.
-//! Plain HTTP only, no scripts.
+//! A user's browser: keeps cookies, follows redirects, fills in forms and presses buttons. Plain
+//! HTTP only, no scripts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,11 +18,11 @@ pub struct Browser {
     stop_before: Option<String>,
 }
 
-/// What a request led to. Where it is an HTML page, its forms can be filled in.
+/// The result of a request. Forms of an HTML page can be filled in.
 #[derive(Clone)]
 pub struct Page {
     browser: Browser,
-    /// Where it is, after all redirects.
+    /// The URL after all redirects.
     pub url: Url,
     /// The URLs that redirected here, first to last.
     pub redirects: Vec<Url>,
@@ -38,7 +38,7 @@ pub struct Page {
 const MAX_REDIRECTS: usize = 20;
 
 impl Browser {
-    /// One without cookies.
+    /// A browser without cookies.
     #[must_use]
     pub fn new() -> Self {
         let config = ureq::Agent::config_builder()
@@ -50,22 +50,22 @@ impl Browser {
         Self { agent: config.new_agent(), stop_before: None }
     }
 
-    /// The same browser, but it does not go to addresses that start with `prefix`: being redirected
-    /// to one ends in a [`Page`] of that address with status 0, so that a test can play the client,
-    /// or tamper with what it would be told.
+    /// The same browser, but it does not go to URLs that start with `prefix`: a redirect to one
+    /// ends in a [`Page`] with that URL and status 0, so that a test can play the client or change
+    /// what the client gets.
     #[must_use]
     pub fn stop_before(&self, prefix: &str) -> Self {
         Self { stop_before: Some(prefix.to_owned()), ..self.clone() }
     }
 
-    /// Goes to an address, and on to where that redirects.
+    /// Goes to a URL and follows its redirects.
     #[must_use]
     pub fn open(&self, url: &str) -> Page {
         let url = Url::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
         self.follow("GET", url, String::new())
     }
 
-    /// One request as it is, without following a redirect: for what is not meant for browsers.
+    /// Sends one request without following a redirect, for URLs that are not meant for browsers.
     #[must_use]
     pub fn request(
         &self,
@@ -97,7 +97,7 @@ impl Browser {
         }
     }
 
-    /// Posts a form as a client does, with HTTP Basic authentication where that is given.
+    /// Posts a form as a client does, with HTTP Basic authentication if `basic` is given.
     #[must_use]
     pub fn post_form(
         &self,
@@ -113,7 +113,7 @@ impl Browser {
     }
 
     fn follow(&self, method: &str, url: Url, body: String) -> Page {
-        // A page posts to where it came from; servers may insist on that.
+        // A browser posts to a page's own origin; servers may require the header.
         let origin = url.origin().ascii_serialization();
         let posted = [("content-type", FORM), ("origin", origin.as_str())];
         let headers: &[_] = if method == "POST" { &posted } else { &[] };
@@ -142,8 +142,8 @@ impl Default for Browser {
     }
 }
 
-/// The address that answers an authorization request: its redirect URI with its `state`, if the request
-/// has one, and these parameters.
+/// The redirect for an authorization request: its redirect URI with its `state`, if the request has
+/// one, and these parameters.
 #[must_use]
 pub fn answer_to(authorization_url: &str, parameters: &[(&str, &str)]) -> String {
     let url = Url::parse(authorization_url).unwrap_or_else(|e| panic!("{authorization_url}: {e}"));
@@ -156,7 +156,7 @@ pub fn answer_to(authorization_url: &str, parameters: &[(&str, &str)]) -> String
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// RFC 6749, section 2.3.1: both parts are form-encoded before they are put together.
+/// RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
 fn basic_authorization(id: &str, secret: &str) -> String {
     use base64::Engine as _;
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
@@ -176,7 +176,7 @@ impl Page {
         self
     }
 
-    /// Whether there is a button of this label, name or value.
+    /// Whether there is a button with this label, name or value.
     #[must_use]
     pub fn has_button(&self, label: &str) -> bool {
         elements(&self.document(), BUTTONS).any(|button| is_called(button, label))
@@ -188,7 +188,7 @@ impl Page {
         elements(&self.document(), FIELDS).any(|field| field.attr("name") == Some(name))
     }
 
-    /// Presses the button of this label, name or value: submits its form.
+    /// Presses the button with this label, name or value, which submits its form.
     #[track_caller]
     #[must_use]
     pub fn press(&self, label: &str) -> Self {
@@ -214,7 +214,7 @@ impl Page {
         self.send(&document, form, None)
     }
 
-    /// Follows the link of this text.
+    /// Follows the link with this text.
     #[track_caller]
     #[must_use]
     pub fn click(&self, text: &str) -> Self {
@@ -226,7 +226,7 @@ impl Page {
         self.browser.open(self.resolve(target).as_str())
     }
 
-    /// The text that a person sees.
+    /// The text that a user sees.
     #[must_use]
     pub fn text(&self) -> String {
         elements(&self.document(), "body").map(text_of).collect()
@@ -239,13 +239,13 @@ impl Page {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A header field, if it is there and is text.
+    /// A header field, if it exists and is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// A parameter of the address's query.
+    /// A parameter of the URL's query.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<String> {
         let found = self.url.query_pairs().find(|(known, _)| known == name);
@@ -268,7 +268,7 @@ impl Page {
         self.browser.follow("GET", target, String::new())
     }
 
-    /// What a field adds to its form, if anything.
+    /// The name and value that a field adds to its form, if any.
     fn value_of(&self, field: ElementRef<'_>) -> Option<(String, String)> {
         let name = field.attr("name").filter(|name| !name.is_empty())?;
         let kind = field.attr("type").unwrap_or("text");
@@ -294,7 +294,7 @@ impl Page {
 
     fn redirect_target(&self) -> Option<Url> {
         let redirects = matches!(self.status, 301..=303);
-        // 307 and 308 would repeat a POST; no server in the tests has a reason to.
+        // 307 and 308 would repeat a POST; no server in the tests sends them.
         assert!(!matches!(self.status, 307 | 308), "not supported by this browser: {self:?}");
         redirects.then(|| self.resolve(self.header("location").expect("a redirect has a target")))
     }
@@ -321,11 +321,11 @@ fn elements_of<'a>(
     selector: &str,
 ) -> impl Iterator<Item = ElementRef<'a>> + use<'a> {
     let selector = Selector::parse(selector).expect("our selectors are valid");
-    // The selector must outlive the iterator, and an iterator that owns both cannot be written.
+    // An iterator that owns the selector as well cannot be written, so the elements are collected.
     element.select(&selector).collect::<Vec<_>>().into_iter()
 }
 
-/// The form that a field or button belongs to: the one around it, or the one that it names.
+/// The form of a field or button: the one around it, or the one that it names.
 fn form_of<'a>(document: &'a Html, element: ElementRef<'a>) -> Option<ElementRef<'a>> {
     if let Some(id) = element.attr("form") {
         return elements(document, "form").find(|form| form.attr("id") == Some(id));
@@ -336,13 +336,13 @@ fn form_of<'a>(document: &'a Html, element: ElementRef<'a>) -> Option<ElementRef
 fn is_called(element: ElementRef<'_>, label: &str) -> bool {
     let text = text_of(element);
     let attributes = [element.attr("name"), element.attr("value"), element.attr("id")];
-    // "[ Abort ]" is called "Abort".
+    // "[ Abort ]" has the label "Abort".
     text == label
         || text.trim_matches(['[', ']', ' ']) == label
         || attributes.contains(&Some(label))
 }
 
-/// An element's text with its white space folded, as it is shown.
+/// An element's text with folded white space, as a browser shows it.
 fn text_of(element: ElementRef<'_>) -> String {
     element.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }

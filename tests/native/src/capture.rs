@@ -1,12 +1,12 @@
-//! What a process printed so far, and a way to wait for more of it.
+//! The output of a process so far, and a way to wait for more.
 
 use std::io::{ErrorKind, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Collects everything that a stream says, in a thread of its own, so that the other side never
-/// blocks on a full pipe.
+/// Collects all output of a stream in a thread of its own, so that the other side never blocks on a
+/// full pipe.
 #[derive(Clone, Debug)]
 pub struct Capture {
     shared: Arc<Shared>,
@@ -24,7 +24,7 @@ struct State {
     ended: bool,
 }
 
-/// Why what was waited for did not come.
+/// Why the output did not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// The stream ended without it.
@@ -69,10 +69,10 @@ impl Capture {
         String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
-    /// Asks `find` about everything so far, now and whenever there is more, until it finds something.
+    /// Calls `find` with the output so far, now and after each new part, until it finds something.
     ///
     /// # Errors
-    /// [`Missing`] if the stream ends or `patience` does before that.
+    /// [`Missing`] if the stream or `patience` ends first.
     pub fn wait_for<T>(
         &self,
         patience: Duration,
@@ -98,10 +98,10 @@ impl Capture {
         }
     }
 
-    /// Waits until the stream ends: everything.
+    /// Waits for the end of the stream and returns all output.
     ///
     /// # Errors
-    /// [`Missing::TimedOut`] if somebody still holds its other side when `patience` ends.
+    /// [`Missing::TimedOut`] if a process still holds the other side when `patience` ends.
     pub fn wait_for_end(&self, patience: Duration) -> Result<Vec<u8>, Missing> {
         match self.wait_for(patience, |_| None::<()>) {
             Err(Missing::TimedOut) => Err(Missing::TimedOut),
@@ -111,7 +111,7 @@ impl Capture {
 }
 
 impl Shared {
-    // A panic while the lock is held can only be one of a test's closure, which changes nothing.
+    // Only a test's closure can panic while the lock is held, and it changes nothing.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

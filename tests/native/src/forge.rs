@@ -1,5 +1,5 @@
-//! What Bitbucket has besides an authorization server: an API that knows a token, repositories for git, and a
-//! container registry.
+//! Bitbucket without its authorization server: an API that accepts a token, repositories for git,
+//! and a container registry.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use crate::home::TempHome;
 use crate::scripted::{Reply, Request, ScriptedServer};
 
-/// A server with one repository, one image and one user. Its repositories are served by git's own
-/// `git http-backend`.
+/// A server with one repository, one image and one user. git's own `git http-backend` serves the
+/// repository.
 #[derive(Debug)]
 pub struct Forge {
     server: ScriptedServer,
@@ -27,14 +27,14 @@ pub struct Forge {
 impl Forge {
     /// The API token of its user.
     pub const TOKEN: &str = "canary-bitbucket-api-token";
-    /// The access token of a login at it, as in [`sign_in`](Self::sign_in).
+    /// The access token of the login that [`sign_in`](Self::sign_in) stores.
     pub const ACCESS_TOKEN: &str = "old-access";
     /// The e-mail address of its user.
     pub const EMAIL: &str = "mia@example.com";
-    /// What is in the only file of the repository.
+    /// The content of the repository's only file.
     pub const CONTENT: &str = "only for those who may read it\n";
 
-    /// Starts one.
+    /// Starts a forge.
     #[must_use]
     pub fn start() -> Self {
         let repositories = TempDir::with_prefix("twg-forge-").expect("a temporary directory");
@@ -47,7 +47,7 @@ impl Forge {
         Self { server, repositories, accepts }
     }
 
-    /// From now on it accepts no credential at all.
+    /// From now on, no credential is accepted.
     pub fn revoke_everything(&self) {
         self.accepts.store(false, Ordering::SeqCst);
     }
@@ -69,7 +69,7 @@ impl Forge {
         home.write_config("providers/bitbucket.json", profile.to_string());
     }
 
-    /// Makes `home` one with an OAuth login at it.
+    /// Gives `home` an OAuth login at this forge.
     pub fn sign_in(&self, home: &TempHome) {
         let mut record = self.server.record(10, 7200);
         record["provider"] = "bitbucket".into();
@@ -82,7 +82,7 @@ impl Forge {
         self.server.address().to_string()
     }
 
-    /// The address of the repository; `user` is the part before the host: `mia@`, or nothing.
+    /// The URL of the repository. `user` is the part before the host: `mia@`, or nothing.
     #[must_use]
     pub fn repository(&self, user: &str) -> String {
         format!("http://{user}{}/acme/site.git", self.host())
@@ -101,7 +101,7 @@ impl Forge {
     }
 }
 
-/// `git` as a user at home there runs it, and nobody to ask.
+/// `git` for the user of this home, without a prompt.
 #[must_use]
 pub fn git(home: &TempHome) -> Command {
     let mut command = Command::new("git");
@@ -200,7 +200,7 @@ fn run(mut command: Command, input: &[u8]) -> Vec<u8> {
     let mut child = command.spawn().expect("git starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
-    // In a thread, because it may answer before it has read all.
+    // In a thread, because git may respond before it has read everything.
     let writer = std::thread::spawn(move || stdin.write_all(&input).ok());
     let output = child.wait_with_output().expect("git ends");
     writer.join().expect("it wrote");

@@ -1,4 +1,4 @@
-//! A user's home directory that lasts as long as a test.
+//! A user's home directory, for the time of a test.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::twg::TwgCommand;
 
-/// A new empty directory, removed with all that is in it on drop.
+/// A new empty directory. Drop removes it with its content.
 #[derive(Debug)]
 pub struct TempHome {
     directory: TempDir,
@@ -27,13 +27,13 @@ impl TempHome {
         self.directory.path()
     }
 
-    /// What `TWG_CONFIG_DIR` is set to. Not created here: that is the program's business.
+    /// The value of `TWG_CONFIG_DIR`. The program creates this directory, not the test.
     #[must_use]
     pub fn config_dir(&self) -> PathBuf {
         self.path().join("config")
     }
 
-    /// Writes a file of the configuration directory, by its path in it, as a person would.
+    /// Writes a file of the configuration directory, as a user would. `path` is relative to it.
     pub fn write_config(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.config_dir().join(path);
         std::fs::create_dir_all(path.parent().expect("it is a file in a directory"))
@@ -41,7 +41,7 @@ impl TempHome {
         std::fs::write(path, text).expect("the file can be written");
     }
 
-    /// The files that contain this, by their paths in it, sorted.
+    /// The files that contain this text, as sorted relative paths.
     #[must_use]
     pub fn files_with(&self, text: &str) -> Vec<String> {
         let contains = |path: &Path| {
@@ -65,7 +65,7 @@ impl TempHome {
         found
     }
 
-    /// `twg` with these arguments, at home here.
+    /// `twg` with these arguments, in this home.
     #[must_use]
     pub fn twg<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> TwgCommand {
         TwgCommand::new(self).args(args)

@@ -1,9 +1,9 @@
-//! What tests need to treat `twg` as a person, a server or a terminal would: the built program in a
+//! What tests need to use `twg` as a user, a server or a terminal would: the built program in a
 //! home directory of its own, a user agent that fills in HTML forms, a pseudo-terminal, an
-//! authorization server that nobody here wrote, and a server that misbehaves to order.
+//! independent authorization server, and a server that misbehaves on request.
 //!
-//! Nothing in here waits for time to pass. Whatever is waited for, is waited for as an event, and
-//! [`PATIENCE`] only bounds how long a hanging test takes to fail.
+//! Nothing here waits for time to pass. A test waits for events, and [`PATIENCE`] only limits how
+//! long a hanging test takes to fail.
 
 pub mod browser;
 pub mod capture;
@@ -39,11 +39,11 @@ pub use sandbox::Sandbox;
 pub use scripted::{RefusingAddress, Reply, Request, ScriptedServer};
 pub use twg::{RunningTwg, TwgCommand, TwgOutput, twg_program};
 
-/// How long something may take before a test gives up on it. Far more than anything needs on a busy
-/// machine, so that reaching it always means a hang.
+/// The time after which a test gives up. Far more than any step needs on a busy machine, so
+/// reaching it always means a hang.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The repository's root.
+/// The root of the repository.
 #[must_use]
 pub fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

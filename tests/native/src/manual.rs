@@ -1,8 +1,9 @@
-//! What can be run, as the program itself tells it.
+//! The commands, as the program itself lists them.
 
 use crate::home::TempHome;
 
-/// The names that the commands have in the manual, `auth-status`: those that can be run. Some only hold others.
+/// The commands that can be run, with their names in the manual, such as `auth-status`. Commands
+/// that only group others are left out.
 #[must_use]
 pub fn commands() -> Vec<String> {
     let home = TempHome::new();
@@ -14,7 +15,7 @@ pub fn commands() -> Vec<String> {
         .map(str::to_owned)
         .collect();
     let holds = |name: &str| names.iter().any(|other| other.starts_with(&format!("{name}-")));
-    // These two do something by themselves, too.
+    // These two have subcommands and can also be run themselves.
     let runs = |name: &str| ["sites", "setup"].contains(&name) || !holds(name);
     names.iter().filter(|name| runs(name)).cloned().collect()
 }

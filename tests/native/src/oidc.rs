@@ -1,4 +1,4 @@
-//! `oidc-provider`, a certified authorization server that nobody here wrote. See
+//! `oidc-provider`, a certified and independent authorization server. See
 //! `tests/oidc-provider/server.mjs`.
 
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -7,7 +7,8 @@ use crate::browser::{Browser, Page};
 use crate::capture::Capture;
 use crate::{PATIENCE, repository};
 
-/// A running server with clients, no accounts (any name signs in) and no tokens yet. Stopped on drop.
+/// A running server with clients, no accounts (any name signs in) and no tokens yet. Stopped on
+/// drop.
 #[derive(Debug)]
 pub struct OidcProvider {
     child: Child,
@@ -26,13 +27,13 @@ impl OidcProvider {
         ("twg-oidc-post", "a-secret-that-is-sent-in-the-form-body");
     const INSPECTOR: (&str, &str) = ("inspector", "the-secret-of-the-tests-own-inspector");
 
-    /// Starts one.
+    /// Starts a server.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with options of `server.mjs`, such as `["--access-token-ttl", "5"]`.
+    /// Starts a server with options of `server.mjs`, such as `["--access-token-ttl", "5"]`.
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
         let directory = repository().join("tests/oidc-provider");
@@ -62,19 +63,19 @@ impl OidcProvider {
         Self { child, stdin, issuer }
     }
 
-    /// Its issuer identifier, which is also the address of its root.
+    /// Its issuer identifier, which is also its root URL.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The absolute URL of a path of its.
+    /// The absolute URL of one of its paths.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }
 
-    /// A provider file for it: the issuer, from which everything else is discovered.
+    /// A provider file with only its issuer, so that the rest is discovered.
     #[must_use]
     pub fn provider_file(&self) -> serde_json::Value {
         let host = self.issuer.trim_start_matches("http://");
@@ -95,13 +96,13 @@ impl OidcProvider {
         })
     }
 
-    /// Its metadata, as it is served.
+    /// Its metadata document.
     #[must_use]
     pub fn metadata(&self) -> serde_json::Value {
         Browser::new().open(&self.url("/.well-known/openid-configuration")).json()
     }
 
-    /// Whether it says that a token, access or refresh, is alive.
+    /// Whether the server considers an access or refresh token active.
     #[must_use]
     pub fn is_active(&self, token: &str) -> bool {
         let url = self.url("/token/introspection");
@@ -110,8 +111,8 @@ impl OidcProvider {
         answer.json()["active"].as_bool().expect("introspection tells whether a token is active")
     }
 
-    /// The user of `browser` opens an authorization URL, signs in where asked to, and consents:
-    /// the page that the redirect led to.
+    /// The user of `browser` opens an authorization URL, signs in where asked to, and consents.
+    /// Returns the page after the redirect.
     #[must_use]
     pub fn approve(&self, browser: &Browser, authorization_url: &str) -> Page {
         self.sign_in_and_consent(browser.open(authorization_url))
@@ -158,8 +159,8 @@ impl OidcProvider {
 
 impl Drop for OidcProvider {
     fn drop(&mut self) {
-        // It ends by itself once its standard input does; killing it only makes that sure. Neither
-        // fails but where it has ended already.
+        // It ends with its standard input; the kill only makes sure. Both calls fail only if it has
+        // ended.
         drop(self.stdin.take());
         self.child.kill().ok();
         self.child.wait().ok();

@@ -1,4 +1,4 @@
-//! Programs of the system that a test plays: they note how they are called, and stand first on `PATH`.
+//! Programs of the system that a test replaces: they record their calls, and come first on `PATH`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::twg::TwgCommand;
 
-/// The directory with the programs.
+/// The directory of the programs.
 #[derive(Debug)]
 pub struct Played(PathBuf);
 
 impl Played {
-    /// None yet.
+    /// An empty directory.
     #[must_use]
     pub fn new(home: &Path) -> Self {
         let played = Self(home.join("played"));
@@ -19,7 +19,7 @@ impl Played {
         played
     }
 
-    /// Those that a schedule needs on Linux.
+    /// The programs that a schedule needs on Linux.
     #[must_use]
     pub fn scheduler(home: &Path) -> Self {
         let played = Self::new(home);
@@ -32,7 +32,7 @@ impl Played {
         played
     }
 
-    /// What a program does beside noting its call.
+    /// Adds a program that records its call and then runs `script`.
     pub fn program(&self, name: &str, script: &str) {
         let path = self.0.join(name);
         let text =
@@ -41,26 +41,26 @@ impl Played {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
 
-    /// Where they are.
+    /// The directory itself.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// What systemd says of the timer.
+    /// Sets what `systemctl` says about the timer.
     pub fn timer_is(&self, active: &str, file: &str) {
         let state = format!("LoadState=loaded\nActiveState={active}\nUnitFileState={file}\n");
         fs::write(self.0.join("systemctl.state"), state).expect("it can be written");
     }
 
-    /// The command, to which these programs are the system's.
+    /// `command` with these programs first on its `PATH`.
     #[must_use]
     pub fn before(&self, command: TwgCommand) -> TwgCommand {
         let path = std::env::var("PATH").expect("a PATH");
         command.env("PATH", format!("{}:{path}", self.0.display()))
     }
 
-    /// The same, and the program itself is on `PATH`, as one that somebody installed is.
+    /// The same, with twg itself on `PATH`, as if the user had installed it.
     #[must_use]
     pub fn before_installed(&self, command: TwgCommand) -> TwgCommand {
         let path = std::env::var("PATH").expect("a PATH");
@@ -68,7 +68,7 @@ impl Played {
         command.env("PATH", format!("{}:{program}:{path}", self.0.display()))
     }
 
-    /// The calls since this was asked last.
+    /// The calls since the last time this was called.
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         let text = fs::read_to_string(self.0.join("calls")).unwrap_or_default();

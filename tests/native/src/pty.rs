@@ -1,4 +1,4 @@
-//! A program in a real pseudo-terminal, with somebody who reads its screen and types.
+//! A program in a real pseudo-terminal, with a user who reads its screen and types.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,11 +25,11 @@ pub struct Pty {
 }
 
 const ROWS: NonZero<u16> = NonZero::new(50).expect("not zero");
-/// Wide enough that no line of ours is folded, so that a test can look for whole sentences and URLs.
+/// So wide that no line of twg is folded, and a test can look for whole sentences and URLs.
 const COLUMNS: NonZero<u16> = NonZero::new(400).expect("not zero");
 
 impl Pty {
-    /// Starts `program` with exactly this environment, and `TERM` where that is not in it.
+    /// Starts `program` with exactly this environment, plus `TERM` if it is missing.
     #[must_use]
     pub fn start(program: &Path, args: &[OsString], env: &[(OsString, OsString)]) -> Self {
         let (pty, pts) = pty_process::blocking::open().expect("a pseudo-terminal");
@@ -54,7 +54,7 @@ impl Pty {
         self.send("\r");
     }
 
-    /// Waits until the text is on the screen. Fails the test if the program ends without that.
+    /// Waits until the text is on the screen. Fails the test if the program ends first.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
         let seen = self
@@ -65,10 +65,10 @@ impl Pty {
         }
     }
 
-    /// Waits until the terminal does not show what is typed: a program asks for a secret. Wait for
-    /// this before typing it, because a prompt may be visible a moment before the echo is off.
+    /// Waits until the terminal hides typed text, because a program asks for a secret. Call this
+    /// before typing a secret: the prompt may be visible a moment before the echo is off.
     ///
-    /// The kernel tells nobody that a terminal's mode changed, so this has to look again and again.
+    /// The kernel has no event for a change of a terminal's mode, so this polls.
     #[track_caller]
     pub fn wait_for_no_echo(&self) {
         let deadline = Instant::now() + PATIENCE;
@@ -78,7 +78,7 @@ impl Pty {
         }
     }
 
-    /// Whether the terminal shows what is typed.
+    /// Whether the terminal shows typed text.
     #[must_use]
     pub fn echoes(&self) -> bool {
         let modes = tcgetattr(&self.terminal).expect("a terminal has modes");
@@ -91,14 +91,14 @@ impl Pty {
         screen_after(&self.output.bytes())
     }
 
-    /// Everything that the terminal was ever told, control sequences and all.
+    /// All output to the terminal, with its control sequences.
     #[must_use]
     pub fn transcript(&self) -> String {
         self.output.text()
     }
 
-    /// Waits for the program's end. Fails the test, after killing it, if there is none within
-    /// [`PATIENCE`]. The screen can still be looked at.
+    /// Waits for the program's end. Kills it and fails the test if it does not end within
+    /// [`PATIENCE`]. The screen stays available.
     #[track_caller]
     pub fn wait(&self) -> ExitStatus {
         let status = self.child.wait_timeout(PATIENCE).expect("it can be waited for");
@@ -112,7 +112,7 @@ impl Pty {
     }
 }
 
-/// The screen as a terminal that was told `bytes` shows it.
+/// The screen of a terminal after this output.
 fn screen_after(bytes: &[u8]) -> String {
     let mut parser = vt100::Parser::new(ROWS, COLUMNS, 0);
     parser.process(bytes);
@@ -121,7 +121,7 @@ fn screen_after(bytes: &[u8]) -> String {
 
 impl Drop for Pty {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if it has ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }

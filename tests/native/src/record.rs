@@ -1,4 +1,4 @@
-//! What a record on the disk says.
+//! The content of a record on the disk.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Reads `auth.conf` or its like. It must be valid.
+    /// Reads `auth.conf` or another record, which must be valid.
     #[track_caller]
     #[must_use]
     pub fn read(path: &Path) -> Self {
@@ -42,7 +42,7 @@ impl Record {
         self.members["tokens"]["refresh_token"].as_str()
     }
 
-    /// How often it was written.
+    /// How many times the record was written.
     #[track_caller]
     #[must_use]
     pub fn generation(&self) -> u64 {

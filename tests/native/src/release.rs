@@ -1,5 +1,4 @@
-//! Releases as they are published: packed, announced and signed with a key that only this test knows, on a
-//! server of its own.
+//! Published releases: packed, announced and signed with a new key, on a server of their own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,10 +15,10 @@ use crate::scripted::{Reply, Request, ScriptedServer};
 use crate::twg::{TwgCommand, twg_program};
 use crate::{TempHome, repository};
 
-/// The version of the program that is tested.
+/// The version of the tested program.
 pub const THIS: &str = env!("CARGO_PKG_VERSION");
 
-/// A release server. Every file that it has is asked for by its path below the server's root.
+/// A release server. A file's URL is its path below the server's root.
 pub struct Releases {
     server: ScriptedServer,
     files: Arc<Mutex<BTreeMap<String, Reply>>>,
@@ -29,26 +28,26 @@ pub struct Releases {
 /// A release before it is published.
 #[derive(Clone, Debug)]
 pub struct Release {
-    /// What the manifest says.
+    /// The content of the manifest.
     pub manifest: Value,
     /// The archive for this system.
     pub archive: Vec<u8>,
 }
 
 impl Release {
-    /// One whose program is this shell script, `$1` being its first argument.
+    /// A release whose program is this shell script. `$1` is the program's first argument.
     #[must_use]
     pub fn of_script(version: &str, script: &str) -> Self {
         Self::of_program(version, format!("#!/bin/sh\n{script}\n").as_bytes())
     }
 
-    /// One that starts everywhere.
+    /// A release that starts everywhere.
     #[must_use]
     pub fn new(version: &str) -> Self {
         Self::of_script(version, &format!("echo 'twg {version}'"))
     }
 
-    /// One whose program is this.
+    /// A release with this program.
     #[must_use]
     pub fn of_program(version: &str, program: &[u8]) -> Self {
         let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::none()));
@@ -62,7 +61,7 @@ impl Release {
         Self::of_archive(version, archive)
     }
 
-    /// One with this archive, announced as it is.
+    /// A release with this archive and a correct manifest for it.
     #[must_use]
     pub fn of_archive(version: &str, archive: Vec<u8>) -> Self {
         let manifest = json!({
@@ -78,7 +77,7 @@ impl Release {
         Self { manifest, archive }
     }
 
-    /// Where the archive lies on the server.
+    /// The path of the archive on the server.
     #[must_use]
     pub fn archive_path(&self) -> String {
         let text = |pointer: &str| self.manifest.pointer(pointer).and_then(Value::as_str);
@@ -101,12 +100,12 @@ impl Releases {
         Self { server, files, key: KeyPair::generate_unencrypted_keypair().expect("a key") }
     }
 
-    /// Signs a release and publishes it, as the newest and below its version.
+    /// Signs a release and publishes it, as the newest one and under its version.
     pub fn publish(&self, release: &Release) {
         self.publish_signed(release, self);
     }
 
-    /// The same, signed with the key of another server.
+    /// The same, signed with another server's key.
     pub fn publish_signed(&self, release: &Release, signer: &Self) {
         let manifest = release.manifest.to_string().into_bytes();
         let signature = signer.sign(&manifest);
@@ -134,7 +133,7 @@ impl Releases {
         self.reply(path, Reply::Bytes([head.as_bytes(), bytes].concat()));
     }
 
-    /// Answers this at this path.
+    /// Sends this reply for this path.
     pub fn reply(&self, path: &str, reply: Reply) {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), reply);
     }
@@ -144,19 +143,19 @@ impl Releases {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
     }
 
-    /// What was asked for.
+    /// The requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.server.requests()
     }
 
-    /// The address of a path.
+    /// The URL of a path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         self.server.url(path)
     }
 
-    /// This call, following these releases.
+    /// `command` with these releases as its release server.
     #[must_use]
     pub fn followed_by(&self, command: TwgCommand) -> TwgCommand {
         let key = self.key.pk.to_base64();
@@ -164,19 +163,19 @@ impl Releases {
     }
 }
 
-/// `twg` installed as `twg setup` does it, in a home of its own.
+/// `twg` installed as `twg setup` installs it, in a home of its own.
 pub struct Installed {
-    /// Whose home it is.
+    /// The home directory of the installation.
     pub home: TempHome,
 }
 
 impl Installed {
-    /// The program that is tested, as its own version.
+    /// The tested program as its own version.
     #[must_use]
     pub fn new() -> Self {
         let installed = Self { home: TempHome::new() };
         installed.add(THIS, |path| {
-            // A name of the same file is enough; it is removed, and never changed.
+            // A hard link is enough, because the file is removed and never changed.
             if std::fs::hard_link(twg_program(), path).is_err() {
                 std::fs::copy(twg_program(), path).expect("a copy");
             }
@@ -188,7 +187,7 @@ impl Installed {
         installed
     }
 
-    /// Another version, made by `make` at the path that it is given.
+    /// Adds another version. `make` creates its program at the given path.
     pub fn add(&self, version: &str, make: impl FnOnce(&Path)) {
         let path = self.program(version);
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
@@ -213,7 +212,7 @@ impl Installed {
         self.home.path().join(".local/bin/twg")
     }
 
-    /// What lies in `versions`, sorted.
+    /// The content of `versions`, sorted.
     #[must_use]
     pub fn versions(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.data().join("versions")).expect("versions");
@@ -225,13 +224,13 @@ impl Installed {
         names
     }
 
-    /// The launcher with these arguments, following these releases.
+    /// The launcher with these arguments and these releases.
     #[must_use]
     pub fn twg(&self, releases: &Releases, args: &[&str]) -> TwgCommand {
         releases.followed_by(self.home.twg(args).by_program(self.launcher()))
     }
 
-    /// What the launcher says that it is.
+    /// The version that the launcher reports.
     #[must_use]
     pub fn says(&self) -> String {
         let output = self.home.twg(["--version"]).by_program(self.launcher()).run();
@@ -246,8 +245,8 @@ impl Default for Installed {
     }
 }
 
-/// The program that is tested, without what debuggers need, and with another version: every mention of it is
-/// replaced, which has the same length.
+/// The tested program, stripped, with another version: each mention is replaced by text of the same
+/// length.
 #[must_use]
 pub fn this_program_as(version: &str, scratch: &Path) -> Vec<u8> {
     assert_eq!(version.len(), THIS.len());
@@ -268,7 +267,7 @@ pub fn this_program_as(version: &str, scratch: &Path) -> Vec<u8> {
     bytes
 }
 
-/// What releases call the system that tests run on.
+/// The releases' name for the system of the tests.
 #[must_use]
 pub fn target() -> String {
     let system = if cfg!(target_os = "macos") { "apple-darwin" } else { "unknown-linux-gnu" };

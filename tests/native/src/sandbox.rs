@@ -1,4 +1,4 @@
-//! A `twg sandbox serve` of its own, the user in front of its pages, and `twg` against it.
+//! A `twg sandbox serve`, the user in front of its pages, and `twg` that connects to it.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -13,10 +13,10 @@ use crate::home::TempHome;
 use crate::record::Record;
 use crate::twg::{RunningTwg, TwgCommand, TwgOutput};
 
-/// A running look-alike of Atlassian and the home that it keeps its state in. Killed on drop.
+/// A running sandbox and the home directory with its state. Killed on drop.
 ///
-/// Its device codes are polled every second, and any port of the redirect URI is registered, so that
-/// tests neither wait nor quarrel.
+/// Device codes may be polled every second, and any port of the redirect URI is registered, so that
+/// tests neither wait nor disturb each other.
 #[derive(Debug)]
 pub struct Sandbox {
     home: TempHome,
@@ -30,13 +30,13 @@ impl Sandbox {
     /// The name of its only user.
     pub const USER: &str = "Mia Krystof";
 
-    /// Starts one.
+    /// Starts a sandbox.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with these switches, each `name=value`.
+    /// Starts a sandbox with these switches, each `name=value`.
     #[must_use]
     pub fn start_with(switches: &[&str]) -> Self {
         let home = TempHome::new();
@@ -55,7 +55,7 @@ impl Sandbox {
         Self { home, base_url, _server: server }
     }
 
-    /// Its address, without a slash at the end.
+    /// Its URL, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
@@ -67,20 +67,19 @@ impl Sandbox {
         &self.home
     }
 
-    /// The configuration directory that it made for `twg`: providers and clients, and what is signed
-    /// in.
+    /// The configuration directory that it made for `twg`: providers, clients and records.
     #[must_use]
     pub fn config_dir(&self) -> PathBuf {
         self.home.config_dir().join("sandbox")
     }
 
-    /// `twg` with these arguments, against it.
+    /// `twg` with these arguments, for this sandbox.
     #[must_use]
     pub fn twg<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> TwgCommand {
         self.home.twg(args).env("TWG_CONFIG_DIR", self.config_dir())
     }
 
-    /// `twg login` through the browser on this machine, with these further arguments, approved.
+    /// `twg login` in the browser on this machine, with these further arguments, approved.
     #[track_caller]
     pub fn sign_in(&self, args: &[&str]) -> TwgOutput {
         let output = self.finish(self.twg(["login", "--loopback"]).args(args).start());
@@ -88,20 +87,20 @@ impl Sandbox {
         output
     }
 
-    /// Lets the user approve what a running login asks for, and waits for its end.
+    /// Lets the user approve a running login, and waits for its end.
     #[must_use]
     pub fn finish(&self, login: RunningTwg) -> TwgOutput {
         let _done = self.approve(&Browser::new(), &login.wait_for_address());
         login.wait()
     }
 
-    /// The user opens an address of the sandbox and accepts everything: the page at the end.
+    /// The user opens a URL of the sandbox and accepts everything. Returns the last page.
     #[must_use]
     pub fn approve(&self, browser: &Browser, address: &str) -> Page {
         Self::decide(browser.open(address), "Accept")
     }
 
-    /// The user goes through the pages up to the permissions, and denies them.
+    /// The user goes through the pages up to the permissions, and declines.
     #[must_use]
     pub fn decline(&self, browser: &Browser, address: &str) -> Page {
         Self::decide(browser.open(address), "Deny")
@@ -127,7 +126,7 @@ impl Sandbox {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Moves its clock forward.
+    /// Moves the sandbox's clock forward.
     pub fn advance(&self, seconds: u64) {
         assert_eq!(self.control("POST", &format!("advance?seconds={seconds}")).status, 200);
     }
@@ -149,9 +148,9 @@ impl Sandbox {
         self.log().into_iter().filter(|entry| entry["path"] == path).collect()
     }
 
-    /// Waits until this many requests to this path have been answered.
+    /// Waits until this many requests to this path have their responses.
     ///
-    /// The sandbox tells nobody about requests, so this has to look again and again.
+    /// The sandbox has no event for requests, so this polls.
     #[track_caller]
     #[must_use]
     pub fn wait_for_requests_to(&self, path: &str, count: usize) -> Vec<Value> {
@@ -166,7 +165,7 @@ impl Sandbox {
         }
     }
 
-    /// The logins that it knows, ended ones included.
+    /// The sandbox's logins, with those that have ended.
     #[must_use]
     pub fn grants(&self) -> Vec<Value> {
         self.control("GET", "grants").json().as_array().expect("a list").clone()
@@ -180,14 +179,14 @@ impl Sandbox {
         Browser::new().request("GET", &url, &[("authorization", &bearer)], "").status == 200
     }
 
-    /// The record of the usual connection.
+    /// The record of the default connection.
     #[track_caller]
     #[must_use]
     pub fn record(&self) -> Record {
         Record::read(&self.config_dir().join("auth.conf"))
     }
 
-    /// Changes the record, as only a test does.
+    /// Changes the record directly, without twg.
     pub fn change_record(&self, change: impl FnOnce(&mut Value)) {
         let mut record = self.record().members().clone();
         change(&mut record);
@@ -195,7 +194,8 @@ impl Sandbox {
             .expect("it can be written");
     }
 
-    /// Makes the stored tokens this much older, as if that time had passed here. The server's clock stays.
+    /// Makes the stored tokens this much older, as if that time had passed here. The server's clock
+    /// stays.
     pub fn age_tokens(&self, seconds: u64) {
         self.change_record(|record| {
             for time in ["issued_at", "expires_at"] {
@@ -212,7 +212,7 @@ impl Sandbox {
         requests.filter(|entry| entry["grant_type"] == "refresh_token").collect()
     }
 
-    /// A provider file of it, bundled with the program but for the addresses, to be changed.
+    /// The bundled provider file with the sandbox's URLs, for a test to change.
     #[must_use]
     pub fn provider_file(&self) -> Value {
         let path = self.config_dir().join("providers/atlassian.json");
@@ -228,7 +228,7 @@ impl Sandbox {
         std::fs::write(path, provider.to_string()).expect("it can be written");
     }
 
-    /// Makes `twg` against the sandbox be this client.
+    /// Makes `twg` use this client with the sandbox.
     pub fn use_client(&self, (id, secret): (&str, &str)) {
         let file = serde_json::json!({
             "schema_version": 1, "client_id": id, "client_secret": secret,

@@ -1,4 +1,4 @@
-//! The schemas of what `--json` prints: `native-cli/json-schema/`.
+//! The schemas of the `--json` documents: `native-cli/json-schema/`.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,17 @@ use serde_json::Value;
 
 use crate::repository;
 
-/// The file of a command: `auth-status`.
+/// The schema file of a command, such as `auth-status`.
 #[must_use]
 pub fn path(name: &str) -> PathBuf {
     repository().join(format!("native-cli/json-schema/{name}.json"))
 }
 
-/// Fails the test unless the document is one of these: `auth-status`, or if it says that it failed, an error.
+/// Fails the test unless the document follows the schema of the command, or the schema of errors if
+/// it says that it failed.
 ///
 /// # Panics
-/// If it is not, naming each member that is wrong.
+/// If it does not, naming each wrong member.
 #[track_caller]
 pub fn check(name: &str, document: &Value) {
     let failed = document["ok"] == false && document.get("error").is_some();
@@ -30,7 +31,7 @@ pub fn check(name: &str, document: &Value) {
     assert!(mistakes.is_empty(), "{name}.json: {mistakes:#?}\n{document:#}");
 }
 
-/// A schema, with what it shares with others put into it.
+/// A schema with the shared parts included.
 fn load(name: &str) -> Value {
     let read = |name: &str| {
         let text = std::fs::read_to_string(path(name));

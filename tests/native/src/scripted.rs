@@ -1,4 +1,4 @@
-//! A server that does exactly what a test says, however rude that is.
+//! A server that sends exactly what a test says, even if it breaks every rule.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,7 +12,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::PATIENCE;
 
-/// What happens to a request once all of it has arrived.
+/// What happens after a complete request.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// These bytes, then the end of the connection. They need not be HTTP.
@@ -21,12 +21,12 @@ pub enum Reply {
     BytesThenReset(Vec<u8>),
     /// A 200 response whose body does not end before this many bytes.
     Endless {
-        /// When even this server has had enough.
+        /// The size at which this server gives up.
         bytes: u64,
     },
-    /// No answer, and the connection stays open until the client closes it or the server is dropped.
+    /// No response. The connection stays open until the client or this server closes it.
     Silence,
-    /// Nothing until [`ScriptedServer::release`] is called, then the reply.
+    /// Nothing until [`ScriptedServer::release`], then the reply.
     Held(Box<Self>),
 }
 
@@ -55,19 +55,19 @@ impl Reply {
         Self::http(status, "application/json", body)
     }
 
-    /// A reset of the connection instead of an answer.
+    /// A reset of the connection instead of a response.
     #[must_use]
     pub const fn reset() -> Self {
         Self::BytesThenReset(Vec::new())
     }
 
-    /// The end of the connection instead of an answer.
+    /// The end of the connection instead of a response.
     #[must_use]
     pub const fn close() -> Self {
         Self::Bytes(Vec::new())
     }
 
-    /// This reply, once the test calls [`ScriptedServer::release`].
+    /// This reply, after the test calls [`ScriptedServer::release`].
     #[must_use]
     pub fn held(self) -> Self {
         Self::Held(Box::new(self))
@@ -88,7 +88,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The first header field of this name, given in lower case.
+    /// The first header field of this name, in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -100,12 +100,12 @@ impl Request {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The value of a field of a form that was sent; the only one of that name.
+    /// The value of a form field, which must be there at most once.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<String> {
         let mut values = url::form_urlencoded::parse(&self.body).filter(|(known, _)| known == name);
         let value = values.next()?.1.into_owned();
-        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
+        assert!(values.next().is_none(), "two fields are called {name}: {self:?}");
         Some(value)
     }
 }
@@ -136,15 +136,15 @@ struct State {
 }
 
 impl ScriptedServer {
-    /// One that gives these replies to the requests in the order of their arrival. A request beyond
-    /// that is recorded like every other, and its connection is closed.
+    /// A server that sends these replies in order. Further requests are recorded, and their
+    /// connections closed.
     #[must_use]
     pub fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
         let mut replies: VecDeque<_> = replies.into_iter().collect();
         Self::answering(move |_| replies.pop_front().unwrap_or_else(Reply::close))
     }
 
-    /// One that asks `answer` for its reply to each request.
+    /// A server that calls `answer` for its reply to each request.
     #[must_use]
     pub fn answering(answer: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -166,7 +166,7 @@ impl ScriptedServer {
         Self { address, shared, accepting: Some(accepting) }
     }
 
-    /// Its address.
+    /// Its socket address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -178,7 +178,7 @@ impl ScriptedServer {
         format!("http://{}{path}", self.address)
     }
 
-    /// A provider file in which it is the provider `scripted`: authorization at `/authorize`, tokens at
+    /// A provider file for it as the provider `scripted`: authorization at `/authorize`, tokens at
     /// `/token`, device codes at `/device`, revocation at `/revoke`, and the account at `/me`.
     #[must_use]
     pub fn provider_file(&self) -> serde_json::Value {
@@ -200,8 +200,8 @@ impl ScriptedServer {
         })
     }
 
-    /// A record of a login at it: tokens `old-access` and `old-refresh` that were issued so many seconds ago and
-    /// live so many seconds in all.
+    /// A record of a login at it: tokens `old-access` and `old-refresh`, issued so many seconds ago
+    /// for so many seconds in all.
     #[must_use]
     pub fn record(&self, issued_ago: u64, lifetime: u64) -> serde_json::Value {
         let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_millis();
@@ -230,19 +230,19 @@ impl ScriptedServer {
         })
     }
 
-    /// Makes `home` one that is signed in at it, with that [record](Self::record).
+    /// Stores that [record](Self::record) in `home`.
     pub fn sign_in(&self, home: &crate::TempHome, record: &serde_json::Value) {
         home.write_config("providers/scripted.json", self.provider_file().to_string());
         home.write_config("connections/scripted/default.conf", record.to_string());
     }
 
-    /// The requests that arrived so far, each complete.
+    /// The complete requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.shared.lock().requests.clone()
     }
 
-    /// How often somebody connected so far, whether or not a request followed.
+    /// The number of connections so far, with and without a request.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.lock().connected
@@ -264,7 +264,7 @@ impl ScriptedServer {
         requests
     }
 
-    /// Lets one [`Reply::Held`] go, now or when its request arrives.
+    /// Releases one [`Reply::Held`], now or when its request arrives.
     pub fn release(&self) {
         self.shared.lock().released += 1;
         self.shared.changed.notify_all();
@@ -277,14 +277,14 @@ impl Drop for ScriptedServer {
             let mut state = self.shared.lock();
             state.stopping = true;
             for connection in &state.connections {
-                connection.shutdown(Shutdown::Both).ok(); // fails where it is closed already
+                connection.shutdown(Shutdown::Both).ok(); // fails if it is closed
             }
         }
         self.shared.changed.notify_all();
-        // `accept` returns for this connection, and then finds that it is over.
+        // `accept` returns for this connection and then finds the server stopped.
         TcpStream::connect(self.address).ok();
         if let Some(accepting) = self.accepting.take() {
-            accepting.join().ok(); // its panic was shown already
+            accepting.join().ok(); // its panic was printed
         }
     }
 }
@@ -296,12 +296,12 @@ impl fmt::Debug for ScriptedServer {
 }
 
 impl Shared {
-    // A panic while the lock is held is one of the test's closure; the state is whole.
+    // Only a test's closure can panic while the lock is held; the state stays valid.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether `reached` came true within [`PATIENCE`].
+    /// Whether `reached` became true within [`PATIENCE`].
     fn wait_until(&self, mut reached: impl FnMut(&mut State) -> bool) -> bool {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.lock();
@@ -344,7 +344,7 @@ fn serve(mut connection: TcpStream, shared: &Shared) {
         return;
     }
     let Some(request) = read_request(&mut connection) else {
-        return; // the client left before it had said everything
+        return; // the client left before the end of its request
     };
     let reply = {
         let mut state = shared.lock();
@@ -355,7 +355,7 @@ fn serve(mut connection: TcpStream, shared: &Shared) {
     perform(reply, connection, shared);
 }
 
-/// Whether a client tries TLS first, as docker does with a registry of which it does not know better.
+/// Whether a client tries TLS first, as docker does with an unknown registry.
 fn speaks_tls(connection: &TcpStream) -> bool {
     const HANDSHAKE: u8 = 22;
     let mut first = [0];
@@ -364,7 +364,7 @@ fn speaks_tls(connection: &TcpStream) -> bool {
 
 fn perform(reply: Reply, mut connection: TcpStream, shared: &Shared) {
     match reply {
-        // A client may have left, here and below: it is the client that is tested, not this server.
+        // The client may have left, here and below. The client is what is tested, not this server.
         Reply::Bytes(bytes) => {
             connection.write_all(&bytes).ok();
             close(&connection);
@@ -389,7 +389,7 @@ fn perform(reply: Reply, mut connection: TcpStream, shared: &Shared) {
             close(&connection);
         }
         Reply::Silence => {
-            // Until the client closes or `drop` shuts the connection down.
+            // Until the client closes the connection or `drop` shuts it down.
             while !matches!(connection.read(&mut [0; 1024]), Ok(0) | Err(_)) {}
         }
         Reply::Held(reply) => {
@@ -405,8 +405,8 @@ fn perform(reply: Reply, mut connection: TcpStream, shared: &Shared) {
     }
 }
 
-/// Ends a connection in order: closing it with something unread would reset it instead, and the
-/// client could lose the reply.
+/// Ends a connection in order. Closing it with unread data would reset it, and the client could
+/// lose the response.
 fn close(mut connection: &TcpStream) {
     connection.shutdown(Shutdown::Write).ok();
     while !matches!(connection.read(&mut [0; 1024]), Ok(0) | Err(_)) {}
@@ -434,7 +434,7 @@ fn read_request(connection: &mut TcpStream) -> Option<Request> {
     }
 }
 
-/// The request, once all of it is there.
+/// The request, once it is complete.
 fn parse_request(bytes: &[u8]) -> Option<Request> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -459,8 +459,8 @@ fn parse_request(bytes: &[u8]) -> Option<Request> {
     Some(request)
 }
 
-/// An address that refuses connections: the port is taken, so that nobody else can listen on it,
-/// but nobody listens. Lasts as long as the value.
+/// A URL that refuses connections: the port is taken, so that no other program can listen on it,
+/// and this one does not listen. Lasts as long as the value.
 #[derive(Debug)]
 pub struct RefusingAddress {
     socket: Socket,

@@ -13,8 +13,8 @@ use crate::capture::Capture;
 use crate::home::TempHome;
 use crate::{PATIENCE, repository};
 
-/// A call of `twg` that has not started. Its environment is empty but for `PATH`, `HOME` and
-/// `TWG_CONFIG_DIR`, and its standard input is empty unless [`stdin`](Self::stdin) says otherwise.
+/// A call of `twg` that has not started. Its environment has only `PATH`, `HOME` and
+/// `TWG_CONFIG_DIR`, and its standard input is empty unless [`stdin`](Self::stdin) sets it.
 #[derive(Clone, Debug)]
 pub struct TwgCommand {
     program: PathBuf,
@@ -25,7 +25,7 @@ pub struct TwgCommand {
 }
 
 impl TwgCommand {
-    /// `twg` without arguments. Builds it, if need be.
+    /// `twg` without arguments. Builds the program if necessary.
     #[must_use]
     pub fn new(home: &TempHome) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl TwgCommand {
         .env("TWG_CONFIG_DIR", home.config_dir())
     }
 
-    /// Another file of the program than the one that was just built.
+    /// Another program file than the one that was built.
     #[must_use]
     pub fn by_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
@@ -77,21 +77,21 @@ impl TwgCommand {
         self
     }
 
-    /// What it reads from its standard input, which then ends.
+    /// Sets its whole standard input.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
-    /// Where it runs, instead of where the test does.
+    /// Sets the directory in which it runs.
     #[must_use]
     pub fn in_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// Runs it to its end. Fails the test, after killing it, if there is none within [`PATIENCE`].
+    /// Runs it to its end. Kills it and fails the test if it does not end within [`PATIENCE`].
     #[must_use]
     pub fn run(&self) -> TwgOutput {
         self.start().wait()
@@ -105,8 +105,8 @@ impl TwgCommand {
         RunningTwg::start(command, self.stdin.clone())
     }
 
-    /// The same call for [`std::process::Command`], for tests that put another program in front
-    /// of it (`strace`, `bwrap`). Its standard streams are those of the test.
+    /// The same call for [`std::process::Command`], for tests that put another program in front of
+    /// it (`strace`, `bwrap`). It uses the test's standard streams.
     #[must_use]
     pub fn to_command(&self) -> Command {
         let mut command = Command::new(&self.program);
@@ -118,13 +118,13 @@ impl TwgCommand {
         command
     }
 
-    /// Where the program lies.
+    /// The path of the program.
     #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// The same call under another name: that of a link to the program.
+    /// The same call through a link with another name.
     #[must_use]
     pub fn called(&self, link: impl Into<PathBuf>) -> Self {
         Self { program: link.into(), ..self.clone() }
@@ -139,8 +139,8 @@ impl TwgCommand {
         Self { program: program.into(), args, ..self.clone() }
     }
 
-    /// This call in a mount namespace of its own, after `script`, a line for `sh`, has changed there
-    /// what is mounted where.
+    /// This call in a mount namespace of its own, in which `script`, a line for `sh`, has changed
+    /// the mounts.
     #[cfg(target_os = "linux")]
     #[must_use]
     pub fn after_mounting(&self, script: &str) -> Self {
@@ -156,13 +156,13 @@ impl TwgCommand {
     }
 }
 
-/// A `twg` that runs. Killed on drop.
+/// A running `twg`. Killed on drop.
 pub struct RunningTwg {
     child: SharedChild,
     name: String,
-    /// What it wrote to standard output so far.
+    /// Its standard output so far.
     pub stdout: Capture,
-    /// What it wrote to standard error so far.
+    /// Its standard error so far.
     pub stderr: Capture,
 }
 
@@ -172,8 +172,8 @@ impl RunningTwg {
         let child = SharedChild::spawn(&mut command)
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let mut stdin = child.take_stdin().expect("standard input is a pipe");
-        // In a thread, because a program that does not read must not stop the test. A program that
-        // ends without reading everything is no failure either.
+        // In a thread, because a program that does not read must not stop the test. Ending without
+        // reading everything is not a failure either.
         std::thread::spawn(move || stdin.write_all(&input).ok());
         let stdout = Capture::of(child.take_stdout().expect("standard output is a pipe"));
         let stderr = Capture::of(child.take_stderr().expect("standard error is a pipe"));
@@ -186,8 +186,7 @@ impl RunningTwg {
         self.child.id()
     }
 
-    /// Waits until `find` finds something in all that it wrote to standard error. Fails the test if
-    /// it ends before.
+    /// Waits until `find` finds something in its standard error. Fails the test if it ends first.
     pub fn wait_for_stderr<T>(&self, mut find: impl FnMut(&str) -> Option<T>) -> T {
         let found = self.stderr.wait_for(PATIENCE, |bytes| find(&String::from_utf8_lossy(bytes)));
         found.unwrap_or_else(|missing| {
@@ -195,7 +194,7 @@ impl RunningTwg {
         })
     }
 
-    /// Waits until it shows the address of a sign-in: a line of its own.
+    /// Waits for the URL of a sign-in, in a line of its own.
     #[must_use]
     pub fn wait_for_address(&self) -> String {
         self.wait_for_stderr(|text| {
@@ -206,7 +205,7 @@ impl RunningTwg {
         })
     }
 
-    /// Kills it, as a crash would: nothing is cleaned up.
+    /// Kills it as a crash would: without any cleaning up.
     pub fn kill(&self) {
         self.child.kill().expect("it can be killed");
     }
@@ -219,7 +218,7 @@ impl RunningTwg {
             .expect("it can be interrupted");
     }
 
-    /// Waits for its end. Fails the test, after killing it, if there is none within [`PATIENCE`].
+    /// Waits for its end. Kills it and fails the test if it does not end within [`PATIENCE`].
     #[must_use]
     pub fn wait(self) -> TwgOutput {
         let status = self.child.wait_timeout(PATIENCE).expect("it can be waited for");
@@ -234,7 +233,7 @@ impl RunningTwg {
         };
         let all = |stream: &Capture| {
             let bytes = stream.wait_for_end(PATIENCE).unwrap_or_else(|_| {
-                panic!("{}: a process that it left behind holds its output open", self.name)
+                panic!("{}: a process that it started still holds its output open", self.name)
             });
             String::from_utf8_lossy(&bytes).into_owned()
         };
@@ -245,7 +244,7 @@ impl RunningTwg {
 
 impl Drop for RunningTwg {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both fail only if it has ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -257,15 +256,15 @@ impl fmt::Debug for RunningTwg {
     }
 }
 
-/// How a call of `twg` ended.
+/// The end of a call of `twg`.
 #[derive(Clone, Debug)]
 pub struct TwgOutput {
     name: String,
     /// Its exit status.
     pub status: ExitStatus,
-    /// All that it wrote to standard output.
+    /// Its whole standard output.
     pub stdout: String,
-    /// All that it wrote to standard error.
+    /// Its whole standard error.
     pub stderr: String,
 }
 
@@ -276,20 +275,20 @@ impl TwgOutput {
         self.status.code()
     }
 
-    /// Fails the test, showing everything, unless it ended with this exit code.
+    /// Fails the test, with all output, unless it ended with this exit code.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.code(), Some(code), "{self}");
         self
     }
 
-    /// Fails the test, showing everything, unless it ended well.
+    /// Fails the test, with all output, unless it succeeded.
     #[track_caller]
     pub fn expect_success(&self) -> &Self {
         self.expect_code(0)
     }
 
-    /// Fails the test, showing everything, unless standard error contains this.
+    /// Fails the test, with all output, unless standard error contains this text.
     #[track_caller]
     pub fn expect_stderr(&self, text: &str) -> &Self {
         assert!(self.stderr.contains(text), "{text:?} is not on standard error: {self}");
@@ -311,8 +310,8 @@ impl fmt::Display for TwgOutput {
     }
 }
 
-/// The `twg` to test: built once per test process, with the profile of the tests themselves. cargo
-/// says where it is, whatever the target directory.
+/// The `twg` to test: built once per test process, with the profile of the tests. cargo names its
+/// path, in any target directory.
 #[must_use]
 pub fn twg_program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
@@ -331,7 +330,7 @@ pub fn twg_program() -> &'static Path {
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(&line).ok())
             .filter(|message| message["target"]["name"] == "twg")
             .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-            // The last one, and not the first, so that cargo's output is read to its end.
+            // The last one instead of the first, so that cargo's output is read to its end.
             .last();
         let status = build.wait().expect("cargo can be waited for");
         assert!(status.success(), "cargo build -p twg: {status}");

@@ -1,4 +1,4 @@
-//! `twg admin auth`: an organization's API key, kept apart from every login.
+//! `twg admin auth`: an organization's API key, kept apart from every connection.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
@@ -55,7 +55,7 @@ fn the_key_is_entered_checked_kept_apart_and_forgotten() {
     assert_eq!(json["key"]["expiresAt"], "3000-01-01T00:00:00Z");
     assert_eq!(json["key"]["organization"], ORG);
 
-    // The doctor asks too.
+    // The doctor checks the key too.
     let key = || {
         let doctor = sandbox.twg(["doctor"]).run().stdout;
         doctor.lines().find(|line| line.contains("admin key")).expect("a line").to_owned()
@@ -78,9 +78,10 @@ fn the_key_is_entered_checked_kept_apart_and_forgotten() {
     assert_eq!(std::fs::read(sandbox.config_dir().join("auth.conf")).unwrap(), login_file);
 }
 
-/// The token of a person, another organization, and what is no id: nothing is kept, and it is said why.
+/// A person's token, a key of another organization, and text that is not an organization id:
+/// nothing is stored, and the error gives the reason.
 #[test]
-fn what_is_no_key_for_this_organization() {
+fn keys_that_do_not_fit_the_organization() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     let access = sandbox.record().access_token().to_owned();
@@ -107,7 +108,8 @@ fn what_is_no_key_for_this_organization() {
     assert!(!sandbox.config_dir().join("admin.conf").exists());
 }
 
-/// A key that is refused replaces none; its end is warned of; a server in trouble says nothing about it.
+/// A refused key does not replace a stored one. A key that expires soon leads to a warning. A
+/// server in trouble proves nothing about the key.
 #[test]
 fn a_key_that_worked_is_kept() {
     let sandbox = Sandbox::start();
@@ -123,7 +125,7 @@ fn a_key_that_worked_is_kept() {
     let status = sandbox.twg(["admin", "auth", "status"]).run();
     status.expect_success().expect_stderr("create the next one");
 
-    // Revoked, and in trouble: the file as it was.
+    // With a revoked key, and with a server in trouble, the file stays as it was.
     for (reply, code, state) in [
         (Reply::json("401 Unauthorized", r#"{"errors":[{"code":"ADMIN-401-2"}]}"#), 77, "rejected"),
         (Reply::json("403 Forbidden", r#"{"status":403,"error":"Forbidden"}"#), 77, "rejected"),
@@ -151,7 +153,7 @@ fn a_key_that_worked_is_kept() {
     }
 }
 
-/// `YYYY-MM-DD` of a time.
+/// A time as `YYYY-MM-DD`.
 fn day(seconds: u64) -> String {
     let output = std::process::Command::new("date")
         .args(["-u", "-d", &format!("@{seconds}"), "+%Y-%m-%d"])
@@ -160,7 +162,7 @@ fn day(seconds: u64) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A file that cannot be read is refused by whoever only looks, and moved aside by whoever enters a key.
+/// `status` refuses a damaged file. A login with a new key moves it aside.
 #[test]
 fn damaged_and_newer_files() {
     let sandbox = Sandbox::start();

@@ -1,4 +1,4 @@
-//! `twg api`: what is sent, what is printed, and how it ends.
+//! `twg api`: the request, the output, and the exit code.
 
 use serde_json::Value;
 use twg_tests::{Reply, Request, Sandbox, ScriptedServer, TempHome};
@@ -7,7 +7,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// The whole way, against the sandbox's Jira.
+/// A whole request to the sandbox's Jira.
 #[test]
 fn a_site_s_jira() {
     let sandbox = Sandbox::start();
@@ -27,7 +27,7 @@ fn a_site_s_jira() {
     assert!(!nowhere.stderr.contains("TWG_SITE"), "{nowhere}");
     let untyped = sandbox.twg(["api", "/rest/api/3/myself"]).env("TWG_SITE", "nowhere").run();
     untyped.expect_code(2).expect_stderr("no site 'nowhere', which TWG_SITE names");
-    // A25: what the scopes do not allow is printed, explained, and not tried again.
+    // A25: a response about missing scopes is printed, explained, and not tried again.
     sandbox.clear_log();
     let spaces = sandbox.twg(["api", "/wiki/api/v2/spaces"]).run();
     spaces.expect_code(1).expect_stderr("lacks a scope").expect_stderr("`twg login --force");
@@ -37,14 +37,14 @@ fn a_site_s_jira() {
     let missing = missing.expect_code(1).json();
     assert_eq!((&missing["status"], &missing["ok"]), (&404.into(), &false.into()));
     assert_eq!(missing["error"]["code"], "NOT_FOUND");
-    // A token that is over.
+    // An expired token.
     sandbox.age_tokens(3700);
     sandbox.twg(["api", "/rest/api/3/myself"]).run().expect_success();
     assert_eq!(sandbox.refreshes().len(), 1);
     TempHome::new().twg(["api", "/rest/api/3/myself"]).run().expect_code(77);
 }
 
-/// A server that says what it was asked, and a home that is signed in at it.
+/// A server that returns each request to its sender, and a home with a connection to it.
 fn echo() -> (ScriptedServer, TempHome) {
     let server = ScriptedServer::answering(|request: &Request| {
         let body = serde_json::json!({
@@ -82,7 +82,7 @@ fn methods_fields_and_bodies() {
     assert_eq!(parsed(got["body"].as_str().unwrap())["summary"], "a=b");
     let got = ask(&["PUT", &things, "--input", "-"], r#"{"from":"stdin"}"#);
     assert_eq!((&got["method"], &got["body"]), (&"PUT".into(), &r#"{"from":"stdin"}"#.into()));
-    // Some servers answer 411 to a request that may have a body and does not say that it has none.
+    // Some servers send 411 if a request could have a body and has no length.
     let got = ask(&["PUT", &things], "");
     assert_eq!((&got["body"], &got["length"]), (&"".into(), &"0".into()));
     let file = home.path().join("body.json");
@@ -107,7 +107,7 @@ fn methods_fields_and_bodies() {
     }
 }
 
-/// A26: whatever redirects say, the token stays with the provider's hosts.
+/// A26: no redirect takes the token to another provider's host.
 #[test]
 fn redirects_do_not_carry_the_token_away() {
     let stranger = ScriptedServer::answering(|request: &Request| {
@@ -131,7 +131,7 @@ fn redirects_do_not_carry_the_token_away() {
     assert_eq!(stranger.requests().len(), 1);
 }
 
-/// The exit code says who must do what; the answer is printed all the same.
+/// The exit code says who must act; the response is printed in every case.
 #[test]
 fn every_status_has_its_exit_code() {
     for (status, code) in [
@@ -152,7 +152,7 @@ fn every_status_has_its_exit_code() {
     }
 }
 
-/// What an API says is passed on to the last digit, also within another document.
+/// Numbers of an API keep their last digit, also inside another JSON document.
 #[test]
 fn numbers_are_not_rounded() {
     let body = r#"{"id":123456789012345678901234567890,"price":1.10}"#;
@@ -166,8 +166,7 @@ fn numbers_are_not_rounded() {
     assert_eq!(output.json()["body"]["price"], 1.1);
 }
 
-/// A request that changes something, and whose answer got lost, is not one to send again at once; one that
-/// changes nothing is.
+/// After a lost response, twg advises to send the request again only if it changes nothing.
 #[test]
 fn an_answer_that_got_lost() {
     for (method, code) in [("POST", 1), ("DELETE", 1), ("GET", 75)] {

@@ -1,10 +1,11 @@
-//! Servers that answer with something else than what was asked for. Whatever it is: the error says what
-//! happened, what was kept and what to do next, and an earlier login is untouched.
+//! Servers that send an unexpected response. In each case the error says what happened, what was
+//! kept and what to do next, and an earlier login is untouched.
 
 use serde_json::{Value, json};
 use twg_tests::{Browser, Record, Reply, Request, ScriptedServer, TempHome, TwgOutput, answer_to};
 
-/// A home with an earlier login at the provider `scripted`, whose server then answers to order.
+/// A home with an earlier login at the provider `scripted`, whose server then sends scripted
+/// responses.
 struct Place {
     home: TempHome,
     server: ScriptedServer,
@@ -35,7 +36,7 @@ fn sign_in(home: &TempHome, args: &[&str]) -> TwgOutput {
 }
 
 impl Place {
-    /// `bad` answers after the first login.
+    /// `bad` gives the responses after the first login.
     fn new(mut bad: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let mut signed_in = false;
         let server = ScriptedServer::answering(move |request| {
@@ -60,7 +61,7 @@ impl Place {
         sign_in(&self.home, args)
     }
 
-    /// The login fails with this code and says all that it must; what was there still is.
+    /// The login fails with this exit code and these texts; the earlier login is still there.
     fn fails(&self, output: &TwgOutput, code: i32, said: &[&str]) {
         output.expect_code(code).expect_stderr("Could not sign in to Scripted");
         output.expect_stderr("Your earlier sign-in is unchanged.");
@@ -79,7 +80,7 @@ impl Place {
     }
 }
 
-/// A22: what a proxy or a captive portal says is not the server's word, and may pass.
+/// A22: an error of a proxy or a captive portal is not the server's, and may be temporary.
 #[test]
 fn a_token_endpoint_that_does_not_speak_oauth() {
     let html = "<!doctype html><h1>Welcome to the airport Wi-Fi</h1>";
@@ -108,7 +109,7 @@ fn a_token_endpoint_that_does_not_speak_oauth() {
     }
 }
 
-/// A16: a token of another type is not used.
+/// A16: a token of an unknown type is not used.
 #[test]
 fn an_unknown_token_type() {
     let mac = TOKENS.replace("bearer", "mac");
@@ -139,7 +140,7 @@ fn redirects_of_the_token_endpoint_are_not_followed() {
     }
 }
 
-/// Nobody can fill our memory: here there is not even room for the half of the answer.
+/// A server cannot fill our memory: this process does not even have room for half of the response.
 #[test]
 fn an_endless_answer_is_cut_off() {
     let place = Place::new(|_| Reply::Endless { bytes: 100 << 20 });
@@ -153,10 +154,10 @@ fn an_endless_answer_is_cut_off() {
     place.fails(&device, 75, &["the answer is too large"]);
 }
 
-/// What a server says cannot reach the terminal as anything but text (A21).
-/// Incidents: gitoxide CVE-2024-43785, CVE-2026-47090 (OSC 8).
+/// Text from a server is inert on the terminal (A21). Incidents: gitoxide CVE-2024-43785,
+/// CVE-2026-47090 (OSC 8).
 #[test]
-fn what_a_server_says_is_inert() {
+fn text_from_a_server_is_inert() {
     let error = json!({
         "error": "bad\u{1b}[2J", "error_uri": "https://evil.example/",
         "error_description": "\u{1b}]8;;https://evil.example\u{7}click\u{1b}]8;;\u{7} \u{202e}x\u{9b}2J\r\n✔ fine",
@@ -217,7 +218,8 @@ fn device_authorization_answers_that_cannot_be_used() {
     place.fails(&output, 1, &["user_code"]);
 }
 
-/// A58, A59: pending and trouble are waited out, each status as servers send it; another error ends it.
+/// A58, A59: the polls go on after "pending" and after trouble, in every form that servers send.
+/// Another error ends them.
 #[test]
 fn polls_go_on_through_trouble_and_end_at_an_error() {
     let error = |code: &str| json!({ "error": code }).to_string();
@@ -251,7 +253,7 @@ mod discovery {
     use super::*;
 
     fn discovered(document: impl Fn(&ScriptedServer) -> Reply) -> (Place, TwgOutput) {
-        // The server's address is known only once it runs: the script is given to it afterwards.
+        // The script needs the server's URL, so it is set after the start.
         let script = Arc::new(OnceLock::<Reply>::new());
         let place = Place::new({
             let script = Arc::clone(&script);
@@ -269,8 +271,8 @@ mod discovery {
         (place, output)
     }
 
-    /// A51, A52, A53: metadata of another issuer, of no JSON, beyond a redirect or without end is not
-    /// used; and nothing else is asked for then.
+    /// A51, A52, A53: metadata of another issuer, metadata that is not JSON, a redirect and an
+    /// endless document are not used, and no further request is sent.
     #[test]
     fn metadata_that_cannot_be_used() {
         let metadata = |server: &ScriptedServer, issuer: &str| {

@@ -1,5 +1,5 @@
-//! Configuration files that are wrong: the error names the file and what is wrong in it, and nobody is
-//! asked for anything.
+//! Configuration files with mistakes: the error names the file and the mistake, and no request is
+//! sent.
 
 use serde_json::Value;
 use twg_tests::{Sandbox, ScriptedServer, TempHome, TwgOutput};
@@ -9,8 +9,8 @@ fn login_with(home: &TempHome, file: &str) -> TwgOutput {
     home.twg(["login", "scripted", "--loopback"]).run()
 }
 
-/// A13, A46: the provider file says where secrets go, so nothing in it is guessed. An endpoint is
-/// https or loopback; a redirect has a port and a path of loopback, never a private scheme.
+/// A13, A46: the provider file decides where secrets go, so twg guesses nothing in it. An endpoint
+/// is https or loopback; a redirect URI is loopback with a port and a path, never a private scheme.
 #[test]
 fn a_provider_file_with_a_mistake_is_refused_by_name() {
     let server = ScriptedServer::start([]);
@@ -74,7 +74,7 @@ fn a_provider_that_does_not_exist_is_named_with_those_that_do() {
         output.expect_code(2);
         assert!(!output.stderr.contains('\u{1b}'), "{output}");
     }
-    assert!(!home.config_dir().exists(), "looking makes nothing");
+    assert!(!home.config_dir().exists(), "a command that only reads creates nothing");
 }
 
 #[test]
@@ -103,11 +103,15 @@ fn a_damaged_client_file_is_named_and_not_quoted() {
             .expect_stderr("~/config/sandbox/clients/atlassian.conf")
             .expect_stderr(remedy);
         assert!(!output.stderr.contains("canary"), "{output}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), damage, "it may be repaired by hand");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            damage,
+            "the user may want to repair it"
+        );
     }
     assert!(sandbox.log().is_empty());
     assert_eq!(sandbox.record(), before);
-    // And it keeps nobody signed in.
+    // A damaged file does not prevent a logout.
     sandbox.twg(["logout"]).run().expect_success();
     assert!(!sandbox.accepts(before.access_token()));
 }
@@ -118,7 +122,7 @@ fn a_wrong_client_id_is_the_clients_fault() {
     let login = sandbox.twg(["login", "--device"]);
     login
         .clone()
-        .env("TWG_CLIENT_ID", "nobody")
+        .env("TWG_CLIENT_ID", "unknown")
         .run()
         .expect_code(78)
         .expect_stderr("--new-client");
@@ -136,12 +140,14 @@ fn a_relative_configuration_directory_is_refused() {
     output.expect_code(78).expect_stderr("HOME is not set");
 }
 
-/// A service, a container or a `cron` need not say where the home directory is: the system knows it.
+/// A service, a container or a `cron` job may have no `HOME`: then the system names the home
+/// directory.
 #[test]
-fn without_home_the_system_is_asked() {
+fn without_home_the_system_names_the_directory() {
     let home = TempHome::new();
     let twg = |words: &[&str]| home.twg(words).env_remove("TWG_CONFIG_DIR").env_remove("HOME");
-    // Nothing that reads or writes there, because that is the home of whoever runs this test.
+    // Only commands that neither read nor write there, because it is the home of the user who runs
+    // the test.
     twg(&["completions", "bash"]).run().expect_success();
     let delegated = twg(&["auth", "token"]).env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run();
     assert_eq!(delegated.expect_success().stdout, "delegated\n");

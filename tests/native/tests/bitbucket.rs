@@ -1,4 +1,5 @@
-//! The Bitbucket token: entered at a login or with `twg setup bitbucket`, checked, kept apart, and never shown.
+//! The Bitbucket token: entered during a login or with `twg setup bitbucket`, checked, stored in
+//! its own file, and never shown.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
@@ -35,8 +36,8 @@ fn type_token(screen: &mut Pty, token: &str) {
     screen.send_line(token);
 }
 
-/// The whole screen, as a new user meets it: a mistyped token is asked for again, nothing typed is shown, and git is
-/// configured after a yes.
+/// The whole screen for a new user: after a mistyped token there is another prompt, input is not
+/// shown, and git is configured after a yes.
 #[test]
 fn a_person_enters_the_token() {
     let (forge, home) = at_a_forge();
@@ -45,7 +46,7 @@ fn a_person_enters_the_token() {
     screen.wait_for("A token is a single word");
     type_token(&mut screen, "canary-mistyped");
     screen.wait_for("E-mail address of your Atlassian account:");
-    screen.send_line("nobody");
+    screen.send_line("no-address");
     screen.wait_for("That is no e-mail address.");
     screen.send_line(Forge::EMAIL);
     screen.wait_for(
@@ -80,7 +81,7 @@ fn a_person_enters_the_token() {
     drop(forge);
 }
 
-/// Enter leaves everything as it is, and so does Ctrl-C.
+/// Enter and Ctrl-C leave everything as it is.
 #[test]
 fn nothing_entered_changes_nothing() {
     let (_forge, home) = at_a_forge();
@@ -103,7 +104,7 @@ fn nothing_entered_changes_nothing() {
     }
 }
 
-/// The page for tokens is opened, unless somebody does not want that.
+/// The page for tokens is opened, except with `--no-browser`.
 #[test]
 fn the_page_for_tokens_is_opened() {
     let (_forge, home) = at_a_forge();
@@ -123,7 +124,7 @@ fn the_page_for_tokens_is_opened() {
     assert_eq!(opened.trim(), "https://id.atlassian.com/manage-profile/security/api-tokens");
 }
 
-/// A stored token is preserved unless `--force` says otherwise, and replaced only by one that works.
+/// A stored token stays unless `--force` is given, and only a working token replaces it.
 #[test]
 fn the_stored_token_is_preserved() {
     let (forge, home) = at_a_forge();
@@ -156,9 +157,9 @@ fn the_stored_token_is_preserved() {
     assert_eq!(removed.expect_success().json()["removed"], false);
 }
 
-/// A token that works but may not say whose it is, is one; a proxy's page is no judgement at all.
+/// A working token counts even if it may not read its user's name. A proxy's page proves nothing.
 #[test]
-fn what_bitbucket_says_is_told_apart_from_what_others_say() {
+fn a_proxy_s_response_is_not_bitbucket_s() {
     let (_forge, home) = at_a_forge();
     let narrow = with_token(&home).stdin("canary-narrow-token").run();
     narrow.expect_success().expect_stderr("Its scopes do not show whose it is");
@@ -181,7 +182,7 @@ fn what_bitbucket_says_is_told_apart_from_what_others_say() {
     }
 }
 
-/// The doctor does not believe what is stored.
+/// The doctor asks the server about the stored token.
 #[test]
 fn the_doctor_asks_bitbucket() {
     let (forge, home) = at_a_forge();
@@ -201,13 +202,13 @@ fn the_doctor_asks_bitbucket() {
     drop(forge);
     let (verdict, text) = says();
     assert!(verdict == "note" && text.contains("; not known whether"), "{verdict} {text}");
-    // It is for such things that people call it.
+    // The user runs the doctor because of such problems.
     home.write_config("providers/bitbucket.json", "damaged");
     let (verdict, text) = says();
     assert!(verdict == "bad" && text.contains("bitbucket.json"), "{verdict} {text}");
 }
 
-/// Nobody is told that there is none where there is one.
+/// Without a terminal, the error says that the stored token is unchanged.
 #[test]
 fn a_stored_token_is_not_denied() {
     let (_forge, home) = at_a_forge();
@@ -219,7 +220,7 @@ fn a_stored_token_is_not_denied() {
         .expect_stderr("The stored one is unchanged");
 }
 
-/// Where Atlassian is, for who must not ask it.
+/// An Atlassian profile for tests that must not reach Atlassian.
 fn unreachable() -> Value {
     json!({
         "schema_version": 1, "name": "atlassian", "display_name": "A", "grants": ["device_code"],
@@ -228,9 +229,9 @@ fn unreachable() -> Value {
     })
 }
 
-/// Without a terminal nobody is asked, and what to do is said.
+/// Without a terminal there is no prompt, and the error says what to do.
 #[test]
-fn scripts_are_told_what_to_do() {
+fn scripts_learn_what_to_do() {
     let (_forge, home) = at_a_forge();
     for twg in [
         home.twg(["setup", "bitbucket"]),
@@ -239,21 +240,21 @@ fn scripts_are_told_what_to_do() {
     ] {
         twg.run().expect_code(77).expect_stderr("--with-token").expect_stderr("TWG_BBC_TOKEN");
     }
-    let nobody = home.twg(["setup", "bitbucket", "--with-token"]).stdin(Forge::TOKEN);
-    nobody.run().expect_code(2).expect_stderr("--email");
+    let without_email = home.twg(["setup", "bitbucket", "--with-token"]).stdin(Forge::TOKEN);
+    without_email.run().expect_code(2).expect_stderr("--email");
     for bad in ["", "two words", "a\nb", "a\0b", &"x".repeat(9000)] {
         with_token(&home).stdin(bad).run().expect_code(2).expect_stderr("one word");
     }
-    for bad in ["nobody", "a@", "@b", "a:b@c", "a b@c", "a@b\u{202e}"] {
+    for bad in ["mia", "a@", "@b", "a:b@c", "a b@c", "a@b\u{202e}"] {
         let setup = home.twg(["setup", "bitbucket", "--with-token", "--email", bad]);
         setup.stdin(Forge::TOKEN).run().expect_code(2);
     }
-    // Never on a command line: there is no flag for it.
+    // A token on the command line is not possible: there is no flag for it.
     home.twg(["setup", "bitbucket", "--token", "canary"]).run().expect_code(2);
     assert!(!file(&home).exists());
 }
 
-/// A file that cannot be read is moved aside, unchanged; one of a newer version is nobody's to replace.
+/// A damaged file is moved aside, unchanged. A file of a newer version is not replaced.
 #[test]
 fn damaged_and_newer_files() {
     let (_forge, home) = at_a_forge();
@@ -282,7 +283,7 @@ fn damaged_and_newer_files() {
     assert_eq!(std::fs::read_to_string(file(&home)).unwrap(), newer);
 }
 
-/// Where the store takes nothing, nobody is asked, and nothing is sent.
+/// If the file cannot be written, twg neither asks nor sends anything.
 #[test]
 fn a_store_that_takes_nothing_is_noticed_first() {
     let (forge, home) = at_a_forge();
@@ -292,7 +293,8 @@ fn a_store_that_takes_nothing_is_noticed_first() {
     assert_eq!(forge.requests().len(), 0);
 }
 
-/// A login ends with the offer; declining it is fine, and it is made once, or with `--force`.
+/// A login ends with the offer to enter the token. The user may decline. The offer is made once, or
+/// with `--force`.
 #[test]
 fn a_login_offers_to_take_the_token() {
     let sandbox = Sandbox::start();
@@ -315,7 +317,7 @@ fn a_login_offers_to_take_the_token() {
         assert!(screen.screen().contains("✔ Authentication successful!"), "{}", screen.screen());
         assert!(sandbox.accepts(sandbox.record().access_token()));
     }
-    // A token that is refused does not endanger the login either.
+    // A refused token does not harm the login either.
     let mut screen = login(&["--force"]);
     type_token(&mut screen, "canary-mistyped");
     screen.wait_for("! Bitbucket does not accept this token for mia@example.com");
@@ -331,7 +333,7 @@ fn a_login_offers_to_take_the_token() {
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
     assert!(!screen.transcript().contains("sandbox-bitbucket-token"));
     let stored = std::fs::read(&bitbucket).unwrap();
-    // One that is stored is preserved, and not asked for again without `--force`.
+    // A stored token stays, and there is no new prompt without `--force`.
     std::fs::remove_file(sandbox.config_dir().join("auth.conf")).unwrap();
     let screen = login(&[]);
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
@@ -340,12 +342,12 @@ fn a_login_offers_to_take_the_token() {
     type_token(&mut screen, "");
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
     assert_eq!(std::fs::read(&bitbucket).unwrap(), stored);
-    // Signing out is about the login.
+    // Signing out leaves the Bitbucket token alone.
     sandbox.twg(["logout"]).run().expect_success();
     assert_eq!(std::fs::read(&bitbucket).unwrap(), stored);
 }
 
-/// A login in a script, one that a coding agent runs, and one whose environment has the token, asks nothing.
+/// A login in a script, under a coding agent, or with the token in its environment, has no prompt.
 #[test]
 fn a_login_without_a_person_asks_nothing() {
     let sandbox = Sandbox::start();
@@ -363,10 +365,11 @@ fn a_login_without_a_person_asks_nothing() {
     }
 }
 
-/// A85, of these secrets too: no command says one, failing or succeeding, but those that are for that; no child
-/// is told one, on its command line or in its environment; and each is in its own file and nowhere else.
+/// A85, for these secrets too: only the commands that hand out a credential print one, and no
+/// other, in success or failure. No child gets one on its command line or in its environment. Each
+/// is in its own file and nowhere else.
 #[test]
-fn no_command_says_a_token_or_a_key() {
+fn no_command_shows_a_token_or_a_key() {
     const CANARY: &str = "canary-";
     let (_forge, home) = at_a_forge();
     let said = home.path().join("said");

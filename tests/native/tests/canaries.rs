@@ -1,5 +1,6 @@
-//! Every command, at every verbosity, succeeding and failing, with secrets in the store and in the environment: what it
-//! says, what it starts, and what it leaves behind is searched for them. They are found where they belong only.
+//! Runs every command at every verbosity, in success and failure, with secrets in the store and in
+//! the environment. Then it searches for the secrets in the output, in child processes and in
+//! files: each may be only in its own place.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
@@ -11,7 +12,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use twg_tests::{Sandbox, ScriptedServer, TempHome, manual};
 
-/// What is run of each command of the manual. `logout` comes last: after it there is nothing left to be found.
+/// The arguments to run for each command of the manual. `logout` comes last, because it removes the
+/// secrets.
 const COMMANDS: &[(&str, &[&[&str]])] = &[
     (
         "login",
@@ -45,7 +47,8 @@ const COMMANDS: &[(&str, &[&[&str]])] = &[
     ("upkeep-status", &[&["upkeep", "status"]]),
     ("upkeep-run", &[&["upkeep", "run"]]),
     ("upkeep-disable", &[&["upkeep", "disable"]]),
-    // The program that is tested would replace or remove itself: their own tests do that with a copy.
+    // `update` and `uninstall` would replace or remove the tested program. Their own tests use a
+    // copy.
     ("update", &[&["update", "--check"]]),
     ("uninstall", &[&["uninstall", "--dry-run"]]),
     ("admin-auth-login", &[&["admin", "auth", "login", "--email", "a@example.com", "--org", "1"]]),
@@ -57,7 +60,7 @@ const COMMANDS: &[(&str, &[&[&str]])] = &[
     ("logout", &[&["logout"], &["logout", "--all"]]),
 ];
 
-/// Their standard output is a credential; that of any other command never holds one.
+/// The standard output of these commands is a credential. No other command prints one.
 const FOR_CREDENTIALS: [&str; 5] = [
     "auth-token",
     "auth-git-credential",
@@ -68,7 +71,7 @@ const FOR_CREDENTIALS: [&str; 5] = [
 
 const VERBOSITIES: [&[&str]; 4] = [&[], &["--quiet"], &["--verbose"], &["--json"]];
 
-/// Secrets that stand in the environment, and may be handed out by what hands out credentials.
+/// Secrets in the environment. Only commands that hand out credentials may print them.
 const GIVEN: [(&str, &str); 4] = [
     ("TWG_OAUTH_ACCESS_TOKEN", "canary-delegated-token"),
     ("TWG_TOKEN", "canary-api-token"),
@@ -76,7 +79,7 @@ const GIVEN: [(&str, &str); 4] = [
     ("TWG_CLIENT_SECRET", "canary-client-secret"),
 ];
 
-/// Where nobody listens.
+/// A port where no server listens.
 const GONE: &str = "http://127.0.0.1:9";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,18 +87,18 @@ enum World {
     Works,
     /// As above, with [`GIVEN`].
     WithEnvironment,
-    /// Nobody answers, and a refresh is due.
+    /// The server is down, and a refresh is due.
     ServerIsGone,
-    /// The record is torn, with a secret in what is left of it.
+    /// The record is torn, and the rest contains a secret.
     Damaged,
 }
 
 struct Place {
     sandbox: Sandbox,
     world: World,
-    /// Tokens that were stored at any time.
+    /// Every token that was stored during the test.
     stored: BTreeSet<String>,
-    /// Those of them that no command prints, whatever it is for.
+    /// The refresh tokens among them, which no command prints.
     refresh_tokens: BTreeSet<String>,
 }
 
@@ -103,7 +106,7 @@ impl Place {
     fn new(world: World) -> Self {
         let sandbox = Sandbox::start();
         sandbox.use_client(Sandbox::THREE_LO_CLIENT);
-        // What would open a browser, or talk to the desktop and its schedulers.
+        // Programs that would open a browser, or talk to the desktop and its schedulers.
         let programs = sandbox.home().path().join("programs");
         std::fs::create_dir(&programs).expect("it can be made");
         for name in [
@@ -124,11 +127,11 @@ impl Place {
         Self { sandbox, world, stored: BTreeSet::new(), refresh_tokens: BTreeSet::new() }
     }
 
-    /// A login, in the state that this world wants.
+    /// A login in the state of this world.
     fn prepare(&mut self) {
         let record = self.sandbox.config_dir().join("auth.conf");
         let _ = std::fs::remove_file(&record);
-        // Whoever was gone is back.
+        // The server is back.
         let base = self.sandbox.base_url().to_owned();
         self.sandbox.change_provider(|file| *file = moved(file, GONE, &base));
         self.sandbox.sign_in(&[]);
@@ -182,7 +185,7 @@ impl Place {
             .sandbox
             .twg(args)
             .args(verbosity)
-            // It is installed already: `setup` need not put a copy of it, and of what the look-alike knows, here.
+            // twg is on `PATH`, so `setup` does not install a copy of it here.
             .env("PATH", format!("{}:{}:{path}", programs.display(), installed.display()))
             .env("TWG_BROWSER", programs.join("browser"))
             .env("XDG_STATE_HOME", home.join("state"))
@@ -199,7 +202,7 @@ impl Place {
         self.remember();
         let may_print = FOR_CREDENTIALS.contains(&name);
         let traced = std::fs::read_to_string(&trace).expect("strace wrote it");
-        // The first is `twg` itself, in the environment that it was given.
+        // The first is `twg` itself, which has secrets in its environment.
         let children: Vec<_> =
             traced.lines().filter(|line| line.contains("execve(")).skip(1).collect();
         for secret in self.secrets() {
@@ -207,7 +210,7 @@ impl Place {
             assert!(!output.stderr.contains(secret), "stderr: {shown}");
             assert!(may_print || !output.stdout.contains(secret), "stdout: {shown}");
             for child in &children {
-                // Who repairs an interrupted refresh later is the client, and must be able to say so.
+                // The later recovery must authenticate as the client, so it gets the client secret.
                 let is_recovery =
                     child.contains("--recover-at") && secret == "canary-client-secret";
                 assert!(is_recovery || !child.contains(secret), "child: {child}\n{shown}");
@@ -220,8 +223,8 @@ impl Place {
         self.search_files(name);
     }
 
-    /// Tokens are in the record, or what stands for it, and the client's secret is in its file. Nothing else holds any
-    /// of them: the look-alike itself keeps hashes.
+    /// Tokens are in the record and its stage, and the client's secret is in its file. No other
+    /// file has one: even the sandbox stores only hashes.
     fn search_files(&self, name: &str) {
         let home = self.sandbox.home().path();
         for file in files_below(home) {
@@ -281,7 +284,7 @@ fn no_command_is_forgotten() {
     assert_eq!(known, manual::commands().into_iter().collect());
 }
 
-/// A26, A85: nor in the command line or the environment of a child, nor in a file where it does not belong.
+/// A26, A85: no secret in the output, in a child's command line or environment, or in a wrong file.
 #[test]
 fn nothing_leaks_where_all_is_well() {
     nothing_leaks(World::Works);
@@ -305,7 +308,7 @@ fn nothing_leaks_of_a_damaged_record() {
     nothing_leaks(World::Damaged);
 }
 
-/// A crash leaves no memory image, though whoever started `twg` allows one.
+/// A crash leaves no memory image, even if the parent process allows one.
 #[test]
 fn a_crash_leaves_no_core() {
     let crash = |script: &str, home: &TempHome| {
@@ -317,7 +320,7 @@ fn a_crash_leaves_no_core() {
         shell.env("HOME", home.path()).env("TWG_CONFIG_DIR", home.config_dir());
         shell
     };
-    // The same of a program that does not care: here it is dumped, so the test can tell.
+    // The same with another program, which is dumped: so this test can fail.
     let home = TempHome::new();
     let status = crash("kill -ABRT $$", &home).status().expect("a shell");
     assert!(

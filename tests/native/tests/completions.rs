@@ -1,6 +1,7 @@
-//! Completion in the real shells: what they offer for a line that is being typed, with the names of this user in it.
+//! Completion in real shells: what they offer for an unfinished line, with the names of this user's
+//! connections and sites.
 //!
-//! PowerShell cannot be had here: of its script only the shape is looked at.
+//! PowerShell is not available here, so only the form of its script is checked.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -9,10 +10,10 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use twg_tests::{TempHome, repository};
 
-/// The shells that can be asked here.
+/// The shells that are tested here.
 const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
-/// What a zsh is told that shall say what it would offer, and then end.
+/// Commands for a zsh that prints what it would offer and then ends.
 const ZSH: &str = r#"PROMPT=
 autoload -U compinit
 compinit -u -D
@@ -48,7 +49,7 @@ impl Place {
         record["connection"] = "work".into();
         record["sites"] = json!([
             site("krystof-design", "https://krystof-design.atlassian.net", "1"),
-            // Somebody else chose this name.
+            // The owner of the site chose this name.
             site("$(touch pwned)", "https://evil.atlassian.net", "2"),
         ]);
         home.write_config("connections/atlassian/work.conf", record.to_string());
@@ -72,7 +73,7 @@ impl Place {
     fn ask(&self, shell: &str, file: &Path, line: &str) -> String {
         let file = file.display();
         let question = match shell {
-            // What readline does: split the line, call the function that `complete` registered.
+            // As readline does it: split the line, call the function that `complete` registered.
             "bash" => format!(
                 "source '{file}'; read -ra COMP_WORDS <<< '{line}'; case '{line}' in *' ') COMP_WORDS+=('');; esac; \
                  COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); COMP_TYPE=9; function=$(complete -p twg); \
@@ -80,7 +81,8 @@ impl Place {
                  printf '%s\\n' \"${{COMPREPLY[@]}}\""
             ),
             "fish" => format!("source '{file}'; complete -C '{line}'"),
-            // Its completion works in a terminal only: one inside, whose candidates are caught.
+            // zsh completes only in a terminal: one runs inside, and a file collects its
+            // candidates.
             "zsh" => {
                 let (inner, found) = (format!("{file}.inner"), format!("{file}.found"));
                 std::fs::write(&found, "").expect("it can be written");
@@ -97,7 +99,7 @@ impl Place {
         let twg = self.home.twg([""; 0]).to_command();
         let program = Path::new(twg.get_program()).parent().expect("it lies in a directory");
         let path = std::env::var("PATH").unwrap_or_default();
-        // Nobody waits for a shell that waits for somebody.
+        // A shell that waits for input must not stop the test.
         let output = Command::new("timeout")
             .args(["60", shell])
             .args(match shell {
@@ -158,9 +160,10 @@ fn every_shell_offers_commands_options_and_the_names_of_this_user() {
     }
 }
 
-/// What is in the way makes less to choose from: no words, no failure. Nothing is written, and no lock is taken.
+/// Broken files and variables only reduce the offer: no message, no failure. Nothing is written,
+/// and no lock is taken.
 #[test]
-fn completion_is_silent_whatever_is_broken() {
+fn completion_is_silent_about_broken_files() {
     let place = Place::new();
     let ask = |words: &[&str]| {
         let index = (words.len() - 1).to_string();
@@ -187,8 +190,8 @@ fn completion_is_silent_whatever_is_broken() {
             "{output}"
         );
     }
-    assert_eq!(names(), before + 1, "auth.conf alone is new");
-    // Whoever is not asked does not answer.
+    assert_eq!(names(), before + 1, "only auth.conf is new");
+    // An empty `_TWG_COMPLETE` asks for no completion.
     let version = place.home.twg(["--version"]).env("_TWG_COMPLETE", "").run();
     assert!(version.expect_success().stdout.starts_with("twg "), "{version}");
 }

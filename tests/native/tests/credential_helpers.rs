@@ -9,7 +9,7 @@ use twg_tests::capture::Capture;
 use twg_tests::forge::{basic, git};
 use twg_tests::{Forge, PATIENCE, Played, ScriptedServer, TempHome, TwgCommand, TwgOutput};
 
-/// A home that has entered the token of a forge.
+/// A home with the token of a forge.
 fn with_token(forge: &Forge) -> TempHome {
     let home = TempHome::new();
     forge.configure(&home);
@@ -31,8 +31,8 @@ fn succeeds(output: &Output) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// `git clone`, commit and `git push`, configured as `twg setup bitbucket` does it. The token is in its own file and
-/// nowhere else: not in git's configuration, nor in the clone.
+/// `git clone`, commit and `git push`, configured by `twg setup bitbucket`. The token is in its own
+/// file and nowhere else: neither in git's configuration nor in the clone.
 #[test]
 fn git_clones_and_pushes_through_the_helper() {
     let forge = Forge::start();
@@ -40,7 +40,7 @@ fn git_clones_and_pushes_through_the_helper() {
     forge.configure(&home);
     let mut clone = git(&home);
     clone.args(["clone", "-q", &forge.repository(""), "clone"]);
-    assert!(!clone.output().unwrap().status.success(), "nobody has a credential yet");
+    assert!(!clone.output().unwrap().status.success(), "there is no credential yet");
     let setup = home.twg(["setup", "bitbucket", "--with-token", "--email", Forge::EMAIL, "--git"]);
     let setup = setup.stdin(format!("{}\n", Forge::TOKEN));
     let done = setup.run();
@@ -72,13 +72,13 @@ fn git_clones_and_pushes_through_the_helper() {
 
     assert_eq!(home.files_with(Forge::TOKEN), ["config/bitbucket.conf"]);
     assert_eq!(home.files_with(ours.strip_prefix("Basic ").unwrap()), [""; 0]);
-    // Again: nothing changes.
+    // A second setup changes nothing.
     home.twg(["setup", "bitbucket", "--git"]).run().expect_success();
     assert_eq!(std::fs::read_to_string(home.path().join(".gitconfig")).unwrap(), configured);
 }
 
-/// git offers every credential that worked to every helper. One that writes into files of its own gets nothing that it
-/// could write.
+/// git offers every credential that worked to every helper. A helper that stores credentials in
+/// files gets nothing to store.
 #[test]
 fn other_helpers_do_not_keep_the_token() {
     let forge = Forge::start();
@@ -92,19 +92,23 @@ fn other_helpers_do_not_keep_the_token() {
     clone.args(["clone", "-q", &forge.repository("mia@"), "clone"]);
     succeeds(&clone.output().unwrap());
     assert_eq!(home.files_with(Forge::TOKEN), ["config/bitbucket.conf"]);
-    // An old git is told user and password; there the configuration keeps other helpers away.
+    // An old git gets user and password. There the configuration removes the other helpers.
     let old = ask_for_git(&home, "get", &question(&forge));
     let user = "username=x-bitbucket-api-token-auth";
     assert_eq!(old.stdout, format!("{user}\npassword={}\n", Forge::TOKEN));
     home.twg(["setup", "bitbucket", "--git"]).run().expect_success();
     let listed = git(&home).args(["config", "--global", "--get-all"]).arg(key(&forge)).output();
     let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
-    assert_eq!(listed.lines().next(), Some(""), "those before are forgotten: {listed:?}");
+    assert_eq!(
+        listed.lines().next(),
+        Some(""),
+        "an empty entry removes earlier helpers: {listed:?}"
+    );
     assert_eq!(listed.lines().count(), 2);
 }
 
-/// Killed at any of its calls of git, it leaves git with both of its helpers or with none, and never one that asks nobody.
-/// The next one comes to the end.
+/// If twg is killed at one of its git calls, git has both of its entries or none. It never has only
+/// the empty entry, which removes all helpers. The next setup succeeds.
 #[test]
 fn git_is_configured_in_one_step() {
     let forge = Forge::start();
@@ -137,14 +141,14 @@ fn git_is_configured_in_one_step() {
             assert_eq!(setup.code(), None, "{setup}");
             assert!(helpers.is_empty() || helpers.starts_with("\n!"), "{call}: {helpers:?}");
             killed += 1;
-            // As it was.
+            // Back to the state before the kill.
             let _ = git(&home).args(["config", "--global", "--unset-all", &key(&forge)]).output();
         }
     }
 }
 
-/// Whichever Bitbucket it was for, the look-alike's too: who uninstalls the program is not asked by git for one that
-/// is gone. Settings of others stay.
+/// After an uninstall, git does not call twg for any Bitbucket, including the sandbox's. Settings
+/// of other programs stay.
 #[test]
 fn git_forgets_the_program() {
     let (forge, other) = (Forge::start(), Forge::start());
@@ -164,11 +168,11 @@ fn git_forgets_the_program() {
     let removed = home.twg(["setup", "bitbucket", "--remove", "--json"]).run();
     assert_eq!(removed.expect_success().json()["removed"], true);
     assert!(settings().contains(&forge.host()) && !settings().contains(&other.host()));
-    // What is for another configuration directory is not this one's to withdraw.
+    // An entry for another configuration directory stays.
     let away = "!TWG_CONFIG_DIR=/elsewhere /usr/bin/twg auth git-credential";
     let elsewhere = "credential.https://bitbucket.org.helper";
     succeeds(&git(&home).args(["config", "--global", elsewhere, away]).output().unwrap());
-    // Another git is at work: it is said, and the next time it is done.
+    // Another git holds the lock: twg says so, and the next run removes the entry.
     let enter = home.twg(["setup", "bitbucket", "--with-token", "--email", Forge::EMAIL, "--git"]);
     enter.stdin(Forge::TOKEN).run().expect_success();
     let lock = home.path().join(".gitconfig.lock");
@@ -187,7 +191,7 @@ fn key(forge: &Forge) -> String {
     format!("credential.http://{}.helper", forge.host())
 }
 
-/// What somebody else chose stays.
+/// A helper that the user chose stays.
 #[test]
 fn another_helper_of_the_user_s_is_not_replaced() {
     let forge = Forge::start();
@@ -201,10 +205,11 @@ fn another_helper_of_the_user_s_is_not_replaced() {
     assert_eq!(std::fs::read(home.path().join(".gitconfig")).unwrap(), before);
 }
 
-/// Incidents git CVE-2020-5260, Git Credential Manager CVE-2024-50338, gitoxide CVE-2026-82249, gh CVE-2024-53858 and
-/// CVE-2026-48501: whatever is not exactly a question for Bitbucket gets no answer, and git asks the next helper.
+/// Incidents git CVE-2020-5260, Git Credential Manager CVE-2024-50338, gitoxide CVE-2026-82249, gh
+/// CVE-2024-53858 and CVE-2026-48501: only an exact question for Bitbucket gets an answer. For all
+/// others git asks the next helper.
 #[test]
-fn nobody_else_is_answered() {
+fn only_questions_for_bitbucket_get_an_answer() {
     let forge = Forge::start();
     let home = with_token(&forge);
     let host = forge.host();
@@ -237,7 +242,7 @@ fn nobody_else_is_answered() {
         let output = ask_for_git(&home, operation, &question(&forge));
         assert_eq!((output.code(), output.stdout.as_str()), (Some(0), ""), "{operation}: {output}");
     }
-    // The real Bitbucket is answered in a home where nothing else is configured, in whatever case.
+    // Without configuration, the real Bitbucket gets an answer, in upper and lower case.
     let real = TempHome::new();
     for host in ["bitbucket.org", "BitBucket.org", "bitbucket.org:443"] {
         let question = format!("protocol=https\nhost={host}\n");
@@ -246,7 +251,8 @@ fn nobody_else_is_answered() {
     }
 }
 
-/// A server that refuses says nothing about the token: it may be another helper's, or lack a scope.
+/// `erase` proves nothing about the token: the server may have refused another helper's credential,
+/// or the token may lack a scope.
 #[test]
 fn erase_deletes_nothing() {
     let forge = Forge::start();
@@ -264,7 +270,7 @@ fn erase_deletes_nothing() {
     assert_eq!(std::fs::read(home.config_dir().join("bitbucket.conf")).unwrap(), stored);
 }
 
-/// The environment, then the token, then a login; the user name is of what is given.
+/// The environment comes first, then the token, then a login. The user name fits the credential.
 #[test]
 fn the_first_credential_wins() {
     let forge = Forge::start();
@@ -281,7 +287,7 @@ fn the_first_credential_wins() {
     let helper = format!("!{} auth git-credential", home.twg([""; 0]).program().display());
     clone.arg("-c").arg(format!("credential.helper={helper}"));
     succeeds(&clone.args(["clone", "-q", &forge.repository(""), "a"]).output().unwrap());
-    // A token goes before it, unless the login is asked for.
+    // A token comes before the login, unless the helper is for the login.
     let setup = home.twg(["setup", "bitbucket", "--with-token", "--email", Forge::EMAIL]);
     setup.stdin(Forge::TOKEN).run().expect_success();
     let token = ask_for_git(&home, "get", &question(&forge));
@@ -289,7 +295,7 @@ fn the_first_credential_wins() {
     let get = home.twg(["auth", "git-credential", "get", "--connection", "default"]);
     let get = get.stdin(question(&forge));
     assert!(get.run().stdout.contains("password=old-access\n"));
-    // The environment goes before both.
+    // The environment comes before both.
     for (given, user) in [("ci-token", "x-bitbucket-api-token-auth"), ("ATCTTx", "x-token-auth")] {
         for get in
             [home.twg(["auth", "git-credential", "get"]).stdin(question(&forge)), get.clone()]
@@ -298,7 +304,7 @@ fn the_first_credential_wins() {
             assert_eq!(output.stdout, format!("username={user}\npassword={given}\n"));
         }
     }
-    // One that cannot be a token is no reason to use another silently.
+    // A malformed token is an error. twg does not silently use another credential.
     let get = home.twg(["auth", "git-credential", "get", "--json"]).stdin(question(&forge));
     let output = get.env("TWG_BBC_TOKEN", "two words").run();
     assert_eq!(output.expect_code(78).stdout, "");
@@ -316,7 +322,7 @@ fn docker_link(home: &TempHome) -> PathBuf {
     link
 }
 
-/// The protocol of docker-credential-helpers, spoken as docker speaks it.
+/// The protocol of docker-credential-helpers, with docker's own words.
 #[test]
 fn docker_s_protocol() {
     let forge = Forge::start();
@@ -343,7 +349,7 @@ fn docker_s_protocol() {
         output.expect_code(1);
         assert_eq!(output.stdout, "credentials not found in native keychain\n", "{server:?}");
     }
-    // What docker signed in with came from here; anything else is not kept.
+    // docker may store the credential that came from twg. twg refuses any other.
     ask("store", &expected.to_string()).expect_success();
     let other =
         json!({ "ServerURL": forge.host(), "Username": Forge::EMAIL, "Secret": "canary-other" });
@@ -353,7 +359,7 @@ fn docker_s_protocol() {
     let erase = ask("erase", &forge.host());
     assert!(erase.expect_code(1).stdout.contains("twg setup bitbucket --remove"), "{erase}");
     assert!(home.config_dir().join("bitbucket.conf").exists());
-    // A Bitbucket of somebody's own has a token of its own, which the registry of the real one gets no sight of.
+    // A private Bitbucket has its own token, which the registry of the real Bitbucket never gets.
     let own = TempHome::new();
     let addresses = json!({
         "authorization": "https://bitbucket.example/a", "token": "https://bitbucket.example/t",
@@ -366,7 +372,7 @@ fn docker_s_protocol() {
     let get = own.twg(["auth", "docker-credential", "get"]).env("TWG_BBC_TOKEN", "canary-own");
     let get = get.env("TWG_USER", "ci@example.com").stdin("https://crg.apkg.io/v2/").run();
     assert_eq!(get.expect_code(1).stdout, "credentials not found in native keychain\n");
-    // The real registry, for the user that the environment names.
+    // The real registry, with the user name from the environment.
     let real = TempHome::new();
     let get = real.twg(["auth", "docker-credential", "get"]).env("TWG_BBC_TOKEN", "ci-token");
     let get = get.env("TWG_USER", "ci@example.com").stdin("https://crg.apkg.io/v2/");
@@ -377,13 +383,14 @@ fn docker_s_protocol() {
     );
 }
 
-/// Whether there is such a program. Where there is not, `tests/run` says that this was not checked; the protocol itself
-/// is tested above and below.
+/// Whether this program is installed. If not, `tests/run` reports that this check was left out; the
+/// protocol itself is tested above and below.
 fn is_installed(program: &str) -> bool {
     Command::new(program).arg("--help").output().is_ok()
 }
 
-/// A real docker finds the helper by its name, and reads from a registry that asks for the credential.
+/// A real docker finds the helper by its name, and reads from a registry that requires the
+/// credential.
 #[test]
 fn docker_asks_the_helper() {
     if !is_installed("docker") {
@@ -413,7 +420,7 @@ fn docker_asks_the_helper() {
     assert_eq!(home.files_with(Forge::TOKEN), ["config/bitbucket.conf"]);
 }
 
-/// A home that is signed in at a provider of its own, with tokens `old-access` and `old-refresh`.
+/// A home with a connection to its own provider, with tokens `old-access` and `old-refresh`.
 fn signed_in(lifetime: u64) -> (ScriptedServer, TempHome) {
     let server = ScriptedServer::start([]);
     let home = TempHome::new();
@@ -455,16 +462,16 @@ fn exec_credentials_and_process_credentials() {
     assert_eq!(credential["TokenType"], "Bearer");
     assert_eq!(credential["Expiration"].as_str().map(str::len), Some(20));
     assert!(!process.stdout.contains("old-refresh"));
-    // Failures leave standard output empty, whatever was typed.
-    let nobody = TempHome::new();
+    // A failure prints nothing to standard output, for any arguments.
+    let empty = TempHome::new();
     for words in [["auth", "process", "--json"], ["auth", "exec-credential", "--json"]] {
-        let output = nobody.twg(words).run();
+        let output = empty.twg(words).run();
         assert_eq!(output.expect_code(77).stdout, "");
         output.expect_stderr("twg login");
     }
 }
 
-/// A real kubectl runs the command of its configuration, and sends the token.
+/// A real kubectl runs the command of its configuration and sends the token.
 #[test]
 fn kubectl_runs_the_helper() {
     if !is_installed("kubectl") {
@@ -492,7 +499,8 @@ fn kubectl_runs_the_helper() {
     let output =
         kubectl.args(["get", "--raw", "/answer", "--request-timeout=50s"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "read", "{output:?}");
-    // Some kubectl ask for the version first. What the server said of it may come a moment later than the answer.
+    // Some versions of kubectl ask for the server's version first. The server's log of the request
+    // may come a moment after the response.
     let asked = |line: &str| line.starts_with("/answer") && line.ends_with(" Bearer old-access");
     let seen = cluster.seen.wait_for(PATIENCE, |bytes| {
         String::from_utf8_lossy(bytes).lines().any(asked).then_some(())
@@ -500,7 +508,8 @@ fn kubectl_runs_the_helper() {
     assert!(seen.is_ok(), "{}", cluster.seen.text());
 }
 
-/// A server that speaks TLS, says `read` to everything, and shows the credentials that it was given. Stopped on drop.
+/// A TLS server that returns `read` for every request, and shows the credentials that it got.
+/// Stopped on drop.
 struct Cluster {
     child: Child,
     port: u16,

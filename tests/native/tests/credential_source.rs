@@ -1,4 +1,5 @@
-//! Credentials of the environment: which one wins, what it is good for, and that it goes to nobody else.
+//! Credentials from the environment: which one wins, which requests it is for, and that no other
+//! server gets it.
 
 use serde_json::Value;
 use twg_tests::{Record, Sandbox, TempHome, TwgCommand};
@@ -6,7 +7,7 @@ use twg_tests::{Record, Sandbox, TempHome, TwgCommand};
 const CLASSIC: &str = "sandbox-classic-token";
 const SCOPED: &str = "sandbox-api-token";
 
-/// A home where nobody is signed in, whose Atlassian is the sandbox.
+/// A home without a login, whose Atlassian is the sandbox.
 fn signed_out(sandbox: &Sandbox) -> TempHome {
     let home = TempHome::new();
     let profile = std::fs::read_to_string(sandbox.config_dir().join("providers/atlassian.json"));
@@ -23,7 +24,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// A delegated token is used as it is: nothing is refreshed, and nothing is kept.
+/// A delegated token is used as it is: twg neither refreshes nor stores anything.
 #[test]
 fn an_access_token_of_the_embedder() {
     let sandbox = Sandbox::start();
@@ -47,7 +48,7 @@ fn an_access_token_of_the_embedder() {
     assert!(status.expect_success().stdout.contains("TWG_OAUTH_ACCESS_TOKEN"), "{status}");
     assert!(!status.stdout.contains(token), "{status}");
     assert!(!home.config_dir().join("auth.conf").exists());
-    // One that is over: nobody here can do anything about that.
+    // An expired delegated token: only the program that set it can help.
     sandbox.clear_log();
     let over = home.twg(["whoami"]).env("TWG_OAUTH_ACCESS_TOKEN", "canary-over").run();
     over.expect_code(77)
@@ -57,7 +58,8 @@ fn an_access_token_of_the_embedder() {
     assert!(!over.stderr.contains("canary"), "{over}");
 }
 
-/// COMMANDS, "first wins": over the stored login too, also on the hot path; but one that is named is meant.
+/// COMMANDS, "first wins": the environment wins over the stored login too, also on the hot path. An
+/// explicit `--connection` wins over the environment.
 #[test]
 fn the_first_source_wins() {
     let sandbox = Sandbox::start();
@@ -77,12 +79,13 @@ fn the_first_source_wins() {
     assert_eq!(status["stored"]["signedIn"], true);
     let named = sandbox.twg(["auth", "token", "--connection", "work"]);
     named.env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run().expect_code(77);
-    // What concerns the stored login goes on doing so.
+    // Commands about the stored login ignore the environment.
     let fresh = sandbox.twg(["auth", "refresh", "--json"]).env("TWG_OAUTH_ACCESS_TOKEN", "x").run();
     assert_eq!(fresh.expect_success().json()["result"], "fresh");
 }
 
-/// `doctor` names the winner and tries it; `login` says that it stands before what was stored.
+/// `doctor` names the winner and tries it; `login` says that the environment comes before the new
+/// login.
 #[test]
 fn the_winner_is_named() {
     let sandbox = Sandbox::start();
@@ -105,7 +108,7 @@ fn the_winner_is_named() {
     login.expect_success().expect_stderr("TWG_OAUTH_ACCESS_TOKEN is set, and goes before");
 }
 
-/// Both kinds of API token, at the addresses where each works.
+/// Both kinds of API token, each at the URLs where it works.
 #[test]
 fn an_api_token() {
     let sandbox = Sandbox::start();
@@ -126,19 +129,19 @@ fn an_api_token() {
             (&status["user"], &status["source"]),
             (&"mia@example.com".into(), &"TWG_TOKEN".into())
         );
-        // An API token is none that others could use as a bearer.
+        // An API token is not a bearer token for other programs.
         let no = twg(&["auth", "token"]).run();
         no.expect_code(78).expect_stderr("not an access token").expect_stderr("Unset TWG_TOKEN");
         assert_eq!(no.stdout, "");
     }
-    // The other kind is not accepted, and the way out is said.
+    // The other kind is refused, and the error says what to set.
     let wrong = with_api_token(&home, SCOPED, &["whoami"]).run();
     wrong.expect_code(77).expect_stderr("TWG_TOKEN").expect_stderr("TWG_TOKEN_MODE=scoped");
     assert!(!wrong.stderr.contains(SCOPED), "{wrong}");
     assert!(!home.config_dir().join("auth.conf").exists());
 }
 
-/// What is half set is told, and does not become another account.
+/// An incomplete credential is an error, and does not lead to another account.
 #[test]
 fn half_a_credential_is_a_mistake() {
     let sandbox = Sandbox::start();
@@ -154,7 +157,7 @@ fn half_a_credential_is_a_mistake() {
     assert!(!torn.stderr.contains("canary"), "{torn}");
     let mode = with_api_token(&home, CLASSIC, &["whoami"]).env("TWG_TOKEN_MODE", "new").run();
     mode.expect_code(78).expect_stderr("classic or scoped");
-    // An API token goes to sites and nowhere else.
+    // An API token goes only to Atlassian's sites.
     for site in [
         "evil.example",
         "https://evil.example",
@@ -170,7 +173,7 @@ fn half_a_credential_is_a_mistake() {
     away.expect_code(2).expect_stderr("neither a path nor an address of");
 }
 
-/// The nearest `.twg` file chooses account and site; a flag wins over it, and so does `TWG_SITE`.
+/// The nearest `.twg` file chooses connection and site. Flags and `TWG_SITE` win over it.
 #[test]
 fn a_directory_is_bound() {
     let sandbox = Sandbox::start();
@@ -197,13 +200,13 @@ fn a_directory_is_bound() {
     let named = twg(&["api", "/rest/api/3/myself"]).env("TWG_SITE", "krystof-design").run();
     named.expect_success();
     twg(&["api", "/rest/api/3/myself", "--site", "krystof-design"]).run().expect_success();
-    // The environment goes before the file, and a name that is typed before both.
+    // The environment comes before the file, and a flag before both.
     let given = twg(&["auth", "token"]).env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run();
     assert_eq!(given.expect_success().stdout, "delegated\n");
     let typed = twg(&["auth", "token", "--connection", "work"]);
     let typed = typed.env("TWG_OAUTH_ACCESS_TOKEN", "delegated").run();
     assert_eq!(typed.expect_success().stdout, work);
-    // Neither a link, which another may have put there, nor what would never end to be read.
+    // Ignored: a link, which another user may have made, and a file that never ends.
     let inner = project.join("inner");
     std::fs::create_dir(&inner).unwrap();
     let link = inner.join(".twg");
@@ -213,7 +216,7 @@ fn a_directory_is_bound() {
     std::fs::remove_file(&link).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&link).status().unwrap().success());
     assert_eq!(below(&["auth", "token"]).run().expect_success().stdout, work);
-    // One that cannot be read stops the command: another account would be worse.
+    // An unreadable file stops the command, because the wrong account would be worse.
     std::fs::write(project.join(".twg"), "work").unwrap();
     for args in [&["auth", "token"][..], &["whoami"]] {
         let broken = twg(args).run();

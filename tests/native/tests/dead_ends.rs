@@ -1,9 +1,10 @@
-//! Places where a user might get stuck: what twg says there must lead on, and what it advises must work.
+//! Places where a user might get stuck: each message must name a next step, and that step must
+//! work.
 
 use twg_tests::Sandbox;
 
-/// The server ended the session, and the stored token looks alive. Every command that finds out says what
-/// helps, the login is not tried again, and what they say does help.
+/// The server ended the session, and the stored token looks alive. Every command that notices it
+/// names the remedy, the login is not tried again, and the remedy works.
 #[test]
 fn a_dead_token_leads_to_a_login_that_happens() {
     let sandbox = Sandbox::start();
@@ -25,7 +26,7 @@ fn a_dead_token_leads_to_a_login_that_happens() {
     assert!(doctor.expect_success().stdout.contains("✔ token"), "{doctor}");
 }
 
-/// Being signed in does not make other wishes void.
+/// `login` options count even if the user is already signed in.
 #[test]
 fn wishes_count_also_when_signed_in() {
     let sandbox = Sandbox::start();
@@ -34,15 +35,15 @@ fn wishes_count_also_when_signed_in() {
     nowhere.expect_code(2).expect_stderr("no site 'nowhere'");
     let chosen = sandbox.twg(["login", "--site", "krystof-design"]).run();
     chosen.expect_success().expect_stderr("by default").expect_stderr("Already signed in");
-    let other = sandbox.twg(["login", "--client-id", "somebody-else", "--device"]).run();
+    let other = sandbox.twg(["login", "--client-id", "another-client", "--device"]).run();
     other.expect_code(78).expect_stderr("client id");
     let again = sandbox.twg(["login", "--new-client"]).run();
     again.expect_code(78).expect_stderr("No client id");
     sandbox.twg(["whoami"]).run().expect_success();
 }
 
-/// A new client that turns out to be wrong costs nothing: the one that worked is still there. A client
-/// file that cannot be read is kept beside the new one.
+/// A wrong new client costs nothing: the working one is still there. An unreadable client file is
+/// kept beside the new one.
 #[test]
 fn a_wrong_new_client_does_not_replace_the_one_that_worked() {
     let sandbox = Sandbox::start();
@@ -72,7 +73,7 @@ fn a_wrong_new_client_does_not_replace_the_one_that_worked() {
     assert_eq!(kept, 1);
 }
 
-/// One document also where two things happen.
+/// `--json` prints one document even if the command does two things.
 #[test]
 fn one_document_for_a_login_with_a_site() {
     let sandbox = Sandbox::start();
@@ -89,7 +90,7 @@ fn one_document_for_a_login_with_a_site() {
     assert_eq!(done.expect_success().json()["ok"], true);
 }
 
-/// A rate limit under another name than RFC 8628's neither ends a login nor is it polled through.
+/// A rate limit under another name than RFC 8628's does not end a login, and slows the polls down.
 #[test]
 fn a_rate_limit_is_waited_for() {
     let sandbox = Sandbox::start_with(&["fault.poll=429:1*1"]);
@@ -99,7 +100,7 @@ fn a_rate_limit_is_waited_for() {
     assert_eq!(polls[0]["status"], 429, "{polls:?}");
 }
 
-/// One record that cannot be read does not keep the others signed in.
+/// An unreadable record does not prevent the logout of the others.
 #[test]
 fn logout_of_all_goes_on() {
     let sandbox = Sandbox::start();

@@ -1,4 +1,5 @@
-//! `twg doctor` proves rather than reports, and `twg auth status` tells what is pending and what is over.
+//! `twg doctor` tries things instead of reporting settings. `twg auth status` shows pending
+//! refreshes and ended logins.
 #![cfg(target_os = "linux")]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -6,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use serde_json::{Value, json};
 use twg_tests::{Reply, Sandbox, ScriptedServer, TempHome, TwgOutput};
 
-/// A check of the doctor's, by name: its verdict and what it found.
+/// A check of the doctor, by name: its verdict and its finding.
 fn check(output: &TwgOutput, name: &str) -> (String, String) {
     let document = output.json();
     let checks = document["checks"].as_array().expect("checks").clone();
@@ -44,7 +45,8 @@ fn everything_is_proven_where_all_is_well() {
     assert!(people.expect_success().stdout.contains("✔ lock"), "{people}");
 }
 
-/// Its second process really is kept out: while somebody else holds that lock, the doctor's own probe fails.
+/// The doctor's second process really tests the lock: while another process holds that lock, the
+/// check fails.
 #[test]
 fn the_probe_of_the_lock_can_fail() {
     let sandbox = signed_in();
@@ -61,9 +63,9 @@ fn the_probe_of_the_lock_can_fail() {
     probe("try").run().expect_success();
 }
 
-/// Each proof fails where the thing is broken.
+/// Each check fails if its subject is broken.
 #[test]
-fn what_is_broken_is_found() {
+fn broken_things_are_found() {
     let sandbox = signed_in();
     let dir = sandbox.config_dir();
     let read_only =
@@ -101,7 +103,7 @@ fn what_is_broken_is_found() {
     sandbox.twg(["doctor"]).run().expect_success();
 }
 
-/// Nobody waits for a server that says nothing longer than he wants to.
+/// Ctrl-C ends a check that waits for a silent server.
 #[test]
 fn ctrl_c_ends_a_proof() {
     let home = TempHome::new();
@@ -115,7 +117,8 @@ fn ctrl_c_ends_a_proof() {
     doctor.wait().expect_code(130).expect_stderr("Cancelled");
 }
 
-/// An interrupted refresh is named, with what can be done about it, by status and doctor; and a login that is over.
+/// `status` and `doctor` show an interrupted refresh and what to do about it, and a login that is
+/// over.
 #[test]
 fn pending_intents_and_tombstones_are_named() {
     let sandbox = signed_in();
@@ -151,9 +154,9 @@ fn pending_intents_and_tombstones_are_named() {
     doctor.expect_code(1);
 }
 
-/// A34: the end of a login is told in advance, whether the server or the profile knows of it.
+/// A34: the end of a login is announced in advance, if the server or the profile names it.
 #[test]
-fn the_end_of_the_login_is_told_in_advance() {
+fn the_end_of_the_login_is_announced() {
     let sandbox = signed_in();
     let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let day = 86_400_000;
@@ -164,7 +167,7 @@ fn the_end_of_the_login_is_told_in_advance() {
     assert!(status.expect_success().stdout.contains(line), "{status}");
     let doctor = sandbox.twg(["doctor", "--json"]).run();
     assert_eq!(check(&doctor, "horizon").0, "bad", "{doctor}");
-    // A refresh says so, too, once.
+    // A refresh announces it too, once.
     let refresh = sandbox.twg(["auth", "refresh", "--force"]).run();
     refresh.expect_success().expect_stderr("This login ends in 1 day 23 h");
     sandbox.change_record(|record| record["login"]["at"] = now.into());

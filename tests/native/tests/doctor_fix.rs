@@ -1,4 +1,5 @@
-//! `twg doctor --fix` repairs what is safe and deletes no token that could be the only one; `--bundle` names nobody.
+//! `twg doctor --fix` repairs what is safe, and deletes no token that could be the only copy.
+//! `--bundle` contains no names.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -15,12 +16,12 @@ fn signed_in() -> Sandbox {
 }
 
 fn fix(sandbox: &Sandbox) -> TwgOutput {
-    // Where rescued replies lie.
+    // Where rescued responses are.
     let state = sandbox.home().path().join("state");
     sandbox.twg(["doctor", "--fix", "--json"]).env("XDG_STATE_HOME", state).run()
 }
 
-/// The fixes of one kind: whether each is in order now, and what it says.
+/// The fixes of one kind: whether each succeeded, and its text.
 fn fixes(output: &TwgOutput, name: &str) -> Vec<(bool, String)> {
     let document = output.json();
     let fixes = document["fixes"].as_array().expect("fixes").iter();
@@ -62,7 +63,7 @@ fn permissions_are_narrowed_and_never_widened() {
     set_mode(&record, 0o644);
     let client = clients.join("atlassian.conf");
     set_mode(&client, 0o440);
-    // Somebody else's file, behind a link, is not ours to change.
+    // A file outside, behind a link, is not changed.
     let foreign = sandbox.home().path().join("foreign");
     fs::write(&foreign, "{}").expect("it can be written");
     set_mode(&foreign, 0o644);
@@ -80,7 +81,7 @@ fn permissions_are_narrowed_and_never_widened() {
     assert!(fixes(&fix(&sandbox), "privacy").is_empty());
 }
 
-/// What a crash leaves is removed if the record has it all, and kept if not.
+/// A crash's leftovers are removed if the record contains all of them, and kept otherwise.
 #[test]
 fn leftovers_go_unless_they_could_be_the_only_copy() {
     let sandbox = signed_in();
@@ -145,7 +146,8 @@ fn leftovers_go_unless_they_could_be_the_only_copy() {
     sandbox.twg(["auth", "token"]).run().expect_success();
 }
 
-/// Of what a writer without a lock left, as of a client that was typed, the only copy is kept as well.
+/// An unfinished file is also kept if it is the only copy, for example of a client that the user
+/// typed.
 #[test]
 fn files_that_never_got_their_name_go_if_nothing_is_lost() {
     let sandbox = signed_in();
@@ -168,11 +170,11 @@ fn files_that_never_got_their_name_go_if_nothing_is_lost() {
     assert_eq!(fixes(&output, "leftovers").len(), 3, "{output}");
 }
 
-/// While a refresh is not finished, its stage is its business.
+/// The stage belongs to a refresh that is not finished.
 #[test]
 fn the_stage_of_an_interrupted_refresh_is_used_not_removed() {
     let sandbox = signed_in();
-    // The lost request is waited for, for a third of that.
+    // Short, because the repair waits for a third of it.
     sandbox.change_provider(|provider| provider["reuse_leeway_seconds"] = 6.into());
     sandbox.age_tokens(2800);
     let before = sandbox.record();
@@ -203,23 +205,23 @@ fn a_damaged_client_file_is_moved_with_every_byte() {
     assert_eq!(moved.len(), 1, "{moved:?}");
     assert_eq!(fs::read_to_string(&moved[0]).expect("it is there"), "client_id = the only copy");
     assert!(!path.exists());
-    // One that a newer version wrote is not damaged.
+    // A file of a newer version is not damaged.
     let newer = json!({ "schema_version": 2, "client_id": "me" }).to_string();
     fs::write(&path, &newer).expect("it can be written");
     assert!(fixes(&fix(&sandbox), "client").is_empty());
     assert_eq!(fs::read_to_string(&path).expect("it is there"), newer);
 }
 
-/// A85: a report of bugs names no token, no person, no site, no client.
+/// A85: a bug report names no token, person, site or client.
 #[test]
-fn a_bundle_names_nobody() {
+fn a_bundle_contains_no_names() {
     let sandbox = Sandbox::start();
     sandbox.use_client(Sandbox::THREE_LO_CLIENT);
     sandbox.sign_in(&[]);
     let record = sandbox.record();
     let members = record.members().clone();
     let dir = sandbox.config_dir();
-    // Names of this user's own, wherever there can be any.
+    // Names of this user in every possible place.
     let mut work = members.clone();
     work["connection"] = "canary-work".into();
     let connections = dir.join("connections/atlassian");

@@ -1,4 +1,4 @@
-//! The helpers themselves, proven before anything is tested with them.
+//! Tests of the test helpers themselves.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -277,7 +277,7 @@ mod scripted {
         let mut connection = send(&server);
         connection.read_exact(&mut [0; 1 << 20]).unwrap();
         drop(connection);
-        // Its thread notices only when it writes again, so nothing is said about how much it sent.
+        // Its thread notices the end at the next write, so the amount sent is not checked.
         assert_eq!(server.wait_for_requests(1).len(), 1);
     }
 
@@ -366,7 +366,7 @@ mod processes {
     }
 
     #[test]
-    fn what_runs_can_be_watched_and_interrupted() {
+    fn a_running_program_can_be_watched_and_interrupted() {
         let home = TempHome::new();
         let script =
             "trap 'echo caught >&2; kill $!; exit 130' INT; sleep 600 & echo ready >&2; wait";
@@ -378,7 +378,7 @@ mod processes {
     }
 
     #[test]
-    fn what_runs_can_be_killed() {
+    fn a_running_program_can_be_killed() {
         let home = TempHome::new();
         let running = home.twg([""; 0]).behind(["sh", "-c", "exec sleep 600"]).start();
         running.kill();
@@ -411,8 +411,8 @@ mod processes {
 
     #[test]
     fn control_c_interrupts_the_program_in_a_terminal() {
-        // The kernel first sends the signal and then throws away what the terminal was to show, which may be
-        // the answer already, unless it is told not to.
+        // After the signal, the kernel may discard terminal output, here `bye`,
+        // unless a terminal mode prevents that.
         let mut terminal =
             terminal("stty noflsh; trap 'echo bye; exit 130' INT; echo ready; read x");
         terminal.wait_for("ready");
@@ -422,7 +422,7 @@ mod processes {
     }
 
     #[test]
-    fn a_screen_is_what_is_left_of_the_control_sequences() {
+    fn a_screen_shows_the_result_of_control_sequences() {
         let terminal = terminal("printf 'wrong\\r\\033[Kright \\033[1mbold\\033[0m'");
         terminal.wait_for("right bold");
         terminal.wait();

@@ -1,11 +1,11 @@
-//! `twg auth token` with a token that is fresh, which scripts and agents ask for all day.
+//! `twg auth token` with a fresh token: scripts and agents run it all day.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
 
 use twg_tests::{Sandbox, TempHome, TwgCommand};
 
-/// The system calls of a run, one per line, and what it printed.
+/// The system calls of a run, one per line, and its output.
 fn traced(home: &Path, command: &TwgCommand) -> (Vec<String>, String) {
     let trace = home.join("trace");
     let strace = ["strace", "-f", "-s", "0", "-o"].map(Path::new).into_iter();
@@ -21,8 +21,7 @@ fn name(call: &str) -> &str {
     call.split('(').next().unwrap_or_default()
 }
 
-/// Nothing is started, asked, locked or written: no thread, no socket, no lock, and no file but
-/// standard output.
+/// No thread, no socket, no lock, and no write except to standard output.
 #[test]
 fn a_fresh_token_costs_no_thread_no_socket_and_no_lock() {
     let sandbox = Sandbox::start();
@@ -69,11 +68,11 @@ fn a_fresh_token_costs_no_thread_no_socket_and_no_lock() {
         assert!(!opens || to_read, "{call}");
     }
     let opened = calls.iter().filter(|call| call.contains("/config/")).count();
-    assert_eq!(opened, 1, "one file of ours, and nothing is looked up around it: {calls:?}");
+    assert_eq!(opened, 1, "the record is the only file that is opened: {calls:?}");
     assert_eq!(sandbox.record(), before);
 }
 
-/// What `twg sandbox login` wrote is a credential like any other.
+/// The record of `twg sandbox login` is an ordinary credential.
 #[test]
 fn the_sandboxs_directory_is_a_configuration_directory() {
     let home = TempHome::new();
@@ -85,11 +84,11 @@ fn the_sandboxs_directory_is_a_configuration_directory() {
     let (calls, printed) = traced(home.path(), &command);
     assert_eq!(printed, format!("{}\n", record.access_token()));
     assert!(!calls.iter().any(|call| name(call) == "socket"));
-    // And nobody is signed in outside of it.
+    // Outside the sandbox there is still no login.
     home.twg(["auth", "token"]).run().expect_code(77);
 }
 
-/// A token that is due, and one that is over, are refreshed.
+/// A due token and an expired one are refreshed.
 #[test]
 fn a_token_that_is_not_fresh_takes_the_long_way() {
     let sandbox = Sandbox::start();

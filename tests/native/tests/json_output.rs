@@ -1,10 +1,10 @@
-//! `--json`: one document on standard output and nothing else there, whatever happens.
+//! `--json`: exactly one document on standard output, in success and failure.
 
 use serde_json::Value;
 use twg_tests::{Sandbox, TwgOutput, schema};
 
-/// What every document is, and what stands in none of them: tokens and times in another format. `name` is that of its
-/// schema.
+/// What holds for every document: it follows its schema `name`, contains no token, and has times in
+/// one format.
 fn check(name: &str, output: &TwgOutput, secrets: &[&str]) -> Value {
     let document = output.json();
     schema::check(name, &document);
@@ -97,7 +97,7 @@ fn every_error_is_one_document_with_a_code() {
         (run(&["auth", "token"]), 77, "AUTH_REQUIRED"),
         (run(&["whoami"]), 77, "AUTH_REQUIRED"),
         (run(&["sites"]), 77, "AUTH_REQUIRED"),
-        (run(&["login", "nobody"]), 2, "USAGE"),
+        (run(&["login", "unknown"]), 2, "USAGE"),
         (run(&["login", "--nonsense"]), 2, "USAGE"),
         (run(&["login", "--device", "--loopback"]), 2, "USAGE"),
         (run(&["nonsense"]), 2, "USAGE"),
@@ -119,7 +119,7 @@ fn every_error_is_one_document_with_a_code() {
     assert_eq!(down["error"]["retryable"], true);
 }
 
-/// Standard output carries data only, and the data is there without its comments.
+/// Standard output has only data, and commands that print data write no comments to standard error.
 #[test]
 fn standard_output_is_data_and_standard_error_is_for_people() {
     let sandbox = Sandbox::start();
@@ -127,7 +127,7 @@ fn standard_output_is_data_and_standard_error_is_for_people() {
         let output = sandbox.sign_in(&[&["--force"], quiet].concat());
         assert_eq!(output.stdout, "", "{output}");
         assert_eq!(output.stderr.contains('✔'), quiet.is_empty(), "{output}");
-        // Who must act must be told, quiet or not.
+        // A user who must act sees the URL, also with `--quiet`.
         output.expect_stderr("/authorize?");
     }
     for args in [&["auth", "token"][..], &["whoami"], &["sites"], &["auth", "status"]] {
@@ -141,7 +141,7 @@ fn standard_output_is_data_and_standard_error_is_for_people() {
 }
 
 #[test]
-fn colours_only_for_those_who_want_them() {
+fn colours_appear_only_on_request() {
     let sandbox = Sandbox::start();
     let output = sandbox.sign_in(&[]);
     assert!(!output.stderr.contains('\u{1b}'), "{output}");
@@ -151,7 +151,7 @@ fn colours_only_for_those_who_want_them() {
     assert!(!never.expect_success().stderr.contains('\u{1b}'), "{never}");
 }
 
-/// What cannot be written is no success: whoever reads the file must not take it for the answer.
+/// Failed output is a failure, because a reader must not take an incomplete file for the result.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_behind_standard_output_is_a_failure() {
@@ -170,7 +170,7 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
         let shell = ["sh", "-c", "exec \"$@\" >/dev/full", "sh"];
         let output = sandbox.twg(args).behind(shell).run();
         output.expect_code(1).expect_stderr("cannot write to standard output");
-        // A reader that went away is another matter, but for a token, which somebody wanted.
+        // A closed pipe is not an error, except for a token, because a program needs it.
         if args == ["auth", "token"] {
             continue;
         }
@@ -179,7 +179,7 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
     }
 }
 
-/// A program is told what is missing too.
+/// Programs, too, learn which argument is missing.
 #[test]
 fn a_usage_error_names_what_is_missing() {
     let home = twg_tests::TempHome::new();

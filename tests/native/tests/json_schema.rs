@@ -1,10 +1,10 @@
-//! Every command's `--json` has a documented schema, and prints what that says and nothing else.
+//! Every command's `--json` has a documented schema, and prints exactly what the schema says.
 #![cfg(unix)]
 
 use serde_json::Value;
 use twg_tests::{Sandbox, TempHome, TwgOutput, manual, schema};
 
-/// They speak the protocol of another program, which describes it.
+/// These commands use another program's protocol, which documents it.
 const OTHERS_PROTOCOLS: [&str; 4] =
     ["auth-git-credential", "auth-docker-credential", "auth-exec-credential", "auth-process"];
 
@@ -13,7 +13,7 @@ fn every_command_has_a_schema() {
     let mut missing = Vec::new();
     for name in manual::commands() {
         let excused = OTHERS_PROTOCOLS.contains(&&*name);
-        // `sandbox` runs others: what it does itself is `serve` and `switches`.
+        // `sandbox` runs other commands. Its own output is that of `serve` and `switches`.
         let has_one = schema::path(&name).exists()
             || name == "sandbox" && schema::path("sandbox-serve").exists();
         assert!(!(has_one && excused), "{name} has a schema now: take it from the list");
@@ -30,7 +30,7 @@ fn check(name: &str, output: &TwgOutput) -> Value {
     document
 }
 
-/// What the documents of `json_output.rs` do not show: other states, and the commands that ask nobody.
+/// Documents that `json_output.rs` does not cover: other states, and commands without requests.
 #[test]
 fn every_document_is_as_its_schema_says() {
     let sandbox = Sandbox::start();
@@ -73,7 +73,7 @@ fn every_document_is_as_its_schema_says() {
     assert!(ended["ended"].is_object() || ended["signedIn"] == false, "{ended}");
 }
 
-/// Those that change the machine rather than a login.
+/// Commands that change the machine instead of a login.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_documents_about_the_machine_are_as_their_schemas_say() {

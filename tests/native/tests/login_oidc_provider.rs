@@ -1,5 +1,5 @@
-//! Signing in to `oidc-provider`, which nobody here wrote, by a provider file: discovery, PKCE that is
-//! insisted on, rotation without leeway, and approval through its own forms.
+//! Signing in to `oidc-provider`, an independent server, with a provider file: discovery, required
+//! PKCE, rotation without leeway, and approval in the server's own pages.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ impl Place {
     }
 }
 
-/// A2, A36, A48: what a certified server checks by itself (PKCE, the redirect URI) and says (`iss`).
+/// A2, A36, A48: a certified server checks PKCE and the redirect URI itself, and sends `iss`.
 #[test]
 fn a_user_signs_in_with_a_browser_here_and_signs_out() {
     let place = Place::new();
@@ -69,7 +69,7 @@ fn a_user_signs_in_with_a_browser_here_and_signs_out() {
 #[test]
 fn a_user_signs_in_with_a_device_code() {
     let place = Place::new();
-    // Its interval is the default of RFC 8628: five seconds.
+    // The server's interval is the default of RFC 8628: five seconds.
     let login = place.home.twg(["login", "oidc", "--device"]).start();
     let complete = Url::parse(&login.wait_for_address()).unwrap();
     let code = complete.query_pairs().find(|(name, _)| name == "user_code").unwrap().1;
@@ -103,7 +103,8 @@ fn a_user_declines() {
     assert!(place.server.is_active(before.access_token()));
 }
 
-/// A12: one way of authenticating, the one that the provider file names, with RFC 6749's encoding.
+/// A12: the client authenticates in the one way that the provider file names, with RFC 6749's
+/// encoding.
 #[test]
 fn confidential_clients_authenticate_as_the_provider_file_says() {
     for (method, (id, secret)) in [
@@ -131,8 +132,8 @@ fn confidential_clients_authenticate_as_the_provider_file_says() {
     }
 }
 
-/// A64: on one device the browser on it is the way; a device code comes first only where the browser
-/// must be elsewhere, and `--explain` says so.
+/// A64: the browser on this machine comes first. A device code comes first only where the browser
+/// must be on another machine, and `--explain` says so.
 #[test]
 fn a_device_code_comes_first_only_where_the_browser_is_elsewhere() {
     let place = Place::new();
@@ -143,7 +144,7 @@ fn a_device_code_comes_first_only_where_the_browser_is_elsewhere() {
     assert_eq!(grants(&remote), serde_json::json!(["device_code", "authorization_code"]));
     assert!(remote.json()["reasons"].to_string().contains("remote shell"), "{remote}");
 
-    // The tests may run in a container themselves, so here is the same system without its marks.
+    // The tests may run in a container, so this root directory has none of a container's marks.
     let elsewhere = place.home.path().join("root");
     let script = "mkdir \"$0\" && mount -t tmpfs none \"$0\" && for entry in /*; do
             if [ -h \"$entry\" ]; then cp -P \"$entry\" \"$0/\"

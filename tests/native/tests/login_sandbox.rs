@@ -1,11 +1,11 @@
-//! Signing in to the sandbox with the built program, as a user does, and what the commands say then.
+//! Signing in to the sandbox with the built program, and the output of the commands after that.
 
 use serde_json::Value;
 use twg_tests::{Browser, Record, Sandbox, TempHome};
 use url::Url;
 
-/// A61, A65: the address and the code are printed, with the advice of RFC 8628 section 5.4, and every
-/// command knows the login.
+/// A61, A65: URL and code are printed, with the advice of RFC 8628 section 5.4, and every command
+/// uses the login.
 #[test]
 fn a_user_signs_in_with_a_device_code_and_every_command_knows_it() {
     let sandbox = Sandbox::start();
@@ -31,7 +31,7 @@ fn a_user_signs_in_with_a_device_code_and_every_command_knows_it() {
         .expect_stderr("✔ Authentication successful!\n")
         .expect_stderr("✔ Authenticated as Mia Krystof\n")
         .expect_stderr("✔ Credentials saved to ~/config/sandbox/auth.conf\n");
-    assert_eq!(output.stdout, "", "nothing of this is data");
+    assert_eq!(output.stdout, "", "a login prints no data");
 
     let token = sandbox.record().access_token().to_owned();
     let printed = sandbox.twg(["auth", "token"]).run();
@@ -54,10 +54,10 @@ fn a_user_signs_in_with_a_device_code_and_every_command_knows_it() {
     assert!(!sandbox.accepts(&token));
 }
 
-/// A56, A57: polls are at least the interval apart, the first one too, and five seconds more after a
-/// `slow_down`, here with Auth0's status 429.
+/// A56, A57: polls are at least one interval apart, including the first. `slow_down`, here with
+/// Auth0's status 429, adds five seconds.
 #[test]
-fn polls_keep_their_distance_and_slow_down_when_told() {
+fn polls_keep_their_distance_and_slow_down_on_request() {
     let sandbox = Sandbox::start_with(&["slow-down=once"]);
     let login = sandbox.twg(["login", "--device"]).start();
     sandbox.finish(login).expect_success();
@@ -83,7 +83,7 @@ fn pending_is_waited_out_with_the_statuses_of_auth0_and_of_the_rfc() {
     }
 }
 
-/// A58, A60: a refusal ends the polling, and no new code is asked for.
+/// A58, A60: a refusal ends the polling, and no new code is requested.
 #[test]
 fn a_user_declines_or_is_late() {
     let sandbox = Sandbox::start();
@@ -114,10 +114,9 @@ fn a_user_declines_or_is_late() {
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
 
-/// A45: a secret that is shipped or shared protects nothing, so a client that has one is still told to
-/// prove with PKCE that it is the one that asked.
+/// A45: a shipped or shared secret protects nothing, so a client with a secret must use PKCE too.
 #[test]
-fn a_client_with_a_secret_uses_pkce_all_the_same() {
+fn a_client_with_a_secret_uses_pkce_too() {
     let sandbox = Sandbox::start_with(&["pkce-required=on"]);
     sandbox.use_client(Sandbox::THREE_LO_CLIENT);
     let login = sandbox.twg(["login", "--loopback"]).start();
@@ -195,7 +194,7 @@ fn two_logins_at_once_both_finish() {
         login.wait().expect_success();
     }
     let record = sandbox.record();
-    // Each saved its login; a note about the account is made only by whoever wrote last.
+    // Each saved its login. Only the last one also saved the account.
     assert!((3..=4).contains(&record.generation()), "{record:?}");
     assert!(sandbox.accepts(record.access_token()));
     sandbox.twg(["whoami"]).run().expect_success();
@@ -227,7 +226,7 @@ fn scope_asked(address: &str) -> String {
     url.query_pairs().find(|(name, _)| name == "scope").expect("it asks for scopes").1.into_owned()
 }
 
-/// A15: nothing is asked for but what the profile or the user names.
+/// A15: only scopes from the profile or the user are requested.
 #[test]
 fn scopes_are_those_of_the_profile_or_those_that_were_named() {
     let sandbox = Sandbox::start();
@@ -247,16 +246,16 @@ fn scopes_are_those_of_the_profile_or_those_that_were_named() {
     refused.expect_code(78).expect_stderr("not a scope");
 }
 
-/// A20: what was granted is what is stored.
+/// A20: the record stores the granted scopes.
 #[test]
-fn narrowed_scopes_and_a_missing_refresh_token_are_told() {
+fn narrowed_scopes_and_a_missing_refresh_token_are_reported() {
     let sandbox = Sandbox::start_with(&["narrow-scopes=write:jira-work", "omit=refresh_token"]);
     let output = sandbox.sign_in(&[]);
     output.expect_stderr("Not granted: write:jira-work").expect_stderr("no refresh token");
     let record = sandbox.record();
     assert!(!record.scopes().contains(&"write:jira-work"), "{:?}", record.scopes());
     assert_eq!(record.refresh_token(), None);
-    // What is missing is worth another sign-in; what is there is not.
+    // A missing scope is worth another sign-in; a granted one is not.
     sandbox.twg(["login", "--scopes", "read:me"]).run().expect_stderr("Already signed in");
     let status = sandbox.twg(["auth", "status", "--json"]).run();
     assert_eq!(status.json()["hasRefreshToken"], false);
@@ -285,7 +284,8 @@ fn a_site_can_be_the_default() {
     unknown.expect_code(2).expect_stderr("elsewhere").expect_stderr("krystof-support");
 }
 
-/// Each command that a remark, a remedy or a failure names is one of the sandbox: the other would sign in elsewhere.
+/// Inside the sandbox, every command in a remark, a remedy or an error begins with `twg sandbox`.
+/// The command without it would sign in elsewhere.
 #[test]
 fn inside_the_sandbox_every_hint_is_for_the_sandbox() {
     let home = TempHome::new();
@@ -308,9 +308,9 @@ fn inside_the_sandbox_every_hint_is_for_the_sandbox() {
     }
 }
 
-/// Signing in to what nobody knows is no remedy.
+/// For an unknown provider, the remedy is not a sign-in.
 #[test]
-fn an_unknown_provider_is_told_at_once() {
+fn an_unknown_provider_is_an_error_at_once() {
     let home = TempHome::new();
     for words in [&["auth", "token"][..], &["auth", "refresh"], &["auth", "process"]] {
         let output = home.twg(words).arg("nope").run();
@@ -319,7 +319,7 @@ fn an_unknown_provider_is_told_at_once() {
 }
 
 #[test]
-fn the_sandbox_approves_by_itself_when_asked_to() {
+fn the_sandbox_approves_with_approve() {
     let home = TempHome::new();
     let login = ["sandbox", "--approve", "--switch", "device-interval=1", "login"];
     home.twg(login).run().expect_success().expect_stderr("✔ Authenticated as Mia Krystof");

@@ -1,4 +1,4 @@
-//! The whole screen of `twg login`, in a real terminal with somebody who types.
+//! The whole screen of `twg login`, in a real terminal with a user who types.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use twg_tests::{Browser, Pty, Sandbox, TwgCommand};
 
-/// A home whose `~/.config/twg` knows the sandbox, but no client of it yet.
+/// A home whose `~/.config/twg` knows the sandbox, but no client yet.
 fn new_user(sandbox: &Sandbox) -> PathBuf {
     let config = sandbox.home().path().join(".config/twg");
     std::fs::create_dir_all(config.join("providers")).expect("a file of ours");
@@ -19,14 +19,14 @@ fn twg(sandbox: &Sandbox, args: &[&str]) -> TwgCommand {
     sandbox.home().twg(args).env_remove("TWG_CONFIG_DIR")
 }
 
-/// The address that stands in a line of its own on the screen.
+/// The URL on the screen, in a line of its own.
 fn address_on(screen: &Pty) -> String {
     let screen = screen.screen();
     let line = screen.lines().rev().find_map(|line| line.strip_prefix("  http"));
     format!("http{}", line.unwrap_or_else(|| panic!("no address:\n{screen}")).trim_end())
 }
 
-/// Declines the token that a login asks for at its end.
+/// Declines to enter the Bitbucket token at the end of a login.
 fn go_without_bitbucket(screen: &mut Pty) {
     screen.wait_for("Bitbucket token (not shown; press Enter to go without):");
     screen.wait_for_no_echo();
@@ -73,8 +73,8 @@ fn a_new_user_signs_in_and_the_client_is_asked_for_once() {
     assert!(!again.screen().contains("Client ID"), "{}", again.screen());
 }
 
-/// The secret is not shown; the client has no device grant, so that the login goes on in the browser;
-/// and next time both are known.
+/// The secret is not shown. The client has no device grant, so the login continues in the browser.
+/// The next login knows both.
 #[test]
 fn a_client_with_a_secret_falls_over_to_the_browser_and_is_remembered() {
     let sandbox = Sandbox::start();
@@ -155,7 +155,7 @@ fn control_c_ends_every_prompt_and_stores_nothing() {
     screen.wait_for_no_echo();
     screen.send("half a sec");
     interrupted_at(&sandbox, screen);
-    assert!(!config.join("clients").exists(), "half a client is none");
+    assert!(!config.join("clients").exists(), "an incomplete client is not stored");
 
     let with_client = login.clone().env("TWG_CLIENT_ID", "twg-sandbox-device");
     let mut screen = with_client.in_terminal();
@@ -184,7 +184,7 @@ fn control_c_ends_the_waiting_and_stores_nothing() {
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
 
-/// A42, A43: the user's own browser gets the address as exactly one argument, and no shell is between.
+/// A42, A43: the user's browser gets the URL as exactly one argument, without a shell in between.
 /// Incident: webbrowser RUSTSEC-2026-0257.
 #[test]
 fn the_browser_gets_one_argument() {
@@ -213,9 +213,12 @@ fn the_browser_gets_one_argument() {
         let login = sandbox.twg(["login", "--loopback", "--force"]);
         let login = login.env("TWG_BROWSER", &browser).env("BROWSER", "/bin/false").start();
         let address = login.wait_for_address();
-        assert!(address.contains('&'), "something that a shell would not leave alone: {address}");
+        assert!(
+            address.contains('&'),
+            "the URL needs a character that is special in a shell: {address}"
+        );
         sandbox.finish(login).expect_success();
-        // The launcher may still be at it when the login is over.
+        // The launcher may still run when the login is over.
         let words = wait_for_file(&seen);
         let mut expected: Vec<_> = before;
         expected.push(&address);
@@ -224,7 +227,7 @@ fn the_browser_gets_one_argument() {
     }
 }
 
-/// The file that another process makes. Nobody tells when, so this has to look again and again.
+/// Waits for a file of another process. There is no event for it, so this polls.
 fn wait_for_file(path: &std::path::Path) -> String {
     let deadline = std::time::Instant::now() + twg_tests::PATIENCE;
     while !path.exists() {
@@ -247,7 +250,7 @@ fn a_browser_that_cannot_be_opened_does_not_end_the_login() {
 fn without_a_terminal_a_form_in_the_browser_asks_for_the_client() {
     let sandbox = Sandbox::start();
     let config = new_user(&sandbox);
-    // Somebody who does nothing by himself: the test is the user in front of the browser.
+    // A browser that does nothing: the test plays the user in front of it.
     let login = twg(&sandbox, &["login", "--loopback"]).env("TWG_BROWSER", "/bin/true").start();
     let form = Browser::new().open(&login.wait_for_address());
     assert!(form.has_field("client_id") && form.has_field("client_secret"), "{form:?}");
@@ -269,9 +272,9 @@ fn without_a_terminal_a_form_in_the_browser_asks_for_the_client() {
     assert!(stored.contains(id) && stored.contains(secret), "{stored}");
 }
 
-/// Nobody can be asked: neither a terminal nor a browser, or `--no-input`, or CI.
+/// There is no prompt without a terminal and a browser, with `--no-input`, and in CI.
 #[test]
-fn where_nobody_can_be_asked_the_missing_client_is_an_error() {
+fn without_a_prompt_a_missing_client_is_an_error() {
     let sandbox = Sandbox::start();
     let _config = new_user(&sandbox);
     let login = twg(&sandbox, &["login"]);

@@ -1,4 +1,4 @@
-//! Signing out: what the server is told, what stays here, and what is reported.
+//! Signing out: what is sent to the server, what stays here, and what is reported.
 
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use twg_tests::{
     Browser, Record, RefusingAddress, Reply, Request, Sandbox, ScriptedServer, TempHome, answer_to,
 };
 
-/// A home that is signed in at a server, which answers revocations to order.
+/// A home with a login at a server that sends scripted responses to revocations.
 struct Place {
     home: TempHome,
     server: ScriptedServer,
@@ -43,8 +43,8 @@ impl Place {
     }
 }
 
-/// A66, A67: by POST in a form, the refresh token first, then the access token, each with its hint; 200
-/// is success whatever the body says.
+/// A66, A67: by POST in a form, the refresh token first, then the access token, each with its hint.
+/// Status 200 means success, for every body.
 #[test]
 fn both_tokens_are_revoked_in_order() {
     let place = Place::new(|_| Reply::http("200 OK", "text/html", "<h1>never heard of it</h1>"));
@@ -73,7 +73,7 @@ fn both_tokens_are_revoked_in_order() {
     assert_eq!(place.revocations().len(), 2);
 }
 
-/// A68: a server that cannot say yes leaves a tombstone, without any secret in it.
+/// A68: a server that does not confirm leaves a tombstone without any secret.
 #[test]
 fn an_unconfirmed_revocation_leaves_a_tombstone_without_secrets() {
     for (reply, said) in [
@@ -100,7 +100,7 @@ fn an_unconfirmed_revocation_leaves_a_tombstone_without_secrets() {
         let status = place.home.twg(["auth", "status", "scripted"]).run();
         status.expect_code(77);
         assert!(status.stdout.contains("did not confirm"), "{status}");
-        // The tombstone is no login that could be signed out of.
+        // A tombstone is not a login, so there is nothing to sign out of.
         assert_eq!(place.revocations().len(), 2);
         place.home.twg(["logout", "scripted"]).run().expect_success();
         assert_eq!(place.revocations().len(), 2);
@@ -122,7 +122,7 @@ fn signing_out_offline() {
     place.home.twg(["auth", "token", "scripted"]).run().expect_code(77);
 }
 
-/// A69: a server that does not revoke this kind of token is not asked in vain for the other one.
+/// A69: a server that does not revoke this kind of token still gets the request for the other one.
 #[test]
 fn a_kind_of_token_that_is_not_revoked() {
     let place = Place::new(|request| {
@@ -141,7 +141,7 @@ fn a_kind_of_token_that_is_not_revoked() {
     assert!(!place.record_path().exists());
 }
 
-/// A70: the lock is held from the first look to the removal, so that nobody brings the login back.
+/// A70: the lock is held from the first look to the removal, so that no process restores the login.
 #[test]
 fn logout_holds_the_lock() {
     let place = Place::new(|_| Reply::json("200 OK", "").held());
@@ -157,7 +157,7 @@ fn logout_holds_the_lock() {
     first.wait().expect_success();
     second.wait().expect_success().expect_stderr("nothing to do");
     lock.try_lock().unwrap();
-    assert_eq!(place.revocations().len(), 2, "the second found nothing to revoke");
+    assert_eq!(place.revocations().len(), 2, "the second logout had nothing to revoke");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn all_connections_at_once() {
     sandbox.twg(["logout", "--all", "--connection", "work"]).run().expect_code(2);
 }
 
-/// A provider that does not revoke at all, as is said of Atlassian's 3LO apps: 404.
+/// A provider that does not revoke at all, as reported of Atlassian's 3LO apps: 404.
 #[test]
 fn a_server_without_revocation() {
     let sandbox = Sandbox::start_with(&["revocation=off"]);
@@ -202,7 +202,7 @@ fn a_server_without_revocation() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_set_aside_and_told() {
+fn an_unreadable_record_is_set_aside_and_reported() {
     let sandbox = Sandbox::start();
     std::fs::write(sandbox.config_dir().join("auth.conf"), "torn {").unwrap();
     let output = sandbox.twg(["logout"]).run();

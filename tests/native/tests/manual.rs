@@ -1,4 +1,4 @@
-//! `twg man`: pages that a reader of manuals accepts, and that say what the README says.
+//! `twg man`: pages that manual checkers accept, and that agree with the README.
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ fn every_page_is_clean() {
     }
     for name in pages {
         let file = dir.join(name.as_str().expect("a name"));
-        // What mandoc warns of is that there is no date, which is meant.
+        // mandoc's only warning is about the missing date, which is intended.
         lint("mandoc", &["-T", "lint", "-W", "error"], &file);
         lint("groff", &["-man", "-ww", "-T", "utf8", "-z"], &file);
         let text = std::fs::read_to_string(&file).expect("a page");
@@ -45,7 +45,8 @@ fn every_page_is_clean() {
     }
 }
 
-/// One place says which variables and exit codes there are, in the manual; the README must not fall behind.
+/// The manual is made from the program's list of variables and exit codes. The README must agree
+/// with it.
 #[test]
 fn the_readme_and_the_manual_agree() {
     let readme = std::fs::read_to_string(repository().join("README.md")).expect("a README");
@@ -86,7 +87,7 @@ fn a_page_is_named_by_the_words_of_its_command() {
     unknown.expect_code(2).expect_stderr("There is no command 'nonsense'");
 }
 
-/// On a terminal a page is shown by the system's reader; where there is none it is printed as it is.
+/// On a terminal the system's reader shows the page. Without a reader the page is printed.
 #[test]
 fn on_a_terminal_the_reader_of_the_system_shows_it() {
     let home = TempHome::new();

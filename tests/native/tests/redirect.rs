@@ -1,5 +1,5 @@
-//! What arrives at the loopback redirect of a running login, wanted or not. The login survives all
-//! that is not its answer, and then succeeds with the right one.
+//! Requests to the loopback redirect URI of a running login, wanted and unwanted. The login
+//! survives every wrong one, and then succeeds with the right one.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -34,19 +34,19 @@ impl<'a> Waiting<'a> {
         self.redirect_uri().socket_addrs(|| None).expect("a loopback literal")[0]
     }
 
-    /// The redirect that would end the login well, not followed.
+    /// The redirect that would complete the login; it is not followed.
     fn right_one(&self) -> Url {
         let browser = Browser::new().stop_before(self.redirect_uri().as_str());
         self.sandbox.approve(&browser, self.address.as_str()).url
     }
 
-    /// What a request with these parameters is answered.
+    /// The response to a request with these parameters.
     fn redirected(&self, parameters: &[(&str, &str)]) -> Page {
         let url = Url::parse_with_params(self.redirect_uri().as_str(), parameters).expect("a URL");
         Browser::new().open(url.as_str())
     }
 
-    /// A request that is sent as it is; the answer's first line.
+    /// Sends a raw request and returns the first line of the response.
     fn raw(&self, head: &str) -> String {
         let mut connection = TcpStream::connect(self.listener()).expect("it listens");
         connection.write_all(head.as_bytes()).expect("it reads");
@@ -63,10 +63,10 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// A5, A6, A7: only who shows the state is listened to, whether he brings a code or an error.
+/// A5, A6, A7: only a redirect with the right state counts, with a code or with an error.
 /// Incidents: openclaude CVE-2026-42073, hono CVE-2026-81888.
 #[test]
-fn what_is_not_the_answer_is_passed_over() {
+fn forged_redirects_are_ignored() {
     let sandbox = Sandbox::start();
     let waiting = Waiting::start(&sandbox);
     let state = waiting.asked("state");
@@ -89,7 +89,7 @@ fn what_is_not_the_answer_is_passed_over() {
     waiting.ends_well();
 }
 
-/// A38, A41: the page is static and forbids everything; the listener is gone when the login is over.
+/// A38, A41: the page is static and forbids everything; the listener ends with the login.
 #[test]
 fn the_page_echoes_nothing_and_the_listener_ends_with_the_login() {
     let sandbox = Sandbox::start();
@@ -101,7 +101,7 @@ fn the_page_echoes_nothing_and_the_listener_ends_with_the_login() {
     let listener = waiting.listener();
     let right = waiting.right_one();
     let page = Browser::new().open(right.as_str());
-    assert_eq!(page.body, forged.body, "the same page for everybody");
+    assert_eq!(page.body, forged.body, "the same page in both cases");
     assert!(page.redirects.is_empty());
     let csp = page.header("content-security-policy").unwrap();
     assert!(
@@ -114,9 +114,9 @@ fn the_page_echoes_nothing_and_the_listener_ends_with_the_login() {
     TcpStream::connect(listener).unwrap_err();
 }
 
-/// A39, A40: another name for this address, another site's script, and anything but a GET of the exact
-/// path are refused and change nothing.
-/// Incidents: rmcp RUSTSEC-2026-0189, CVE-2025-66414, mitmweb CVE-2018-14505.
+/// A39, A40: another host name, another site's script, and anything except a GET of the exact path
+/// are refused and change nothing. Incidents: rmcp RUSTSEC-2026-0189, CVE-2025-66414, mitmweb
+/// CVE-2018-14505.
 #[test]
 fn other_hosts_origins_methods_and_paths_are_refused() {
     let sandbox = Sandbox::start();
@@ -151,8 +151,8 @@ fn other_hosts_origins_methods_and_paths_are_refused() {
     waiting.ends_well();
 }
 
-/// A35, A36, A37: the listener is on the loopback literal of the redirect URI alone, at a port that
-/// nobody chose; a registered port that is busy is an error and not another port.
+/// A35, A36, A37: the listener uses only the loopback address of the redirect URI and a port that
+/// the system chose. A busy registered port is an error, and no other port is used.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_listener_is_on_loopback_and_a_busy_port_is_an_error() {
@@ -161,7 +161,7 @@ fn the_listener_is_on_loopback_and_a_busy_port_is_an_error() {
     let uri = waiting.redirect_uri();
     assert_eq!(uri.host_str(), Some("127.0.0.1"), "{uri}");
     let port = waiting.listener().port();
-    // Who listens at this port, at whatever address: `sl local remote 0A ...`.
+    // All listeners at this port, at any address: `sl local remote 0A ...`.
     let mut listening = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let table = std::fs::read_to_string(table).unwrap_or_default();
@@ -193,13 +193,13 @@ fn the_listener_is_on_loopback_and_a_busy_port_is_an_error() {
     assert_eq!(sandbox.record(), before);
 }
 
-/// A3, A55: the answer to one login is worth nothing to another one, which was started elsewhere.
+/// A3, A55: a redirect for one login is worth nothing to another login.
 #[test]
 fn the_answer_to_another_login_is_not_taken() {
     let sandbox = Sandbox::start();
     let (mine, other) = (Waiting::start(&sandbox), Waiting::start(&sandbox));
     for name in ["state", "code_challenge"] {
-        assert_ne!(mine.asked(name), other.asked(name), "fresh for each attempt");
+        assert_ne!(mine.asked(name), other.asked(name), "each attempt has its own");
     }
     let mut foreign = other.right_one();
     foreign.set_port(Some(mine.listener().port())).unwrap();
@@ -209,7 +209,7 @@ fn the_answer_to_another_login_is_not_taken() {
     mine.ends_well();
 }
 
-/// A8: what is there twice is no answer; with the right state it ends the login, and says why.
+/// A8: a repeated parameter is not valid; with the right state it ends the login with that error.
 #[test]
 fn a_repeated_parameter_ends_the_login() {
     let sandbox = Sandbox::start();
@@ -225,7 +225,7 @@ fn a_repeated_parameter_ends_the_login() {
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 0);
 }
 
-/// A47, A48, A49, A50: the issuer that the answer names, or fails to name.
+/// A47, A48, A49, A50: a wrong issuer in the redirect, and a missing one.
 #[test]
 fn a_wrong_or_missing_issuer_ends_the_login() {
     let discovered = |provider: &mut serde_json::Value| {
@@ -242,7 +242,7 @@ fn a_wrong_or_missing_issuer_ends_the_login() {
         sandbox.switch("iss", "on");
         sandbox.sign_in(&[]);
     }
-    // Not announced, but there.
+    // Not advertised, but sent.
     let sandbox = Sandbox::start_with(&["iss=on"]);
     sandbox.change_provider(|provider| provider["iss_parameter"] = "unsupported".into());
     let output = sandbox.finish(sandbox.twg(["login", "--loopback"]).start());

@@ -1,9 +1,10 @@
-//! Clocks that are set, and machines that sleep. Neither makes a storm of requests, and neither ends a login.
+//! Clock changes and machines that sleep. Neither causes a flood of requests, and neither ends a
+//! login.
 //!
-//! The wall clock is that of libfaketime, so that the program believes it; the monotonic clock and the boot clock,
-//! which nobody can set, stay real. A sleep is simulated by setting the wall clock forward in the middle: the
-//! monotonic clock stands still then, as in a real one; the boot clock would go along in a real one, and does
-//! not here.
+//! libfaketime sets the wall clock for the program. The monotonic clock and the boot clock cannot
+//! be set and stay real. A sleep is simulated by setting the wall clock forward: the monotonic
+//! clock does not move, as in a real sleep. The boot clock, which would move in a real sleep, does
+//! not move here.
 #![cfg(target_os = "linux")]
 
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use twg_tests::{Record, Reply, Request, Sandbox, ScriptedServer, TempHome, TwgCommand};
 
-/// `command` at another time: `+1d`, `-1d`. Without the wrapper `faketime`, whose child would survive it.
+/// `command` at another time: `+1d`, `-1d`. Without the wrapper `faketime`, whose child would
+/// survive it.
 fn at(command: &TwgCommand, offset: &str) -> TwgCommand {
     with_wall_clock(command).env("FAKETIME", offset)
 }
@@ -26,8 +28,8 @@ fn with_wall_clock(command: &TwgCommand) -> TwgCommand {
         .env("FAKETIME_NO_CACHE", "1")
 }
 
-/// A32: a clock that jumps costs one refresh, not one for every command, and the login goes on when it jumps
-/// back.
+/// A32: a clock that jumps causes one refresh, not one for every command. The login goes on when
+/// the clock jumps back.
 #[test]
 fn a_jump_costs_one_refresh() {
     for offset in ["+1d", "-1d"] {
@@ -49,7 +51,7 @@ fn a_jump_costs_one_refresh() {
     }
 }
 
-/// A far jump forward makes no login look as if it had ended: that is for the server to say.
+/// A clock far in the future does not make a login look ended: only the server can say that.
 #[test]
 fn a_jump_ends_no_login() {
     let sandbox = Sandbox::start();
@@ -61,10 +63,10 @@ fn a_jump_ends_no_login() {
     sandbox.twg(["auth", "token"]).run().expect_success();
 }
 
-/// An interrupted refresh, then the clock is set: the boot clock tells how long ago it was, so that neither the
-/// quarantine is over at once nor the leeway.
+/// An interrupted refresh, then a clock change: the boot clock tells the age of the attempt, so
+/// that neither the quarantine nor the leeway is over at once.
 #[test]
-fn the_age_of_an_intent_is_told_by_the_boot_clock() {
+fn the_boot_clock_tells_the_age_of_an_intent() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     sandbox.age_tokens(2800);
@@ -84,8 +86,9 @@ fn the_age_of_an_intent_is_told_by_the_boot_clock() {
     assert_eq!((&family["replays"], &family["reuses"]), (&1.into(), &0.into()));
 }
 
-/// Without a boot session to compare with, the wall clock is all there is. Set back to before the intent it
-/// tells nothing, and the whole quarantine is waited for; whatever it shows, the login lives.
+/// Without a boot session to compare with, there is only the wall clock. If it shows a time before
+/// the intent, the age is unknown and the whole quarantine is waited out. The login lives in every
+/// case.
 #[test]
 fn without_a_boot_session_the_wall_clock_is_believed_with_care() {
     let sandbox = Sandbox::start();
@@ -102,8 +105,8 @@ fn without_a_boot_session_the_wall_clock_is_believed_with_care() {
     assert_eq!(sandbox.grants()[0]["reuses"], 0);
 }
 
-/// The clock is set forward by a day while a process waits until the interrupted request cannot be running any
-/// more: it waits on.
+/// The clock is set forward by a day while a process waits for the end of the interrupted request:
+/// the process waits on.
 #[test]
 fn a_clock_that_is_set_during_the_quarantine() {
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -143,8 +146,8 @@ fn a_clock_that_is_set_during_the_quarantine() {
     assert!(asked[1] - asked[0] > Duration::from_millis(2500), "{:?}", asked[1] - asked[0]);
 }
 
-/// Two hours pass in the middle of the wait for an answer: the answer counts all the same, and the lifetime of
-/// the new token counts from before the request.
+/// Two hours pass while the process waits for the response. The response still counts, and the
+/// lifetime of the new token counts from before the request.
 #[test]
 fn a_sleep_while_the_server_answers() {
     let server = ScriptedServer::answering(|_: &Request| {

@@ -1,17 +1,18 @@
-//! The server rotates, and its answer does not arrive. With a leeway the login survives; without one the user
-//! is told exactly what happened.
+//! The server rotates the token, and its response does not arrive. With a leeway the login
+//! survives. Without one, the user learns exactly what happened.
 //!
-//! The quarantine of 20 seconds is real here, so that the cases run side by side.
+//! The quarantine of 20 seconds is real here, so the cases run in parallel.
 
 use std::thread;
 
 use twg_tests::{Browser, OidcProvider, Record, Reply, Request, Sandbox, ScriptedServer, TempHome};
 
-/// What happens to the answer, as a switch of the sandbox. Each was carried out.
+/// What happens to the response, as a switch of the sandbox. The server has carried out each
+/// request.
 const LOST: [&str; 5] = ["drop-after", "cut", "502-after", "delay:19000", "huge"];
 
-/// An answer that is lost on its way, to a user whose token is dead: the same command, or the next one where
-/// asking again at once would be of no use, brings the login back.
+/// The response is lost, and the user's token has expired. The same command brings the login back,
+/// or the next command where a second request at once would not help.
 #[test]
 fn with_a_leeway_the_login_survives() {
     let cases = LOST.map(|fault| {
@@ -29,7 +30,7 @@ fn with_a_leeway_the_login_survives() {
             token.expect_success().expect_stderr("An interrupted refresh was repaired.");
             assert_eq!(token.stdout.trim_end(), sandbox.record().access_token(), "{fault}");
             assert!(sandbox.accepts(sandbox.record().access_token()), "{fault}");
-            // Once lost, once in the leeway; and the chain goes on.
+            // Lost once, sent again once within the leeway; after that the rotation goes on.
             let family = &sandbox.grants()[0];
             let counts = (&family["rotations"], &family["replays"], &family["reuses"]);
             assert_eq!(counts, (&1.into(), &1.into(), &0.into()), "{fault}: {family}");
@@ -42,8 +43,8 @@ fn with_a_leeway_the_login_survives() {
     }
 }
 
-/// To a user whose token still works, it is served at once; and the login is repaired in time without
-/// anybody's doing, by a process that the interrupted one left behind.
+/// A token that still works is served at once. A background process of the interrupted command
+/// repairs the login in time.
 #[test]
 fn a_live_token_is_served_and_the_login_is_repaired_behind_the_scenes() {
     let sandbox = Sandbox::start();
@@ -56,7 +57,7 @@ fn a_live_token_is_served_and_the_login_is_repaired_behind_the_scenes() {
     assert_eq!(token.stdout.trim_end(), before.access_token());
     let pending = sandbox.record().members()["pending"].clone();
     assert_eq!(pending["attempt"], 1, "{pending}");
-    // More of the same: nothing is sent before the quarantine is over.
+    // More commands of the same kind: nothing is sent before the quarantine is over.
     for _ in 0..5 {
         let token = sandbox.twg(["auth", "token"]).run();
         assert_eq!(token.expect_success().stdout.trim_end(), before.access_token());
@@ -66,7 +67,7 @@ fn a_live_token_is_served_and_the_login_is_repaired_behind_the_scenes() {
     let refreshes = || sandbox.refreshes().len();
     let _ = sandbox.wait_for_requests_to("/oauth/token", 3);
     assert_eq!(refreshes(), 2);
-    // It saves what it got before it gives up the lock that this waits for.
+    // The recovery saves its tokens before it gives up the lock that this command waits for.
     sandbox.twg(["auth", "refresh"]).run().expect_success();
     let after = sandbox.record();
     assert_ne!(after.access_token(), before.access_token());
@@ -75,9 +76,10 @@ fn a_live_token_is_served_and_the_login_is_repaired_behind_the_scenes() {
     assert_eq!(sandbox.grants()[0]["reuses"], 0);
 }
 
-/// Without a leeway a lost answer may be the end, and the user is told exactly that; then that it is.
+/// Without a leeway a lost response may end the login. The user learns exactly that, and later that
+/// the login has ended.
 #[test]
-fn without_a_leeway_the_user_is_told() {
+fn without_a_leeway_the_user_learns_what_happened() {
     let sandbox = Sandbox::start_with(&["leeway=0"]);
     sandbox.change_provider(|provider| provider["reuse_leeway_seconds"] = 0.into());
     sandbox.sign_in(&[]);
@@ -91,11 +93,11 @@ fn without_a_leeway_the_user_is_told() {
         .expect_stderr("if it did carry the refresh out, the login is over")
         .expect_stderr("it is tried again when it is needed")
         .expect_stderr("`twg login --force` signs in again at once");
-    // While the old token works, nothing is gambled with.
+    // While the old token works, no token at risk is sent.
     let token = sandbox.twg(["auth", "token"]).run();
     assert_eq!(token.expect_success().stdout.trim_end(), before.access_token());
     assert_eq!(sandbox.refreshes().len(), 1);
-    // When it does not, there is nothing to lose.
+    // When it has expired, there is nothing to lose.
     sandbox.age_tokens(1000);
     let over = sandbox.twg(["auth", "token"]).run();
     over.expect_code(77)
@@ -107,24 +109,24 @@ fn without_a_leeway_the_user_is_told() {
     assert_eq!(json.expect_code(77).json()["error"]["code"], "AUTH_REVOKED");
     let status = sandbox.twg(["auth", "status"]).run();
     assert!(status.expect_code(77).stdout.contains("the login was interrupted"), "{status}");
-    // It is not tried again, and nothing is thrown away.
+    // The login is not tried again, and nothing is deleted.
     assert_eq!(sandbox.refreshes().len(), 2);
     let tombstone = sandbox.record();
     assert_eq!(tombstone.refresh_token(), before.refresh_token());
     assert_eq!(tombstone.members()["account"], before.members()["account"]);
     assert_eq!(tombstone.members()["ended"]["reason"], "interrupted");
-    // And what it advises helps.
+    // The advice works.
     sandbox.sign_in(&[]);
     sandbox.twg(["whoami"]).run().expect_success();
 }
 
-/// The same with a certified server that nobody here wrote, behind a gateway that loses one answer.
+/// The same with an independent certified server, behind a gateway that loses one response.
 #[test]
 fn a_strict_server_behind_a_bad_gateway() {
     let server = OidcProvider::start();
     let metadata = server.metadata();
     let token_endpoint = metadata["token_endpoint"].as_str().unwrap().to_owned();
-    // It carries the request out, and answers 502 itself.
+    // The gateway passes the request on and responds with its own 502.
     let gateway = ScriptedServer::answering(move |request: &Request| {
         let fields: Vec<_> = ["grant_type", "refresh_token", "client_id"]
             .into_iter()
@@ -156,7 +158,7 @@ fn a_strict_server_behind_a_bad_gateway() {
     assert_eq!(gateway.requests().len(), 2);
 }
 
-/// A22: trouble is not a refusal. Everything is kept, and the same command works when the trouble is over.
+/// A22: trouble is not a refusal. Everything is kept, and the same command works after the trouble.
 #[test]
 fn trouble_keeps_everything() {
     let cases = ["429:1", "503", "html", "redirect", "502", "drop-before"].map(|fault| {

@@ -1,4 +1,4 @@
-//! Many processes at one expiry: one of them refreshes, the others adopt what it got.
+//! Many processes when a token expires: one of them refreshes, and the others use its new token.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use twg_tests::{Record, Reply, Request, RunningTwg, Sandbox, ScriptedServer, Tem
 
 const PROCESSES: usize = 64;
 
-/// 64 processes want a token when it is over: exactly one request, and one token for all.
+/// 64 processes need a token when it has expired: exactly one request, and one token for all.
 #[test]
 fn all_adopt_the_token_of_the_winner() {
     for command in [&["auth", "token"][..], &["auth", "token", "--json"]] {
@@ -27,10 +27,10 @@ fn all_adopt_the_token_of_the_winner() {
     }
 }
 
-/// 64 that insist have what they want, too, as soon as one of them has it; those that come later than that
-/// refresh again, one after the other, each with the token that the one before got.
+/// 64 processes run `--force`. Those that wait for the lock share one refresh. Those that come
+/// later refresh again, one after the other, each with the token of the one before.
 #[test]
-fn nobody_who_insists_burns_a_token() {
+fn forced_refreshes_never_reuse_a_token() {
     let sandbox = Sandbox::start_with(&["leeway=0"]);
     sandbox.change_provider(|provider| provider["reuse_leeway_seconds"] = 0.into());
     sandbox.sign_in(&[]);
@@ -46,7 +46,7 @@ fn nobody_who_insists_burns_a_token() {
     sandbox.twg(["whoami"]).run().expect_success();
 }
 
-/// A25: a token that the API rejects is refreshed once for all who find out.
+/// A25: a token that the API rejects is refreshed once for all processes that notice.
 #[test]
 fn a_rejected_token_is_refreshed_once_for_all() {
     let server = ScriptedServer::answering(|request: &Request| match request.target.as_str() {
@@ -69,7 +69,7 @@ fn a_rejected_token_is_refreshed_once_for_all() {
     assert_eq!(refreshes, 1);
 }
 
-/// A server that never answers a refresh.
+/// A server that never responds to a refresh.
 fn silent() -> (ScriptedServer, TempHome) {
     let server = ScriptedServer::answering(|_| Reply::Silence);
     let home = TempHome::new();
@@ -77,8 +77,8 @@ fn silent() -> (ScriptedServer, TempHome) {
     (server, home)
 }
 
-/// Whoever has a token that works does not wait for somebody else's refresh; whoever has none does, and other
-/// connections concern nobody.
+/// A process with a working token does not wait for another process's refresh. One without a
+/// working token does. Other connections are not affected.
 #[test]
 fn a_busy_connection_holds_up_no_other() {
     let (server, home) = silent();
@@ -86,7 +86,7 @@ fn a_busy_connection_holds_up_no_other() {
     let _ = server.wait_for_requests(1);
     let token = home.twg(["auth", "token", "scripted"]).run();
     assert_eq!(token.expect_success().stdout, "old-access\n");
-    // The intent shows that somebody is at it, so that nothing is said about it.
+    // The intent shows that a refresh is running, so this command sends no request.
     assert_eq!(server.requests().len(), 1);
     let mut other = server.record(10, 3600);
     other["connection"] = "other".into();
@@ -95,11 +95,15 @@ fn a_busy_connection_holds_up_no_other() {
     status.expect_success();
     let lock = home.config_dir().join("connections/scripted/default.conf.lock");
     let holder = std::fs::read_to_string(lock).unwrap();
-    assert_eq!(holder, format!("{} twg\n", stuck.id()), "for whoever must wait too long");
+    assert_eq!(
+        holder,
+        format!("{} twg\n", stuck.id()),
+        "an error after a long wait names this process"
+    );
     stuck.kill();
 }
 
-/// Nobody reads half a record: while refreshes replace it, every reader finds a whole one.
+/// Readers never see half a record: while refreshes replace it, each reader finds a whole one.
 #[test]
 fn readers_need_no_lock() {
     let sandbox = Sandbox::start();

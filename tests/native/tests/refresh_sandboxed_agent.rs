@@ -1,11 +1,11 @@
-//! Inside a coding agent's sandbox, where the configuration directory cannot be written: no request is sent,
-//! a token that works is served, and the agent's own configuration is shown that would help.
+//! Inside a coding agent's sandbox, where the configuration directory is read-only: no request is
+//! sent, a working token is served, and the output shows the agent setting that helps.
 #![cfg(target_os = "linux")]
 
 use serde_json::Value;
 use twg_tests::{Sandbox, TwgCommand};
 
-/// `command` where the configuration directory is read-only, as in a sandbox. The network is as it is.
+/// `command` with a read-only configuration directory, as in a sandbox. The network stays as it is.
 fn read_only(sandbox: &Sandbox, command: &TwgCommand) -> TwgCommand {
     let dir = sandbox.config_dir();
     let dir = dir.to_str().expect("a name of ours");
@@ -69,8 +69,8 @@ fn a_live_token_is_served_and_nothing_is_sent() {
     assert_eq!(cut_off.run().expect_success().stdout.trim_end(), before.access_token());
 }
 
-/// A33: a token that is over, or a refresh that is asked for: exit 73 with the exact directory and, for each
-/// agent, what its configuration needs. No request is sent.
+/// A33: with an expired token or a requested refresh: exit 73 with the exact directory and, for
+/// each agent, its setting. No request is sent.
 #[test]
 fn the_configuration_of_the_agent_is_shown() {
     let sandbox = Sandbox::start();
@@ -125,18 +125,18 @@ fn the_configuration_of_the_agent_is_shown() {
     }
     let gemini = advice("GEMINI_CLI");
     assert!(gemini.ends_with(&format!("SANDBOX_MOUNTS={absolute}:{absolute}:rw")), "{gemini}");
-    // An agent whose configuration nobody knows.
+    // An agent whose settings twg does not know.
     assert!(advice("COPILOT_CLI").contains(absolute));
     assert!(sandbox.log().is_empty(), "{:?}", sandbox.log());
     assert_eq!(sandbox.record(), before);
-    // The doctor knows it too.
+    // The doctor shows it too.
     let doctor = read_only(&sandbox, &sandbox.twg(["doctor"]).env("CLAUDECODE", "1")).run();
     doctor.expect_code(1).expect_stderr("allowWrite").expect_stderr("outside the coding agent");
-    // In a terminal outside, it works.
+    // In a terminal outside the sandbox, it works.
     sandbox.twg(["auth", "refresh"]).run().expect_success();
 }
 
-/// An ssh-agent or a gpg-agent is no coding agent; and what no agent runs gets no agent's advice.
+/// ssh-agent and gpg-agent are not coding agents. Outside an agent there is no advice for agents.
 #[test]
 fn other_agents_do_not_count() {
     let sandbox = Sandbox::start();
@@ -162,26 +162,26 @@ fn a_directory_without_permission_is_no_different() {
     let before = sandbox.record();
     let home = sandbox.home().path().to_str().unwrap().to_owned();
     let dir = sandbox.config_dir();
-    // Everything belongs to somebody else than root from now on, and that one may write nothing.
-    let nobody = "65534:65534";
-    let script = format!("chown -R {nobody} '{home}' && chmod 0500 '{}'", dir.display());
+    // As root: the files get another owner, who may not write.
+    let owner = "65534:65534";
+    let script = format!("chown -R {owner} '{home}' && chmod 0500 '{}'", dir.display());
     let changed = std::process::Command::new("sh").args(["-c", &script]).status().unwrap();
     if !changed.success() {
-        // Not root: then the directory alone does it.
+        // Without root, the mode of the directory is enough.
         let changed = std::process::Command::new("chmod").arg("0500").arg(&dir).status().unwrap();
         assert!(changed.success());
     }
-    let as_nobody = |command: &TwgCommand| match changed.success() {
+    let as_owner = |command: &TwgCommand| match changed.success() {
         true => {
             command.behind(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"])
         }
         false => command.clone(),
     };
     let program = sandbox.twg(["auth", "token"]).env("CLAUDECODE", "1");
-    let token = as_nobody(&program).run();
+    let token = as_owner(&program).run();
     token.expect_success().expect_stderr("Permission denied").expect_stderr("settings.json");
     assert_eq!(token.stdout.trim_end(), before.access_token());
-    let refresh = as_nobody(&sandbox.twg(["auth", "refresh"])).run();
+    let refresh = as_owner(&sandbox.twg(["auth", "refresh"])).run();
     refresh.expect_code(73).expect_stderr("Permission denied");
     assert!(sandbox.refreshes().is_empty());
     let _ = std::process::Command::new("chmod").arg("0700").arg(&dir).status();

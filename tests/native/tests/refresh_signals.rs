@@ -1,11 +1,11 @@
-//! Signals between the moment when a refresh token may be spent and the moment when its successor is safe:
-//! the process finishes first.
+//! Signals while a refresh token may be spent and its successor is not yet saved: the process
+//! finishes first.
 #![cfg(unix)]
 
 use rustix::process::{Pid, Signal, kill_process};
 use twg_tests::{Record, Reply, Request, RunningTwg, ScriptedServer, TempHome};
 
-/// A server that keeps the answer to the first refresh until it is told to give it.
+/// A server that holds its first refresh response until the test releases it.
 fn holding() -> ScriptedServer {
     let mut first = true;
     ScriptedServer::answering(move |request: &Request| {
@@ -32,7 +32,7 @@ impl Place {
         Self { server, home }
     }
 
-    /// A command whose refresh request has arrived and is not answered.
+    /// A command whose refresh request has arrived and has no response yet.
     fn held(&self, command: &[&str]) -> RunningTwg {
         let running = self.home.twg(command).start();
         let _ = self.server.wait_for_requests(1);
@@ -49,10 +49,10 @@ fn send(running: &RunningTwg, signal: Signal) {
     kill_process(id, signal).expect("it can be signalled");
 }
 
-/// Ctrl-C, a closed terminal, somebody who wants the process to end: what was asked for is saved first, and
-/// nothing new is begun.
+/// Ctrl-C, a closed terminal, a termination request: the requested tokens are saved first, and
+/// nothing new begins.
 #[test]
-fn what_is_under_way_is_finished() {
+fn a_running_refresh_is_finished_first() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         for command in [&["auth", "refresh", "scripted"][..], &["whoami", "scripted"]] {
             let place = Place::new(2800);
@@ -69,9 +69,9 @@ fn what_is_under_way_is_finished() {
     }
 }
 
-/// Whoever reads the output gets the cancellation, and no token or result beside it.
+/// The output has only the cancellation, without a token or a result.
 #[test]
-fn an_interrupted_command_says_one_thing() {
+fn an_interrupted_command_prints_only_the_cancellation() {
     for command in [&["auth", "refresh", "scripted", "--json"][..], &["auth", "token", "scripted"]]
     {
         let place = Place::new(3700);
@@ -101,7 +101,8 @@ fn it_says_that_it_finished_first() {
         .expect_stderr("What was under way was finished and saved first.");
 }
 
-/// SIGKILL waits for nobody. The intent shows what happened, and the next command does what can be done.
+/// SIGKILL gives no time to finish. The intent shows what happened, and the next command does what
+/// is possible.
 #[test]
 fn a_killed_refresh_leaves_its_intent() {
     let place = Place::new(2800);
@@ -114,13 +115,15 @@ fn a_killed_refresh_leaves_its_intent() {
     assert_eq!(pending["attempt"], 1, "{pending}");
     assert_eq!(pending["refresh_token_sha256"].as_str().map(str::len), Some(64));
     assert!(!pending.to_string().contains("old-refresh"));
-    // Its access token works, and this server has no leeway: it is served, and nothing is sent.
+    // The access token works, and this server has no leeway: the token is served, and nothing is
+    // sent.
     let token = place.home.twg(["auth", "token", "scripted"]).run();
     assert_eq!(token.expect_success().stdout, "old-access\n");
     assert_eq!(place.server.requests().len(), 1);
 }
 
-/// In the quarantine there is nothing to protect: Ctrl-C ends it at once, and the next command goes on.
+/// The quarantine protects nothing that Ctrl-C could harm: Ctrl-C ends it at once, and the next
+/// command goes on.
 #[test]
 fn the_quarantine_can_be_interrupted() {
     let place = Place::new(2800);
@@ -136,10 +139,10 @@ fn the_quarantine_can_be_interrupted() {
     assert_eq!(place.server.requests().len(), 1);
 }
 
-/// Where the server would take the token again, somebody does what the interrupted command would have done: nobody
-/// has to run another one in time.
+/// If the server accepts the token again, a background process does what the interrupted command
+/// would have done. The user need not run another command in time.
 #[test]
-fn whoever_is_interrupted_in_the_quarantine_has_sent_for_somebody() {
+fn an_interrupted_quarantine_leaves_a_scheduled_recovery() {
     for signal in [Signal::INT, Signal::KILL] {
         let place = Place::new(2800);
         let mut provider = place.server.provider_file();

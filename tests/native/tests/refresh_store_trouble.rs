@@ -1,5 +1,6 @@
-//! A store that cannot be written, fills up in the middle, or holds something strange. Nothing is sent that could
-//! not be saved, nothing that was received is lost, and nothing that cannot be read is overwritten.
+//! A store that cannot be written, fills up in the middle, or holds something strange. Nothing is
+//! sent whose response could not be saved, nothing received is lost, and nothing unreadable is
+//! overwritten.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -9,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use twg_tests::{Record, Reply, Request, Sandbox, ScriptedServer, TempHome, TwgOutput};
 
-/// A single file that is mounted, as containers have them, can be written but not replaced; and its lock is not
-/// the one of the host. So nothing is sent.
+/// A mounted single file, as in containers, can be written but not replaced, and its lock is not
+/// the host's lock. So nothing is sent.
 #[test]
 fn a_mounted_file_a_read_only_mount_and_a_full_disk() {
     let sandbox = Sandbox::start();
@@ -60,7 +61,7 @@ fn a_mounted_file_a_read_only_mount_and_a_full_disk() {
     assert!(sandbox.refreshes().is_empty());
 }
 
-/// The first refresh is answered when the test lets it; whatever comes later at once.
+/// The test releases the response to the first refresh. Later responses come at once.
 struct Held {
     server: ScriptedServer,
     home: TempHome,
@@ -89,7 +90,7 @@ impl Held {
         Record::read(&self.dir().join("default.conf"))
     }
 
-    /// What makes every write into the stage of a program fail.
+    /// Makes every write into the stage of a program fail.
     fn failing_stage(&self, error: &str) -> Vec<String> {
         let stage = self.dir().join(".default.conf.stage");
         let stage = stage.to_str().unwrap();
@@ -99,7 +100,7 @@ impl Held {
             .to_vec()
     }
 
-    /// A refresh during which `meanwhile` happens after the request was sent and before it is answered.
+    /// A refresh during which `meanwhile` runs, after the request and before the response.
     fn refresh(&self, meanwhile: impl FnOnce()) -> TwgOutput {
         let refresh = self.home.twg(["auth", "refresh", "scripted"]).start();
         let _ = self.server.wait_for_requests(1);
@@ -116,10 +117,10 @@ fn freeze(dir: &Path, frozen: bool) {
     assert!(status.is_ok_and(|status| status.success()), "chattr {flag}");
 }
 
-/// The reply is in its reserved room although the record cannot be replaced any more; and the next refresh
-/// takes it from there without asking the server.
+/// The record cannot be replaced any more, but the response is in its reserved stage. The next
+/// refresh takes it from there without a request.
 #[test]
-fn what_cannot_be_committed_is_staged() {
+fn a_response_that_cannot_be_committed_is_staged() {
     let place = Held::new();
     let output = place.refresh(|| freeze(&place.dir(), true));
     output
@@ -140,18 +141,19 @@ fn what_cannot_be_committed_is_staged() {
     assert_eq!(left.len(), 2, "record and lock: {left:?}");
 }
 
-/// Neither stage nor record: the reply is kept elsewhere, for its owner only, and found again.
+/// Neither stage nor record can be written: the response is rescued, readable only by its owner,
+/// and found again.
 #[test]
-fn what_cannot_be_staged_is_rescued() {
+fn a_response_that_cannot_be_staged_is_rescued() {
     let place = Held::new();
     let rescue = place.home.path().join(".local/state/twg/rescue");
     rescued(&place, &[], &rescue, "~/.local/state/twg/rescue/");
 }
 
-/// The first place of rescue lies below something that is no directory: it neither takes the reply nor hides
-/// the one that does.
+/// The first rescue directory cannot be made, because a file is in its path. The response goes to
+/// the second one, and is found there.
 #[test]
-fn what_is_rescued_in_the_second_place_is_found_there() {
+fn a_response_rescued_in_the_second_place_is_found() {
     let place = Held::new();
     let (file, runtime) = (place.home.path().join("file"), place.home.path().join("runtime"));
     std::fs::write(&file, "").unwrap();
@@ -185,9 +187,9 @@ fn rescued(place: &Held, places: &[(&str, PathBuf)], rescue: &Path, shown: &str)
     assert!(!reply.exists(), "it is where it belongs now");
 }
 
-/// Nowhere at all: the worst case is told as what it is.
+/// The response cannot be saved anywhere: the error says so.
 #[test]
-fn what_can_be_kept_nowhere_is_told() {
+fn a_response_that_cannot_be_saved_is_reported() {
     let place = Held::new();
     std::fs::write(place.home.path().join("state"), "a file where a directory should be").unwrap();
     let output = place
@@ -205,8 +207,8 @@ fn what_can_be_kept_nowhere_is_told() {
     assert!(!output.stderr.contains("new-"), "{output}");
 }
 
-/// What is in the way of a refresh in a configuration directory; made by `make`, which is given the record's
-/// path. The exit code, and what is said.
+/// A strange file in a configuration directory. `make` gets the record's path and creates it. Then
+/// the exit code and the message.
 type Oddity = (&'static str, fn(&Path), i32, &'static str);
 
 const ODDITIES: [Oddity; 9] = [
@@ -267,7 +269,7 @@ const ODDITIES: [Oddity; 9] = [
         ".auth.conf.stage",
     ),
     (
-        "somebody else's directory",
+        "another user's directory",
         |path| {
             std::os::unix::fs::chown(path.parent().expect("a directory"), Some(65534), None)
                 .expect("it can be made strange");
@@ -296,8 +298,8 @@ fn pending(path: &Path, value: Value) {
     edit(path, |record| record["pending"] = value);
 }
 
-/// Everything in a directory, with what it says; but for the sandbox's own files, and whose turn it was with
-/// the lock.
+/// Every file in a directory with its content, except the sandbox's own files and the lock's
+/// content.
 fn listing(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let said = |path: &PathBuf| {
         let bytes = std::fs::read(path).unwrap_or_default();
@@ -317,9 +319,9 @@ fn listing(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-/// Bad input: a clear error, nothing sent, nothing overwritten.
+/// For each strange file: a clear error, nothing sent, nothing overwritten.
 #[test]
-fn whatever_is_strange_is_told_and_left_alone() {
+fn strange_files_are_reported_and_left_alone() {
     for (what, make, code, said) in ODDITIES {
         let sandbox = Sandbox::start();
         sandbox.sign_in(&[]);
@@ -344,8 +346,8 @@ fn whatever_is_strange_is_told_and_left_alone() {
     }
 }
 
-/// A stage that holds something, but no whole reply: the server did answer. With a leeway its token is asked
-/// for again, and what was there is kept; without one nothing is sent.
+/// A stage without a complete response: the server did respond. With a leeway the token is sent
+/// again and the stage is kept. Without one, nothing is sent.
 #[test]
 fn a_damaged_stage() {
     for (leeway, code) in [("600", 0), ("0", 77)] {

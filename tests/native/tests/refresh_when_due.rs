@@ -1,10 +1,10 @@
-//! When a refresh happens, and what it brings: by itself in every command that needs a token, never twice,
-//! never while the token is fresh.
+//! When commands refresh, and with what result: automatically, once, and never while the token is
+//! fresh.
 
 use twg_tests::{Browser, OidcProvider, Record, Reply, Request, Sandbox, ScriptedServer, TempHome};
 
-/// A33, A32: before 75 % of the lifetime nothing is sent; after it every command that needs a token refreshes,
-/// once.
+/// A33, A32: before 75 % of the lifetime nothing is sent. After that, the next command that needs a
+/// token refreshes, once.
 #[test]
 fn every_command_refreshes_when_that_is_due() {
     let sandbox = Sandbox::start();
@@ -65,9 +65,10 @@ fn a_forced_refresh_says_what_it_did() {
     TempHome::new().twg(["auth", "refresh"]).run().expect_code(77).expect_stderr("`twg login`");
 }
 
-/// A29: an answer without a refresh token leaves the old one; A28: scopes that are not named are as before.
+/// A29: a response without a refresh token keeps the old one. A28: one without scopes keeps the
+/// scopes.
 #[test]
-fn what_an_answer_leaves_out_stays() {
+fn members_missing_from_a_response_stay() {
     let sandbox = Sandbox::start_with(&["omit-on-refresh=refresh_token+scope+token_type"]);
     sandbox.sign_in(&[]);
     let before = sandbox.record();
@@ -80,7 +81,7 @@ fn what_an_answer_leaves_out_stays() {
     assert_ne!(after.access_token(), before.access_token());
 }
 
-/// A server that answers the old access token with `refusal`, and others as usual.
+/// A server that sends `refusal` for the old access token, and normal responses otherwise.
 fn rejecting(refusal: Reply, always: bool) -> ScriptedServer {
     ScriptedServer::answering(move |request: &Request| match request.target.as_str() {
         "/token" => Reply::json(
@@ -123,7 +124,7 @@ fn a_rejected_token_is_refreshed_once() {
     assert_eq!(Record::read(&path).access_token(), "new-access", "what was refreshed is kept");
 }
 
-/// A25: what the scopes do not allow, no other token would.
+/// A25: a missing scope leads to no refresh, because a new token would lack it too.
 #[test]
 fn a_missing_scope_is_not_refreshed() {
     let challenge = [("www-authenticate", "Bearer error=\"insufficient_scope\"")];
@@ -142,8 +143,8 @@ fn a_missing_scope_is_not_refreshed() {
     }
 }
 
-/// A30: the refresh token goes where it came from, whatever the provider file says by now; and the client's
-/// secret does not go along to a server that it does not belong to.
+/// A30: the refresh token goes to the server that issued it, even if the provider file now names
+/// another. The client's secret is not sent to a server that it does not belong to.
 #[test]
 fn the_refresh_token_goes_to_its_issuer() {
     let (issuer, other) = (rejecting(Reply::close(), false), rejecting(Reply::close(), false));
@@ -163,7 +164,7 @@ fn the_refresh_token_goes_to_its_issuer() {
     assert_eq!((refresh.field("scope"), refresh.field("client_secret")), (None, None));
 }
 
-/// A certified server that rotates and revokes the whole grant at the slightest reuse.
+/// A certified server that rotates, and revokes the whole grant at any reuse.
 #[test]
 fn a_strict_server_is_content_with_many_refreshes() {
     let (server, home) = (OidcProvider::start(), TempHome::new());
@@ -184,8 +185,8 @@ fn a_strict_server_is_content_with_many_refreshes() {
     }
 }
 
-/// A22: a client that is no longer accepted is a matter of configuration, and the login is kept; a token that
-/// works is served meanwhile.
+/// A22: a refused client is a configuration error, and the login is kept. A working token is served
+/// meanwhile.
 #[test]
 fn a_client_that_is_refused_costs_nothing() {
     let sandbox = Sandbox::start();

@@ -1,5 +1,5 @@
-//! Canaries: tokens, codes, verifiers and client secrets that are known to the test, and every place
-//! where they must not appear.
+//! Canaries: tokens, codes, verifiers and client secrets that the test knows, and every place where
+//! they must not appear.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,8 @@ const REFRESH: &str = "canary-refresh-token";
 const CODE: &str = "canary-authorization-code";
 const DEVICE: &str = "canary-device-code";
 const SECRET: &str = "canary-client-secret";
-/// Those above. What only the program knows, the verifier, is learnt from its token request.
+/// Part of each of them. The program chooses the verifier itself; the test reads it from the token
+/// request.
 const CANARY: &str = "canary-";
 
 struct Place {
@@ -22,7 +23,7 @@ struct Place {
     server: ScriptedServer,
 }
 
-/// Answers as a server does, unless `instead` has something else to say.
+/// A normal response, unless `instead` returns another one.
 fn answer(request: &Request, instead: &impl Fn(&Request) -> Option<Reply>) -> Reply {
     instead(request).unwrap_or_else(|| match request.target.as_str() {
         "/device" => Reply::json(
@@ -58,7 +59,7 @@ impl Place {
         Self { home, server }
     }
 
-    /// With everything on that makes programs talk.
+    /// twg with every setting that makes programs print more.
     fn twg(&self, args: &[&str]) -> TwgCommand {
         let twg = self.home.twg(args).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
         twg.env("TWG_LOG", "trace").env("TWG_DEBUG", "1")
@@ -77,7 +78,7 @@ impl Place {
         requests.iter().filter_map(|request| request.field("code_verifier")).collect()
     }
 
-    /// None of the canaries was said.
+    /// None of the canaries is in the output.
     fn assert_kept(&self, output: &TwgOutput) {
         for text in [&output.stdout, &output.stderr] {
             assert!(!text.contains(CANARY), "{output}");
@@ -88,20 +89,20 @@ impl Place {
     }
 }
 
-/// The command lines of all processes.
+/// None of the canaries is in the command line of any process.
 fn assert_nowhere_in_proc() {
     for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        // Others come and go.
+        // Other processes come and go.
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         assert!(!line.contains(CANARY), "{line}");
     }
 }
 
-/// A24, A62, A85: nothing that a command says, fails or succeeds, holds a secret; `auth token` alone
-/// prints the one that it is for. On the disk a token is in the record and nowhere else.
+/// A24, A62, A85: no output of a command contains a secret, in success or failure. Only `auth
+/// token` prints its token. On the disk a token is in the record and nowhere else.
 #[test]
-fn no_command_says_a_secret() {
+fn no_command_shows_a_secret() {
     let place = Place::new(|_| None);
     let device = place.twg(&["login", "scripted", "--device"]).run();
     device.expect_success().expect_stderr("ABCD-EFGH");
@@ -141,9 +142,9 @@ fn no_command_says_a_secret() {
     assert_eq!(place.home.files_with("canary-access"), [""; 0]);
 }
 
-/// A85: when it goes wrong, too, and in whatever the answer that holds the secret is torn.
+/// A85: the same for failures, with the response that holds the secret cut at any point.
 #[test]
-fn no_failure_says_a_secret() {
+fn no_failure_shows_a_secret() {
     let torn = format!(r#"{{"access_token":"{ACCESS}","refresh_token":"{REFRESH}","expires_in":"#);
     let mac = format!(r#"{{"access_token":"{ACCESS}","token_type":"mac"}}"#);
     let nested = format!(r#"{{"access_token":{{"x":"{ACCESS}"}},"token_type":"bearer"}}"#);
@@ -167,7 +168,7 @@ fn no_failure_says_a_secret() {
         let json = place.loopback(&place.twg(&["login", "scripted", "--loopback", "--json"]));
         place.assert_kept(&json);
     }
-    // A token that is refused, and a server that is gone.
+    // A refused token, and a server that is down.
     let place = Place::new(|request| {
         (request.target != "/token")
             .then(|| Reply::json("401 Unauthorized", r#"{"error":"invalid_token"}"#))
@@ -181,8 +182,8 @@ fn no_failure_says_a_secret() {
     }
 }
 
-/// A26: the access token goes in the header of requests for resources, once, and in no address; the
-/// secrets of the token endpoint go in its body.
+/// A26: the access token is in the header of API requests, once, and in no URL. The secrets for the
+/// token endpoint are in the body.
 #[test]
 fn tokens_travel_in_headers_and_bodies_only() {
     let place = Place::new(|_| None);
@@ -212,9 +213,10 @@ fn tokens_travel_in_headers_and_bodies_only() {
     assert_eq!(asked, 2);
 }
 
-/// Neither the command line nor the environment of a child holds a secret, though ours does.
+/// A child has no secret on its command line or in its environment, although twg's environment has
+/// one.
 #[test]
-fn the_browser_is_told_no_secret() {
+fn the_browser_gets_no_secret() {
     let place = Place::new(|_| None);
     let script = place.home.path().join("browser");
     let seen = place.home.path().join("seen");
@@ -228,7 +230,8 @@ fn the_browser_is_told_no_secret() {
     )
     .unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
-    // `false` only once the script is done: then the program says that no browser was opened.
+    // `false` follows the script, so twg reports that no browser was opened only after the script
+    // has ended.
     let browser = format!("{0}:/bin/false", script.display());
     let login = place
         .twg(&["login", "scripted", "--loopback"])
@@ -244,14 +247,14 @@ fn the_browser_is_told_no_secret() {
     let told = std::fs::read_to_string(&seen).unwrap();
     assert!(told.contains("/authorize?") && told.contains("HOME="), "it was run: {told}");
     assert!(!told.contains(CANARY), "{told}");
-    // Standard streams and what the shell itself opened; nothing of ours.
+    // Standard streams and the shell's own files; no file of twg.
     assert!(!told.contains("socket:") && !told.contains(".conf"), "{told}");
     let url = answer_to(&login.wait_for_address(), &[("code", CODE)]);
     let _page = Browser::new().open(&url);
     place.assert_kept(login.wait().expect_success());
 }
 
-/// What a crash would leave behind: nothing.
+/// A crash leaves no memory image.
 #[test]
 #[cfg(target_os = "linux")]
 fn no_core_is_dumped() {

@@ -1,4 +1,5 @@
-//! `twg setup` and `twg uninstall`: what they leave on a machine, and that nothing of it stays.
+//! `twg setup` and `twg uninstall`: their effects on a machine, and that uninstalling removes them
+//! all.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use twg_tests::release::{Installed, Releases};
 use twg_tests::{Browser, Played, Sandbox, TempHome, TwgCommand, schema};
 
-/// Everything below a directory, with the contents of its files.
+/// Every file below a directory, with its content.
 fn tree(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut open = vec![directory.to_owned()];
@@ -36,7 +37,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// One on which somebody is signed in, with Claude Code, and bash.
+    /// A machine with a user who can sign in, Claude Code, and bash.
     fn new() -> Self {
         let sandbox = Sandbox::start();
         let home = sandbox.home().path();
@@ -93,7 +94,7 @@ fn every_step_can_be_done_again() {
     let skill = fs::read_to_string(machine.home(".claude/skills/twg/SKILL.md")).unwrap();
     assert!(skill.starts_with("---\nname: twg\ndescription: "), "{skill}");
     assert!(skill.contains("Stop after the same authentication error twice"));
-    assert!(!machine.home(".local/bin/twg").exists(), "somebody else installed the program");
+    assert!(!machine.home(".local/bin/twg").exists(), "the program was already installed");
 
     let before = tree(&machine.home(""));
     let again = machine.setup();
@@ -109,7 +110,7 @@ fn every_step_can_be_done_again() {
     );
     assert_eq!(tree(&machine.home("")), before);
 
-    // What somebody changed is theirs.
+    // A file that the user changed stays.
     let changed = skill.replace("Never", "Never ever");
     fs::write(machine.home(".claude/skills/twg/SKILL.md"), &changed).unwrap();
     let left = machine.twg(&["setup"]).run();
@@ -117,7 +118,7 @@ fn every_step_can_be_done_again() {
     assert_eq!(fs::read_to_string(machine.home(".claude/skills/twg/SKILL.md")).unwrap(), changed);
 }
 
-/// The completion that was installed works: bash finds the commands by it.
+/// The installed completion works: bash completes the commands.
 #[test]
 fn the_completion_works_in_bash() {
     let machine = Machine::new();
@@ -135,7 +136,7 @@ fn the_completion_works_in_bash() {
 
 /// Seed: "If setup cannot install the schedule, it completes with repair guidance."
 #[test]
-fn a_machine_without_a_scheduler_is_set_up_all_the_same() {
+fn a_machine_without_a_scheduler_is_still_set_up() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&[]);
     let trouble = "echo 'Failed to connect to bus: No medium found' >&2; exit 1";
@@ -150,7 +151,7 @@ fn a_machine_without_a_scheduler_is_set_up_all_the_same() {
     assert_eq!(states(&document)[4], ("upkeep", "failed"));
 }
 
-/// Nobody is there: nothing is waited for.
+/// Without a user, setup does not wait.
 #[test]
 fn without_a_person_there_is_no_login() {
     let machine = Machine::new();
@@ -160,7 +161,7 @@ fn without_a_person_there_is_no_login() {
     shown.expect_success().expect_stderr("No login: nobody is here to do it: run `twg login`");
 }
 
-/// As a new user meets it.
+/// As a new user sees it.
 #[test]
 fn a_person_signs_in_on_the_way() {
     let machine = Machine::new();
@@ -178,7 +179,7 @@ fn a_person_signs_in_on_the_way() {
     assert!(shown.contains("✔ The upkeep runs every 12 minutes"), "{shown}");
 }
 
-/// A program that was downloaded, and is not on `PATH`, installs itself.
+/// A downloaded program that is not on `PATH` installs itself.
 #[test]
 fn a_downloaded_program_becomes_one_that_is_found() {
     let machine = Machine::new();
@@ -187,12 +188,12 @@ fn a_downloaded_program_becomes_one_that_is_found() {
     assert_eq!(states(&setup.expect_success().json())[0], ("program", "done"));
     let launcher = machine.home(".local/bin/twg");
     assert!(fs::read_link(&launcher).unwrap().to_str().unwrap().contains("/twg/versions/"));
-    // What stays is scheduled, not the download.
+    // The schedule starts the installed program, not the download.
     let unit = fs::read_to_string(machine.service()).unwrap();
     assert!(unit.contains(&format!("ExecStart=\"{}\"", launcher.display())), "{unit}");
     let says = std::process::Command::new(&launcher).arg("--version").output().unwrap();
     assert!(String::from_utf8_lossy(&says.stdout).starts_with("twg "), "{says:?}");
-    // One of the same version that is not what it should be is replaced.
+    // A damaged program of the same version is replaced.
     let program = fs::read_link(&launcher).unwrap();
     fs::write(&program, "torn").unwrap();
     twg(&["setup"]).run().expect_success();
@@ -224,13 +225,14 @@ fn a_dry_run_touches_nothing() {
     assert_eq!(tree(&machine.home("")), before);
     assert!(machine.sandbox.log().is_empty());
     assert!(machine.played.calls().iter().all(|call| call.contains(" show ")), "it only looks");
-    // Nobody is there to agree.
+    // Without a terminal, the user cannot agree.
     let alone = machine.twg(&["uninstall"]).run();
     alone.expect_code(2).expect_stderr("Nothing was removed.").expect_stderr("--yes");
     assert_eq!(tree(&machine.home("")), before);
 }
 
-/// A schedule that starts a program which is gone looks healthy to systemd: not to the doctor, who makes it anew.
+/// systemd does not notice that a scheduled program is gone. The doctor does, and schedules it
+/// again.
 #[test]
 fn a_schedule_without_its_program_is_repaired() {
     let machine = Machine::new();
@@ -248,7 +250,7 @@ fn a_schedule_without_its_program_is_repaired() {
     assert_eq!(fs::read_to_string(&service).unwrap(), good);
 }
 
-/// What would change the machine, and not the sandbox, is not done against the sandbox.
+/// Inside the sandbox, commands that would change the machine do nothing.
 #[test]
 fn the_sandbox_leaves_the_machine_alone() {
     let home = TempHome::new();
@@ -272,7 +274,7 @@ fn the_sandbox_leaves_the_machine_alone() {
     assert_eq!(played.calls(), [""; 0]);
 }
 
-/// What follows them would be overlooked.
+/// Arguments after these commands would be ignored, so they are errors.
 #[test]
 fn serve_and_switches_take_nothing() {
     let twg = |words: &[&str]| TempHome::new().twg(words).run();
@@ -285,9 +287,9 @@ fn serve_and_switches_take_nothing() {
     assert!(twg(&["sandbox", "switches", "--json"]).expect_success().json().is_object());
 }
 
-/// Upkeep first, then the tokens at the server, then the files. What the user wrote stays.
+/// First the upkeep, then the tokens at the server, then the files. The user's own files stay.
 #[test]
-fn what_was_set_up_is_removed() {
+fn uninstall_removes_everything_that_setup_made() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&[]);
     machine.sandbox.sign_in(&["--connection", "work"]);
@@ -310,7 +312,7 @@ fn what_was_set_up_is_removed() {
     assert!(!machine.sandbox.accepts(record.access_token()));
     let calls = machine.played.calls();
     assert!(calls.iter().any(|call| call.contains("stop twg-upkeep")), "{calls:?}");
-    // The user's providers, and what the sandbox keeps for itself, which still runs.
+    // The user's providers, and the files of the sandbox server, which still runs.
     let left = fs::read_dir(machine.sandbox.config_dir()).unwrap();
     let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
@@ -323,14 +325,14 @@ fn what_was_set_up_is_removed() {
     again.expect_success();
 }
 
-/// Ctrl-C ends it where it waits, and nothing else is removed.
+/// Ctrl-C while it waits ends the uninstall, and nothing more is removed.
 #[test]
 fn an_interrupted_uninstall_goes_no_further() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&[]);
     let lock = machine.sandbox.config_dir().join("upkeep.json.lock");
     let run = fs::File::create(lock).expect("it can be made");
-    run.lock().expect("nobody has it");
+    run.lock().expect("the lock is free");
     let uninstall = machine.twg(&["uninstall", "--yes"]).start();
     uninstall.wait_for_stderr(|said| said.contains("Waiting for the run").then_some(()));
     uninstall.interrupt();
@@ -338,14 +340,15 @@ fn an_interrupted_uninstall_goes_no_further() {
     assert!(machine.sandbox.accepts(machine.sandbox.record().access_token()));
 }
 
-/// Replies are rescued for every configuration directory in the same place, and what is damaged is nobody's to delete.
+/// All configuration directories share one place for rescued responses, and a damaged file may be
+/// the only copy of a token. Both stay.
 #[test]
-fn what_may_be_the_only_copy_stays() {
+fn a_possible_only_copy_stays() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&["--connection", "work"]);
     let dir = machine.sandbox.config_dir();
     fs::write(dir.join("connections/atlassian/work.conf"), "torn").unwrap();
-    // Somebody's own, whom a link in the wrong place must not cost his file.
+    // The user's own file, behind a link in the wrong directory, must stay.
     let own = machine.home("own.txt");
     fs::write(&own, "mine").unwrap();
     std::os::unix::fs::symlink(&own, dir.join("connections/atlassian/own.txt")).unwrap();
@@ -363,7 +366,8 @@ fn what_may_be_the_only_copy_stays() {
     assert_eq!(kept.len(), 1, "{kept:?}");
 }
 
-/// Who signs in while it asks is signed out too, and what may hold tokens that nobody revoked is left and named.
+/// A login that starts during the confirmation is signed out too. Files that may hold tokens that
+/// still work are kept and named.
 #[test]
 fn nothing_is_forgotten_that_may_still_work() {
     let machine = Machine::new();
@@ -384,11 +388,11 @@ fn nothing_is_forgotten_that_may_still_work() {
     let shown = screen.screen();
     assert!(shown.contains("auth.conf.damaged-1 is still there"), "{shown}");
     assert!(shown.contains("The Bitbucket token works until you revoke it"), "{shown}");
-    assert!(!elsewhere.exists(), "what the link led to");
+    assert!(!elsewhere.exists(), "the target of the link is removed");
     assert!(dir.join("admin.confluence-notes.md").exists());
 }
 
-/// The program and what it wrote for other programs serve every configuration directory of the user.
+/// The program and its files for other programs serve every configuration directory of the user.
 #[test]
 fn another_configuration_directory_keeps_the_program() {
     let machine = Machine::new();
@@ -403,9 +407,9 @@ fn another_configuration_directory_keeps_the_program() {
     assert!(usual.join("auth.conf").exists());
 }
 
-/// Whatever the umask, nobody else can replace what this user's shells and agents run.
+/// With every umask, other users cannot replace the files that this user's shells and agents run.
 #[test]
-fn nobody_else_can_write_what_was_set_up() {
+fn other_users_cannot_write_the_installed_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let machine = Machine::new();
     machine.sandbox.sign_in(&[]);
@@ -420,9 +424,10 @@ fn nobody_else_can_write_what_was_set_up() {
     }
 }
 
-/// The server cannot be asked: everything here is gone all the same, and the exit code says that a token may live.
+/// The server does not confirm: everything here is removed, and the exit code says that a token may
+/// live.
 #[test]
-fn what_the_server_does_not_confirm_is_told() {
+fn an_unconfirmed_revocation_is_reported() {
     let machine = Machine::new();
     machine.sandbox.sign_in(&[]);
     machine.sandbox.switch("revocation", "off");
@@ -433,7 +438,7 @@ fn what_the_server_does_not_confirm_is_told() {
     assert!(!machine.sandbox.config_dir().join("auth.conf").exists());
 }
 
-/// The program removes itself where it installed itself.
+/// An installed program removes itself last.
 #[test]
 fn a_program_of_its_own_goes_last() {
     let (releases, installed) = (Releases::start(), Installed::new());

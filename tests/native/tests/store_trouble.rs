@@ -1,5 +1,5 @@
-//! A store that cannot be written and records that cannot be read. A login asks the server for nothing
-//! that it could not keep, and destroys nothing that it cannot read.
+//! A store that cannot be written, and records that cannot be read. A login requests nothing that
+//! it could not store, and destroys nothing that it cannot read.
 #![cfg(target_os = "linux")]
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn set_aside(config: &Path) -> Vec<PathBuf> {
     entries.filter(is_one).collect()
 }
 
-/// A directory that is made for everybody is not made private: others have files there.
+/// A shared directory is not made private, because other users have files there.
 #[test]
 fn a_shared_directory_is_left_as_it_is() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -55,7 +55,7 @@ fn a_directory_that_cannot_be_written_is_noticed_before_anything_is_sent() {
     assert_eq!(json.expect_code(73).json()["error"]["code"], "STORE_CANNOT_CREATE");
     assert!(sandbox.log().is_empty(), "{:?}", sandbox.log());
     assert_eq!(sandbox.record(), before);
-    // A token that lives is served all the same.
+    // A working token is still served.
     let token = sandbox.twg(["auth", "token"]).after_mounting(&read_only).run();
     assert_eq!(token.expect_success().stdout.trim_end(), before.access_token());
     sandbox.twg(["whoami"]).after_mounting(&read_only).run().expect_success();
@@ -69,7 +69,7 @@ fn a_full_file_system_is_noticed_before_anything_is_sent() {
     sandbox.clear_log();
     let (full, copy) = (sandbox.home().path().join("full"), sandbox.home().path().join("copy"));
     std::fs::create_dir(&full).unwrap();
-    // What is left of 64 KiB is room for a record, but not for the proof that one of 64 KiB would fit.
+    // 64 KiB with room for a record, but not for the check that a record of 64 KiB would fit.
     let mount = format!(
         "mount -t tmpfs -o size=64k,mode=700 none '{0}'; cd '{1}'; cp -r providers clients auth.conf '{0}'; \
          trap 'cp \"{0}/auth.conf\" \"{2}\"; ls -A \"{0}\" >&2' EXIT",
@@ -95,9 +95,9 @@ fn a_full_file_system_is_noticed_before_anything_is_sent() {
     assert!(sandbox.log().is_empty(), "{:?}", sandbox.log());
 }
 
-/// What cannot be read is not thrown away: a login moves it aside as it is, and then stores its own.
+/// An unreadable record is kept: a login moves it aside as it is, and then stores its own.
 #[test]
-fn a_damaged_record_is_set_aside_by_a_login_and_by_nothing_else() {
+fn only_a_login_sets_a_damaged_record_aside() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     let whole = sandbox.record().bytes;
@@ -161,11 +161,11 @@ fn a_record_of_a_newer_version_is_refused_and_not_touched() {
         assert_eq!(std::fs::read(&path).unwrap(), newer, "{output}");
     }
     assert!(set_aside(&sandbox.config_dir()).is_empty());
-    assert!(sandbox.log().is_empty(), "nobody is asked for a login that cannot be kept");
+    assert!(sandbox.log().is_empty(), "a login that cannot be stored sends nothing");
 }
 
 #[test]
-fn what_is_no_file_is_refused_before_anything_is_sent() {
+fn a_record_that_is_not_a_usable_file_is_refused_before_any_request() {
     let sandbox = Sandbox::start();
     let path = sandbox.config_dir().join("auth.conf");
     let link_to = sandbox.home().path().join("nowhere/at/all");
@@ -186,7 +186,7 @@ fn what_is_no_file_is_refused_before_anything_is_sent() {
     }
 }
 
-/// Whatever the umask, and also what was wider before: nobody else can read or enter.
+/// With every umask, and after wider permissions: other users can neither read nor enter.
 /// Incidents: mcp-atlassian CVE-2026-77268, turso CVE-2026-48790, AWS CLI CVE-2026-13769.
 #[test]
 fn everything_is_private_at_every_umask() {

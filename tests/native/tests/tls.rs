@@ -1,4 +1,5 @@
-//! TLS against a server of `openssl`, with a certificate that somebody must first be told to trust.
+//! TLS against an `openssl` server, with a certificate of an authority that twg does not trust by
+//! default.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -7,11 +8,11 @@ use serde_json::json;
 use twg_tests::capture::Capture;
 use twg_tests::{PATIENCE, TempHome, TwgCommand};
 
-/// `openssl s_server`, which answers discovery. Stopped on drop.
+/// `openssl s_server`, which serves discovery. Stopped on drop.
 struct TlsServer {
     child: Child,
     port: u16,
-    /// What it complains about, such as the alerts of its clients.
+    /// Its error output, such as the alerts of its clients.
     complaints: Capture,
 }
 
@@ -22,7 +23,7 @@ fn openssl(dir: &Path, args: &str) {
 }
 
 impl TlsServer {
-    /// One whose certificate names `san`, signed by the authority in `ca.pem`, which is made too.
+    /// A server whose certificate names `san`, signed by a new authority in `ca.pem`.
     fn start(dir: &Path, san: &str) -> Self {
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
         openssl(dir, &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=test -days 2"));
@@ -37,7 +38,7 @@ impl TlsServer {
         std::fs::create_dir(&served).expect("it can be made");
         let mut child = Command::new("openssl")
             .args(["s_server", "-accept", "127.0.0.1:0", "-cert", "leaf.pem", "-key", "leaf.key"])
-            // Files are whole responses, header fields included.
+            // Each file is a whole response with header fields.
             .arg("-HTTP")
             .current_dir(dir)
             .stdin(Stdio::null())
@@ -69,7 +70,7 @@ impl TlsServer {
         Self { child, port, complaints }
     }
 
-    /// Waits until a client has told it this.
+    /// Waits until a client has sent this alert.
     fn wait_for_alert(&self, alert: &str) {
         let seen = self.complaints.wait_for(PATIENCE, |bytes| {
             String::from_utf8_lossy(bytes).contains(alert).then_some(())
@@ -95,8 +96,8 @@ impl Drop for TlsServer {
     }
 }
 
-/// A27: an unknown authority is not believed, there is no switch that changes that, and the error
-/// says how to make it known.
+/// A27: an unknown authority is refused, no switch changes that, and the error says how to trust
+/// it.
 #[test]
 fn an_unknown_authority_is_refused_until_it_is_made_known() {
     let home = TempHome::new();
@@ -128,9 +129,9 @@ fn an_unknown_authority_is_refused_until_it_is_made_known() {
     assert!(address.starts_with(&format!("https://127.0.0.1:{}/authorize?", server.port)));
 }
 
-/// A27: a known authority is not enough: the certificate must be for whom we talk to.
+/// A27: a trusted authority is not enough: the certificate must be for the requested host.
 #[test]
-fn a_certificate_for_somebody_else_is_refused() {
+fn a_certificate_for_another_host_is_refused() {
     let home = TempHome::new();
     let server = TlsServer::start(home.path(), "DNS:example.com");
     let login = server.login(&home).env("SSL_CERT_FILE", home.path().join("ca.pem"));

@@ -1,7 +1,8 @@
-//! What people see, command after command: `transcripts/NAME.txt`. Whoever changes a message reads it there
-//! as its reader will.
+//! What users see, command after command: `transcripts/NAME.txt`. Read your changed messages there,
+//! in their context.
 //!
-//! `SNAPSHOTS=overwrite cargo test -p twg-tests --test transcripts` writes them anew; read the difference.
+//! `SNAPSHOTS=overwrite cargo test -p twg-tests --test transcripts` writes them again; then read
+//! the difference.
 #![cfg(unix)]
 
 use snapbox::{Assert, Data, Redactions};
@@ -17,8 +18,8 @@ impl Session {
         Self { text: String::new() }
     }
 
-    /// Runs a command, and writes down what was typed (`before` stands for what the environment brings),
-    /// everything that it said in the order in which it said it, and how it ended if not well.
+    /// Runs a command. Records the command line (`before` is the environment), all output in its
+    /// order, and the exit code if it is not 0.
     fn run(&mut self, before: &str, command: &TwgCommand, typed: &[&str]) {
         let output = command.behind(["sh", "-c", "exec \"$@\" 2>&1", "sh"]).run();
         let words: Vec<String> = typed.iter().map(|word| quoted(word)).collect();
@@ -29,7 +30,7 @@ impl Session {
         self.text.push('\n');
     }
 
-    /// Compares it with the one that was read and found good.
+    /// Compares the session with the stored transcript.
     #[track_caller]
     fn assert_is(self, name: &str) {
         let path = repository().join(format!("tests/native/transcripts/{name}.txt"));
@@ -43,7 +44,7 @@ fn quoted(word: &str) -> String {
     if plain { word.to_owned() } else { format!("'{word}'") }
 }
 
-/// What differs from run to run.
+/// Replaces text that differs from run to run.
 fn redactions() -> Redactions {
     let mut redactions = Redactions::new();
     let patterns = [
@@ -91,7 +92,7 @@ fn first_day() {
     session.assert_is("first_day");
 }
 
-/// Credentials of the environment, good and bad.
+/// Credentials from the environment, valid and not.
 #[test]
 fn environment() {
     let sandbox = Sandbox::start();
@@ -120,7 +121,7 @@ fn environment() {
     session.assert_is("environment");
 }
 
-/// What other programs ask, and the credentials that are no logins.
+/// The questions of other programs, and the credentials that are not logins.
 #[test]
 fn credentials() {
     let sandbox = Sandbox::start();
@@ -149,7 +150,7 @@ fn credentials() {
     session.assert_is("credentials");
 }
 
-/// What changes the machine rather than a login, where there is a scheduler and where there is none.
+/// Commands that change the machine, with and without a scheduler.
 #[test]
 fn machine() {
     let sandbox = Sandbox::start();
@@ -180,7 +181,7 @@ fn machine() {
     session.assert_is("machine");
 }
 
-/// Mistakes at the command line, where nobody ever signed in.
+/// Mistakes on the command line, before any login.
 #[test]
 fn mistakes() {
     let home = TempHome::new();

@@ -1,8 +1,7 @@
-//! `twg update`: from a release server with keys of its own, in the way that ships.
+//! `twg update`: from a release server with its own keys, with the code that ships.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use flate2::Compression;
@@ -15,8 +14,8 @@ fn says_this(installed: &Installed) {
     assert_eq!(installed.says(), format!("twg {THIS}"));
 }
 
-/// Everything in the home directory but what is remembered of announcements: links by where they lead, files by
-/// their size.
+/// Everything in the home directory except the record of announcements: links with their targets,
+/// files with their sizes.
 fn tree(installed: &Installed) -> BTreeMap<String, String> {
     fn walk(dir: &Path, found: &mut BTreeMap<String, String>) {
         for entry in std::fs::read_dir(dir).expect("a directory") {
@@ -39,7 +38,7 @@ fn tree(installed: &Installed) -> BTreeMap<String, String> {
     found
 }
 
-/// Fails with this code and exit code, and leaves everything as it was.
+/// Fails with this error code and exit code, and changes nothing.
 #[track_caller]
 fn refused(
     installed: &Installed,
@@ -57,7 +56,7 @@ fn refused(
     output
 }
 
-/// The program itself, as other versions of it: each is installed by the one before.
+/// The tested program as several versions: each one installs the next.
 #[test]
 fn an_update_leads_to_the_next_version_and_keeps_the_one_before() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -80,7 +79,7 @@ fn an_update_leads_to_the_next_version_and_keeps_the_one_before() {
     );
     assert_eq!(installed.says(), "twg 0.2.0");
     assert_eq!(installed.versions(), [THIS, "0.2.0"]);
-    // Nothing to do is no failure.
+    // If there is no newer release, the command still succeeds.
     let output = installed.twg(&releases, &["update"]).run();
     output.expect_success().expect_stderr("twg 0.2.0 is up to date");
     assert_eq!(output.stdout, "");
@@ -92,7 +91,7 @@ fn an_update_leads_to_the_next_version_and_keeps_the_one_before() {
     assert_eq!(installed.versions(), ["0.2.0", "0.3.0"]);
 }
 
-/// A server learns which version asks, and nothing about who.
+/// A server learns the version that asks, and nothing about its user.
 #[test]
 fn no_credential_is_sent_and_none_reaches_the_new_program() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -137,13 +136,13 @@ fn to_look_changes_nothing() {
     assert_eq!((&answer["updateAvailable"], &answer["updated"]), (&json!(true), &json!(false)));
     assert_eq!((&answer["installed"], &answer["announced"]), (&json!(THIS), &json!("0.2.0")));
     assert_eq!(tree(&installed), before);
-    // Also where nothing is managed, and then nothing is remembered either.
+    // The same without an installation; then nothing is stored either.
     let home = TempHome::new();
     let unmanaged = releases.followed_by(home.twg(["update", "--check"])).run();
     unmanaged.expect_success().expect_stderr("is available").expect_stderr("Update it the way");
     assert!(!unmanaged.stderr.contains("`twg update`"), "{unmanaged}");
     assert!(!home.path().join(".local").exists());
-    // Nor is anybody sent to install what is not made for this system.
+    // A release without an archive for this system is not announced.
     let mut other = Release::new("0.3.0");
     other.manifest["targets"] = json!({ "pdp11-unknown-unix": {} });
     releases.publish(&other);
@@ -153,11 +152,11 @@ fn to_look_changes_nothing() {
     assert_eq!(output.expect_success().json()["updateAvailable"], false);
 }
 
-/// What stays for a rollback is what worked, not what was never in use.
+/// The version that was in use stays for a rollback, not one that never started.
 #[test]
 fn the_version_that_was_in_use_is_kept() {
     let (releases, installed) = (Releases::start(), Installed::new());
-    // An update was killed before the launcher led to it.
+    // An update was killed before the launcher pointed to it.
     installed.add("0.2.0", |path| std::fs::write(path, "whole, and never started").unwrap());
     releases.publish(&Release::new("0.3.0"));
     installed.twg(&releases, &["update"]).run().expect_success();
@@ -177,92 +176,91 @@ fn a_version_that_is_named_is_installed_although_it_is_not_the_newest() {
 
 type Spoil = fn(&Releases, &mut Release, &Releases);
 
-/// Incident tar RUSTSEC-2026-0067, and its like: whatever is wrong with a release, nothing is changed.
+/// What is wrong, the error code, and how to publish such a release.
+const WRONG: &[(&str, &str, Spoil)] = &[
+    ("no signature", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        server.remove("/manifest.json.minisig");
+    }),
+    ("another key", "RELEASE_NOT_SIGNED", |server, release, other| {
+        server.publish_signed(release, other);
+    }),
+    ("other bytes", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        release.manifest["released_at"] = json!("2027-01-01T00:00:00Z");
+        server.put("/manifest.json", release.manifest.to_string().as_bytes());
+    }),
+    ("a changed comment", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        let signature = server.sign(release.manifest.to_string().as_bytes());
+        let changed =
+            signature.replace("trusted comment: timestamp:1", "trusted comment: timestamp:2");
+        assert_ne!(changed, signature);
+        server.put("/manifest.json.minisig", changed.as_bytes());
+    }),
+    ("a page instead", "RELEASE_NOT_SIGNED", |server, release, _| {
+        server.publish(release);
+        server.put("/manifest.json.minisig", b"<html>Sign in to this network</html>");
+    }),
+    ("another archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        let mut archive = release.archive.clone();
+        *archive.last_mut().expect("bytes") ^= 1;
+        server.put(&release.archive_path(), &archive);
+    }),
+    ("a longer archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.put(&release.archive_path(), &[release.archive.as_slice(), b"x"].concat());
+    }),
+    ("an endless archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.reply(&release.archive_path(), Reply::Endless { bytes: 1 << 30 });
+    }),
+    ("a shorter archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.put(&release.archive_path(), &release.archive[1..]);
+    }),
+    ("no archive", "RELEASE_DAMAGED", |server, release, _| {
+        server.publish(release);
+        server.remove(&release.archive_path());
+    }),
+    ("a path as file", "RELEASE_UNREADABLE", |server, release, _| {
+        release.manifest["targets"][target()]["file"] = json!("../0.2.0/twg-0.2.0.tar.gz");
+        server.publish(release);
+    }),
+    ("a path as version", "RELEASE_UNREADABLE", |server, release, _| {
+        release.manifest["version"] = json!("0.2.0/../0.3.0");
+        server.publish(release);
+    }),
+    ("another schema", "RELEASE_UNREADABLE", |server, release, _| {
+        release.manifest["schema_version"] = json!(2);
+        server.publish(release);
+    }),
+    ("another system", "NOT_FOR_THIS_SYSTEM", |server, release, _| {
+        release.manifest["targets"] = json!({ "pdp11-unknown-unix": {} });
+        server.publish(release);
+    }),
+    ("a link in the archive", "ARCHIVE_REFUSED", |server, _, _| {
+        server.publish(&Release::of_archive("0.2.0", archive_with("twg", tar::EntryType::Symlink)));
+    }),
+    ("a path in the archive", "ARCHIVE_REFUSED", |server, _, _| {
+        server.publish(&Release::of_archive(
+            "0.2.0",
+            archive_with("../twg", tar::EntryType::Regular),
+        ));
+    }),
+    ("nothing announced", "NO_SUCH_RELEASE", |_, _, _| {}),
+];
+
+/// Incident tar RUSTSEC-2026-0067 and similar ones: a wrong release changes nothing.
 #[test]
-fn a_release_that_is_not_what_was_signed_is_refused() {
-    let cases: &[(&str, &str, Spoil)] = &[
-        ("no signature", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            server.remove("/manifest.json.minisig");
-        }),
-        ("another key", "RELEASE_NOT_SIGNED", |server, release, other| {
-            server.publish_signed(release, other);
-        }),
-        ("other bytes", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            release.manifest["released_at"] = json!("2027-01-01T00:00:00Z");
-            server.put("/manifest.json", release.manifest.to_string().as_bytes());
-        }),
-        ("a changed comment", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            let signature = server.sign(release.manifest.to_string().as_bytes());
-            let changed =
-                signature.replace("trusted comment: timestamp:1", "trusted comment: timestamp:2");
-            assert_ne!(changed, signature);
-            server.put("/manifest.json.minisig", changed.as_bytes());
-        }),
-        ("a page instead", "RELEASE_NOT_SIGNED", |server, release, _| {
-            server.publish(release);
-            server.put("/manifest.json.minisig", b"<html>Sign in to this network</html>");
-        }),
-        ("another archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            let mut archive = release.archive.clone();
-            *archive.last_mut().expect("bytes") ^= 1;
-            server.put(&release.archive_path(), &archive);
-        }),
-        ("a longer archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.put(&release.archive_path(), &[release.archive.as_slice(), b"x"].concat());
-        }),
-        ("an endless archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.reply(&release.archive_path(), Reply::Endless { bytes: 1 << 30 });
-        }),
-        ("a shorter archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.put(&release.archive_path(), &release.archive[1..]);
-        }),
-        ("no archive", "RELEASE_DAMAGED", |server, release, _| {
-            server.publish(release);
-            server.remove(&release.archive_path());
-        }),
-        ("a path as file", "RELEASE_UNREADABLE", |server, release, _| {
-            release.manifest["targets"][target()]["file"] = json!("../0.2.0/twg-0.2.0.tar.gz");
-            server.publish(release);
-        }),
-        ("a path as version", "RELEASE_UNREADABLE", |server, release, _| {
-            release.manifest["version"] = json!("0.2.0/../0.3.0");
-            server.publish(release);
-        }),
-        ("another schema", "RELEASE_UNREADABLE", |server, release, _| {
-            release.manifest["schema_version"] = json!(2);
-            server.publish(release);
-        }),
-        ("another system", "NOT_FOR_THIS_SYSTEM", |server, release, _| {
-            release.manifest["targets"] = json!({ "pdp11-unknown-unix": {} });
-            server.publish(release);
-        }),
-        ("a link in the archive", "ARCHIVE_REFUSED", |server, _, _| {
-            server.publish(&Release::of_archive(
-                "0.2.0",
-                archive_with("twg", tar::EntryType::Symlink),
-            ));
-        }),
-        ("a path in the archive", "ARCHIVE_REFUSED", |server, _, _| {
-            server.publish(&Release::of_archive(
-                "0.2.0",
-                archive_with("../twg", tar::EntryType::Regular),
-            ));
-        }),
-        ("nothing announced", "NO_SUCH_RELEASE", |_, _, _| {}),
-    ];
-    for (name, code, spoil) in cases {
+fn a_wrong_release_is_refused() {
+    for (name, code, spoil) in WRONG {
         let (releases, other, installed) = (Releases::start(), Releases::start(), Installed::new());
         spoil(&releases, &mut Release::new("0.2.0"), &other);
         let output = refused(&installed, &releases, &[], 1, code);
         assert_eq!(output.json()["error"]["kept"], "Nothing was changed.", "{name}: {output}");
-        // What was wrong once is no obstacle for a good one.
+        // After a wrong release, a good one still installs.
         releases.publish(&Release::new("0.2.0"));
         installed.twg(&releases, &["update"]).run().expect_success();
         assert_eq!(installed.says(), "twg 0.2.0", "{name}");
@@ -281,7 +279,7 @@ fn archive_with(name: &str, kind: tar::EntryType) -> Vec<u8> {
     tar.into_inner().and_then(GzEncoder::finish).expect("an archive")
 }
 
-/// An old release is signed too: it is refused, whoever asks for it.
+/// Old releases are signed too. They are refused, also when the user asks for one.
 #[test]
 fn an_older_version_is_refused() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -289,18 +287,18 @@ fn an_older_version_is_refused() {
         releases.publish(&Release::new(version));
     }
     refused(&installed, &releases, &["--version", "0.0.9"], 1, "DOWNGRADE_REFUSED");
-    assert!(releases.requests().is_empty(), "nothing had to be asked");
+    assert!(releases.requests().is_empty(), "no request was needed");
     // Seen, and not installed.
     installed.twg(&releases, &["update", "--check"]).run().expect_success();
     refused(&installed, &releases, &["--version", "0.2.0"], 1, "DOWNGRADE_REFUSED");
     refused(&installed, &releases, &["--version", THIS], 1, "DOWNGRADE_REFUSED");
-    // The server begins to answer with what was the newest once.
+    // The server goes back to an earlier release.
     for version in ["0.2.0", "0.0.9"] {
         releases.publish(&Release::new(version));
         refused(&installed, &releases, &[], 1, "DOWNGRADE_REFUSED");
         refused(&installed, &releases, &["--check"], 1, "DOWNGRADE_REFUSED");
     }
-    // A manifest at the place of another version.
+    // A manifest in the directory of another version.
     let other = Release::new("0.4.0");
     releases.put("/0.5.0/manifest.json", other.manifest.to_string().as_bytes());
     let signature = releases.sign(other.manifest.to_string().as_bytes());
@@ -319,7 +317,7 @@ fn a_program_that_does_not_start_is_not_installed() {
     }
 }
 
-/// It starts where it was unpacked, and not through the launcher.
+/// The program starts from its own directory, but not through the launcher.
 #[test]
 fn a_program_that_does_not_start_through_the_launcher_is_rolled_back() {
     let (releases, installed) = (Releases::start(), Installed::new());
@@ -332,7 +330,7 @@ fn a_program_that_does_not_start_through_the_launcher_is_rolled_back() {
 }
 
 #[test]
-fn who_follows_no_releases_or_manages_no_program_is_told_how_to_update() {
+fn without_releases_or_an_installation_the_error_says_how_to_update() {
     let (releases, installed) = (Releases::start(), Installed::new());
     releases.publish(&Release::new("0.2.0"));
     let output = installed.home.twg(["update"]).by_program(installed.launcher()).run();
@@ -344,7 +342,7 @@ fn who_follows_no_releases_or_manages_no_program_is_told_how_to_update() {
     let output = releases.followed_by(home.twg(["update"])).run();
     output.expect_code(78).expect_stderr("was not installed by twg");
     assert!(!home.path().join(".local").exists());
-    // A launcher of somebody else is not replaced.
+    // A launcher that belongs to another program is not replaced.
     std::fs::remove_file(installed.launcher()).expect("it is there");
     std::fs::write(installed.launcher(), "theirs").expect("a file");
     let twg = installed.twg(&releases, &["update"]).by_program(installed.program(THIS));
@@ -356,9 +354,9 @@ fn who_follows_no_releases_or_manages_no_program_is_told_how_to_update() {
 #[test]
 fn without_a_network_it_is_to_be_tried_again() {
     let (releases, installed) = (Releases::start(), Installed::new());
-    let nobody = RefusingAddress::new();
+    let refusing = RefusingAddress::new();
     let offline =
-        |args: &[&str]| installed.twg(&releases, args).env("TWG_RELEASE_URL", nobody.url("/"));
+        |args: &[&str]| installed.twg(&releases, args).env("TWG_RELEASE_URL", refusing.url("/"));
     offline(&["update"]).run().expect_code(75).expect_stderr("Nothing was changed.");
     offline(&["update", "--check"]).run().expect_code(75);
     let release = Release::new("0.2.0");
@@ -390,9 +388,9 @@ fn where_it_is_forwarded_to_has_to_be_allowed_too() {
     installed.twg(&releases, &["update"]).run().expect_success();
 }
 
-/// `native-cli/release/pack`, and a signature: what is documented is what is understood.
+/// `native-cli/release/pack` and a signature: twg accepts releases made as documented.
 #[test]
-fn what_the_packing_script_makes_can_be_installed() {
+fn a_release_of_the_packing_script_can_be_installed() {
     let (releases, installed) = (Releases::start(), Installed::new());
     let dist = installed.home.path().join("dist");
     let program = installed.home.path().join("built");
@@ -422,7 +420,7 @@ fn one_update_at_a_time() {
     let release = Release::new("0.2.0");
     releases.publish(&release);
     let lock = std::fs::File::create(installed.data().join("update.lock")).expect("a file");
-    lock.lock().expect("nobody else has it");
+    lock.lock().expect("the lock is free");
     refused(&installed, &releases, &[], 75, "UPDATE_RUNNING");
     assert!(releases.requests().is_empty());
     drop(lock);
@@ -430,7 +428,7 @@ fn one_update_at_a_time() {
 }
 
 #[test]
-fn what_it_does_is_shown_to_who_watches_and_not_to_who_wants_quiet() {
+fn progress_is_shown_on_a_terminal_and_hidden_by_quiet() {
     let (releases, installed) = (Releases::start(), Installed::new());
     releases.publish(&Release::new("0.2.0"));
     let terminal = installed.twg(&releases, &["update"]).in_terminal();
@@ -440,116 +438,4 @@ fn what_it_does_is_shown_to_who_watches_and_not_to_who_wants_quiet() {
     let installed = Installed::new();
     let output = installed.twg(&releases, &["update", "--quiet"]).run();
     assert_eq!((output.code(), output.stdout.as_str(), output.stderr.as_str()), (Some(0), "", ""));
-}
-
-/// SIGKILL instead of each call that changes something or waits for somebody: the launcher works afterwards, and
-/// the next update arrives where the first one was going.
-#[cfg(target_os = "linux")]
-#[test]
-fn killed_anywhere_twg_works_and_the_next_update_finishes() {
-    let releases = Releases::start();
-    releases.publish(&Release::new("0.2.0"));
-    let prepare = || {
-        let installed = Installed::new();
-        installed.add("0.0.9", |path| symlink("/bin/true", path).expect("a link"));
-        installed.add("0.0.8.partial", |path| std::fs::write(path, "half").expect("a file"));
-        installed
-    };
-    let run = |installed: &Installed, injection: Option<&str>| {
-        let trace = installed.home.path().join("trace");
-        let mut words = vec!["strace", "-s", "0", "-o", trace.to_str().expect("text")];
-        words.extend(["-e", "trace=all"]);
-        words.extend(injection.iter().flat_map(|inject| ["-e", inject]));
-        words.push("--");
-        let twg = installed.twg(&releases, &["update"]).by_program(installed.program(THIS));
-        let output = twg.behind(words).run();
-        let text = std::fs::read_to_string(&trace).expect("a trace");
-        std::fs::remove_file(trace).expect("it is there");
-        (output, text)
-    };
-    let (output, trace) = run(&prepare(), None);
-    output.expect_success();
-    let points = points(&trace);
-    let named = |name: &str| points.iter().filter(|(call, _)| call.starts_with(name)).count();
-    for (name, least) in [
-        ("rename", 4),
-        ("symlink", 1),
-        ("fsync", 6),
-        ("unlink", 3),
-        ("mkdir", 1),
-        ("clone", 2),
-        ("connect", 3),
-    ] {
-        assert!(named(name) >= least, "{name}: {points:?}");
-    }
-    let mut reached = 0;
-    for (call, occurrence) in &points {
-        let installed = prepare();
-        let inject = format!("inject={call}:signal=SIGKILL:when={occurrence}");
-        let (output, trace) = run(&installed, Some(&inject));
-        let at = format!("{call} #{occurrence}");
-        if trace.contains("+++ killed by SIGKILL +++") {
-            reached += 1;
-        } else {
-            output.expect_success();
-        }
-        let says = installed.says();
-        assert!(says == format!("twg {THIS}") || says == "twg 0.2.0", "{at}: {says}");
-        let next =
-            installed.twg(&releases, &["update", "--json"]).by_program(installed.program(THIS));
-        let next = next.run();
-        assert_eq!(next.code(), Some(0), "{at}: {next}");
-        assert_eq!(installed.says(), "twg 0.2.0", "{at}");
-        assert_eq!(installed.versions(), [THIS, "0.2.0"], "{at}");
-        let left = |dir: &Path| {
-            let names = std::fs::read_dir(dir).expect("a directory");
-            let mut names: Vec<_> =
-                names.map(|entry| entry.expect("an entry").file_name()).collect();
-            names.sort();
-            names
-        };
-        assert_eq!(left(installed.launcher().parent().expect("a directory")), ["twg"], "{at}");
-        assert_eq!(left(&installed.data()), ["releases.json", "update.lock", "versions"], "{at}");
-        assert_eq!(left(&installed.data().join("versions/0.2.0")), ["LICENSE", "twg"], "{at}");
-    }
-    assert!(reached * 10 >= points.len() * 9, "{reached} of {}", points.len());
-}
-
-/// The calls of a trace that are worth dying before, each with its number among those of its name.
-fn points(trace: &str) -> Vec<(String, usize)> {
-    const NAMES: [&str; 22] = [
-        "write",
-        "fsync",
-        "fdatasync",
-        "rename",
-        "renameat",
-        "renameat2",
-        "symlink",
-        "symlinkat",
-        "link",
-        "linkat",
-        "mkdir",
-        "mkdirat",
-        "unlink",
-        "unlinkat",
-        "rmdir",
-        "ftruncate",
-        "fchmod",
-        "fchmodat",
-        "flock",
-        "clone3",
-        "clone",
-        "connect",
-    ];
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut points = Vec::new();
-    for line in trace.lines() {
-        let Some((name, arguments)) = line.split_once('(') else { continue };
-        let count = counts.entry(name).or_default();
-        *count += 1;
-        if NAMES.contains(&name) || (name == "openat" && arguments.contains("O_CREAT")) {
-            points.push((name.to_owned(), *count));
-        }
-    }
-    points
 }

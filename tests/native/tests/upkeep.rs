@@ -1,7 +1,8 @@
-//! The scheduled upkeep: what the system's scheduler is told, what a run does, and what the user is told of it.
+//! The scheduled upkeep: what the system's scheduler gets, what a run does, and what the user sees
+//! of it.
 //!
-//! No systemd is started here. Programs that note their calls stand first on `PATH`; real are systemd's own judgement of
-//! the unit files, the D-Bus, and the look-alike of Atlassian.
+//! No systemd is started here: programs that record their calls come first on `PATH`. Real are
+//! systemd's check of the unit files, the D-Bus, and the sandbox.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -75,7 +76,8 @@ fn enable_tells_systemd_and_disable_takes_it_back() {
     again.expect_success().expect_stderr("nothing to do");
 }
 
-/// A run that is under way notes what it did when it ends. What was disabled meanwhile does not come back.
+/// A running upkeep saves its state at its end. A schedule that was disabled meanwhile does not
+/// come back.
 #[test]
 fn disable_waits_for_a_run_that_is_under_way() {
     let home = TempHome::new();
@@ -83,9 +85,9 @@ fn disable_waits_for_a_run_that_is_under_way() {
     home.write_config("upkeep.json.lock", "");
     let file = home.config_dir().join("upkeep.json");
     let run = fs::File::create(file.with_extension("json.lock")).expect("it can be made");
-    run.lock().expect("nobody has it");
+    run.lock().expect("the lock is free");
     let disable = played.before(home.twg(["upkeep", "disable"])).start();
-    // The scheduler was told: what comes now is the file.
+    // The schedule is already removed. The state file comes next.
     disable.wait_for_stderr(|said| said.contains("Waiting for the run").then_some(()));
     fs::write(&file, r#"{"schema_version":1}"#).expect("it can be written");
     drop(run);
@@ -93,9 +95,9 @@ fn disable_waits_for_a_run_that_is_under_way() {
     assert!(!file.exists());
 }
 
-/// Of two failures the one is told that matters: the schedule is still there.
+/// Of two failures, the more important one is reported: the schedule is still there.
 #[test]
-fn a_scheduler_that_refuses_is_told_whatever_else_fails() {
+fn a_refusing_scheduler_is_reported_before_other_failures() {
     let home = TempHome::new();
     let played = Played::scheduler(home.path());
     played.before(home.twg(["upkeep", "enable"])).run().expect_success();
@@ -109,7 +111,7 @@ fn a_scheduler_that_refuses_is_told_whatever_else_fails() {
     assert!(!disable.stderr.contains("not scheduled any more"), "{disable}");
 }
 
-/// Two runs at once would do everything twice: where nobody can tell, there is none.
+/// Two runs at once would do everything twice, so without a lock there is no run.
 #[test]
 fn a_run_needs_its_lock() {
     let home = TempHome::new();
@@ -129,7 +131,7 @@ fn json_is_as_its_schemas_say() {
     }
 }
 
-/// systemd itself reads what was written, with everything that means something to it in the paths.
+/// systemd itself reads the units, whose paths contain every character with a meaning for it.
 #[test]
 fn systemd_accepts_the_units() {
     let home = TempHome::new();
@@ -148,7 +150,7 @@ fn systemd_accepts_the_units() {
     verify.args(["verify", "--user", "--man=no"]).env("XDG_RUNTIME_DIR", home.path());
     let verified = verify.args(files.iter().map(|file| units(&home).join(file))).output().unwrap();
     let said = String::from_utf8_lossy(&verified.stderr);
-    // It also complains about units of the system that are not ours.
+    // systemd also complains about units of the system that are not ours.
     assert!(verified.status.success() && !said.contains("twg"), "{said}");
     let service = fs::read_to_string(units(&home).join(&files[0])).unwrap();
     for line in [
@@ -172,7 +174,7 @@ fn each_directory_has_a_schedule_of_its_own() {
     assert_eq!(files_in(&units(&home)).len(), 4);
 }
 
-/// A password of the proxy stands in no file.
+/// No file contains a proxy's password.
 #[test]
 fn a_password_of_the_proxy_is_not_written_down() {
     let home = TempHome::new();
@@ -209,7 +211,7 @@ fn without_a_user_instance_nothing_is_left_behind() {
     fs::remove_file(played.path().join("systemctl")).unwrap();
     let nowhere = home.twg(["upkeep", "enable"]).env("PATH", played.path());
     nowhere.run().expect_code(1).expect_stderr("there is no such program");
-    // What runs already is not taken away because this session has no bus.
+    // A running schedule is not removed because this session has no bus.
     let played = Played::scheduler(home.path());
     enable().expect_success();
     let before = files_in(&units(&home));
@@ -220,7 +222,7 @@ fn without_a_user_instance_nothing_is_left_behind() {
 
 /// Seed: "It refreshes OAuth only when the normal refresh threshold is within 15 minutes".
 #[test]
-fn a_run_refreshes_what_will_be_due_soon_and_says_nothing() {
+fn a_run_silently_refreshes_tokens_due_soon() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     let played = Played::scheduler(sandbox.home().path());
@@ -241,21 +243,21 @@ fn a_run_refreshes_what_will_be_due_soon_and_says_nothing() {
     assert_eq!(sandbox.refreshes().len(), 1);
     let state = state(&sandbox.config_dir());
     assert_eq!(state["last_run_succeeded"], true);
-    // No secret in it.
+    // The state contains no secret.
     let text = fs::read_to_string(sandbox.config_dir().join("upkeep.json")).unwrap();
     let record = sandbox.record();
     for secret in [record.access_token(), record.refresh_token().unwrap()] {
         assert!(!text.contains(secret));
     }
-    // Signed out: no request, no word.
+    // After a logout: no request, no message.
     sandbox.twg(["logout"]).run().expect_success();
     let before = sandbox.refreshes().len();
     silent();
     assert_eq!(sandbox.refreshes().len(), before);
-    assert_eq!(played.calls(), Vec::<String>::new(), "nobody was notified");
+    assert_eq!(played.calls(), Vec::<String>::new(), "there was no notification");
 }
 
-/// One request for each run, however it fails; a login that ended costs none, and one notification.
+/// A failing run sends one request. An ended login sends none, and leads to one notification.
 #[test]
 fn a_failure_and_an_end() {
     let sandbox = Sandbox::start();
@@ -281,7 +283,8 @@ fn a_failure_and_an_end() {
     assert!(calls[0].contains("has ended") && calls[0].contains("`twg login`"), "{calls:?}");
 }
 
-/// A scheduler that gives no environment passes it as arguments; only what `enable` writes is taken.
+/// A scheduler without an environment passes it as arguments. Only the variables that `enable`
+/// writes are accepted.
 #[test]
 fn a_run_with_an_environment_in_its_arguments() {
     let home = TempHome::new();
@@ -292,7 +295,7 @@ fn a_run_with_an_environment_in_its_arguments() {
     with("LD_PRELOAD=/x".to_owned()).expect_code(2);
 }
 
-/// Killed at its end, whatever becomes of the test.
+/// Killed on drop, so also when the test fails.
 struct Service(Child);
 
 impl Drop for Service {
@@ -302,7 +305,7 @@ impl Drop for Service {
     }
 }
 
-/// A real D-Bus with a notification service of our own, which notes what it is asked to show.
+/// A real D-Bus with a notification service of the test, which records its notifications.
 struct Desktop {
     _bus: Service,
     _service: Service,
@@ -354,7 +357,7 @@ fn forty_days_of_reminders() {
         json!({
             "schema_version": 1,
             "available_version": "99.0.0",
-            // Nobody looks: this build has no releases to follow, and would find none.
+            // No look for updates: this build has no releases to follow, and would find none.
             "next_update_check_at": 0,
         })
         .to_string(),

@@ -1,4 +1,4 @@
-//! `--verbose` says what is done, where and how it ended; `--yes` is taken everywhere.
+//! `--verbose` prints each action, its target and its result. Every command accepts `--yes`.
 
 use twg_tests::release::{Installed, Release, Releases};
 use twg_tests::{Forge, Sandbox, TempHome};
@@ -22,14 +22,14 @@ fn verbose_tells_each_effect_on_standard_error() {
     for secret in [Some(record.access_token()), record.refresh_token()].into_iter().flatten() {
         assert!(!output.stderr.contains(secret), "{output}");
     }
-    // A query is nobody's business.
+    // A query may hold private data.
     let api = sandbox.twg(["-v", "api", "/me?canary=1"]).run();
     assert!(api.stderr.contains("/me\n") && !api.stderr.contains("canary"), "{api}");
 }
 
-/// Also of the requests that belong to no flow.
+/// Also for requests outside the flows.
 #[test]
-fn verbose_tells_every_request() {
+fn verbose_shows_every_request() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]);
     let doctor = sandbox.twg(["doctor", "--verbose"]).run();

@@ -1,4 +1,4 @@
-// What an extension needs to sign in, and to have a live access token ever after.
+// The code that an extension needs to sign in and to keep a live access token.
 import { createAuth, extensionPorts, wakeByAlarms } from '../../../../js-pkg/dist/extension.js';
 
 const auth = createAuth({ provider: 'atlassian', clientId: 'client', ports: extensionPorts() });
