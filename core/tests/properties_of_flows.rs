@@ -185,7 +185,7 @@ where
     let mut play = Play::begin(flow);
     let mut codes_sent = 0;
     let mut has_intent = false;
-    // A due token, so that there is something to refresh, or a record without tokens.
+    // Half of the runs begin with a due login, so that there is something to refresh.
     let mut stored = choices.first().filter(|(choice, _)| choice % 2 == 0).map(|_| stored_login());
     for (choice, clock) in choices {
         if play.is_done() {

@@ -9,7 +9,8 @@ fuzz_target!(|text: &str| {
     match StoredCredential::parse(text) {
         Ok(record) => {
             let written = record.to_json();
-            let again = StoredCredential::parse(written.expose()).expect("a record that was just written can be read");
+            let again = StoredCredential::parse(written.expose())
+                .expect("a record that was just written can be read");
             assert_eq!(again.to_json().expose(), written.expose(), "the record lost something");
             for name in record.unknown.keys() {
                 assert!(again.unknown.contains_key(name), "the record lost {name}");

@@ -21,7 +21,9 @@ fuzz_target!(|input: &[u8]| {
         let [host] = hosts[..] else { panic!("{hosts:?}") };
         assert!(HOSTS.contains(&&*host.to_ascii_lowercase()), "{host}");
         assert!(said.lines().any(|line| line == "protocol=https"));
-        let answer = question.answer("user", &Secret::new("token"), None).expect("the answer can be written");
+        let answer = question
+            .answer("user", &Secret::new("token"), None)
+            .expect("the answer can be written");
         let lines = answer.expose().lines().count();
         assert!(lines == 2 || lines == 4, "{}", answer.expose());
     }

@@ -9,7 +9,8 @@ use twg_core_fuzz::assert_inert;
 fuzz_target!(|text: &str| {
     match ProviderProfile::parse(text) {
         Ok(profile) => {
-            let again = ProviderProfile::parse(&profile.to_json()).expect("a profile that was just written can be read");
+            let again = ProviderProfile::parse(&profile.to_json())
+                .expect("a profile that was just written can be read");
             assert_eq!(again, profile);
             let plan = plan_login(&profile, true, &Surroundings::default(), Wishes::default());
             assert!(!plan.expect("a profile has a grant").grants.is_empty());

@@ -23,7 +23,8 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     let suspended = flow.suspend().expect("a login that waits for its user can be suspended");
-    let restored = LoginFlow::restore(suspended.expose()).expect("a login that was just suspended can be restored");
+    let restored = LoginFlow::restore(suspended.expose())
+        .expect("a login that was just suspended can be restored");
     assert_eq!(restored.suspend().expect("it waits").expose(), suspended.expose());
 
     let mut written: Value = serde_json::from_str(suspended.expose()).expect("JSON");

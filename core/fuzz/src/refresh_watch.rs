@@ -41,7 +41,8 @@ impl RefreshWatch {
             Effect::WaitUntil(_) => assert!(self.locked, "a wait without the lock"),
             Effect::ReplaceRecord { bytes, .. } => {
                 assert!(self.locked, "the lock is not held");
-                let record = StoredCredential::parse(bytes.expose()).expect("a record that a flow writes can be read");
+                let record = StoredCredential::parse(bytes.expose())
+                    .expect("a record that a flow writes can be read");
                 self.writing = Some(record);
             }
             Effect::SendHttp(request) => {
@@ -54,7 +55,10 @@ impl RefreshWatch {
                     url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
                 let is_in = |text: &str| request.body.expose().contains(text);
                 let json = serde_json::to_string(token).expect("JSON");
-                assert!(is_in(&escaped) || is_in(&json), "the request has another token than the intent");
+                assert!(
+                    is_in(&escaped) || is_in(&json),
+                    "the request has another token than the intent"
+                );
                 self.sent += 1;
                 assert!(self.sent <= 2, "more than two requests");
                 // A stage takes one response.

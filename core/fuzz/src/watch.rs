@@ -114,8 +114,13 @@ impl Watch {
             }
             Effect::ReplaceRecord { expected, bytes, .. } => {
                 assert!(self.locked, "the lock is not held");
-                assert_eq!(self.loaded, Some(*expected), "the record that is replaced was not read under this lock");
-                let record = StoredCredential::parse(bytes.expose()).expect("a record that a flow writes can be read");
+                assert_eq!(
+                    self.loaded,
+                    Some(*expected),
+                    "the record that is replaced was not read under this lock"
+                );
+                let record = StoredCredential::parse(bytes.expose())
+                    .expect("a record that a flow writes can be read");
                 let next = expected.map_or(Generation::FIRST, Generation::next);
                 assert_eq!(record.generation, next);
                 self.new_login = refresh_token(&record);
@@ -124,8 +129,7 @@ impl Watch {
                 EndpointUrl::parse(&prompt.url).expect("a URL that may be opened");
             }
             Effect::ShowUserCode(prompt) => {
-                EndpointUrl::parse(&prompt.verification_uri)
-                    .expect("a URL that may be opened");
+                EndpointUrl::parse(&prompt.verification_uri).expect("a URL that may be opened");
                 if let Some(complete) = &prompt.verification_uri_complete {
                     EndpointUrl::parse(complete).expect("a URL that may be opened");
                 }
@@ -221,7 +225,10 @@ impl Watch {
                 self.sees_error(error);
                 assert_ne!(error.code(), "INTERNAL", "a step out of order");
                 let not_saved = matches!(error, twg_core::error::Error::NotSaved(_));
-                assert_eq!(self.issued, not_saved, "the user must learn that tokens were issued and not saved");
+                assert_eq!(
+                    self.issued, not_saved,
+                    "the user must learn that tokens were issued and not saved"
+                );
                 assert!(!self.saved, "a saved login must not fail");
             }
         }

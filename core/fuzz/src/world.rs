@@ -185,7 +185,8 @@ impl<'a> World<'a> {
     fn suspend(&mut self, flow: &LoginFlow) -> Option<LoginFlow> {
         let text = flow.suspend()?;
         self.watch.suspended();
-        let restored = LoginFlow::restore(text.expose()).expect("a login that was just suspended can be restored");
+        let restored = LoginFlow::restore(text.expose())
+            .expect("a login that was just suspended can be restored");
         let again = restored.suspend().expect("it waits");
         assert_eq!(again.expose(), text.expose(), "the restored login lost something");
         Some(restored)

@@ -250,7 +250,7 @@ fn a_schedule_without_its_program_is_repaired() {
     assert_eq!(fs::read_to_string(&service).unwrap(), good);
 }
 
-/// Inside the sandbox, commands that would change the machine do nothing.
+/// Inside the sandbox, no command changes the machine.
 #[test]
 fn the_sandbox_leaves_the_machine_alone() {
     let home = TempHome::new();
