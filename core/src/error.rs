@@ -169,7 +169,7 @@ impl Error {
     pub fn party(&self) -> Party {
         match self {
             Self::Refused(error) if error.is_client_problem() => Party::Configuration,
-            Self::Refused(error) if error.code() == "access_denied" => Party::User,
+            Self::Refused(error) if error.is_declined() => Party::User,
             Self::Refused(_)
             | Self::Unavailable { .. }
             | Self::PeerMisbehaved { .. }
@@ -199,7 +199,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused(error) if error.is_client_problem() => "CLIENT_REJECTED",
-            Self::Refused(error) if error.code() == "access_denied" => "ACCESS_DENIED",
+            Self::Refused(error) if error.is_declined() => "ACCESS_DENIED",
             Self::Refused(error) if error.is_invalid_grant() => "AUTH_REVOKED",
             Self::Refused(_) => "SERVER_REFUSED",
             Self::Unavailable { .. } => "SERVER_UNAVAILABLE",

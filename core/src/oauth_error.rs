@@ -89,6 +89,13 @@ impl OAuthError {
         }
     }
 
+    /// Whether the user declined, or a device code expired in words that mean the same (RFC 6749 section 4.1.2.1: "The
+    /// resource owner or authorization server denied the request").
+    #[must_use]
+    pub fn is_declined(&self) -> bool {
+        self.code == "access_denied"
+    }
+
     /// Whether it is one of the answers that a device code or a dead grant gets, which Atlassian sends with
     /// 429 too. RFC 8628 section 3.5.
     pub(crate) fn is_answer_to_poll(&self) -> bool {

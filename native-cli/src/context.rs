@@ -5,13 +5,14 @@ use twg_core::entropy::Entropy;
 use twg_core::error::Error;
 use twg_core::plan::Surroundings;
 
+use crate::advice::Advice;
 use crate::config_dir::{ConfigDir, MAIN_PROVIDER};
 use crate::effects::file_store::FileStore;
 use crate::effects::http::HttpClient;
 use crate::effects::record_store::RecordStore;
 use crate::effects::terminal::PromptError;
 use crate::environment::env;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::options::Global;
 use crate::person::Person;
 use crate::system::entropy;
@@ -39,9 +40,6 @@ pub(crate) struct Context {
     pub(crate) yes: bool,
     /// Against the sandbox, whose clients are its own: the user's in the environment are not meant.
     pub(crate) in_sandbox: bool,
-    /// The command that was typed, for remarks: `twg`, or `twg sandbox` inside the sandbox. (The hints of
-    /// failures say `twg`; `twg sandbox` adapts them all in one place.)
-    pub(crate) program: &'static str,
     /// A signal came while something was finished that must not be interrupted. Nothing new is begun.
     pub(crate) interrupted: bool,
 }
@@ -59,7 +57,6 @@ impl Context {
             json: options.json,
             yes: options.yes,
             in_sandbox: false,
-            program: "twg",
             interrupted: false,
         }
     }
@@ -86,24 +83,24 @@ impl Context {
     }
 
     /// Shows a line to the user, unless `--quiet`.
-    pub(crate) fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: impl Into<Advice>) {
         self.person.say(line);
     }
 
     /// Shows a warning to the user, unless `--quiet`.
-    pub(crate) fn warn(&mut self, line: &str) {
+    pub(crate) fn warn(&mut self, line: impl Into<Advice>) {
         self.person.warn(line);
     }
 
     /// Shows several lines, indented, to the user, unless `--quiet`.
-    pub(crate) fn say_lines(&mut self, lines: &str) {
-        for line in lines.lines() {
+    pub(crate) fn say_lines(&mut self, lines: &Advice) {
+        for line in lines.as_called(self.person.program).lines() {
             self.say(format!("  {line}").trim_end());
         }
     }
 
     /// Shows a `✔` line to the user, unless `--quiet`.
-    pub(crate) fn achieved(&mut self, line: &str) {
+    pub(crate) fn achieved(&mut self, line: impl Into<Advice>) {
         self.person.achieved(line);
     }
 
@@ -128,9 +125,9 @@ impl Context {
     pub(crate) fn unusable_record(&self, key: &ConnectionKey, error: &Error) -> Failure {
         let shown = self.records.place(key);
         let mut failure =
-            Failure::from_core(&format!("Cannot use {shown}"), error, &login_command(key));
+            Failure::from_core(&format!("Cannot use {shown}"), error, login_command(key));
         if matches!(error, Error::Record(RecordError::Damaged(_))) {
-            failure.exit = Exit::AuthRequired;
+            failure.cause = Cause::DamagedRecord(Box::new(error.clone()));
         }
         failure.keeping("The file is unchanged.")
     }
@@ -167,9 +164,11 @@ impl From<PromptError> for Failure {
         match error {
             PromptError::Interrupted => Self::interrupted(),
             error @ (PromptError::Closed | PromptError::NotPlain) => {
-                Self::new(Exit::Failed, "NO_ANSWER", error.to_string())
+                Self::new(Cause::NoAnswer, error.to_string())
             }
-            other => Self::configuration(other.to_string()),
+            error @ (PromptError::NoTerminal | PromptError::Failed(_)) => {
+                Self::configuration(error.to_string())
+            }
         }
     }
 }

@@ -3,6 +3,9 @@
 //! [`main`] first looks whether it is asked for a token that is still fresh, the one thing that scripts
 //! and agents ask all day; for that nothing is initialised, not even the parser of the command line.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod advice;
 mod cli;
 mod commands;
 mod completion;
@@ -62,7 +65,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             failure.report(&mut effects::terminal::Terminal::new(&env), json);
-            ExitCode::from(failure.exit as u8)
+            ExitCode::from(failure.exit() as u8)
         }
     }
 }

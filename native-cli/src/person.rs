@@ -1,5 +1,6 @@
 //! The person in front of this program: what they see, and what they can be asked.
 
+use crate::advice::{Advice, Program};
 use crate::effects::terminal::Terminal;
 use crate::effects::user_agent::UserAgent;
 use crate::environment::env;
@@ -14,6 +15,8 @@ pub(crate) struct Person {
     pub(crate) quiet: bool,
     /// `--verbose`
     pub(crate) verbose: bool,
+    /// How this program is called: `twg`, or `twg sandbox` inside the sandbox.
+    pub(crate) program: Program,
     /// Neither `--no-input` nor CI: questions are allowed.
     pub(crate) may_ask: bool,
 }
@@ -26,35 +29,36 @@ impl Person {
             user_agent: UserAgent::Browser,
             quiet: options.quiet,
             verbose: options.verbose,
+            program: Program::Twg,
             may_ask: !options.no_input && !is_ci,
         }
     }
 
     /// Shows a line, unless `--quiet`.
-    pub(crate) fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: impl Into<Advice>) {
         if !self.quiet {
-            self.terminal.line(line);
+            self.terminal.line(&line.into().as_called(self.program));
         }
     }
 
     /// Shows a warning, unless `--quiet`.
-    pub(crate) fn warn(&mut self, line: &str) {
+    pub(crate) fn warn(&mut self, line: impl Into<Advice>) {
         if !self.quiet {
-            self.terminal.warning(line);
+            self.terminal.warning(&line.into().as_called(self.program));
         }
     }
 
     /// Shows a `✔` line, unless `--quiet`.
-    pub(crate) fn achieved(&mut self, line: &str) {
+    pub(crate) fn achieved(&mut self, line: impl Into<Advice>) {
         if !self.quiet {
-            self.terminal.success(line);
+            self.terminal.success(&line.into().as_called(self.program));
         }
     }
 
     /// Opens a URL. It stands on the screen already, so a failure is only a remark.
     pub(crate) async fn open(&mut self, url: &str) {
         if let Err(reason) = self.user_agent.open(url).await {
-            self.say(&format!("  (No browser was opened: {reason})"));
+            self.say(format!("  (No browser was opened: {reason})"));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::credentials::admin_key::{self, Stored};
 use crate::driver::interruptible;
 use crate::effects::clock;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
 
 /// What administrators can do.
@@ -98,10 +98,10 @@ async fn login(context: &mut Context, arguments: &AdminLogin) -> Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     let place = context.config.display(&file.path);
-    context.achieved(&format!("Atlassian accepts the key for {}", stored.organization()));
-    context.achieved(&format!("Saved to {place}"));
+    context.achieved(format!("Atlassian accepts the key for {}", stored.organization()));
+    context.achieved(format!("Saved to {place}"));
     if let Some(end) = stored.near_end(clock::now()) {
-        context.warn(&format!("The key {end}."));
+        context.warn(format!("The key {end}."));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,7 +125,7 @@ async fn ask(context: &mut Context) -> Result<Secret, Failure> {
             return Ok(key);
         }
         if key.is_empty() {
-            return Err(Failure::new(Exit::Failed, "CANCELLED", "No key was entered")
+            return Err(Failure::new(Cause::NothingEntered, "No key was entered")
                 .keeping("What was stored before is unchanged."));
         }
         context.person.terminal.warning("A key is a single word of letters, digits and signs.");
@@ -179,22 +179,20 @@ fn last_day(end: UnixTime) -> String {
 /// Whether the key works: now, if Atlassian can be asked. Succeeds only if it does.
 async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
     let Some(stored) = admin_key::stored(context)? else {
-        return Err(Failure::new(
-            Exit::AuthRequired,
-            "AUTH_REQUIRED",
-            "No admin API key is stored",
-        )
-        .or_hint("Run `twg admin auth login --email you@example.com --org ID`."));
+        return Err(Failure::new(Cause::AuthRequired, "No admin API key is stored")
+            .or_hint("Run `twg admin auth login --email you@example.com --org ID`."));
     };
     let org = OrgId::parse(&stored.org).ok_or_else(|| Failure::internal("no organization"))?;
     let checked = admin_key::check(context, &org, &stored.key).await;
     let failure = checked.err();
-    if let Some(failure) = failure.as_ref().filter(|failure| failure.exit == Exit::Interrupted) {
+    if let Some(failure) = failure.as_ref().filter(|failure| failure.cause.is_interruption()) {
         return Err(failure.clone());
     }
     let state = match &failure {
         None => "works",
-        Some(failure) if failure.exit == Exit::AuthRequired => "rejected",
+        Some(failure) if matches!(failure.cause, Cause::KeyRejected | Cause::KeyNotPermitted) => {
+            "rejected"
+        }
         Some(_) => "not_checked",
     };
     if context.json {
@@ -217,10 +215,10 @@ async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
             failure.report(&mut context.person.terminal, false);
         }
         if let Some(end) = stored.near_end(clock::now()) {
-            context.warn(&format!("The key {end}: create the next one at {KEY_PAGE}."));
+            context.warn(format!("The key {end}: create the next one at {KEY_PAGE}."));
         }
     }
-    Ok(failure.map_or(ExitCode::SUCCESS, |failure| ExitCode::from(failure.exit as u8)))
+    Ok(failure.map_or(ExitCode::SUCCESS, |failure| ExitCode::from(failure.exit() as u8)))
 }
 
 fn lines(context: &Context, stored: &Stored, state: &str) -> Vec<String> {
@@ -247,7 +245,7 @@ fn logout(context: &mut Context) -> Result<ExitCode, Failure> {
         print_json(&json!({ "schemaVersion": 1, "ok": true, "removed": removed }));
     } else if removed {
         context.achieved("The admin API key is forgotten here");
-        context.say(&format!("  It works until you revoke it at {KEY_PAGE} (Settings, API keys)"));
+        context.say(format!("  It works until you revoke it at {KEY_PAGE} (Settings, API keys)"));
     } else {
         context.say("No admin API key is stored: nothing to do");
     }

@@ -29,7 +29,7 @@ use crate::credentials::{providers, refresh};
 use crate::driver::drive;
 use crate::effects::terminal::print_data;
 use crate::environment::{self, SITE};
-use crate::failure::{Exit, Failure};
+use crate::failure::{ApiTrouble, Cause, Failure};
 use crate::output::print_json;
 
 /// `twg api`
@@ -102,7 +102,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCo
             Source::Given(given) => given.failure(doing, &error),
             Source::Stored => refresh::failure(context, &key, doing, &error),
         };
-        if may_be_done(method, &error) { not_to_be_repeated(failure) } else { failure }
+        if may_be_done(method, &error) { not_to_be_repeated(failure, &error) } else { failure }
     })?;
     if let Some(login) = &answer.login {
         refresh::remark(context, &key, &login.credential, &login.how);
@@ -119,10 +119,9 @@ const fn may_be_done(method: Method, error: &Error) -> bool {
     is_unknown && !matches!(method, Method::Get | Method::Head)
 }
 
-fn not_to_be_repeated(mut failure: Failure) -> Failure {
-    failure.exit = Exit::Failed;
-    failure.retryable = false;
-    failure.hint = Some("See whether it was carried out before you send it again.".to_owned());
+fn not_to_be_repeated(mut failure: Failure, error: &Error) -> Failure {
+    failure.cause = Cause::MaybeDone(Box::new(error.clone()));
+    failure.hint = Some("See whether it was carried out before you send it again.".into());
     failure
         .keeping("The request was sent, and may have been carried out. The login is kept as it is.")
 }
@@ -161,7 +160,7 @@ async fn request(
             let address = given.api_address(context, profile, &site, (product, &path)).await;
             address.map_err(examples)?
         }
-        _ => {
+        Source::Given(_) | Source::Stored => {
             let site = if needs_site(&path) {
                 Some(site(context, key, profile, source, arguments.site.as_deref()).await?)
             } else {
@@ -321,7 +320,7 @@ fn show(
             },
             error: failure.as_ref().map(Failure::to_json),
         });
-        let exit = failure.map(|failure| ExitCode::from(failure.exit as u8));
+        let exit = failure.map(|failure| ExitCode::from(failure.exit() as u8));
         return Ok(exit.unwrap_or(ExitCode::SUCCESS));
     }
     let mut printed = Vec::new();
@@ -352,13 +351,11 @@ fn failure(key: &ConnectionKey, source: &Source, answer: &ApiAnswer) -> Option<F
     Some(match status {
         200..=299 => return None,
         300..=399 => Failure::new(
-            Exit::Failed,
-            "REDIRECTED",
+            Cause::Api(ApiTrouble::Redirected),
             told(", a redirect, which is followed only for GET and HEAD"),
         ),
         401 => {
-            let rejected = Error::NotPermitted;
-            let lacking = |what| Failure::new(Exit::Failed, rejected.code(), told(what));
+            let lacking = |what| Failure::new(Cause::Api(ApiTrouble::NotPermitted), told(what));
             match source {
                 Source::Given(_) => lacking(": the token lacks a scope for this"),
                 Source::Stored => lacking(": the login lacks a scope for this").or_hint(format!(
@@ -366,11 +363,14 @@ fn failure(key: &ConnectionKey, source: &Source, answer: &ApiAnswer) -> Option<F
                 )),
             }
         }
-        403 => Failure::new(Exit::Failed, "NOT_PERMITTED", told(": this account or login may not"))
-            .or_hint("`twg auth status` shows the scopes and sites of the login."),
-        404 => Failure::new(Exit::Failed, "NOT_FOUND", told("")),
-        429 | 500.. => Failure::new(Exit::Temporary, "SERVER_UNAVAILABLE", told(""))
+        403 => Failure::new(
+            Cause::Api(ApiTrouble::NotPermitted),
+            told(": this account or login may not"),
+        )
+        .or_hint("`twg auth status` shows the scopes and sites of the login."),
+        404 => Failure::new(Cause::Api(ApiTrouble::NotFound), told("")),
+        429 | 500.. => Failure::new(Cause::Api(ApiTrouble::Unavailable), told(""))
             .or_hint("Try the same command again later."),
-        _ => Failure::new(Exit::Failed, "API_ERROR", told("")),
+        _ => Failure::new(Cause::Api(ApiTrouble::Other), told("")),
     })
 }

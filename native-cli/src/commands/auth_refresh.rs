@@ -87,17 +87,17 @@ fn report(context: &mut Context, key: &ConnectionKey, refreshed: &Refreshed) {
     let due = due_at(tokens).since(now);
     let name = shown(key);
     match how {
-        How::StillFresh if credential.pending.is_none() => context.say(&format!(
+        How::StillFresh if credential.pending.is_none() => context.say(format!(
             "The access token of {name} is fresh: it works for {left}, and a refresh is due in {due}"
         )),
         How::StillFresh | How::NotRefreshed(_) => {
-            context.say(&format!("The access token of {name} works for {left}"));
+            context.say(format!("The access token of {name} works for {left}"));
         }
-        How::Adopted => context.achieved(&format!(
+        How::Adopted => context.achieved(format!(
             "Another process has refreshed {name}; the access token works for {left}"
         )),
         How::Refreshed | How::Recovered => {
-            context.achieved(&format!("Refreshed {name}; the access token works for {left}"));
+            context.achieved(format!("Refreshed {name}; the access token works for {left}"));
         }
     }
 }

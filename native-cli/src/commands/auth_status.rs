@@ -281,8 +281,9 @@ impl Status<'_> {
     }
 
     pub(crate) fn hint(&self, context: &Context) -> Option<String> {
-        (!self.is_signed_in())
-            .then(|| format!("Run `{} login{}` to sign in.", context.program, arguments(self.key)))
+        (!self.is_signed_in()).then(|| {
+            format!("Run `{} login{}` to sign in.", context.person.program, arguments(self.key))
+        })
     }
 
     /// For programs. Holds no token.

@@ -24,7 +24,7 @@ use crate::credentials::{providers, refresh, source};
 use crate::driver::drive;
 use crate::effects::clock;
 use crate::effects::user_agent::UserAgent;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure, SignIn};
 use crate::output::{print_json, print_lines, rfc3339};
 
 /// `twg login`
@@ -91,7 +91,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     }
     let stored = match context.credential(&key) {
         // A damaged record is no reason not to sign in: the flow sets it aside.
-        Err(damaged) if damaged.exit == Exit::AuthRequired => None,
+        Err(Failure { cause: Cause::DamagedRecord(_), .. }) => None,
         // One that a newer twg wrote, or that cannot be read at all, would refuse the new login when it
         // is approved already.
         stored => stored?,
@@ -205,9 +205,9 @@ fn already_signed_in(
     }
     let name = credential.account.as_ref().map_or("somebody", |account| account.shown()).to_owned();
     let left = end.since(clock::now());
-    context.achieved(&format!("Already signed in as {name}; the access token works for {left}"));
-    let (program, arguments) = (context.program, named(key));
-    context.say(&format!("  To sign in again: `{program} login{arguments} --force`"));
+    context.achieved(format!("Already signed in as {name}; the access token works for {left}"));
+    let (program, arguments) = (context.person.program, named(key));
+    context.say(format!("  To sign in again: `{program} login{arguments} --force`"));
 }
 
 fn find_client(
@@ -292,13 +292,19 @@ async fn sign_in(
     };
     let doing = format!("Could not sign in to {name}");
     // As it was typed: without `--force` the same command might find that all is well.
-    let login = format!("{}{}", login_command(key), if arguments.force { " --force" } else { "" });
+    let login = login_command(key);
+    let (login, sign_in) = if arguments.force {
+        let forced = format!("{login} --force");
+        (forced.clone(), SignIn::forced(forced))
+    } else {
+        (login.clone(), SignIn::from(login))
+    };
     let kept = match context.credential(key) {
         Ok(Some(credential)) if credential.tokens.is_some() => "Your earlier sign-in is unchanged.",
         _ => "No login was stored.",
     };
     let failed = |error: &Error| {
-        Failure::from_core(&doing, error, &login)
+        Failure::from_core(&doing, error, sign_in.clone())
             .keeping(kept)
             .or_hint(format!("Run `{login}` to try again."))
     };
@@ -331,13 +337,13 @@ fn tell(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
     let place = context.records.place(key);
     context.achieved("Authentication successful!");
     match &signed_in.account {
-        Some(Ok(account)) => context.achieved(&format!("Authenticated as {}", account.shown())),
+        Some(Ok(account)) => context.achieved(format!("Authenticated as {}", account.shown())),
         Some(Err(error)) => {
             context.person.terminal.warning(&format!("Your name is not known: {error}"))
         }
         None => {}
     }
-    context.achieved(&format!("Credentials saved to {place}"));
+    context.achieved(format!("Credentials saved to {place}"));
     remarks(context, signed_in);
 }
 
@@ -352,7 +358,7 @@ fn remarks(context: &mut Context, signed_in: &SignedIn) {
                 "The login reaches no site. Run `twg login --force` and choose one in the browser.",
             );
         }
-        Some(Ok(sites)) => context.say(&format!("  Sites: {}", site_names(sites))),
+        Some(Ok(sites)) => context.say(format!("  Sites: {}", site_names(sites))),
         None => {}
     }
     if !signed_in.scopes_not_granted.is_empty() {

@@ -78,7 +78,7 @@ pub(super) async fn sign_out_of(
                     tell(context, &key, &done);
                 }
             }
-            Err(failed) if go_on && failed.exit != Exit::Interrupted => {
+            Err(failed) if go_on && !failed.cause.is_interruption() => {
                 if !context.json {
                     failed.report(&mut context.person.terminal, false);
                 }
@@ -86,9 +86,9 @@ pub(super) async fn sign_out_of(
                     "provider": key.provider(),
                     "connection": key.connection(),
                     "state": "failed",
-                    "error": { "code": failed.code, "message": failed.message },
+                    "error": { "code": failed.cause.code(), "message": failed.message },
                 }));
-                all.failed.get_or_insert(failed.exit);
+                all.failed.get_or_insert(failed.exit());
             }
             Err(failed) => return Err(failed),
         }
@@ -105,11 +105,12 @@ async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOu
     let flow = LogoutFlow::sign_out(key.clone(), registered);
     let done = drive(context, flow).await?;
     done.map_err(|error| {
-        let kept = match error {
-            Error::NotForgotten(_) => "The credentials are still here; they may no longer work.",
-            _ => "You are still signed in; nothing was revoked.",
+        let kept = if matches!(error, Error::NotForgotten(_)) {
+            "The credentials are still here; they may no longer work."
+        } else {
+            "You are still signed in; nothing was revoked."
         };
-        Failure::from_core("Could not sign out", &error, &login_command(key)).keeping(kept)
+        Failure::from_core("Could not sign out", &error, login_command(key)).keeping(kept)
     })
 }
 
@@ -124,26 +125,30 @@ fn is_unconfirmed(done: &LoggedOut) -> bool {
 }
 
 fn tell(context: &mut Context, key: &ConnectionKey, done: &LoggedOut) {
-    let LoggedOut::Done { refresh_token, access_token, expires_at } = done else {
-        match done {
-            LoggedOut::SetAside { place } => {
-                context.achieved(&format!("Signed out of {key}"));
-                context.person.terminal.warning(&format!(
-                    "The unreadable credential in {place} may still hold tokens: delete that file."
-                ));
-            }
-            _ => context.say(&format!("Not signed in to {key}: nothing to do")),
+    let (refresh_token, access_token, expires_at) = match done {
+        LoggedOut::Done { refresh_token, access_token, expires_at } => {
+            (refresh_token, access_token, expires_at)
         }
-        return;
+        LoggedOut::SetAside { place } => {
+            context.achieved(format!("Signed out of {key}"));
+            context.person.terminal.warning(&format!(
+                "The unreadable credential in {place} may still hold tokens: delete that file."
+            ));
+            return;
+        }
+        LoggedOut::WasNotSignedIn => {
+            context.say(format!("Not signed in to {key}: nothing to do"));
+            return;
+        }
     };
     for (name, revocation) in [("refresh token", refresh_token), ("access token", access_token)] {
         match revocation {
             Revocation::Revoked => {
-                context.achieved(&format!("The {name} was revoked at the server"))
+                context.achieved(format!("The {name} was revoked at the server"))
             }
             Revocation::NothingToRevoke => {}
             Revocation::NotSupported => {
-                context.say(&format!("  The provider does not let apps revoke the {name}"));
+                context.say(format!("  The provider does not let apps revoke the {name}"));
             }
             Revocation::Unconfirmed(why) => context
                 .person
@@ -154,9 +159,9 @@ fn tell(context: &mut Context, key: &ConnectionKey, done: &LoggedOut) {
     let may_still_work = access_token.may_still_work();
     if let (true, Some(end)) = (may_still_work, expires_at) {
         let left = end.since(clock::now());
-        context.say(&format!("  The access token may work elsewhere for another {left}"));
+        context.say(format!("  The access token may work elsewhere for another {left}"));
     }
-    context.achieved(&format!("Signed out of {key}: the credentials here are deleted"));
+    context.achieved(format!("Signed out of {key}: the credentials here are deleted"));
 }
 
 fn to_json(key: &ConnectionKey, done: &LoggedOut) -> Value {

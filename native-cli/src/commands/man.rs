@@ -75,7 +75,7 @@ fn write_all(context: &mut Context, cli: &mut Command, dir: &Path) -> Result<Exi
         let names: Vec<_> = pages.iter().map(|(name, _)| name).collect();
         print_json(&json!({ "schemaVersion": 1, "ok": true, "dir": dir, "pages": names }));
     } else {
-        context.achieved(&format!("{} pages of the manual are in {shown}", pages.len()));
+        context.achieved(format!("{} pages of the manual are in {shown}", pages.len()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,13 +13,14 @@ use twg_core::provider::BUNDLED;
 use twg_core::secret::Secret;
 use twg_sandbox::{Options, Running, Switches};
 
+use crate::advice::Program;
 use crate::completion::candidates;
 use crate::config_dir::ConfigDir;
 use crate::context::Context;
 use crate::effects::file_store::{Expected, FileStore};
-use crate::effects::terminal::{as_called, print_data};
+use crate::effects::terminal::print_data;
 use crate::effects::user_agent::UserAgent;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::options::Global;
 use crate::output::print_text;
 use crate::usage;
@@ -52,9 +53,6 @@ pub(crate) struct Sandbox {
     pub(crate) command: Vec<String>,
 }
 
-/// How this program is called inside the sandbox.
-const PROGRAM: &str = "twg sandbox";
-
 // What may follow `serve` and `switches`, which are no commands of `Cli`. (No documentation: it would be their help.)
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -70,12 +68,15 @@ struct OwnCommand {
     quiet: bool,
 }
 
+/// Runs a command that was parsed.
+type Run = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, Failure>>;
+
 /// The command line behind `twg sandbox`, parsed.
 pub(crate) struct Inner {
     pub(crate) global: Global,
     /// It is `twg sandbox` again.
     pub(crate) is_sandbox: bool,
-    pub(crate) run: Box<dyn FnOnce(&mut Context) -> Result<ExitCode, Failure>>,
+    pub(crate) run: Run,
 }
 
 /// Runs the command. `parse` parses a command line of twg, or explains what is wrong with it.
@@ -137,7 +138,7 @@ fn start(context: &mut Context, arguments: &Sandbox) -> Result<(Running, ConfigD
     let state_dir = config.path().to_owned();
     let options = Options { state_dir, port: arguments.port, switches };
     let running = twg_sandbox::start(options).map_err(|error| {
-        Failure::new(Exit::CannotWrite, "SANDBOX", error.to_string())
+        Failure::new(Cause::Sandbox, error.to_string())
             .or_hint("Choose another place with TWG_CONFIG_DIR, or another port with `--port`.")
     })?;
     if running.is_anothers() && (!arguments.switches.is_empty() || arguments.port.is_some()) {
@@ -166,11 +167,10 @@ fn serve(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure>
         let _ = print_data(format!("{base_url}\n").as_bytes());
     }
     let dir = context.config.display(config.path());
-    context.say(&format!(
-        "The sandbox listens at {base_url} until Ctrl-C. Nothing here is Atlassian."
-    ));
+    context
+        .say(format!("The sandbox listens at {base_url} until Ctrl-C. Nothing here is Atlassian."));
     context.say(twg_sandbox::describe_clients().trim_end());
-    context.say(&format!("twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
+    context.say(format!("twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
     running.wait();
     Ok(ExitCode::SUCCESS)
 }
@@ -192,17 +192,13 @@ fn run_one(
     inner.person.verbose |= context.person.verbose;
     inner.yes |= context.yes;
     inner.person.may_ask &= context.person.may_ask;
-    inner.program = PROGRAM;
-    inner.person.terminal.call_it(PROGRAM);
+    inner.person.program = Program::TwgSandbox;
     inner.in_sandbox = true;
     if arguments.approve {
         inner.person.user_agent = UserAgent::SandboxApprover(running.base_url().to_owned());
     }
     furnish(config, running.base_url())?;
-    (inner_command.run)(&mut inner).map_err(|failure| Failure {
-        hint: failure.hint.map(|hint| as_called(PROGRAM, &hint)),
-        ..failure
-    })
+    (inner_command.run)(&mut inner).map_err(|failure| failure.called(Program::TwgSandbox))
 }
 
 /// Makes the sandbox's directory a complete configuration directory.

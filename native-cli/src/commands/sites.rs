@@ -141,12 +141,12 @@ async fn choose(
     let flow = UseSiteFlow::choose(key.clone(), sites, chosen.id.clone());
     match drive(context, flow).await? {
         Ok(true) => {
-            context.achieved(&format!("Using {} ({}) by default", chosen.name, chosen.url));
+            context.achieved(format!("Using {} ({}) by default", chosen.name, chosen.url));
             Ok(())
         }
         Ok(false) => Err(Failure::internal("the login is gone; somebody signed out just now")),
         Err(error) => {
-            Err(Failure::from_core("Could not keep the default site", &error, &login_command(key)))
+            Err(Failure::from_core("Could not keep the default site", &error, login_command(key)))
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::credentials::source::TOKEN_PAGE;
 use crate::driver::interruptible;
 use crate::environment::env;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Exit, Failure};
 use crate::installation::marked_file;
 use crate::installation::{self, Managed};
 use crate::output::{print_json, print_lines};
@@ -62,7 +62,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
     // left of it finds nobody signed in.
     let disabled = upkeep::disable(context).await;
     if let Err(failure) = &disabled {
-        if failure.exit == Exit::Interrupted {
+        if failure.cause.is_interruption() {
             return Err(failure.clone().keeping("Nothing but the schedule was removed."));
         }
         context.person.terminal.warning(&failure.message);
@@ -73,7 +73,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
     let connections = context.records.list();
     let out = logout::sign_out_of(context, connections, true).await?;
     if out.failed.is_some() {
-        return Err(Failure::new(Exit::Failed, "NOT_SIGNED_OUT", "Could not sign out everywhere")
+        return Err(Failure::new(Cause::NotSignedOut, "Could not sign out everywhere")
             .keeping("The credentials that are still here, and the program, are kept.")
             .or_hint("Repair what is named above, then run `twg uninstall` again."));
     }
@@ -187,7 +187,7 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
     }
     context.say("This removes:");
     for line in plan.lines(context) {
-        context.say(&format!("  {line}"));
+        context.say(format!("  {line}"));
     }
     let answer = interruptible(context.person.terminal.ask("Go on? [y/N]")).await;
     let answer = answer.and_then(|answer| answer.map_err(Failure::from));
@@ -259,7 +259,7 @@ impl End {
             (context.config.admin_key_path(), "admin API key", admin::KEY_PAGE),
         ] {
             if plan.kept.contains(&path) {
-                context.say(&format!("  The {what} works until you revoke it at {page}"));
+                context.say(format!("  The {what} works until you revoke it at {page}"));
             }
         }
         if self.is_complete && self.left.is_empty() {
@@ -301,7 +301,7 @@ fn how_else(context: &mut Context, plan: &Plan) {
     } else {
         "whatever installed it"
     };
-    context.say(&format!("  The program itself, {shown}, is removed with {how}."));
+    context.say(format!("  The program itself, {shown}, is removed with {how}."));
 }
 
 /// Everything in the configuration directory but what the user wrote there: the definitions of providers, and what

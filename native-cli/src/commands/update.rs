@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::environment::env;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure, ReleaseTrouble};
 use crate::installation::release::{Channel, Manifest, UNCHANGED, Version};
 use crate::installation::{self, Managed, downgrade, starts};
 use crate::output::print_json;
@@ -139,7 +139,7 @@ async fn provide(
         return Ok(());
     }
     managed.discard(version)?;
-    context.say(&format!("Downloading twg {version}…"));
+    context.say(format!("Downloading twg {version}…"));
     let files = channel.files(context, manifest).await?;
     let program = managed.stage(version, &files)?;
     if let Err(why) = starts(&program, version).await {
@@ -161,7 +161,7 @@ fn roll_back(managed: &Managed, version: Version, previous: Option<Version>, why
             does_not_start(version, why).message,
             failure.message
         );
-        return Failure::new(Exit::Failed, "NOT_ROLLED_BACK", message);
+        return Failure::new(Cause::Release(ReleaseTrouble::NotRolledBack), message);
     }
     // What remains of it, the next update removes.
     let _ = managed.discard(version);
@@ -173,8 +173,7 @@ fn roll_back(managed: &Managed, version: Version, previous: Option<Version>, why
 
 fn does_not_start(version: Version, why: &str) -> Failure {
     Failure::new(
-        Exit::Failed,
-        "DOES_NOT_START",
+        Cause::Release(ReleaseTrouble::DoesNotStart),
         format!("twg {version} does not start here: {why}"),
     )
 }
@@ -192,7 +191,7 @@ fn forget_others(managed: &Managed, version: Version, previous: Option<Version>)
 
 fn no_releases() -> Failure {
     let message = "This build follows no releases, because it was made from source";
-    Failure::new(Exit::Configuration, "NO_RELEASES", message)
+    Failure::new(Cause::Release(ReleaseTrouble::NoReleases), message)
         .keeping(UNCHANGED)
         .or_hint("Update the source, then run `cargo install --locked --path native-cli`.")
 }
@@ -205,9 +204,12 @@ fn not_managed() -> Failure {
     } else {
         "Update it the way it was installed: with the package manager, or by a new download."
     };
-    Failure::new(Exit::Configuration, "NOT_MANAGED", format!("{shown} was not installed by twg"))
-        .keeping(UNCHANGED)
-        .or_hint(hint)
+    Failure::new(
+        Cause::Release(ReleaseTrouble::NotManaged),
+        format!("{shown} was not installed by twg"),
+    )
+    .keeping(UNCHANGED)
+    .or_hint(hint)
 }
 
 fn show(context: &mut Context, managed: &Managed, outcome: &Outcome, only_checked: bool) {
@@ -225,20 +227,20 @@ fn show(context: &mut Context, managed: &Managed, outcome: &Outcome, only_checke
             "updated": updated,
         }));
     } else if *updated {
-        context.achieved(&format!("Updated twg from {before} to {version}"));
+        context.achieved(format!("Updated twg from {before} to {version}"));
     } else if only_checked && outcome.is_newer() {
-        context.say(&format!(
+        context.say(format!(
             "twg {version} is available, released {released}; {before} is installed."
         ));
         let how = if managed.is_managed() {
             "Run `twg update` to install it.".to_owned()
         } else {
-            not_managed().hint.unwrap_or_default()
+            not_managed().hint.unwrap_or_default().to_string()
         };
         context.say(&how);
     } else if only_checked && version > *before {
-        context.say(&format!("twg {version} is available, but not for this system."));
+        context.say(format!("twg {version} is available, but not for this system."));
     } else {
-        context.achieved(&format!("twg {before} is up to date"));
+        context.achieved(format!("twg {before} is up to date"));
     }
 }

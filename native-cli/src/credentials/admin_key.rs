@@ -13,7 +13,7 @@ use crate::credentials::private_file::{PrivateFile, VERSION};
 use crate::credentials::providers;
 use crate::driver::send;
 use crate::effects::clock;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::output::rfc3339;
 
 /// How long before its end a key is warned of.
@@ -131,11 +131,9 @@ pub(crate) async fn check(
     let answer = send(context, request).await?;
     admin::checked(org, answer).map_err(|refusal| match &refusal {
         Refusal::Other(error) => Failure::from_core(doing, error, "twg admin auth login"),
-        Refusal::Key => {
-            Failure::new(Exit::AuthRequired, "KEY_REJECTED", upper(&refusal.to_string()))
-        }
+        Refusal::Key => Failure::new(Cause::KeyRejected, upper(&refusal.to_string())),
         Refusal::NotPermitted | Refusal::NoSuchOrganization => {
-            Failure::new(Exit::AuthRequired, "KEY_NOT_PERMITTED", upper(&refusal.to_string()))
+            Failure::new(Cause::KeyNotPermitted, upper(&refusal.to_string()))
         }
     })
 }

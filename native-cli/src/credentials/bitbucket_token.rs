@@ -19,7 +19,7 @@ use crate::driver::send;
 use crate::effects::clock;
 use crate::environment;
 use crate::environment::USER;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::output::rfc3339;
 
 /// The provider whose profile says where Bitbucket is.
@@ -153,8 +153,7 @@ pub(crate) async fn check(
         let mut failure = Failure::from_core("Could not check the Bitbucket token", &error, SETUP);
         if error == Error::TokenRejected {
             failure = Failure::new(
-                Exit::AuthRequired,
-                "TOKEN_REJECTED",
+                Cause::TokenRejected,
                 match email {
                     Some(email) => format!("Bitbucket does not accept this token for {email}"),
                     None => "Bitbucket does not accept this token".to_owned(),

@@ -18,7 +18,7 @@ use crate::effects::client_form::{self, ClientForm, SecretField};
 use crate::effects::clock;
 use crate::environment;
 use crate::environment::{CLIENT_ID, CLIENT_SECRET};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 
 /// How long the form in the browser is offered.
 const PATIENCE: Span = Span::from_mins(15);
@@ -169,13 +169,12 @@ pub(crate) async fn ask(
 ) -> Result<Registration, Failure> {
     let name = &profile.display_name;
     let missing =
-        Failure::new(Exit::Configuration, "CLIENT_REQUIRED", format!("No client id for {name}"))
-            .or_hint(format!(
-                "Run `{}` in a terminal once, or set {} (and {}).",
-                login_command(profile),
-                variable(profile, CLIENT_ID),
-                variable(profile, CLIENT_SECRET),
-            ));
+        Failure::new(Cause::ClientRequired, format!("No client id for {name}")).or_hint(format!(
+            "Run `{}` in a terminal once, or set {} (and {}).",
+            login_command(profile),
+            variable(profile, CLIENT_ID),
+            variable(profile, CLIENT_SECRET),
+        ));
     if !context.person.may_ask {
         return Err(missing);
     }
@@ -282,7 +281,7 @@ async fn ask_in_browser(
     let deadline = clock::now().plus(PATIENCE);
     let asked = client_form::collect(form, deadline, async |url: &str| {
         context.say("Enter the client id of your app in this form:");
-        context.say(&format!("  {url}"));
+        context.say(format!("  {url}"));
         context.open(url).await;
     });
     let (id, secret) = asked.await.map_err(|error| {

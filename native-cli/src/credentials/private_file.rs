@@ -12,7 +12,7 @@ use twg_core::secret::Secret;
 
 use crate::context::Context;
 use crate::effects::file_store::Expected;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 
 /// The version of every such file, in its member `schema_version`.
 pub(crate) const VERSION: u32 = 1;
@@ -95,7 +95,7 @@ impl PrivateFile {
                 let place = context.files.set_aside(&self.path);
                 let place = place.map_err(|error| self.not_written(error))?;
                 let what = self.what;
-                context.warn(&format!(
+                context.warn(format!(
                     "The damaged {what} file was moved, unchanged, to {place}; it may hold a secret"
                 ));
             }
@@ -137,7 +137,7 @@ impl PrivateFile {
         let mut failure =
             Failure::from_core(&doing, &Error::Store(error.clone()), &self.enter_again);
         // Nobody asked to sign in.
-        failure.exit = Exit::of_store(error.kind);
+        failure.cause = Cause::FileNotStored(error.kind);
         failure.keeping("What was stored before is unchanged.")
     }
 }

@@ -16,7 +16,7 @@ use crate::credentials::clients;
 use crate::credentials::providers;
 use crate::driver::drive;
 use crate::effects::clock;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::system::host;
 
 /// What a flow must know that may refresh.
@@ -62,10 +62,9 @@ pub(crate) async fn run(
         providers::load(context, key.provider())?;
     }
     let refreshed = attempted.map_err(|error| {
-        let doing = match error {
-            Error::NotSignedIn(_) | Error::Ended { .. } => "Cannot get an access token",
-            _ => "Could not refresh the login",
-        };
+        let is_over = matches!(error, Error::NotSignedIn(_) | Error::Ended { .. });
+        let doing =
+            if is_over { "Cannot get an access token" } else { "Could not refresh the connection" };
         failure(context, key, doing, &error)
     })?;
     remark(context, key, &refreshed.credential, &refreshed.how);
@@ -98,26 +97,22 @@ pub(crate) fn failure(
 ) -> Failure {
     if let Error::NotSignedIn(_) = error {
         let login = login_command(key);
-        return Failure::new(
-            Exit::AuthRequired,
-            "AUTH_REQUIRED",
-            format!("Not signed in to {}", shown(key)),
-        )
-        .or_hint(format!("Run `{login}` to sign in."));
+        return Failure::new(Cause::AuthRequired, format!("Not signed in to {}", shown(key)))
+            .or_hint(format!("Run `{login}` to sign in."));
     }
     if let Error::Record(_) = error {
         return context.unusable_record(key, error);
     }
-    let mut failure = Failure::from_core(doing, error, &login_command(key));
+    let mut failure = Failure::from_core(doing, error, login_command(key));
     if let Some(kept) = kept(error) {
         failure = failure.keeping(kept);
     }
     if let Error::Store(StoreError { kind, .. }) = error
         && matches!(kind, StoreErrorKind::CannotCreate | StoreErrorKind::CannotWrite)
     {
-        failure.advice = agents::advice(context, key);
+        failure.advice = agents::advice(context, key).map(Into::into);
         if failure.advice.is_some() {
-            failure.hint = Some(agents::fallback(context, key));
+            failure.hint = Some(agents::fallback(context, key).into());
         }
     }
     failure
@@ -146,8 +141,19 @@ fn kept(error: &Error) -> Option<&'static str> {
         | Error::NotOAuth { .. }
         | Error::PeerMisbehaved { .. }
         | Error::Configuration(_)
-        | Error::Refused(_) => Some("The login is kept as it is."),
-        _ => None,
+        | Error::Refused(_) => Some("The connection is unchanged."),
+        Error::ReplyNotSaved { place: None, .. }
+        | Error::GrantNotEnabled(_)
+        | Error::TokenRejected
+        | Error::NotPermitted
+        | Error::UserAgent(_)
+        | Error::CodeExpired
+        | Error::Record(_)
+        | Error::NotSignedIn(_)
+        | Error::NoRefreshToken { .. }
+        | Error::NotSaved(_)
+        | Error::NotForgotten(_)
+        | Error::OutOfOrder => None,
     }
 }
 
@@ -169,7 +175,7 @@ pub(crate) fn remark(
             if let Some((end, why)) = near_end(credential, profile.login_lifetime, now) {
                 let unless = if why == Horizon::Idle { " unless it is used" } else { "" };
                 let (left, login) = (end.since(now), login_command(key));
-                context.warn(&format!(
+                context.warn(format!(
                     "This login ends in {left}{unless}. Run `{login} --force` before that."
                 ));
             }
@@ -180,7 +186,7 @@ pub(crate) fn remark(
             let left = credential.tokens.as_ref().map(|tokens| tokens.expires_at.since(now));
             let failure = failure(context, key, "A refresh is due, and failed", error);
             let left = left.map(|left| format!("; the access token works for another {left}"));
-            context.warn(&format!("{}{}", failure.message, left.unwrap_or_default()));
+            context.warn(format!("{}{}", failure.message, left.unwrap_or_default()));
             for line in failure.hint.iter().chain(&failure.advice) {
                 context.say_lines(line);
             }

@@ -25,7 +25,7 @@ use crate::credentials::connection::Chosen;
 use crate::credentials::{providers, refresh};
 use crate::driver::drive;
 use crate::environment::{self, ACCESS_TOKEN, API_TOKEN, SITE, TOKEN_MODE, USER};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 
 /// Where people create tokens.
 pub(crate) const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";
@@ -104,7 +104,7 @@ fn token_mode() -> Result<TokenMode, Failure> {
 pub(crate) fn remark(context: &mut Context, chosen: &Chosen) {
     if let Ok(Source::Given(given)) = find(context, chosen) {
         let variable = given.variable();
-        context.warn(&format!(
+        context.warn(format!(
             "{variable} is set, and goes before the stored login: unset it to use that"
         ));
     }
@@ -161,10 +161,7 @@ impl Given {
         let variable = self.variable();
         if !matches!(error, Error::TokenRejected) {
             let failure = Failure::from_core(doing, error, "twg login");
-            return Failure {
-                exit: if failure.exit == Exit::AuthRequired { Exit::Failed } else { failure.exit },
-                ..failure
-            };
+            return failure.because(Cause::Given(Box::new(error.clone())));
         }
         let hint = match self.kind {
             Kind::AccessToken => format!(
@@ -180,7 +177,7 @@ impl Given {
             ),
         };
         let message = format!("{doing}: the server does not accept the token in {variable}");
-        Failure::new(Exit::AuthRequired, "AUTH_EXPIRED", message).or_hint(hint)
+        Failure::new(Cause::GivenTokenRejected, message).or_hint(hint)
     }
 
     /// Whether it is an API token, which works for one site at a time.

@@ -66,7 +66,12 @@ impl Flow for Update {
             Outcome::Loaded(record) => self.found = record.unwrap(),
             Outcome::Locked(locked) => locked.unwrap(),
             Outcome::Store(stored) => stored.unwrap(),
-            _ => {}
+            Outcome::Waited | Outcome::Notified => {}
+            Outcome::Http(_)
+            | Outcome::Shown(_)
+            | Outcome::RedirectUri(_)
+            | Outcome::Redirected(_)
+            | Outcome::Kept(_) => unreachable!(),
         }
         self.effects += 1;
         Ok(self.step())

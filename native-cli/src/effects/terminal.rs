@@ -34,18 +34,6 @@ pub(crate) struct Terminal {
     can_ask: bool,
     /// Whether a line stands there that will be overwritten.
     waiting: bool,
-    /// How this program is called here: see [`as_called`].
-    program: &'static str,
-}
-
-/// A text for people that names commands, in backquotes: with this in place of `twg`. (In the sandbox, `twg login` would
-/// sign in elsewhere.)
-pub(crate) fn as_called(program: &str, text: &str) -> String {
-    if program == "twg" {
-        return text.to_owned();
-    }
-    let called = format!("`{program} ");
-    text.replace(&called, "`twg ").replace("`twg ", &called)
 }
 
 impl Terminal {
@@ -58,19 +46,13 @@ impl Terminal {
             color: wants_color(env, is_tty),
             can_ask: is_tty && io::stdin().is_terminal(),
             waiting: false,
-            program: "twg",
         }
-    }
-
-    /// From now on commands are shown as this program's.
-    pub(crate) const fn call_it(&mut self, program: &'static str) {
-        self.program = program;
     }
 
     /// One that writes elsewhere, for tests.
     #[cfg(test)]
     pub(crate) fn fake(out: impl Write + Send + 'static, is_tty: bool, color: bool) -> Self {
-        Self { out: Box::new(out), is_tty, color, can_ask: false, waiting: false, program: "twg" }
+        Self { out: Box::new(out), is_tty, color, can_ask: false, waiting: false }
     }
 
     /// Whether there is a person to ask: standard input and standard error are terminals.
@@ -81,7 +63,6 @@ impl Terminal {
     /// Shows a line. Nobody can be told if that fails, and nothing depends on it.
     pub(crate) fn line(&mut self, text: &str) {
         self.done_waiting();
-        let text = as_called(self.program, text);
         // At once: another program may write to the same terminal.
         let _ = self.out.write_all(format!("{text}\n").as_bytes());
         let _ = self.out.flush();

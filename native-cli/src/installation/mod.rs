@@ -34,7 +34,7 @@ use crate::effects::clock;
 use crate::effects::file_store::{Expected, FileStore};
 use crate::effects::lock::{self, Lock};
 use crate::environment::{PATH, SYSTEM_ROOT, env};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure, ReleaseTrouble};
 use crate::installation::release::{PROGRAM, Unpacked, Version};
 
 /// How long another process is waited for that installs. What it does may take minutes; what only notes
@@ -160,13 +160,13 @@ impl Managed {
     pub(crate) async fn lock(&self, context: &Context) -> Result<Lock, Failure> {
         let path = self.store.config().path().join("update.lock");
         let deadline = clock::now().plus(LOCK_PATIENCE);
-        let name = format!("{} update", context.program);
+        let name = format!("{} update", context.person.program);
         lock::acquire(&self.store, &path, &name, deadline).await.map_err(|error| match error {
             LockError::TimedOut { holder } => {
                 let holder =
                     holder.map(|holder| format!(" (process {holder})")).unwrap_or_default();
                 let message = format!("Another process is changing the installation{holder}");
-                Failure::new(Exit::Temporary, "UPDATE_RUNNING", message)
+                Failure::new(Cause::Release(ReleaseTrouble::UpdateRunning), message)
                     .or_hint("Let it finish, then try again.")
             }
             LockError::Unusable(error) => unusable(error),
@@ -188,7 +188,7 @@ impl Managed {
             return Ok(());
         }
         let message = format!("{} is another program, and is left alone", self.shown_launcher());
-        Err(Failure::new(Exit::Configuration, "LAUNCHER_TAKEN", message)
+        Err(Failure::new(Cause::Release(ReleaseTrouble::LauncherTaken), message)
             .or_hint("Move it away, then try again."))
     }
 
@@ -394,13 +394,14 @@ impl FromJson for Seen {
 /// A version that is older than it may be.
 pub(crate) fn downgrade(version: Version, why: &str) -> Failure {
     let message = format!("{version} is refused, because it is older: {why}");
-    Failure::new(Exit::Failed, "DOWNGRADE_REFUSED", message).keeping(release::UNCHANGED)
+    Failure::new(Cause::Release(ReleaseTrouble::DowngradeRefused), message)
+        .keeping(release::UNCHANGED)
 }
 
 fn unusable(error: StoreError) -> Failure {
     let mut failure =
         Failure::from_core("Cannot change the installation", &Error::Store(error), "");
-    failure.hint = Some("Make that place writable, then try again.".to_owned());
+    failure.hint = Some("Make that place writable, then try again.".into());
     failure
 }
 

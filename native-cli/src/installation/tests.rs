@@ -51,7 +51,7 @@ fn what_somebody_else_put_there_is_not_touched() {
     }] as [&dyn Fn(&Path); 2]
     {
         make(&managed.launcher);
-        assert_eq!(managed.check_launcher().unwrap_err().code, "LAUNCHER_TAKEN");
+        assert_eq!(managed.check_launcher().unwrap_err().cause.code(), "LAUNCHER_TAKEN");
         managed.remove_launcher().unwrap();
         assert!(fs::symlink_metadata(&managed.launcher).is_ok());
         fs::remove_file(&managed.launcher).unwrap();
@@ -99,7 +99,7 @@ fn the_newest_version_that_was_seen_is_remembered() {
     managed.note(version("1.0.0")).unwrap();
     managed.note(version("1.10.0")).unwrap();
     managed.note(version("1.10.0")).unwrap();
-    assert_eq!(managed.note(version("1.9.0")).unwrap_err().code, "DOWNGRADE_REFUSED");
+    assert_eq!(managed.note(version("1.9.0")).unwrap_err().cause.code(), "DOWNGRADE_REFUSED");
     assert_eq!(managed.newest_seen().unwrap(), Some(version("1.10.0")));
 }
 

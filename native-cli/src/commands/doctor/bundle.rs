@@ -10,15 +10,16 @@ use twg_core::provider::BUNDLED;
 use twg_core::text::inert;
 use twg_core::text::is_plain_name;
 
+use super::check::Check;
 use super::store::names_in;
-use super::{Check, to_json, version};
+use super::version;
 use crate::commands::auth_status::Status;
 use crate::context::Context;
 use crate::credentials::source;
 use crate::effects::clock;
 use crate::environment;
 use crate::environment::{Bundle, HOMES, NETWORK, PERSONAL, VARIABLES, env};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::output::rfc3339;
 use crate::system::privacy;
 
@@ -63,13 +64,9 @@ pub(super) fn write(
     let text = format!("{:#}\n", document(context, &now, status, checks));
     let failed = |error: &std::io::Error| {
         let shown = context.config.display(&file);
-        Failure::new(
-            Exit::CannotCreate,
-            "STORE_CANNOT_CREATE",
-            format!("Cannot write {shown}: {error}"),
-        )
-        .keeping("Nothing was overwritten.")
-        .or_hint("Name a file that does not exist yet: `twg doctor --bundle FILE`.")
+        Failure::new(Cause::BundleNotCreated, format!("Cannot write {shown}: {error}"))
+            .keeping("Nothing was overwritten.")
+            .or_hint("Name a file that does not exist yet: `twg doctor --bundle FILE`.")
     };
     let mut created = privacy::create_private(&file).map_err(|error| failed(&error))?;
     created.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
@@ -103,7 +100,7 @@ fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check])
     let surroundings = surroundings.map(|(name, is)| (name, is.into()));
     let checks = checks
         .iter()
-        .map(|check| to_json(context.program, check))
+        .map(|check| check.to_json(context.person.program))
         .map(|check| redactor.check(check));
     object(&[
         ("schemaVersion", 1.into()),
@@ -234,7 +231,7 @@ impl Redactor {
             Value::Object(members) => {
                 members.into_iter().map(|(name, value)| (name, self.check(value))).collect()
             }
-            other => other,
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
         }
     }
 
@@ -341,7 +338,7 @@ fn shape(value: Value) -> Value {
                 (name, shape(value))
             })
             .collect(),
-        other => other,
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
     }
 }
 

@@ -2,11 +2,12 @@
 //! does, and changes nothing else that is kept, unless it is told to (`--fix`).
 
 mod bundle;
+mod check;
 mod fix;
 mod network;
 mod store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
@@ -15,6 +16,8 @@ use twg_core::credential::{ConnectionKey, StoredCredential};
 use twg_core::provider::{Grant, ProviderProfile};
 use twg_core::refresh::{How, Need};
 
+use self::check::Check;
+use self::fix::Fix;
 use super::auth_status::Status;
 use super::upkeep::{self, Health};
 use crate::context::Context;
@@ -24,7 +27,6 @@ use crate::credentials::connection::Connection;
 use crate::credentials::source::{self, Source};
 use crate::credentials::{providers, refresh};
 use crate::effects::clock;
-use crate::effects::terminal::as_called;
 use crate::environment::{PATH, env};
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines};
@@ -49,51 +51,6 @@ pub(crate) struct Doctor {
     pub(crate) probe_file: Option<PathBuf>,
 }
 
-/// One thing that was looked at.
-struct Check {
-    name: &'static str,
-    verdict: Verdict,
-    /// What was found, for people.
-    found: String,
-    /// What to do about it, where that takes more than a word.
-    remedy: Vec<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    /// Worth knowing; nothing is broken.
-    Note,
-    Bad,
-}
-
-impl Check {
-    fn of(name: &'static str, result: Result<String, String>) -> Self {
-        match result {
-            Ok(found) => Self { name, verdict: Verdict::Good, found, remedy: Vec::new() },
-            Err(found) => Self { name, verdict: Verdict::Bad, found, remedy: Vec::new() },
-        }
-    }
-
-    fn line(&self) -> String {
-        let mark = match self.verdict {
-            Verdict::Good => '✔',
-            Verdict::Note => ' ',
-            Verdict::Bad => '✘',
-        };
-        format!("{mark} {:<12} {}", self.name, self.found)
-    }
-
-    fn failed(name: &'static str, failure: Failure) -> Self {
-        let remedy = failure.hint.into_iter().chain(failure.advice).collect();
-        Self { name, verdict: Verdict::Bad, found: failure.message, remedy }
-    }
-
-    fn note(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Note, found: found.into(), remedy: Vec::new() }
-    }
-}
-
 /// Runs the command. Succeeds if nothing is broken; not being signed in counts as broken.
 pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<ExitCode, Failure> {
     if let (Some(what), Some(file)) = (&arguments.probe_lock, &arguments.probe_file) {
@@ -105,8 +62,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     let fixes =
         if arguments.fix { fix::everything(context, &profile, key).await? } else { Vec::new() };
     let stored = context.credential(key);
-    // A refresh that was interrupted is told as it was found, before this repairs it.
-    let found =
+    // A refresh that was interrupted is reported as it was found, before this repairs it.
+    let interrupted =
         refresh_check(context, key, &profile, stored.as_ref().ok().and_then(Option::as_ref));
     let is_needed = !matches!(source::find(context, &chosen), Ok(Source::Given(_)));
     let (credential, login) = login_check(context, key, stored, is_needed).await?;
@@ -115,20 +72,43 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     let mut checks = vec![Check::note("version", version())];
     checks.extend(source_check(context, &chosen, profile.clone()).await?);
     checks.push(login);
-    checks.extend(found);
+    checks.extend(interrupted);
     checks.extend(horizon_check(&status));
-    checks.push(client_check(context, &profile));
-    checks.push(store::prove_replace(context, key));
-    checks.push(store::prove_lock(context, key).await);
-    checks.push(store::privacy_check(context));
-    checks.push(boot_check());
+    checks.extend(machine_checks(context, &status).await?);
+
+    let healthy = checks.iter().all(Check::is_good);
+    let bundle = match &arguments.bundle {
+        Some(file) => Some(bundle::write(context, file.as_deref(), &status, &checks)?),
+        None => None,
+    };
+    if context.json {
+        print_document(context, &status, &checks, &fixes, bundle.as_deref());
+    } else if let Some(file) = &bundle {
+        print_lines(&[file.display().to_string()]);
+        context.say("Check it before you send it: names and sites were removed.");
+    } else {
+        tell(context, &status, &checks, is_needed);
+    }
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+}
+
+/// The client, the store, the network, the installation, and what else belongs to the main provider.
+async fn machine_checks(context: &mut Context, status: &Status<'_>) -> Result<Vec<Check>, Failure> {
+    let (key, profile) = (status.key, status.profile);
+    let mut checks = vec![
+        client_check(context, profile),
+        store::prove_replace(context, key),
+        store::prove_lock(context, key).await,
+        store::privacy_check(context),
+        boot_check(),
+    ];
     if profile.grants.contains(&Grant::AuthorizationCode) {
-        checks.push(network::port_check(&profile));
+        checks.push(network::port_check(profile));
     }
     checks.push(network::network_settings());
-    checks.push(network::prove_server(context, &profile).await?);
-    if let Some(credential) = &credential {
-        checks.extend(network::prove_token(context, key, &profile, credential).await?);
+    checks.push(network::prove_server(context, profile).await?);
+    if let Some(credential) = status.credential {
+        checks.extend(network::prove_token(context, key, profile, credential).await?);
     }
     checks.push(duplicates_on_path());
     checks.push(match upkeep::health(context) {
@@ -142,52 +122,43 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
         checks.extend(network::prove_bitbucket(context).await?);
         checks.extend(network::prove_admin_key(context).await?);
     }
-
-    let healthy = checks.iter().all(|check| check.verdict != Verdict::Bad);
-    let bundle = match &arguments.bundle {
-        Some(file) => Some(bundle::write(context, file.as_deref(), &status, &checks)?),
-        None => None,
-    };
-    if context.json {
-        let checks = checks.iter().map(|check| to_json(context.program, check));
-        let checks: Vec<Value> = checks.collect();
-        let fixes = fixes.iter();
-        let fixes = fixes.map(|f| json!({ "name": f.name, "fixed": f.fixed, "what": f.what }));
-        print_json(&json!({
-            "schemaVersion": 1,
-            "ok": healthy,
-            "status": status.to_json(),
-            "checks": checks,
-            "fixes": fixes.collect::<Vec<_>>(),
-            "bundle": bundle,
-        }));
-    } else if let Some(file) = &bundle {
-        print_lines(&[file.display().to_string()]);
-        context.say("Look at it before you send it: it should name neither you nor your sites.");
-    } else {
-        let mut lines = status.lines(context);
-        lines.push(String::new());
-        lines.extend(checks.iter().map(|check| as_called(context.program, &check.line())));
-        print_lines(&lines);
-        for text in checks.iter().flat_map(|check| &check.remedy) {
-            context.say_lines(text);
-        }
-        if let Some(hint) = status.hint(context).filter(|_| is_needed) {
-            context.person.terminal.line(&hint);
-        }
-    }
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
+    Ok(checks)
 }
 
-fn to_json(program: &str, check: &Check) -> Value {
-    let verdict = match check.verdict {
-        Verdict::Good => "good",
-        Verdict::Note => "note",
-        Verdict::Bad => "bad",
-    };
-    let remedy: Vec<_> = check.remedy.iter().map(|text| as_called(program, text)).collect();
-    let found = as_called(program, &check.found);
-    json!({ "name": check.name, "verdict": verdict, "found": found, "remedy": remedy })
+fn print_document(
+    context: &Context,
+    status: &Status<'_>,
+    checks: &[Check],
+    fixes: &[Fix],
+    bundle: Option<&Path>,
+) {
+    let program = context.person.program;
+    let healthy = checks.iter().all(Check::is_good);
+    let checks: Vec<Value> = checks.iter().map(|check| check.to_json(program)).collect();
+    let fixes = fixes.iter();
+    let fixes = fixes.map(|f| json!({ "name": f.name, "fixed": f.fixed, "what": f.what }));
+    print_json(&json!({
+        "schemaVersion": 1,
+        "ok": healthy,
+        "status": status.to_json(),
+        "checks": checks,
+        "fixes": fixes.collect::<Vec<_>>(),
+        "bundle": bundle,
+    }));
+}
+
+fn tell(context: &mut Context, status: &Status<'_>, checks: &[Check], is_needed: bool) {
+    let program = context.person.program;
+    let mut lines = status.lines(context);
+    lines.push(String::new());
+    lines.extend(checks.iter().map(|check| check.line(program)));
+    print_lines(&lines);
+    for remedy in checks.iter().flat_map(|check| &check.remedy) {
+        context.say_lines(remedy);
+    }
+    if let Some(hint) = status.hint(context).filter(|_| is_needed) {
+        context.person.terminal.line(&hint);
+    }
 }
 
 fn version() -> String {
@@ -210,7 +181,7 @@ async fn source_check(
     let used = format!("{}; it goes before the stored login", given.describe());
     Ok(Some(match given.account(context, profile, &used).await {
         Ok(account) => Check::of("credential", Ok(format!("{used}; it is {}'s", account.shown()))),
-        Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+        Err(failure) if failure.cause.is_interruption() => return Err(failure),
         Err(failure) => Check::failed("credential", failure),
     }))
 }

@@ -12,7 +12,7 @@ use twg_core::resource::{Authorization, TokenAudience};
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
-use super::{Check, Verdict};
+use super::check::Check;
 use crate::context::{Context, login_command};
 use crate::credentials::{admin_key, bitbucket_token};
 use crate::driver::send;
@@ -20,7 +20,7 @@ use crate::effects::clock;
 use crate::effects::loopback::RedirectListener;
 use crate::environment;
 use crate::environment::{NETWORK, SSL_CERT_FILE, env};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 
 /// A clock that is further off than this makes tokens look older or younger than they are.
 const TOLERABLE_SKEW: Span = Span::from_secs(60);
@@ -120,7 +120,7 @@ pub(super) async fn prove_token(
         }
         Ok(response) if response.status == 401 => {
             let message = format!("{name} no longer accepts it");
-            let failure = Failure::new(Exit::AuthRequired, "TOKEN_REJECTED", message);
+            let failure = Failure::new(Cause::TokenRejected, message);
             let login = login_command(key);
             Check::failed(
                 "token",
@@ -165,8 +165,8 @@ pub(super) async fn prove_admin_key(context: &mut Context) -> Result<Option<Chec
     let again =
         format!("Run `twg admin auth login --email {} --org {}`.", stored.email, stored.org);
     let mut check = proved("admin key", found, proof, again)?;
-    if needs_attention && check.verdict == Verdict::Good {
-        check.verdict = Verdict::Note;
+    if needs_attention {
+        check.needs_attention();
     }
     Ok(Some(check))
 }
@@ -180,8 +180,8 @@ fn proved(
 ) -> Result<Check, Failure> {
     Ok(match proof {
         Ok(()) => Check::of(name, Ok(format!("{found}; it is accepted"))),
-        Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
-        Err(failure) if failure.exit == Exit::AuthRequired => {
+        Err(failure) if failure.cause.is_interruption() => return Err(failure),
+        Err(failure) if matches!(failure.cause, Cause::KeyRejected | Cause::KeyNotPermitted) => {
             Check::failed(name, failure.or_hint(another))
         }
         Err(failure) => Check::note(

@@ -12,7 +12,7 @@ use twg_core::http::HttpResponse;
 use twg_core::secret::Secret;
 use twg_core::time::Span;
 
-use super::Check;
+use super::check::Check;
 use crate::context::Context;
 use crate::effects::file_store::{Expected, FileStore};
 use crate::effects::stage::Stage;

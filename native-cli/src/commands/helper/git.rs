@@ -83,10 +83,9 @@ async fn get(context: &mut Context, connection: Option<&str>) -> Result<ExitCode
 /// scope; nothing is deleted on its word alone.
 fn erase(context: &mut Context) -> Result<ExitCode, Failure> {
     if asked(context).is_some() && bitbucket_token::status(context).is_some() {
-        let program = SETUP.replacen("twg", context.program, 1);
-        context.warn(&format!(
-            "git says that Bitbucket did not accept the token. It is kept; `{program}` checks it, \
-             `{program} --force` replaces it."
+        context.warn(format!(
+            "git says that Bitbucket did not accept the token. It is kept; `{SETUP}` checks it, \
+             `{SETUP} --force` replaces it."
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -39,6 +39,6 @@ fn answer(text: &Secret) -> Result<ExitCode, Failure> {
 fn or_tell(context: &mut Context, result: Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
     result.or_else(|failure| {
         failure.report(&mut context.person.terminal, false);
-        Ok(ExitCode::from(failure.exit as u8))
+        Ok(ExitCode::from(failure.exit() as u8))
     })
 }

@@ -19,7 +19,7 @@ use crate::credentials::source::TOKEN_PAGE;
 use crate::driver::interruptible;
 use crate::effects::user_agent::UserAgent;
 use crate::environment;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::output::{print_json, rfc3339};
 
 /// `twg setup bitbucket`
@@ -113,15 +113,14 @@ pub(in crate::commands) async fn offer_after_login(context: &mut Context, again:
         Ok::<_, Failure>(())
     };
     if let Err(failure) = offered.await
-        && failure.exit != Exit::Interrupted
+        && !failure.cause.is_interruption()
     {
         context.warn(&failure.message);
     }
     if matches!(bitbucket_token::stored(context), Ok(None)) {
-        let program = context.program;
-        context.say(&format!(
-            "  No token was stored. To enter one later: `{program} setup bitbucket`"
-        ));
+        let program = context.person.program;
+        context
+            .say(format!("  No token was stored. To enter one later: `{program} setup bitbucket`"));
     }
 }
 
@@ -158,13 +157,12 @@ async fn confirm(
     match bitbucket_token::check(context, profile, stored.email.as_deref(), &stored.token).await {
         Ok(_) => {
             let of = shown(&stored);
-            context.achieved(&format!("The Bitbucket token{of} is stored, and works"));
-            let program = again.replacen("twg", context.program, 1);
-            context.say(&format!("  To enter another: `{program}`"));
+            context.achieved(format!("The Bitbucket token{of} is stored, and works"));
+            context.say(format!("  To enter another: `{again}`"));
             Ok(Done { stored, already_stored: true, checked: true })
         }
-        Err(failure) if failure.exit == Exit::Temporary => {
-            context.warn(&format!("A Bitbucket token is stored. {}", failure.message));
+        Err(failure) if failure.cause.is_retryable() => {
+            context.warn(format!("A Bitbucket token is stored. {}", failure.message));
             Ok(Done { stored, already_stored: true, checked: false })
         }
         Err(failure) => {
@@ -198,7 +196,7 @@ async fn enter(
             begin(context, arguments).await?;
             let asked = ask(context, profile, named, on_enter(context)).await;
             asked.map_err(|failure| failure.keeping(UNCHANGED))?.ok_or_else(|| {
-                Failure::new(Exit::Failed, "CANCELLED", "No Bitbucket token was entered")
+                Failure::new(Cause::NothingEntered, "No Bitbucket token was entered")
                     .keeping(UNCHANGED)
             })?
         }
@@ -231,7 +229,7 @@ async fn begin(context: &mut Context, arguments: &Bitbucket) -> Result<(), Failu
                 .keeping("The stored one is unchanged.")
                 .or_hint(format!("Pipe the token into `{SETUP} --force --with-token`.")));
         }
-        return Err(Failure::new(Exit::AuthRequired, "AUTH_REQUIRED", "No Bitbucket token is stored")
+        return Err(Failure::new(Cause::AuthRequired, "No Bitbucket token is stored")
             .or_hint(format!(
                 "Run `{SETUP}` in a terminal, pipe the token into `{SETUP} --with-token`, or set {VARIABLE}."
             )));
@@ -256,7 +254,7 @@ async fn ask(
         let email = email_for(context, named, before.as_deref(), &token).await?;
         match bitbucket_token::check(context, profile, email.as_deref(), &token).await {
             Ok(account) => return Ok(Some(Found { token, email, account })),
-            Err(failure) if failure.code == "TOKEN_REJECTED" => {
+            Err(failure) if failure.cause == Cause::TokenRejected => {
                 context.person.terminal.warning(&format!(
                     "{}. It must be a token with scopes for Bitbucket: {SCOPES}",
                     failure.message
@@ -337,12 +335,12 @@ fn keep(context: &mut Context, found: Found) -> Result<Stored, Failure> {
     let file = bitbucket_token::file(context);
     file.save(context, &stored)?;
     let (of, place) = (shown(&stored), context.config.display(&file.path));
-    context.achieved(&format!("Bitbucket accepts the token{of}; it is saved to {place}"));
+    context.achieved(format!("Bitbucket accepts the token{of}; it is saved to {place}"));
     if account.is_none() {
         context.say("  (Its scopes do not show whose it is: read:user:bitbucket would.)");
     }
     if environment::text(VARIABLE).is_some() && !context.in_sandbox {
-        context.warn(&format!("{VARIABLE} is set, and goes before the stored token."));
+        context.warn(format!("{VARIABLE} is set, and goes before the stored token."));
     }
     Ok(stored)
 }
@@ -362,7 +360,7 @@ fn remove(context: &mut Context) -> Result<ExitCode, Failure> {
     let removed = bitbucket_token::file(context).remove(context)?;
     if removed {
         context.achieved("The Bitbucket token is forgotten here");
-        context.say(&format!("  It works until you revoke it at {TOKEN_PAGE}"));
+        context.say(format!("  It works until you revoke it at {TOKEN_PAGE}"));
     } else {
         context.say("No Bitbucket token is stored: nothing to do");
     }

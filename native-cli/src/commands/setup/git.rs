@@ -48,7 +48,7 @@ pub(in crate::commands) async fn offer(
         Ok(Some(all)) => all,
         Ok(None) => return Ok(GitState::NotInstalled),
         Err(error) => {
-            context.warn(&format!("git's configuration cannot be read: {error}"));
+            context.warn(format!("git's configuration cannot be read: {error}"));
             return Ok(GitState::NotConfigured);
         }
     };
@@ -61,7 +61,7 @@ pub(in crate::commands) async fn offer(
     }
     if let Some(other) = found.iter().find(|helper| !helper.is_empty() && !is_ours(helper)) {
         let other = twg_core::text::displayable(other);
-        context.say(&format!("  git asks another helper for {}: {other}", server.host()));
+        context.say(format!("  git asks another helper for {}: {other}", server.host()));
         tell(context, &key, &helper);
         return Ok(GitState::AnotherHelper);
     }
@@ -74,11 +74,11 @@ pub(in crate::commands) async fn offer(
     match git::set_helpers(&key, &wanted) {
         Ok(()) => {
             let host = server.host();
-            context.achieved(&format!("git asks twg for the credentials of {host} from now on"));
+            context.achieved(format!("git asks twg for the credentials of {host} from now on"));
             Ok(GitState::Configured)
         }
         Err(error) => {
-            context.warn(&format!("git could not be configured: {error}"));
+            context.warn(format!("git could not be configured: {error}"));
             tell(context, &key, &helper);
             Ok(GitState::NotConfigured)
         }
@@ -128,7 +128,7 @@ pub(in crate::commands) fn withdraw(
         Err(error) => vec![Err(error.clone())],
     };
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
-        context.warn(&format!("git may still ask twg: {error}"));
+        context.warn(format!("git may still ask twg: {error}"));
     }
     let is_done = results.iter().all(Result::is_ok);
     if is_done && !results.is_empty() {
@@ -148,8 +148,8 @@ async fn ask(context: &mut Context, server: &EndpointUrl) -> Result<bool, Failur
 
 fn tell(context: &mut Context, key: &str, helper: &str) {
     context.say("  To let git use the token:");
-    context.say(&format!("    git config --global --replace-all {key} ''"));
-    context.say(&format!("    git config --global --add {key} {}", quoted(helper)));
+    context.say(format!("    git config --global --replace-all {key} ''"));
+    context.say(format!("    git config --global --add {key} {}", quoted(helper)));
 }
 
 /// The name of git's setting for this server.

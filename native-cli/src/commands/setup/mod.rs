@@ -16,7 +16,7 @@ use super::upkeep;
 use crate::context::Context;
 use crate::credentials::providers;
 use crate::environment::{PATH, env};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::installation::marked_file::{self, Written};
 use crate::installation::{self, Managed};
 use crate::output::print_json;
@@ -77,7 +77,7 @@ async fn all(context: &mut Context) -> Result<ExitCode, Failure> {
         steps.push(Step { name: "upkeep", result: upkeep });
     }
     let failed = steps.iter().find_map(|step| match &step.result {
-        Err(failure) if step.name == "login" => Some(failure.exit),
+        Err(failure) if step.name == "login" => Some(failure.exit()),
         _ => None,
     });
     if context.json {
@@ -93,7 +93,7 @@ async fn all(context: &mut Context) -> Result<ExitCode, Failure> {
 
 fn is_interrupted(steps: &[Step]) -> bool {
     let is_interruption =
-        |step: &Step| matches!(&step.result, Err(failure) if failure.exit == Exit::Interrupted);
+        |step: &Step| matches!(&step.result, Err(failure) if failure.cause.is_interruption());
     steps.iter().any(is_interruption)
 }
 
@@ -105,7 +105,7 @@ async fn install(context: &mut Context) -> Result<Done, Failure> {
         return Ok(Done::Already);
     }
     managed.install_this(context).await?;
-    context.achieved(&format!("Installed as {}", managed.shown_launcher()));
+    context.achieved(format!("Installed as {}", managed.shown_launcher()));
     let directory = managed.launcher().parent();
     let path = env(PATH).unwrap_or_default();
     if !std::env::split_paths(&path).any(|on_path| Some(on_path.as_path()) == directory) {
@@ -158,16 +158,16 @@ fn write_all(context: &mut Context, what: &str, files: Vec<FileFor>) -> Result<D
         let shown = context.config.display(&path);
         match marked_file::write(&path, text, comment) {
             Ok(Written::Now) => {
-                context.achieved(&format!("The {what} for {whom} is in {shown}"));
+                context.achieved(format!("The {what} for {whom} is in {shown}"));
                 done = Done::Now;
             }
             Ok(Written::Already) => {}
             Ok(Written::NotOurs) => {
-                context.say(&format!("  {shown} was changed by somebody, and is left as it is"));
+                context.say(format!("  {shown} was changed by somebody, and is left as it is"));
             }
             Err(error) => {
                 let message = format!("Could not write {shown}: {error}");
-                return Err(Failure::new(Exit::CannotWrite, "NOT_WRITTEN", message)
+                return Err(Failure::new(Cause::NotWritten, message)
                     .or_hint("Make that place writable, then run `twg setup` again."));
             }
         }
@@ -179,7 +179,7 @@ fn write_all(context: &mut Context, what: &str, files: Vec<FileFor>) -> Result<D
 fn tell(context: &mut Context, step: &Step) {
     match &step.result {
         Ok(Done::Now | Done::Already) => {}
-        Ok(Done::Not(why)) => context.say(&format!("  No {}: {why}", step.name)),
+        Ok(Done::Not(why)) => context.say(format!("  No {}: {why}", step.name)),
         Err(failure) => failure.report(&mut context.person.terminal, false),
     }
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use twg_core::flow::StoreError;
+use twg_core::flow::{StoreError, StoreErrorKind};
 use twg_core::time::Span;
 use twg_core::upkeep::Upkeep as State;
 
@@ -21,7 +21,7 @@ use crate::effects::clock;
 use crate::environment::{
     self, CLIENT_SECRET, CONFIG_DIR, NO_PROXY, VARIABLES, XDG_CONFIG_HOME, env, home_dir,
 };
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure};
 use crate::installation;
 use crate::output::print_json;
 use crate::system::program::{Caller, System};
@@ -78,7 +78,10 @@ pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
     let scheduler = scheduler(context, &System)?;
     // The file lies for a moment where only this user can read it.
     context.files.prepare_dir(&state_path(context)).map_err(|error| {
-        Failure::new(Exit::CannotCreate, "STORE", format!("Could not enable the upkeep: {error}"))
+        Failure::new(
+            Cause::UpkeepNotStored(StoreErrorKind::CannotCreate),
+            format!("Could not enable the upkeep: {error}"),
+        )
     })?;
     scheduler.enable(&job).map_err(|refused| {
         failure("Could not enable the upkeep", refused)
@@ -86,9 +89,9 @@ pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
             .or_hint("Every command refreshes by itself all the same. Run `twg upkeep enable` again once it can work:")
     })?;
     let name = scheduler.name();
-    context.achieved(&format!("The upkeep runs every 12 minutes ({name})"));
+    context.achieved(format!("The upkeep runs every 12 minutes ({name})"));
     if let Some(remark) = lingering_remark(scheduler.as_ref()) {
-        context.say_lines(&remark);
+        context.say_lines(&remark.into());
     }
     Ok(())
 }
@@ -136,13 +139,9 @@ async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
         }
         let now = clock::now();
         if now >= deadline {
-            return Err(Failure::new(
-                Exit::Temporary,
-                "BUSY",
-                "A run of the upkeep is still under way",
-            )
-            .keeping("It is not scheduled any more.")
-            .or_hint("Run `twg upkeep disable` again to remove what it remembers."));
+            return Err(Failure::new(Cause::UpkeepBusy, "A run of the upkeep is still under way")
+                .keeping("It is not scheduled any more.")
+                .or_hint("Run `twg upkeep disable` again to remove what it remembers."));
         }
         if !std::mem::replace(&mut is_told, true) {
             context.say("Waiting for the run that is under way…");
@@ -152,7 +151,10 @@ async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
 }
 
 fn not_disabled(error: &StoreError) -> Failure {
-    Failure::new(Exit::CannotWrite, "STORE", format!("Could not disable the upkeep: {error}"))
+    Failure::new(
+        Cause::UpkeepNotStored(StoreErrorKind::CannotWrite),
+        format!("Could not disable the upkeep: {error}"),
+    )
 }
 
 /// How the schedule is, for `doctor`.
@@ -237,7 +239,7 @@ fn job(context: &mut Context) -> Result<Job, Failure> {
         };
         // The name alone may be the secret.
         if name.ends_with("PROXY") && name != NO_PROXY && value.contains('@') {
-            context.warn(&format!(
+            context.warn(format!(
                 "{name} holds a name or a password for the proxy, which is not written down: the upkeep does without that proxy."
             ));
             continue;
@@ -277,9 +279,8 @@ fn scheduler<'a>(
 }
 
 fn failure(doing: &str, refused: Refused) -> Failure {
-    let mut failure =
-        Failure::new(Exit::Failed, "SCHEDULER", format!("{doing}: {}", refused.trouble));
-    failure.advice = refused.guidance;
+    let mut failure = Failure::new(Cause::Scheduler, format!("{doing}: {}", refused.trouble));
+    failure.advice = refused.guidance.map(Into::into);
     failure
 }
 

@@ -20,7 +20,7 @@ use crate::credentials::{providers, refresh};
 use crate::effects::clock;
 use crate::effects::file_store::Expected;
 use crate::environment::CONFIG_DIR;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Exit, Failure};
 use crate::installation::release;
 use crate::installation::release::Version;
 use crate::output::print_json;
@@ -76,7 +76,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
     for key in &keys {
         let tended = tend(context, key).await?;
         if let Tended::Failed(failure) = &tended {
-            failed.get_or_insert(failure.exit);
+            failed.get_or_insert(failure.exit());
         }
         tell(context, key, &tended);
         reports.push(to_json(key, &tended));
@@ -93,7 +93,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
     for notification in &notifications {
         // Without a desktop nobody sees it; in a terminal, this is the place.
         if notification::show(notification, &System).is_err() {
-            context.say(&format!("{}: {}", notification.title, notification.body));
+            context.say(format!("{}: {}", notification.title, notification.body));
         }
     }
     if context.json {
@@ -155,7 +155,7 @@ async fn tend(context: &mut Context, key: &ConnectionKey) -> Result<Tended, Fail
         // Signed out meanwhile.
         Ok(Err(Error::NotSignedIn(_))) => Tended::Skipped,
         Ok(Err(error)) => Tended::Failed(Box::new(refresh::failure(context, key, doing, &error))),
-        Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+        Err(failure) if failure.cause.is_interruption() => return Err(failure),
         Err(failure) => Tended::Failed(Box::new(failure)),
     })
 }
@@ -164,8 +164,8 @@ async fn tend(context: &mut Context, key: &ConnectionKey) -> Result<Tended, Fail
 fn tell(context: &mut Context, key: &ConnectionKey, tended: &Tended) {
     let name = shown(key);
     match tended {
-        Tended::Fresh => context.say(&format!("{name}: fresh")),
-        Tended::Refreshed => context.achieved(&format!("Refreshed {name}")),
+        Tended::Fresh => context.say(format!("{name}: fresh")),
+        Tended::Refreshed => context.achieved(format!("Refreshed {name}")),
         Tended::Skipped => {}
         Tended::Failed(failure) if !context.json => {
             failure.report(&mut context.person.terminal, false)
@@ -217,7 +217,7 @@ async fn look_for_update(context: &mut Context, state: &mut State) -> Result<(),
     if state.is_update_check_due(now) {
         let chance = entropy::fresh().map_or(0, |octets| octets[0]);
         let newer = match release::newer(context).await {
-            Err(failure) if failure.exit == Exit::Interrupted => return Err(failure),
+            Err(failure) if failure.cause.is_interruption() => return Err(failure),
             newer => newer.map_err(drop),
         };
         state.looked_for_update(now, newer, chance);
@@ -240,6 +240,6 @@ fn update_notification(version: &str) -> Option<Notification> {
 
 fn not_noted(error: &StoreError) -> Failure {
     let message = format!("Could not note what the upkeep did: {error}");
-    Failure::new(Exit::of_store(error.kind), "STORE", message)
+    Failure::new(Cause::UpkeepNotStored(error.kind), message)
         .or_hint("Make that place writable for this user; the next run comes by itself.")
 }

@@ -70,7 +70,7 @@ pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
     print_lines(&lines);
     if let (Ok(Schedule::Active), Some(remark)) = (&schedule, lingering_remark(scheduler.as_ref()))
     {
-        context.say_lines(&remark);
+        context.say_lines(&remark.into());
     }
     Ok(ExitCode::SUCCESS)
 }

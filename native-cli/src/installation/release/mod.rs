@@ -23,7 +23,7 @@ use crate::effects::http::is_loopback;
 use crate::effects::terminal::Terminal;
 use crate::environment;
 use crate::environment::{RELEASE_KEY, RELEASE_URL};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Cause, Failure, ReleaseTrouble};
 use crate::installation::Managed;
 
 pub(crate) use archive::{PROGRAM, Unpacked};
@@ -94,20 +94,26 @@ impl Channel {
             let what = version.map_or("No release is announced".to_owned(), |version| {
                 format!("There is no release {version}")
             });
-            failed("NO_SUCH_RELEASE", what)
+            failed(ReleaseTrouble::NoSuchRelease, what)
         })?;
         let signature =
             self.get(context, &format!("{dir}manifest.json.minisig"), MAX_SIGNATURE_BYTES).await?;
         let text = self.verified(&bytes, signature.as_deref()).map_err(|why| {
-            failed("RELEASE_NOT_SIGNED", format!("The announced release cannot be trusted: {why}"))
+            failed(
+                ReleaseTrouble::NotSigned,
+                format!("The announced release cannot be trusted: {why}"),
+            )
         })?;
         let manifest = Manifest::parse(text, &target()).map_err(|bad| {
-            failed("RELEASE_UNREADABLE", format!("The announced release cannot be used: {bad}"))
+            failed(
+                ReleaseTrouble::Unreadable,
+                format!("The announced release cannot be used: {bad}"),
+            )
         })?;
         if version.is_some_and(|version| version != manifest.version) {
             let message =
                 format!("The release says that it is {}, not what was asked for", manifest.version);
-            return Err(failed("RELEASE_UNREADABLE", message));
+            return Err(failed(ReleaseTrouble::Unreadable, message));
         }
         Ok(manifest)
     }
@@ -121,6 +127,7 @@ impl Channel {
         let signature =
             std::str::from_utf8(signature).ok().and_then(|text| Signature::decode(text).ok());
         let signature = signature.ok_or("its signature cannot be read")?;
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the variants are another crate's")]
         self.key.verify(bytes, &signature, false).map_err(|error| match error {
             minisign_verify::Error::UnexpectedKeyId => "it is signed with another key",
             minisign_verify::Error::UnexpectedAlgorithm => "its signature is of the old kind",
@@ -137,11 +144,11 @@ impl Channel {
     ) -> Result<Vec<Unpacked>, Failure> {
         let Some(Archive { file, size, sha256 }) = &manifest.archive else {
             let message = format!("Release {} is not made for {}", manifest.version, target());
-            return Err(failed("NOT_FOR_THIS_SYSTEM", message));
+            return Err(failed(ReleaseTrouble::NotForThisSystem, message));
         };
         let path = format!("{}/{file}", manifest.version);
         let damaged = |what: &str| {
-            failed("RELEASE_DAMAGED", format!("{file} is not what was announced: {what}"))
+            failed(ReleaseTrouble::Damaged, format!("{file} is not what was announced: {what}"))
         };
         let shown = !context.person.quiet;
         let watch = |terminal: &mut Terminal, bytes: usize| {
@@ -151,7 +158,9 @@ impl Channel {
         };
         let bytes = match self.download(context, &path, *size, DOWNLOAD_TIMEOUT, watch).await {
             Ok(bytes) => bytes.ok_or_else(|| damaged("it is not there"))?,
-            Err(failure) if failure.code == TOO_LARGE => return Err(damaged("it is larger")),
+            Err(failure) if failure.cause == Cause::Release(ReleaseTrouble::TooLarge) => {
+                return Err(damaged("it is larger"));
+            }
             Err(failure) => return Err(failure),
         };
         if bytes.len() != *size as usize {
@@ -160,8 +169,9 @@ impl Channel {
         if Sha256::digest(&bytes)[..] != sha256[..] {
             return Err(damaged("its SHA-256 is another one"));
         }
-        archive::unpack(&bytes)
-            .map_err(|why| failed("ARCHIVE_REFUSED", format!("{file} is refused: {why}")))
+        archive::unpack(&bytes).map_err(|why| {
+            failed(ReleaseTrouble::ArchiveRefused, format!("{file} is refused: {why}"))
+        })
     }
 
     async fn get(
@@ -199,7 +209,10 @@ impl Channel {
                 301 | 302 | 303 | 307 | 308 => {
                     let next = forwarded(&url, &answer);
                     url = next.ok_or_else(|| {
-                        failed("NETWORK", cannot("it is forwarded to what is not https"))
+                        failed(
+                            ReleaseTrouble::BadRedirect,
+                            cannot("it is forwarded to what is not https"),
+                        )
                     })?;
                 }
                 status @ (408 | 429 | 500..) => {
@@ -207,35 +220,32 @@ impl Channel {
                 }
                 status => {
                     return Err(failed(
-                        "NETWORK",
+                        ReleaseTrouble::BadRedirect,
                         cannot(&format!("the server answered HTTP {status}")),
                     ));
                 }
             }
         }
-        Err(failed("NETWORK", cannot("it is forwarded too often")))
+        Err(failed(ReleaseTrouble::BadRedirect, cannot("it is forwarded too often")))
     }
 }
-
-/// A file that is larger than it may be.
-const TOO_LARGE: &str = "RELEASE_TOO_LARGE";
 
 fn offline(error: &TransportError, cannot: &impl Fn(&str) -> String) -> Failure {
     let failure = error.failure();
     if *failure == twg_core::http::TransportFailure::TooLarge {
-        return failed(TOO_LARGE, cannot(&failure.to_string()));
+        return failed(ReleaseTrouble::TooLarge, cannot(&failure.to_string()));
     }
     later(cannot(&failure.to_string()))
 }
 
 fn later(message: String) -> Failure {
-    Failure::new(Exit::Temporary, "NETWORK", message)
+    Failure::new(Cause::Release(ReleaseTrouble::Offline), message)
         .keeping(UNCHANGED)
         .or_hint("Check the network and try the same command again; `twg doctor` shows proxy and CA settings.")
 }
 
-fn failed(code: &'static str, message: impl Into<String>) -> Failure {
-    Failure::new(Exit::Failed, code, message).keeping(UNCHANGED)
+fn failed(trouble: ReleaseTrouble, message: impl Into<String>) -> Failure {
+    Failure::new(Cause::Release(trouble), message).keeping(UNCHANGED)
 }
 
 /// What every refusal leaves.

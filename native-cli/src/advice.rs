@@ -1,0 +1,105 @@
+//! Text for people that names commands of this program.
+//!
+//! A command in it is a value: behind `twg sandbox` the same command is called otherwise, because `twg login` would
+//! sign in elsewhere.
+
+use std::fmt;
+
+/// How this program is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `twg`
+    Twg,
+    /// `twg sandbox`, inside the sandbox.
+    TwgSandbox,
+}
+
+impl Program {
+    /// What to type.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Twg => "twg",
+            Self::TwgSandbox => "twg sandbox",
+        }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Words, and commands between them. Made from a text in which commands stand in backquotes: "Run `twg login`."
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Advice(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Words(String),
+    /// A command of this program, without its name: `login --force`.
+    Command(String),
+}
+
+impl Advice {
+    /// The text, with commands as this program is called.
+    pub(crate) fn as_called(&self, program: Program) -> String {
+        let part = |part: &Part| match part {
+            Part::Words(words) => words.clone(),
+            Part::Command(command) => format!("`{program} {command}`"),
+        };
+        self.0.iter().map(part).collect()
+    }
+}
+
+impl From<&str> for Advice {
+    fn from(text: &str) -> Self {
+        let mut parts = Vec::new();
+        for (number, piece) in text.split('`').enumerate() {
+            // What stands between two backquotes has an odd number.
+            let quoted = number % 2 == 1;
+            let command =
+                piece.strip_prefix(Program::Twg.name()).and_then(|rest| rest.strip_prefix(' '));
+            match command.filter(|_| quoted) {
+                Some(command) => parts.push(Part::Command(command.to_owned())),
+                None if quoted => parts.push(Part::Words(format!("`{piece}`"))),
+                None => parts.push(Part::Words(piece.to_owned())),
+            }
+        }
+        Self(parts)
+    }
+}
+
+impl From<String> for Advice {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&String> for Advice {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_called(Program::Twg))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_called_as_the_program_is() {
+        let advice = Advice::from("Run `twg login --force`, or `git push`, with twg 2.");
+        assert_eq!(advice.to_string(), "Run `twg login --force`, or `git push`, with twg 2.");
+        let called = advice.as_called(Program::TwgSandbox);
+        assert_eq!(called, "Run `twg sandbox login --force`, or `git push`, with twg 2.");
+        for plain in ["", "no command", "`twgs login`", "`twg`"] {
+            assert_eq!(Advice::from(plain).as_called(Program::TwgSandbox), plain);
+        }
+    }
+}
