@@ -1,9 +1,7 @@
 //! An authorization server whose endpoints are known: what a login is bound to.
 
-use crate::client::RequestStyle;
 use crate::credential::IssuedBy;
 use crate::endpoint_url::EndpointUrl;
-use crate::metadata::AuthorizationServerMetadata;
 use crate::provider::{Endpoints, IssParameter, ProviderProfile};
 use crate::token_endpoint::TokenEndpoint;
 
@@ -30,54 +28,28 @@ pub struct AuthorizationServer {
 }
 
 impl AuthorizationServer {
-    /// From a profile that names every endpoint. `None` without a token endpoint.
-    pub(crate) fn from_profile(profile: &ProviderProfile) -> Option<Self> {
-        let issuer = profile.issuer.clone();
-        let userinfo = profile.identity.as_ref().and_then(|identity| identity.url.clone());
-        Self::new(profile, issuer, profile.endpoints.clone(), userinfo, profile.iss_parameter)
-    }
-
-    /// From a profile and what its issuer says; where both speak, the profile wins, because a person
-    /// wrote it on purpose. `None` without a token endpoint.
-    pub(crate) fn discovered(
+    /// From a profile, and from what its issuer says where the profile is silent: a person wrote the profile on
+    /// purpose. `None` without a token endpoint.
+    pub(crate) fn new(
         profile: &ProviderProfile,
-        metadata: AuthorizationServerMetadata,
+        found: Endpoints,
+        found_userinfo: Option<EndpointUrl>,
+        promises_iss: bool,
     ) -> Option<Self> {
-        let (given, found) = (profile.endpoints.clone(), metadata.endpoints);
-        let endpoints = Endpoints {
+        let given = profile.endpoints.clone();
+        let userinfo = profile.identity.as_ref().and_then(|identity| identity.url.clone());
+        Some(Self {
+            issuer: profile.issuer.clone(),
             authorization: given.authorization.or(found.authorization),
-            token: given.token.or(found.token),
+            token: TokenEndpoint::new(given.token.or(found.token)?, profile),
             device_authorization: given.device_authorization.or(found.device_authorization),
             revocation: given.revocation.or(found.revocation),
-        };
-        let given = profile.identity.as_ref().and_then(|identity| identity.url.clone());
-        let userinfo = given.or(metadata.userinfo);
-        let iss_parameter =
-            if metadata.iss_parameter { IssParameter::Required } else { profile.iss_parameter };
-        Self::new(profile, Some(metadata.issuer), endpoints, userinfo, iss_parameter)
-    }
-
-    fn new(
-        profile: &ProviderProfile,
-        issuer: Option<EndpointUrl>,
-        endpoints: Endpoints,
-        userinfo: Option<EndpointUrl>,
-        iss_parameter: IssParameter,
-    ) -> Option<Self> {
-        let style = RequestStyle {
-            authentication: profile.client.authentication,
-            format: profile.token_request_format,
-        };
-        let Endpoints { authorization, token, device_authorization, revocation } = endpoints;
-        let token = TokenEndpoint::new(token?, style, Some(profile));
-        Some(Self {
-            issuer,
-            authorization,
-            token,
-            device_authorization,
-            revocation,
-            userinfo,
-            iss_parameter,
+            userinfo: userinfo.or(found_userinfo),
+            iss_parameter: if promises_iss {
+                IssParameter::Required
+            } else {
+                profile.iss_parameter
+            },
         })
     }
 

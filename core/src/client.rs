@@ -87,7 +87,7 @@ impl ProviderProfile {
 }
 
 /// How a client talks to the token, device authorization and revocation endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestStyle {
     pub(crate) authentication: ClientAuthentication,
     pub(crate) format: TokenRequestFormat,
@@ -100,41 +100,29 @@ impl RequestStyle {
     }
 }
 
-impl FromJson for RequestStyle {
-    fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        let mut members = Members::of(value, mistakes);
-        Self {
-            authentication: members.required("authentication"),
-            format: members.required("format"),
-        }
-    }
-}
-
 /// A `POST` to an endpoint of the authorization server, authenticated as `client`.
 ///
 /// RFC 6749 section 2.3: "The client MUST NOT use more than one authentication method in each request."
-pub(crate) fn authenticated_request(
+pub(crate) fn authenticated_request<'a>(
     endpoint: &EndpointUrl,
-    client: &Client,
+    client: &'a Client,
     style: RequestStyle,
-    parameters: &[(&'static str, Secret)],
+    mut parameters: Vec<(&'static str, &'a str)>,
 ) -> HttpRequest {
     let mut headers = alloc::vec![("accept", Secret::new("application/json"))];
-    let mut all: Vec<(&str, &str)> =
-        parameters.iter().map(|(name, value)| (*name, value.expose())).collect();
     match (&client.secret, style.authentication) {
         (Some(secret), ClientAuthentication::ClientSecretBasic) => {
             headers.push(("authorization", basic(&client.id, secret)));
         }
         (Some(secret), ClientAuthentication::ClientSecretPost) => {
-            all.push(("client_id", &client.id));
-            all.push(("client_secret", secret.expose()));
+            parameters.push(("client_id", &client.id));
+            parameters.push(("client_secret", secret.expose()));
         }
         // RFC 6749 section 3.2.1: a public client "MUST send its "client_id" to prevent itself from
         // inadvertently accepting a code intended for a client with a different "client_id"".
-        (None, _) => all.push(("client_id", &client.id)),
+        (None, _) => parameters.push(("client_id", &client.id)),
     }
-    let (media_type, body) = encoded(style.format, &all);
+    let (media_type, body) = encoded(style.format, &parameters);
     headers.push(("content-type", Secret::new(media_type)));
     HttpRequest::new(Method::Post, endpoint.as_str().into(), headers, Secret::new(body))
 }

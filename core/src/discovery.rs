@@ -11,7 +11,7 @@ use crate::error::{Endpoint, Error};
 use crate::flow::{Effect, Machine, Next, Outcome};
 use crate::http::{HttpRequest, HttpResponse, Method};
 use crate::metadata::AuthorizationServerMetadata;
-use crate::provider::ProviderProfile;
+use crate::provider::{Endpoints, ProviderProfile};
 use crate::secret::Secret;
 use crate::time::Now;
 
@@ -69,7 +69,8 @@ impl Discovery {
         let metadata =
             AuthorizationServerMetadata::parse(issuer, &response.body).map_err(misbehaved)?;
         // Without it no grant can end, which the user should not learn after having approved.
-        AuthorizationServer::discovered(&self.profile, metadata)
+        let AuthorizationServerMetadata { endpoints, userinfo, iss_parameter, .. } = metadata;
+        AuthorizationServer::new(&self.profile, endpoints, userinfo, iss_parameter)
             .ok_or_else(|| misbehaved("it names no token_endpoint".to_owned()))
     }
 }
@@ -85,7 +86,8 @@ impl Machine for Discovery {
             },
             // A profile without a token endpoint has an issuer, or it was refused.
             _ => Next::Done(
-                AuthorizationServer::from_profile(&self.profile).ok_or(Error::OutOfOrder),
+                AuthorizationServer::new(&self.profile, Endpoints::default(), None, false)
+                    .ok_or(Error::OutOfOrder),
             ),
         }
     }

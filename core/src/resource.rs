@@ -168,10 +168,11 @@ impl<R: ResourceRequest> Machine for WithToken<R> {
     }
 
     fn advance(&mut self, outcome: Outcome, _now: Now) -> Next<Self::Output> {
-        let Outcome::Http(answer) = outcome else {
-            return Next::Done(Err(Error::OutOfOrder));
-        };
-        Next::Done(self.request.answer(answer))
+        if let Outcome::Http(answer) = outcome {
+            Next::Done(self.request.answer(answer))
+        } else {
+            Next::Done(Err(Error::OutOfOrder))
+        }
     }
 }
 

@@ -56,8 +56,8 @@ pub(crate) fn revocation_request(
         TokenKind::Refresh => "refresh_token",
         TokenKind::Access => "access_token",
     };
-    let parameters = [("token", token.clone()), ("token_type_hint", Secret::new(hint))];
-    Effect::SendHttp(authenticated_request(endpoint, client, style, &parameters))
+    let parameters = alloc::vec![("token", token.expose()), ("token_type_hint", hint)];
+    Effect::SendHttp(authenticated_request(endpoint, client, style, parameters))
 }
 
 /// RFC 7009 section 2.2: "The content of the response body is ignored by the client as all necessary information is

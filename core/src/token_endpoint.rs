@@ -52,18 +52,16 @@ impl GrantType {
 }
 
 impl TokenEndpoint {
-    /// The endpoint at `url` of the server that `profile` describes; the standard's, as far as no profile speaks.
-    pub(crate) fn new(
-        url: EndpointUrl,
-        style: RequestStyle,
-        profile: Option<&ProviderProfile>,
-    ) -> Self {
+    /// The endpoint at `url` of the server that `profile` describes.
+    pub(crate) fn new(url: EndpointUrl, profile: &ProviderProfile) -> Self {
         Self {
             url,
-            style,
-            scope_separator: profile.map(|profile| profile.scope_separator).unwrap_or_default(),
-            sends_redirect_uri: profile
-                .is_some_and(|profile| profile.token_request_has_redirect_uri),
+            style: RequestStyle {
+                authentication: profile.client.authentication,
+                format: profile.token_request_format,
+            },
+            scope_separator: profile.scope_separator,
+            sends_redirect_uri: profile.token_request_has_redirect_uri,
         }
     }
 
@@ -72,11 +70,15 @@ impl TokenEndpoint {
     /// by now says nothing about this one.
     pub(crate) fn that_issued(server: &IssuedBy, profile: Option<&ProviderProfile>) -> Self {
         let profile = profile.filter(|profile| profile.is_of(server));
-        let style = RequestStyle {
-            authentication: server.client_authentication,
-            format: profile.map(|profile| profile.token_request_format).unwrap_or_default(),
-        };
-        Self::new(server.token_endpoint.clone(), style, profile)
+        Self {
+            url: server.token_endpoint.clone(),
+            style: RequestStyle {
+                authentication: server.client_authentication,
+                format: profile.map(|profile| profile.token_request_format).unwrap_or_default(),
+            },
+            scope_separator: profile.map(|profile| profile.scope_separator).unwrap_or_default(),
+            sends_redirect_uri: false,
+        }
     }
 
     /// A request for tokens. `parameters` are what the grant's RFC wants beside `grant_type` and the client.
@@ -84,18 +86,18 @@ impl TokenEndpoint {
         &self,
         client: &Client,
         grant_type: GrantType,
-        parameters: Vec<(&'static str, Secret)>,
+        parameters: &[(&'static str, &str)],
     ) -> HttpRequest {
-        let mut all = alloc::vec![("grant_type", Secret::new(grant_type.as_str()))];
+        let mut all = alloc::vec![("grant_type", grant_type.as_str())];
+        all.extend_from_slice(parameters);
         // OAuth 2.0 wants the redirect URI to be repeated, OAuth 2.1 does not.
-        let is_wanted = |name| name != "redirect_uri" || self.sends_redirect_uri;
-        all.extend(parameters.into_iter().filter(|(name, _)| is_wanted(*name)));
+        all.retain(|(name, _)| *name != "redirect_uri" || self.sends_redirect_uri);
         let style = match grant_type {
             // RFC 8628 section 3.4 defines it as a form, also where a server wants JSON elsewhere.
             GrantType::DeviceCode => RequestStyle::form(self.style.authentication),
             GrantType::AuthorizationCode | GrantType::RefreshToken => self.style,
         };
-        authenticated_request(&self.url, client, style, &all)
+        authenticated_request(&self.url, client, style, all)
     }
 
     /// Scopes, as this server's other endpoints want them too.

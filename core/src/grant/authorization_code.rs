@@ -337,14 +337,14 @@ impl AuthorizationCodeGrant {
         Ok(PendingAuthorization { redirect_uri, state, verifier, url: url.into(), deadline })
     }
 
-    fn token_request(&self, pending: &PendingAuthorization, code: Secret) -> Effect {
-        let parameters = alloc::vec![
-            ("code", code),
-            ("code_verifier", pending.verifier.secret().clone()),
-            ("redirect_uri", Secret::new(pending.redirect_uri.as_str())),
+    fn token_request(&self, pending: &PendingAuthorization, code: &Secret) -> Effect {
+        let parameters = [
+            ("code", code.expose()),
+            ("code_verifier", pending.verifier.secret().expose()),
+            ("redirect_uri", &pending.redirect_uri),
         ];
         let (client, grant_type) = (&self.request.client, GrantType::AuthorizationCode);
-        Effect::SendHttp(self.server.token.request(client, grant_type, parameters))
+        Effect::SendHttp(self.server.token.request(client, grant_type, &parameters))
     }
 
     fn redirected(&mut self, url: &Secret) -> Next<Result<TokenResponse, Error>> {
@@ -355,7 +355,7 @@ impl AuthorizationCodeGrant {
             Verdict::NotOurs => Next::Perform(Effect::Notify(Notice::RedirectIgnored)),
             Verdict::Failed(error) => Next::Done(Err(error)),
             Verdict::Code(code) => {
-                let request = self.token_request(pending, code);
+                let request = self.token_request(pending, &code);
                 self.phase = Phase::ExchangingCode;
                 Next::Perform(request)
             }

@@ -256,24 +256,24 @@ impl DeviceCodeGrant {
                 self.request.profile.display_name
             ))
         })?;
+        let scope = self.server.token.joined(&self.request.scopes);
         let mut parameters = Vec::new();
         if !self.request.scopes.is_empty() {
-            let scope = self.server.token.joined(&self.request.scopes);
-            parameters.push(("scope", Secret::new(scope)));
+            parameters.push(("scope", scope.as_str()));
         }
         if let Some(audience) = &self.request.profile.audience {
-            parameters.push(("audience", Secret::new(audience.as_str())));
+            parameters.push(("audience", audience));
         }
         // Section 3.1 defines it as a form, also where a server wants JSON elsewhere.
         let style = RequestStyle::form(self.server.token.style.authentication);
         let client = &self.request.client;
-        Ok(Effect::SendHttp(authenticated_request(endpoint, client, style, &parameters)))
+        Ok(Effect::SendHttp(authenticated_request(endpoint, client, style, parameters)))
     }
 
     fn poll(&self, pending: &PendingDevice) -> Effect {
-        let parameters = alloc::vec![("device_code", pending.device_code.clone())];
+        let parameters = [("device_code", pending.device_code.expose())];
         let (client, grant_type) = (&self.request.client, GrantType::DeviceCode);
-        Effect::SendHttp(self.server.token.request(client, grant_type, parameters))
+        Effect::SendHttp(self.server.token.request(client, grant_type, &parameters))
     }
 
     fn prompt(&self, pending: &PendingDevice, now: UnixTime) -> Effect {

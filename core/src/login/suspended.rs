@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::{Asking, LoginFlow, LoginMachine, Phase};
 use crate::authorization_server::AuthorizationServer;
-use crate::client::RequestStyle;
 use crate::endpoint_url::EndpointUrl;
 use crate::error::Error;
 use crate::grant::authorization_code::{AuthorizationCodeGrant, PendingAuthorization};
@@ -16,7 +15,6 @@ use crate::grant::request::LoginRequest;
 use crate::json::{self, FromJson, Members, Mistakes};
 use crate::provider::{Endpoints, Grant, IssParameter, ProviderProfile};
 use crate::secret::Secret;
-use crate::token_endpoint::TokenEndpoint;
 
 /// No login has this many steps: a text that says so is none, and ids must not run out. The largest
 /// integer that JavaScript can tell from the next one.
@@ -33,14 +31,12 @@ struct Suspended<P> {
     waiting: P,
 }
 
-/// What is written down of the server. The rest is in the profile, which stands in the request.
+/// What is written down of the server: what its profile, which stands in the request, may not say.
 #[derive(Serialize)]
 struct SuspendedServer {
-    issuer: Option<EndpointUrl>,
     endpoints: Endpoints,
     userinfo: Option<EndpointUrl>,
     iss_parameter: IssParameter,
-    style: RequestStyle,
 }
 
 #[derive(Serialize)]
@@ -68,11 +64,9 @@ impl FromJson for SuspendedServer {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let mut members = Members::of(value, mistakes);
         Self {
-            issuer: members.optional("issuer"),
             endpoints: members.required("endpoints"),
             userinfo: members.optional("userinfo"),
             iss_parameter: members.required("iss_parameter"),
-            style: members.required("style"),
         }
     }
 }
@@ -80,7 +74,6 @@ impl FromJson for SuspendedServer {
 impl SuspendedServer {
     fn of(server: AuthorizationServer) -> Self {
         Self {
-            issuer: server.issuer,
             endpoints: Endpoints {
                 authorization: server.authorization,
                 token: Some(server.token.url),
@@ -89,22 +82,13 @@ impl SuspendedServer {
             },
             userinfo: server.userinfo,
             iss_parameter: server.iss_parameter,
-            style: server.token.style,
         }
     }
 
     /// The server again; `None` without a token endpoint.
     fn restored(self, profile: &ProviderProfile) -> Option<AuthorizationServer> {
-        let Endpoints { authorization, token, device_authorization, revocation } = self.endpoints;
-        Some(AuthorizationServer {
-            issuer: self.issuer,
-            authorization,
-            token: TokenEndpoint::new(token?, self.style, Some(profile)),
-            device_authorization,
-            revocation,
-            userinfo: self.userinfo,
-            iss_parameter: self.iss_parameter,
-        })
+        let promises_iss = self.iss_parameter == IssParameter::Required;
+        AuthorizationServer::new(profile, self.endpoints, self.userinfo, promises_iss)
     }
 }
 
@@ -153,7 +137,10 @@ impl LoginFlow {
         let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
         let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =
             json::parse(text).map_err(|_| invalid())?;
-        if suspended.schema_version != 1 || suspended.next_step > LAST_RESTORED_STEP {
+        if suspended.schema_version != 1
+            || suspended.next_step > LAST_RESTORED_STEP
+            || suspended.server.endpoints.token.is_none()
+        {
             return Err(invalid());
         }
         let server = suspended.server.restored(&suspended.request.profile).ok_or_else(invalid)?;

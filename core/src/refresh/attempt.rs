@@ -452,12 +452,12 @@ fn request(
     registered: Option<&Registered>,
     timeout: Span,
 ) -> Option<Effect> {
-    let token = credential.tokens.as_ref()?.refresh_token.clone()?;
+    let token = credential.tokens.as_ref()?.refresh_token.as_ref()?;
     let profile = registered.map(|registered| &registered.profile);
     let endpoint = TokenEndpoint::that_issued(&credential.server, profile);
     let client = Registered::client_for(registered, credential);
-    let parameters = alloc::vec![("refresh_token", token)];
-    let mut request = endpoint.request(&client, GrantType::RefreshToken, parameters);
+    let parameters = [("refresh_token", token.expose())];
+    let mut request = endpoint.request(&client, GrantType::RefreshToken, &parameters);
     request.single_use = true;
     request.timeout = timeout;
     Some(Effect::SendHttp(request))
