@@ -2,45 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::clients::Realm;
-use super::http::{Answer, Reply, Request};
-use super::people::{self, MIA, Product, Site};
-use super::state::Grant;
-use super::tokens;
-use super::values::Sites;
-use super::world::World;
+use crate::clients::Realm;
+use crate::http::{Handled, Request, Response};
+use crate::people::{self, MIA, Product, Site};
+use crate::state::Grant;
+use crate::tokens;
+use crate::values::Sites;
+use crate::world::World;
 
 /// Mia's API token, with scopes, for Basic authentication at `/ex/...`.
-pub(super) const API_TOKEN: &str = "sandbox-api-token";
+pub(crate) const API_TOKEN: &str = "sandbox-api-token";
 
 /// Mia's API token without scopes, for Basic authentication at the site's own address.
-pub(super) const CLASSIC_API_TOKEN: &str = "sandbox-classic-token";
-
-/// Whether other origins may read the answers: "CORS whitelisting is supported for
-/// api.atlassian.com".
-pub(super) fn is_api(path: &str) -> bool {
-    path == "/me"
-        || path == "/oauth/token/accessible-resources"
-        || path.starts_with("/ex/")
-        || path.starts_with("/bitbucket/2.0/")
-}
-
-/// Lets scripts of any origin read an API answer; the bearer token protects it.
-pub(super) fn allow_origins(reply: Reply) -> Reply {
-    reply.header("Access-Control-Allow-Origin", "*")
-}
-
-/// The answer to a script's question whether it may send `Authorization`.
-pub(super) fn preflight() -> Reply {
-    Reply::empty(204)
-        .header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-        .header("Access-Control-Allow-Headers", "authorization, content-type, accept")
-}
+pub(crate) const CLASSIC_API_TOKEN: &str = "sandbox-classic-token";
 
 /// What a valid bearer token lets its holder see.
-pub(super) struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     /// The grant behind it; a client that acts for itself has none.
-    pub(super) grant: Option<&'a Grant>,
+    pub(crate) grant: Option<&'a Grant>,
 }
 
 impl Caller<'_> {
@@ -53,7 +32,7 @@ impl Caller<'_> {
 
 /// Why a bearer token does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotAccepted {
+pub(crate) enum NotAccepted {
     /// It is missing, unknown, revoked, or not for this API.
     Invalid,
     /// It worked once.
@@ -61,7 +40,7 @@ pub(super) enum NotAccepted {
 }
 
 /// Looks up the bearer token of a request.
-pub(super) fn caller<'a>(
+pub(crate) fn caller<'a>(
     world: &'a World,
     request: &Request,
     realm: Realm,
@@ -76,7 +55,7 @@ pub(super) fn caller<'a>(
     if access.revoked
         || family_ended
         || world.switches.sessions_revoked
-        || super::clients::find(&access.client, realm).is_none()
+        || crate::clients::find(&access.client, realm).is_none()
     {
         return Err(NotAccepted::Invalid);
     }
@@ -88,38 +67,38 @@ pub(super) fn caller<'a>(
 }
 
 /// An error of the API gateway: an object with code and message.
-fn gateway_error(world: &World, status: u16, message: &str) -> Reply {
-    let reply = Reply::json(status, &json!({ "code": status, "message": message }));
+fn gateway_error(world: &World, status: u16, message: &str) -> Response {
+    let response = Response::json(status, &json!({ "code": status, "message": message }));
     if status != 401 || !world.switches.www_authenticate {
-        return reply;
+        return response;
     }
     let error = if message.contains("scope") { "insufficient_scope" } else { "invalid_token" };
-    reply.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
+    response.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
 }
 
-fn unauthorized(world: &World) -> Reply {
+fn unauthorized(world: &World) -> Response {
     gateway_error(world, 401, "Unauthorized")
 }
 
-fn wrong_scope(world: &World) -> Reply {
+fn wrong_scope(world: &World) -> Response {
     gateway_error(world, 401, "Unauthorized; scope does not match").outcome("insufficient_scope")
 }
 
 /// `GET /me`. "Add the read:me scope to the authorization URL for your app."
-pub(super) fn me(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn me(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     let caller = caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
     if !caller.has_any(&["read:me"]) {
         return Err(wrong_scope(world));
     }
-    Ok(Reply::json(200, &people::profile(&MIA)))
+    Ok(Response::json(200, &people::profile(&MIA)))
 }
 
 /// `GET /userinfo`.
-pub(super) fn userinfo(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn userinfo(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
-    Ok(Reply::json(
+    Ok(Response::json(
         200,
         &json!({
             "sub": MIA.account, "name": MIA.name, "nickname": MIA.nickname,
@@ -130,7 +109,7 @@ pub(super) fn userinfo(world: &mut World, request: &Request) -> Answer {
 
 /// `GET /oauth/token/accessible-resources`: one item per product of a site, so that an id can be
 /// there twice: "the id is not unique across containers".
-pub(super) fn accessible_resources(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn accessible_resources(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     let caller = caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
     let mut items = Vec::new();
@@ -148,7 +127,7 @@ pub(super) fn accessible_resources(world: &mut World, request: &Request) -> Answ
     }
     // The real list is in no order that means anything; the newest site is not the first.
     items.reverse();
-    Ok(Reply::json(200, &Value::Array(items)))
+    Ok(Response::json(200, &Value::Array(items)))
 }
 
 /// The items of one site.
@@ -174,7 +153,7 @@ fn containers(site: &Site, grant: &Grant, per_product: bool) -> Vec<Value> {
 }
 
 /// `/ex/{jira|confluence}/{cloudid}/...`, with a bearer token, or with Basic e-mail and API token.
-pub(super) fn product(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn product(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     let not_found = || gateway_error(world, 404, "Not Found");
     let mut parts = request.path.trim_start_matches("/ex/").splitn(3, '/');
@@ -200,7 +179,7 @@ pub(super) fn product(world: &mut World, request: &Request) -> Answer {
             return Err(gateway_error(world, 403, "Forbidden"));
         }
     }
-    let (needs, reply) = match product {
+    let (needs, response) = match product {
         Product::Jira => jira(request, site, rest),
         Product::Confluence => confluence(request, site, rest),
     }
@@ -208,37 +187,37 @@ pub(super) fn product(world: &mut World, request: &Request) -> Answer {
     if caller.is_some_and(|caller| !caller.has_any(needs)) {
         return Err(wrong_scope(world));
     }
-    Ok(reply)
+    Ok(response)
 }
 
 /// `/sites/{name}/...`, which stands for `https://{name}.atlassian.net/...`: whose cloud id that is, for
 /// everybody, and the products, with Basic e-mail and API token.
-pub(super) fn site(_world: &mut World, request: &Request) -> Answer {
+pub(crate) fn site(_world: &mut World, request: &Request) -> Handled {
     let not_found =
-        || Reply::json(404, &json!({ "errorMessages": ["Site temporarily unavailable"] }));
+        || Response::json(404, &json!({ "errorMessages": ["Site temporarily unavailable"] }));
     let path = request.path.trim_start_matches("/sites/");
     let (name, rest) = path.split_once('/').ok_or_else(not_found)?;
     let is_called = |site: &&Site| site.host.split('.').next() == Some(name);
     let site = people::sites().find(is_called).ok_or_else(not_found)?;
     if rest == "_edge/tenant_info" {
-        return Ok(Reply::json(200, &json!({ "cloudId": site.cloud_id })));
+        return Ok(Response::json(200, &json!({ "cloudId": site.cloud_id })));
     }
     let is_hers =
         |(user, token): &(String, String)| user == MIA.email && token == CLASSIC_API_TOKEN;
     if !request.basic().as_ref().is_some_and(is_hers) {
         // As Jira answers: no challenge, and no object either.
-        return Err(Reply::html(401, "Client must be authenticated to access this resource."));
+        return Err(Response::html(401, "Client must be authenticated to access this resource."));
     }
     let resource = if rest.starts_with("wiki/") {
         confluence(request, site, rest).filter(|_| site.confluence)
     } else {
         jira(request, site, rest).filter(|_| site.jira)
     };
-    resource.map(|(_, reply)| reply).ok_or_else(not_found)
+    resource.map(|(_, response)| response).ok_or_else(not_found)
 }
 
-/// One of these scopes is needed, and then this is the reply.
-type Resource = Option<(&'static [&'static str], Reply)>;
+/// One of these scopes is needed, and then this is the response.
+type Resource = Option<(&'static [&'static str], Response)>;
 
 fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
     let rest = rest.strip_prefix("rest/api/3/").or_else(|| rest.strip_prefix("rest/api/2/"))?;
@@ -262,11 +241,11 @@ fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
     let (read_user, read_work): (&[&str], &[&str]) =
         (&["read:jira-user", "read:user:jira"], &["read:jira-work", "read:project:jira"]);
     match (request.method.as_str(), rest) {
-        ("GET", "myself") => Some((read_user, Reply::json(200, &user))),
-        ("GET", "project") => Some((read_work, Reply::json(200, &json!(projects)))),
+        ("GET", "myself") => Some((read_user, Response::json(200, &user))),
+        ("GET", "project") => Some((read_work, Response::json(200, &json!(projects)))),
         ("GET", "project/search") => Some((
             read_work,
-            Reply::json(
+            Response::json(
                 200,
                 &json!({
                     "self": url("project/search"), "maxResults": 50, "startAt": 0,
@@ -276,7 +255,7 @@ fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
         )),
         ("GET", "serverInfo") => Some((
             read_work,
-            Reply::json(
+            Response::json(
                 200,
                 &json!({
                     "baseUrl": site.url(), "version": "1001.0.0-SNAPSHOT",
@@ -288,19 +267,19 @@ fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
             let key = site.places.first().map_or("X", |(key, _)| key);
             let made =
                 json!({ "id": "10100", "key": format!("{key}-1"), "self": url("issue/10100") });
-            Some((&["write:jira-work", "write:issue:jira"], Reply::json(201, &made)))
+            Some((&["write:jira-work", "write:issue:jira"], Response::json(201, &made)))
         }
         ("GET", rest) => {
             let key = rest.strip_prefix("project/")?;
             let project = projects.into_iter().find(|project| project["key"] == key);
-            let reply = project.map_or_else(
+            let response = project.map_or_else(
                 || {
                     let text = format!("No project could be found with key '{key}'.");
-                    Reply::json(404, &json!({ "errorMessages": [text], "errors": {} }))
+                    Response::json(404, &json!({ "errorMessages": [text], "errors": {} }))
                 },
-                |project| Reply::json(200, &project),
+                |project| Response::json(200, &project),
             );
-            Some((read_work, reply))
+            Some((read_work, response))
         }
         _ => None,
     }
@@ -326,7 +305,7 @@ fn confluence(request: &Request, site: &Site, rest: &str) -> Resource {
     match (request.method.as_str(), rest) {
         ("GET", "rest/api/space") => Some((
             read_space,
-            Reply::json(
+            Response::json(
                 200,
                 &json!({
                     "results": spaces, "start": 0, "limit": 25, "size": spaces.len(),
@@ -335,11 +314,11 @@ fn confluence(request: &Request, site: &Site, rest: &str) -> Resource {
             ),
         )),
         ("GET", "api/v2/spaces") => {
-            Some((read_space, Reply::json(200, &json!({ "results": spaces, "_links": links }))))
+            Some((read_space, Response::json(200, &json!({ "results": spaces, "_links": links }))))
         }
         ("GET", "rest/api/user/current") => Some((
             read_user,
-            Reply::json(
+            Response::json(
                 200,
                 &json!({
                     "type": "known", "accountId": MIA.account, "accountType": "atlassian",

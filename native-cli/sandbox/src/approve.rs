@@ -2,8 +2,8 @@
 
 use url::{Url, form_urlencoded};
 
-use super::SandboxError;
-use super::plain_http::{self, PlainReply};
+use crate::error::SandboxError;
+use crate::plain_http::{self, PlainResponse};
 
 /// More pages than any sign-in has.
 const STEPS: usize = 20;
@@ -35,10 +35,10 @@ pub fn approve(url: &str, base_url: &str) -> Result<Approval, SandboxError> {
         return Err(foreign());
     }
     let mut pages = Vec::new();
-    let mut reply = plain_http::send("GET", &at, &[], None)?;
+    let mut response = plain_http::send("GET", &at, &[], None)?;
     for _ in 0..STEPS {
-        if (300..400).contains(&reply.status) {
-            let location = reply.location.as_deref().unwrap_or_default();
+        if (300..400).contains(&response.status) {
+            let location = response.location.as_deref().unwrap_or_default();
             let target = at.join(location).map_err(|_| {
                 SandboxError("The sandbox redirects to something that is no URL.".into())
             })?;
@@ -53,11 +53,11 @@ pub fn approve(url: &str, base_url: &str) -> Result<Approval, SandboxError> {
                 let answer = plain_http::send("GET", &target, &[], None)?;
                 return Ok(Approval { pages, client_status: Some(answer.status) });
             }
-            reply = plain_http::send("GET", &target, &[], None)?;
+            response = plain_http::send("GET", &target, &[], None)?;
             at = target;
             continue;
         }
-        let page = Page::read(&reply)?;
+        let page = Page::read(&response)?;
         pages.push(page.heading.clone());
         let Some(form) = page.form else {
             return Ok(Approval { pages, client_status: None });
@@ -66,7 +66,7 @@ pub fn approve(url: &str, base_url: &str) -> Result<Approval, SandboxError> {
         if !same_origin(&target, &base) {
             return Err(foreign());
         }
-        reply = plain_http::send("POST", &target, &[], Some(&form.filled))?;
+        response = plain_http::send("POST", &target, &[], Some(&form.filled))?;
         at = target;
     }
     Err(SandboxError("The sandbox does not stop asking.".into()))
@@ -89,15 +89,15 @@ struct Filled {
 }
 
 impl Page {
-    fn read(reply: &PlainReply) -> Result<Self, SandboxError> {
-        let html = reply.body.as_str();
+    fn read(response: &PlainResponse) -> Result<Self, SandboxError> {
+        let html = response.body.as_str();
         let heading = element_text(html, "h1").unwrap_or_else(|| "(no heading)".into());
-        if reply.status != 200 {
+        if response.status != 200 {
             let detail = element_text(html, "p class=\"wrong\" role=\"alert\"");
             let detail = detail.map(|detail| format!(" {detail}")).unwrap_or_default();
             return Err(SandboxError(format!(
                 "The sandbox answers {}: {heading}.{detail}",
-                reply.status
+                response.status
             )));
         }
         Ok(Self { heading, form: fill(html)? })
@@ -178,7 +178,7 @@ fn tags(html: &str) -> impl Iterator<Item = Tag> + '_ {
     })
 }
 
-/// Undoes [`super::pages::Esc`].
+/// Undoes [`crate::pages::Esc`].
 fn unescape(text: &str) -> String {
     text.replace("&lt;", "<")
         .replace("&gt;", ">")

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::http::{Reply, Request};
+use crate::grant_type;
+use crate::http::{Request, Response};
 
 /// Where a fault can be put. A request may belong to several; the first that has a fault counts.
-pub(super) const ENDPOINTS: &[(&str, &str)] = &[
+pub(crate) const ENDPOINTS: &[(&str, &str)] = &[
     ("refresh", "the token endpoint, for grant_type=refresh_token"),
     ("code", "the token endpoint, for grant_type=authorization_code"),
     ("poll", "the token endpoint, for polls with a device code"),
@@ -43,14 +44,14 @@ const KINDS: &[(&str, &str)] = &[
 
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Close before carrying out.
     DropBefore,
     /// Carry out, then close.
     DropAfter,
     /// Half a body.
     Cut,
-    /// Answer late, after this many milliseconds.
+    /// Handled late, after this many milliseconds.
     Delay(u64),
     /// A gateway's 502 instead of carrying it out.
     BadGateway,
@@ -94,23 +95,25 @@ impl Kind {
     }
 
     /// The answer that is given instead of carrying the request out, if it is that kind of fault.
-    pub(super) fn instead(self) -> Option<Reply> {
+    pub(crate) fn instead(self) -> Option<Response> {
         match self {
             Self::BadGateway => Some(bad_gateway()),
             Self::Unavailable => Some(
-                Reply::error(503, "temporarily_unavailable", "The service is unavailable.")
+                Response::error(503, "temporarily_unavailable", "The service is unavailable.")
                     .header("Retry-After", "1"),
             ),
             Self::TooMany(seconds) => Some(
-                Reply::error(429, "too_many_requests", "Global limit has been reached")
+                Response::error(429, "too_many_requests", "Global limit has been reached")
                     .header("Retry-After", &seconds.to_string()),
             ),
-            Self::Html => Some(Reply::html(
+            Self::Html => Some(Response::html(
                 200,
                 "<!doctype html><title>Wi-Fi</title><h1>Welcome to the airport Wi-Fi</h1>",
             )),
-            Self::Redirect => Some(Reply::html(302, "Moved").header("Location", "/somewhere/else")),
-            Self::Status(status) => Some(Reply::error(status, "server_error", "To order.")),
+            Self::Redirect => {
+                Some(Response::html(302, "Moved").header("Location", "/somewhere/else"))
+            }
+            Self::Status(status) => Some(Response::error(status, "server_error", "To order.")),
             Self::DropBefore
             | Self::DropAfter
             | Self::Cut
@@ -122,8 +125,8 @@ impl Kind {
 }
 
 /// What a gateway says when the server behind it does not answer.
-pub(super) fn bad_gateway() -> Reply {
-    Reply::html(
+pub(crate) fn bad_gateway() -> Response {
+    Response::html(
         502,
         "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad \
          Gateway</h1></center>\r\n<hr><center>AtlassianEdge</center>\r\n</body>\r\n</html>\r\n",
@@ -146,7 +149,7 @@ pub(crate) struct Faults(BTreeMap<String, Waiting>);
 
 impl Faults {
     /// Puts a fault at an endpoint: `KIND`, `KIND*TIMES`, or `none` to take it away.
-    pub(super) fn set(&mut self, endpoint: &str, value: &str) -> Result<(), String> {
+    pub(crate) fn set(&mut self, endpoint: &str, value: &str) -> Result<(), String> {
         if !ENDPOINTS.iter().any(|(name, _)| *name == endpoint) {
             let names: Vec<_> = ENDPOINTS.iter().map(|(name, _)| *name).collect();
             return Err(format!(
@@ -174,7 +177,7 @@ impl Faults {
     }
 
     /// Takes the fault for this request, if one waits. A counted one is counted down.
-    pub(super) fn take(&mut self, request: &Request) -> Option<(Kind, String)> {
+    pub(crate) fn take(&mut self, request: &Request) -> Option<(Kind, String)> {
         let endpoint =
             endpoints(request).into_iter().find(|endpoint| self.0.contains_key(*endpoint))?;
         let waiting = self.0.get_mut(endpoint)?;
@@ -189,12 +192,12 @@ impl Faults {
     }
 
     /// What waits where, as it was written.
-    pub(super) fn list(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn list(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(endpoint, waiting)| (endpoint.as_str(), waiting.text.as_str()))
     }
 
     /// For the help.
-    pub(super) fn describe() -> String {
+    pub(crate) fn describe() -> String {
         let mut text = String::from(
             "fault.ENDPOINT=KIND[*TIMES]|none\n    a fault at an endpoint, always or TIMES times \
              [default: none]\n    endpoints:\n",
@@ -215,9 +218,9 @@ fn endpoints(request: &Request) -> Vec<&'static str> {
     let path = request.path.as_str();
     let mut names = match path {
         "/oauth/token" => match request.params.get("grant_type") {
-            Some("refresh_token") => vec!["refresh", "token"],
-            Some("authorization_code") => vec!["code", "token"],
-            Some(super::device::GRANT_TYPE) => vec!["poll", "token"],
+            Some(grant_type::REFRESH_TOKEN) => vec!["refresh", "token"],
+            Some(grant_type::AUTHORIZATION_CODE) => vec!["code", "token"],
+            Some(grant_type::DEVICE_CODE) => vec!["poll", "token"],
             _ => vec!["token"],
         },
         "/oauth/device/code" => vec!["device"],

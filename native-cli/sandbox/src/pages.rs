@@ -6,14 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::http::Reply;
-use super::people::MIA;
+use crate::http::Response;
+use crate::people::MIA;
 
 /// The style of every page. Its hash is in the content security policy.
 const STYLE: &str = include_str!("pages.css");
 
 /// Text in a page: escaped for elements and for quoted attributes.
-pub(super) struct Esc<'a>(pub(super) &'a str);
+pub(crate) struct Esc<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Esc<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,29 +32,29 @@ impl fmt::Display for Esc<'_> {
 }
 
 /// One thing to choose from.
-pub(super) struct Choice<'a> {
+pub(crate) struct Choice<'a> {
     /// What the form sends.
-    pub(super) value: &'a str,
+    pub(crate) value: &'a str,
     /// What people read first.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// And then.
-    pub(super) detail: &'a str,
+    pub(crate) detail: &'a str,
 }
 
 /// A form that goes on to the next page.
-pub(super) struct Form<'a> {
+pub(crate) struct Form {
     /// The one-time value that makes it impossible to send this form from another page.
-    pub(super) ticket: &'a str,
+    pub(crate) ticket: String,
     /// Where the last redirect may lead, for the content security policy; `None` within the server.
-    pub(super) leads_to: Option<&'a str>,
+    pub(crate) leads_to: Option<String>,
 }
 
 /// The hidden one-time value, and who is signed in.
-fn form_start(action: &str, form: &Form<'_>) -> String {
+fn form_start(action: &str, form: &Form) -> String {
     format!(
         "<form method=\"post\" action=\"{action}\">\n<input type=\"hidden\" name=\"ticket\" \
          value=\"{}\">\n",
-        Esc(form.ticket)
+        Esc(&form.ticket)
     )
 }
 
@@ -70,14 +70,14 @@ fn signed_in() -> String {
 }
 
 /// The page where an organization or a site is chosen.
-pub(super) fn choose(
+pub(crate) fn choose(
     title: &str,
     client: &str,
     question: &str,
     hint: &str,
     options: &[Choice<'_>],
-    form: &Form<'_>,
-) -> Reply {
+    form: &Form,
+) -> Response {
     let mut body = signed_in();
     let _ = writeln!(
         body,
@@ -104,17 +104,17 @@ pub(super) fn choose(
          </button><button name=\"action\" value=\"deny\" formnovalidate>Cancel</button></p>\n\
          </form>\n",
     );
-    page(200, title, &body, form.leads_to)
+    page(200, title, &body, form.leads_to.as_deref())
 }
 
 /// The page that lists the permissions.
-pub(super) fn permissions(
+pub(crate) fn permissions(
     client: &str,
     site: Option<&str>,
     scopes: &[(String, String)],
     leads_to_words: &str,
-    form: &Form<'_>,
-) -> Reply {
+    form: &Form,
+) -> Response {
     let title = "Review the permissions";
     let mut body = signed_in();
     let _ =
@@ -138,11 +138,11 @@ pub(super) fn permissions(
         "<p class=\"buttons\"><button name=\"action\" value=\"accept\" class=\"main\">Accept\
          </button><button name=\"action\" value=\"deny\">Deny</button></p>\n</form>\n",
     );
-    page(200, title, &body, form.leads_to)
+    page(200, title, &body, form.leads_to.as_deref())
 }
 
 /// The page where the user code is entered or, when it came with the address, compared.
-pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) -> Reply {
+pub(crate) fn activate(user_code: &str, wrong: Option<&str>, form: &Form) -> Response {
     let title = "Connect a device";
     let mut body = signed_in();
     let _ = writeln!(body, "<h1>{title}</h1>");
@@ -178,16 +178,21 @@ pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) ->
 }
 
 /// A message, and nothing to do.
-pub(super) fn message(status: u16, title: &str, text: &str) -> Reply {
+pub(crate) fn message(status: u16, title: &str, text: &str) -> Response {
     end(status, false, title, text)
 }
 
+/// The message for a form that belongs to a page of another step.
+pub(crate) fn wrong_step() -> Response {
+    message(400, "Wrong form", "This form belongs to another step.")
+}
+
 /// The end of something that went well.
-pub(super) fn success(title: &str, text: &str) -> Reply {
+pub(crate) fn success(title: &str, text: &str) -> Response {
     end(200, true, title, text)
 }
 
-fn end(status: u16, success: bool, title: &str, text: &str) -> Reply {
+fn end(status: u16, success: bool, title: &str, text: &str) -> Response {
     let (mark, sign) = if success {
         ("<p class=\"mark\" aria-hidden=\"true\"></p>\n", "")
     } else if status < 400 {
@@ -200,7 +205,7 @@ fn end(status: u16, success: bool, title: &str, text: &str) -> Reply {
 }
 
 /// What the front page says about one client or address.
-pub(super) fn front(rows: &[(&str, String)]) -> Reply {
+pub(crate) fn front(rows: &[(&str, String)]) -> Response {
     let title = "twg sandbox";
     let mut body = format!(
         "<h1>{title}</h1>\n<p>A local look-alike of Atlassian's authorization server and API, to \
@@ -213,7 +218,7 @@ pub(super) fn front(rows: &[(&str, String)]) -> Reply {
     page(200, title, &body, None)
 }
 
-fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Reply {
+fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Response {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
          name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta \
@@ -232,7 +237,7 @@ fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Reply {
         if leads_to.is_some() { " " } else { "" },
         leads_to.unwrap_or_default(),
     );
-    Reply::html(status, &html)
+    Response::html(status, &html)
         .header("Content-Security-Policy", &policy)
         .header("X-Content-Type-Options", "nosniff")
         .header("X-Frame-Options", "DENY")
@@ -246,8 +251,8 @@ mod tests {
 
     #[test]
     fn values_are_escaped() {
-        let reply = message(400, "<b>", "\"><script>alert('&')</script>");
-        let html = String::from_utf8(reply.body).unwrap();
+        let response = message(400, "<b>", "\"><script>alert('&')</script>");
+        let html = String::from_utf8(response.body).unwrap();
         assert!(!html.contains("<script>") && !html.contains("<b>"));
         assert!(html.contains("&quot;&gt;&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
     }

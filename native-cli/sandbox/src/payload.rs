@@ -13,7 +13,7 @@ const HUGE: u64 = 100 * 1024 * 1024;
 const CHUNK: u64 = 64 * 1024;
 
 /// A response body, whole or broken to order.
-pub(super) enum Payload {
+pub(crate) enum Payload {
     /// As it should be.
     Whole(Option<Bytes>),
     /// The first half, and then the connection breaks.
@@ -34,19 +34,19 @@ pub(super) enum Payload {
 
 impl Payload {
     /// All of it.
-    pub(super) fn whole(body: Vec<u8>) -> Self {
+    pub(crate) fn whole(body: Vec<u8>) -> Self {
         Self::Whole((!body.is_empty()).then(|| body.into()))
     }
 
     /// Half of it, though all of it is announced.
-    pub(super) fn cut(mut body: Vec<u8>) -> Self {
+    pub(crate) fn cut(mut body: Vec<u8>) -> Self {
         let announced = body.len() as u64;
         body.truncate(body.len() / 2);
         Self::Cut { half: Some(body.into()), announced, flushed: false }
     }
 
     /// 100 MB instead of it.
-    pub(super) fn huge(_: Vec<u8>) -> Self {
+    pub(crate) fn huge(_: Vec<u8>) -> Self {
         Self::Huge { left: HUGE }
     }
 }

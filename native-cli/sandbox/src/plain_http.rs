@@ -1,6 +1,6 @@
 //! A very small HTTP/1.1 client for loopback: one request per connection, no redirects.
 //!
-//! It is the user's browser in [`super::approve`] and the knock on the door in [`super::server`].
+//! It is the user's browser in [`crate::approve`] and the knock on the door in [`crate::server`].
 //! The shell's own client is not used, because it has proxies, TLS and opinions.
 
 use std::io::{Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::SandboxError;
+use crate::error::SandboxError;
 
 /// How long one exchange may stand still.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -19,17 +19,17 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct PlainReply {
+pub(crate) struct PlainResponse {
     /// The status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// The `Location` header.
-    pub(super) location: Option<String>,
+    pub(crate) location: Option<String>,
     /// The body, as far as it is text.
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 /// The address of a loopback URL; `None` for any other.
-pub(super) fn loopback(url: &Url) -> Option<SocketAddr> {
+pub(crate) fn loopback(url: &Url) -> Option<SocketAddr> {
     let clean = url.scheme() == "http" && url.username().is_empty() && url.password().is_none();
     let ip = match url.host()? {
         Host::Ipv4(ip) => IpAddr::V4(ip),
@@ -43,12 +43,12 @@ pub(super) fn loopback(url: &Url) -> Option<SocketAddr> {
 }
 
 /// Sends one request to a loopback URL, with a form if there is one.
-pub(super) fn send(
+pub(crate) fn send(
     method: &str,
     url: &Url,
     headers: &[(&str, &str)],
     form: Option<&str>,
-) -> Result<PlainReply, SandboxError> {
+) -> Result<PlainResponse, SandboxError> {
     let address =
         loopback(url).ok_or_else(|| SandboxError("Only loopback addresses are visited.".into()))?;
     let failed =
@@ -77,8 +77,8 @@ pub(super) fn send(
     let mut bytes = Vec::new();
     let mut chunk = [0_u8; 8192];
     loop {
-        if let Some(reply) = parse(&bytes, false) {
-            return Ok(reply);
+        if let Some(response) = parse(&bytes, false) {
+            return Ok(response);
         }
         let read = match stream.read(&mut chunk) {
             Ok(0) => break,
@@ -97,7 +97,7 @@ pub(super) fn send(
 }
 
 /// Reads an answer: `None` if more bytes are needed. At the end of the stream, what is there counts.
-fn parse(bytes: &[u8], at_end: bool) -> Option<PlainReply> {
+fn parse(bytes: &[u8], at_end: bool) -> Option<PlainResponse> {
     let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..head_end]);
     let body = &bytes[head_end + 4..];
@@ -113,7 +113,7 @@ fn parse(bytes: &[u8], at_end: bool) -> Option<PlainReply> {
         }
     }
     let complete = length.is_some_and(|length| body.len() >= length);
-    (complete || at_end).then(|| PlainReply {
+    (complete || at_end).then(|| PlainResponse {
         status,
         location,
         body: String::from_utf8_lossy(body).into_owned(),

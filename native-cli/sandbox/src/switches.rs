@@ -7,8 +7,8 @@
 
 use std::fmt::Write as _;
 
-use super::faults::Faults;
-use super::values::{
+use crate::faults::Faults;
+use crate::values::{
     Children, ClientError, Decision, DeviceErrors, Iss, RedirectPort, RefreshError, Replay,
     Seconds, Shape, Sites, Skew, SlowDown, StateEcho, Text, TokenBody, Value, Words,
 };
@@ -19,9 +19,9 @@ macro_rules! switches {
         /// Every switch with its value. See [`Switches::describe`].
         #[derive(Clone, Debug, PartialEq)]
         pub struct Switches {
-            $(#[doc = $meaning] pub(super) $field: $type,)+
+            $(#[doc = $meaning] pub(crate) $field: $type,)+
             /// The faults that wait for a request: `fault.ENDPOINT=KIND[*TIMES]`.
-            pub(super) faults: Faults,
+            pub(crate) faults: Faults,
         }
 
         impl Default for Switches {
@@ -48,7 +48,7 @@ macro_rules! switches {
             }
 
             /// Every switch as name, value now, form and meaning; faults apart.
-            pub(super) fn table(&self) -> Vec<Row> {
+            pub(crate) fn table(&self) -> Vec<Row> {
                 vec![$(Row {
                     name: $name,
                     value: self.$field.show(),

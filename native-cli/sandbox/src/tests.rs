@@ -16,8 +16,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::clients::DEVICE_CLIENT;
-use super::{Options, Running, Switches, start};
+use crate::clients::DEVICE_CLIENT;
+use crate::{Options, Running, Switches, start};
 
 /// What the default client asks for.
 const SCOPES: &str = "read:me read:jira-work read:jira-user read:confluence-space.summary \
@@ -183,7 +183,7 @@ impl Look {
         self.post(
             "/oauth/token",
             &[
-                ("grant_type", super::device::GRANT_TYPE),
+                ("grant_type", crate::grant_type::DEVICE_CODE),
                 ("device_code", device_code),
                 ("client_id", DEVICE_CLIENT),
             ],
@@ -193,7 +193,7 @@ impl Look {
     /// A whole device login, with the user played by `approve`.
     fn log_in(&self) -> Tokens {
         let asked = self.device_code();
-        super::approve(&asked.text("verification_uri_complete"), self.base()).unwrap();
+        crate::approve(&asked.text("verification_uri_complete"), self.base()).unwrap();
         Tokens::of(&self.poll(&asked.text("device_code")))
     }
 
@@ -240,7 +240,7 @@ fn listen() -> (String, std::thread::JoinHandle<String>) {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").unwrap();
         String::from_utf8_lossy(&bytes[..read]).lines().next().unwrap().to_owned()
     });
-    (format!("http://127.0.0.1:{port}{}", super::clients::CALLBACK_PATH), thread)
+    (format!("http://127.0.0.1:{port}{}", crate::clients::CALLBACK_PATH), thread)
 }
 
 /// A query parameter of a request line or URL.

@@ -5,67 +5,67 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::grants::Millis;
-use super::http::Reply;
-use super::values::Shape;
+use crate::families::Millis;
+use crate::http::Response;
+use crate::values::Shape;
 
 /// The letters of user codes, which RFC 8628 section 6.1 recommends: no vowels, so no words.
 const USER_CODE_LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 /// What is kept of a token: SHA-256 in hexadecimal.
-pub(super) fn hash(token: &str) -> String {
+pub(crate) fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 
 /// The S256 challenge of a verifier: `BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))`, RFC 7636 section 4.6.
-pub(super) fn s256(verifier: &str) -> String {
+pub(crate) fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Random bytes from the operating system.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Reply> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Response> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
-        .map_err(|_| Reply::error(500, "server_error", "No randomness is available."))?;
+        .map_err(|_| Response::error(500, "server_error", "No randomness is available."))?;
     Ok(bytes)
 }
 
 /// A random name, 128 bits.
-pub(super) fn name() -> Result<String, Reply> {
+pub(crate) fn name() -> Result<String, Response> {
     Ok(hex(&random::<16>()?))
 }
 
 /// A random token without meaning, at least `least` characters long.
-pub(super) fn opaque(least: usize) -> Result<String, Reply> {
+pub(crate) fn opaque(least: usize) -> Result<String, Response> {
     let mut token = URL_SAFE_NO_PAD.encode(random::<48>()?);
     pad(&mut token, least);
     Ok(token)
 }
 
 /// Whom an access token is for.
-pub(super) struct Claims<'a> {
+pub(crate) struct Claims<'a> {
     /// Who gives it out.
-    pub(super) issuer: &'a str,
+    pub(crate) issuer: &'a str,
     /// To which client.
-    pub(super) client: &'a str,
+    pub(crate) client: &'a str,
     /// For which account.
-    pub(super) account: &'a str,
+    pub(crate) account: &'a str,
     /// With which scopes.
-    pub(super) scope: &'a str,
+    pub(crate) scope: &'a str,
     /// From when.
-    pub(super) issued: Millis,
+    pub(crate) issued: Millis,
     /// Until when.
-    pub(super) expires: Millis,
+    pub(crate) expires: Millis,
 }
 
 /// An access token, at least `least` characters long. Nobody needs to verify the signature of the
 /// JWT-shaped one: the look-alike's API knows its tokens by hash, and clients must not look inside.
-pub(super) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<String, Reply> {
+pub(crate) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<String, Response> {
     if shape == Shape::Opaque {
         return opaque(least);
     }
@@ -92,7 +92,7 @@ pub(super) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<
 }
 
 /// A user code like `BCDF-GHJK`.
-pub(super) fn user_code() -> Result<String, Reply> {
+pub(crate) fn user_code() -> Result<String, Response> {
     let mut code = String::new();
     for byte in random::<8>()? {
         if code.len() == 4 {
@@ -105,7 +105,7 @@ pub(super) fn user_code() -> Result<String, Reply> {
 }
 
 /// A user code as people type it: any case, any separators.
-pub(super) fn normal_user_code(typed: &str) -> String {
+pub(crate) fn normal_user_code(typed: &str) -> String {
     let mut letters: String = typed.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
     letters.make_ascii_uppercase();
     if letters.len() == 8 {

@@ -1,7 +1,7 @@
 //! What the switches can be set to.
 
 /// A value that a switch can have.
-pub(super) trait Value: Sized {
+pub(crate) trait Value: Sized {
     /// What may be written, for people.
     fn form() -> String;
     /// Reads it.
@@ -40,11 +40,11 @@ impl Value for usize {
 
 /// A span of whole seconds; written with an optional unit `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seconds(pub(super) u64);
+pub(crate) struct Seconds(pub(crate) u64);
 
 impl Seconds {
     /// The same span in milliseconds.
-    pub(super) const fn millis(self) -> u64 {
+    pub(crate) const fn millis(self) -> u64 {
         self.0.saturating_mul(1000)
     }
 }
@@ -78,7 +78,7 @@ impl Value for Seconds {
 
 /// Seconds that the clock is ahead; negative if it is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Skew(pub(super) i64);
+pub(crate) struct Skew(pub(crate) i64);
 
 impl Value for Skew {
     fn form() -> String {
@@ -94,11 +94,11 @@ impl Value for Skew {
 
 /// Words, written with `+` between them (`,` separates switches); `none` for no word at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Words(pub(super) Vec<String>);
+pub(crate) struct Words(pub(crate) Vec<String>);
 
 impl Words {
     /// Whether `word` is one of them.
-    pub(super) fn has(&self, word: &str) -> bool {
+    pub(crate) fn has(&self, word: &str) -> bool {
         self.0.iter().any(|one| one == word)
     }
 }
@@ -120,7 +120,7 @@ impl Value for Words {
 
 /// Any text without spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text(pub(super) String);
+pub(crate) struct Text(pub(crate) String);
 
 impl Value for Text {
     fn form() -> String {

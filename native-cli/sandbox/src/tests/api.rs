@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::super::admin::ADMIN_KEY;
-use super::super::api::API_TOKEN;
-use super::super::approve;
-use super::super::bitbucket::BITBUCKET_API_TOKEN;
-use super::super::clients::{BITBUCKET_CLIENT, BITBUCKET_SECRET};
 use super::{Look, Tokens, listen, param};
+use crate::admin::ADMIN_KEY;
+use crate::api::API_TOKEN;
+use crate::approve;
+use crate::bitbucket::BITBUCKET_API_TOKEN;
+use crate::clients::{BITBUCKET_CLIENT, BITBUCKET_SECRET};
 
 const SITE: &str = "1324a887-45db-1bf4-1e99-ef0ff456d421";
 const RESOURCES: &str = "/oauth/token/accessible-resources";

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::super::approve;
-use super::super::clients::{DEVICE_CLIENT, THREE_LO_CLIENT, THREE_LO_SECRET};
 use super::{Look, Tokens, VERIFIER, authorize_url, listen, param};
+use crate::approve;
+use crate::clients::{DEVICE_CLIENT, THREE_LO_CLIENT, THREE_LO_SECRET};
 
 #[test]
 fn a_device_login_from_the_first_poll_to_the_last() {

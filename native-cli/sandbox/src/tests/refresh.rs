@@ -1,9 +1,9 @@
 //! Rotation, leeway, expiry and revocation as a client sees them. The rules themselves are tested in
 //! `grants.rs`.
 
-use super::super::clients::DEVICE_CLIENT;
-use super::super::tokens::hash;
 use super::{Look, Tokens, start_in};
+use crate::clients::DEVICE_CLIENT;
+use crate::tokens::hash;
 
 #[test]
 fn rotation_leeway_and_the_end_of_a_family() {
@@ -87,7 +87,7 @@ fn shapes_of_token_responses() {
     let look = Look::new("omit=token_type+expires_in,omit-on-refresh=scope,access-shape=opaque");
     look.switch("access-bytes", "65536");
     let asked = look.device_code();
-    super::super::approve(&asked.text("verification_uri_complete"), look.base()).unwrap();
+    crate::approve(&asked.text("verification_uri_complete"), look.base()).unwrap();
     let login = look.poll(&asked.text("device_code")).json();
     assert!(login.get("token_type").is_none() && login.get("expires_in").is_none());
     assert_eq!(login["access_token"].as_str().unwrap().len(), 65_536);

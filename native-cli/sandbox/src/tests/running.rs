@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-use super::super::{Options, Switches, start};
 use super::{Directory, Look, start_in};
+use crate::{Options, Switches, start};
 
 #[test]
 fn a_second_start_joins_the_first_and_stops_nothing() {

@@ -8,10 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Children, Replay};
+use crate::values::{Children, Replay};
 
 /// A point in time or a span, in milliseconds.
-pub(super) type Millis = u64;
+pub(crate) type Millis = u64;
 
 /// Spent tokens that are remembered per family, so that a storm does not grow the state for ever.
 /// An older one is simply unknown.
@@ -22,27 +22,27 @@ const LOGINS: usize = 2000;
 
 /// What the switches say about refresh tokens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     /// Each exchange gives out a new refresh token.
-    pub(super) rotate: bool,
+    pub(crate) rotate: bool,
     /// How long a spent token may come again.
-    pub(super) leeway: Millis,
+    pub(crate) leeway: Millis,
     /// Which spent tokens may.
-    pub(super) replay: Replay,
+    pub(crate) replay: Replay,
     /// Which of its children then work.
-    pub(super) children: Children,
+    pub(crate) children: Children,
     /// Whether a spent token that comes too late ends the family.
-    pub(super) reuse_ends: bool,
+    pub(crate) reuse_ends: bool,
     /// "A rotating refresh token expires if the user is inactive for this period."
-    pub(super) idle: Millis,
+    pub(crate) idle: Millis,
     /// "The absolute expiry is associated with the whole token family."
-    pub(super) absolute: Millis,
+    pub(crate) absolute: Millis,
 }
 
 /// Why a family is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// The client revoked a token of it.
     Revoked,
     /// A spent token came again after the leeway.
@@ -57,7 +57,7 @@ pub(super) enum Ending {
 
 /// Why a refresh token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// Nobody knows it.
     Unknown,
     /// It belongs to another client.
@@ -89,29 +89,29 @@ struct Member {
 
 /// All refresh tokens that come from one login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Family {
+pub(crate) struct Family {
     /// Its name.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Whose login it is.
-    pub(super) client: String,
+    pub(crate) client: String,
     /// The account.
-    pub(super) account: String,
+    pub(crate) account: String,
     /// When the login was.
-    pub(super) born: Millis,
+    pub(crate) born: Millis,
     /// Why it is over.
-    pub(super) ended: Option<Ending>,
+    pub(crate) ended: Option<Ending>,
     /// Exchanges that spent an unspent token.
-    pub(super) rotations: u64,
+    pub(crate) rotations: u64,
     /// Exchanges of a spent token within the leeway.
-    pub(super) replays: u64,
+    pub(crate) replays: u64,
     /// Spent tokens that came after the leeway.
-    pub(super) reuses: u64,
+    pub(crate) reuses: u64,
     members: Vec<Member>,
 }
 
 impl Family {
     /// The hashes of the tokens that have not been spent, the newest last.
-    pub(super) fn unspent(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn unspent(&self) -> impl Iterator<Item = &str> {
         self.members
             .iter()
             .filter(|member| member.spent.is_none() && !member.superseded)
@@ -121,23 +121,23 @@ impl Family {
 
 /// A successful exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     /// The family it happened in.
-    pub(super) family: String,
+    pub(crate) family: String,
     /// The account it belongs to.
-    pub(super) account: String,
+    pub(crate) account: String,
     /// Whether the next token was taken on; without rotation the old one stays.
-    pub(super) rotated: bool,
+    pub(crate) rotated: bool,
 }
 
 /// Every family.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Families(Vec<Family>);
+pub(crate) struct Families(Vec<Family>);
 
 impl Families {
     /// A login: a new family with its first token.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         id: String,
         client: &str,
@@ -169,7 +169,7 @@ impl Families {
     }
 
     /// A refresh: `presented` comes from `client`; `next` is the token to give out for it.
-    pub(super) fn exchange(
+    pub(crate) fn exchange(
         &mut self,
         presented: &str,
         client: &str,
@@ -230,24 +230,24 @@ impl Families {
     }
 
     /// The family that a token, spent or not, belongs to.
-    pub(super) fn find(&self, hash: &str) -> Option<&Family> {
+    pub(crate) fn find(&self, hash: &str) -> Option<&Family> {
         self.0.iter().find(|family| family.members.iter().any(|member| member.hash == hash))
     }
 
     /// The family with this name.
-    pub(super) fn get(&self, id: &str) -> Option<&Family> {
+    pub(crate) fn get(&self, id: &str) -> Option<&Family> {
         self.0.iter().find(|family| family.id == id)
     }
 
     /// Ends the families that `which` picks and that are not over yet.
-    pub(super) fn end(&mut self, ending: Ending, which: impl Fn(&Family) -> bool) {
+    pub(crate) fn end(&mut self, ending: Ending, which: impl Fn(&Family) -> bool) {
         for family in self.0.iter_mut().filter(|family| family.ended.is_none() && which(family)) {
             family.ended = Some(ending);
         }
     }
 
     /// All of them, the oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Family> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Family> {
         self.0.iter()
     }
 

@@ -1,0 +1,15 @@
+//! The one error that leaves this crate.
+
+use std::fmt;
+
+/// Why the sandbox could not do something: a sentence for people.
+#[derive(Debug)]
+pub struct SandboxError(pub(crate) String);
+
+impl fmt::Display for SandboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SandboxError {}
