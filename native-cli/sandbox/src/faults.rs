@@ -94,7 +94,7 @@ impl Kind {
         })
     }
 
-    /// The answer that is given instead of carrying the request out, if it is that kind of fault.
+    /// The response of a fault that keeps the request from being carried out.
     pub(crate) fn instead(self) -> Option<Response> {
         match self {
             Self::BadGateway => Some(bad_gateway()),
@@ -114,12 +114,11 @@ impl Kind {
                 Some(Response::html(302, "Moved").header("Location", "/somewhere/else"))
             }
             Self::Status(status) => Some(Response::error(status, "server_error", "To order.")),
-            Self::DropBefore
-            | Self::DropAfter
-            | Self::Cut
-            | Self::Delay(_)
-            | Self::BadGatewayAfter
-            | Self::Huge => None,
+            // The connection breaks, so this response is only for the log.
+            Self::DropBefore => Some(Response::empty(503)),
+            Self::DropAfter | Self::Cut | Self::Delay(_) | Self::BadGatewayAfter | Self::Huge => {
+                None
+            }
         }
     }
 }

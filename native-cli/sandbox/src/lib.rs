@@ -34,6 +34,7 @@ mod pages;
 mod payload;
 mod people;
 mod plain_http;
+mod products;
 mod redirect;
 mod revoke;
 mod routes;

@@ -26,11 +26,9 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> (Response, Option<
         _ => world.switches.faults.take(request),
     };
     let kind = fault.as_ref().map(|(kind, _)| *kind);
-    let (mut response, carried_out) = match (kind.and_then(Kind::instead), kind) {
-        (Some(instead), _) => (instead, false),
-        // The connection breaks, so this response is only for the log.
-        (None, Some(Kind::DropBefore)) => (Response::empty(503), false),
-        (None, _) => (carry_out(world, request), true),
+    let (mut response, carried_out) = match kind.and_then(Kind::instead) {
+        Some(instead) => (instead, false),
+        None => (carry_out(world, request), true),
     };
     let text = fault.as_ref().map(|(_, text)| text.as_str());
     world.log.note(world.now(), request, &response, carried_out, text);

@@ -35,7 +35,7 @@ macro_rules! switches {
             ///
             /// # Errors
             /// A sentence for people: the switch does not exist, or cannot have this value.
-            pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+            pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
                 if let Some(endpoint) = name.strip_prefix("fault.") {
                     return self.faults.set(endpoint, value);
                 }
@@ -60,7 +60,8 @@ macro_rules! switches {
     };
 }
 
-/// One line of the help.
+/// One switch, for the list of them.
+#[derive(Debug)]
 pub struct Row {
     /// What it is called.
     pub name: &'static str,
@@ -126,7 +127,7 @@ impl Switches {
     /// # Errors
     /// A sentence for people.
     #[cfg(test)]
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut switches = Self::default();
         switches.apply(text)?;
         Ok(switches)
