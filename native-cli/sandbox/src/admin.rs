@@ -1,4 +1,4 @@
-//! `/admin/v1/orgs`: the organizations REST API, which takes an API key and nothing else.
+//! `/admin/v1/orgs`: the organizations REST API. It accepts only an API key.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::http::{Handled, Request, Response};
 use crate::people::{self, Organization};
 use crate::world::World;
 
-/// The admin API key of every look-alike.
+/// The admin API key of every sandbox.
 pub(crate) const ADMIN_KEY: &str = "sandbox-admin-key";
 
 /// Members on one page.
@@ -19,7 +19,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
         return Err(error(401, "ADMIN-401-2", "INSUFFICIENT_SCOPE", "An API key is required."));
     }
     let base = format!("{}/admin/v1/orgs", world.base_url);
-    let not_found = || error(404, "ADMIN-404-1", "NOT_FOUND", "There is no such resource.");
+    let not_found = || error(404, "ADMIN-404-1", "NOT_FOUND", "Unknown resource.");
     let mut parts = request.path.trim_start_matches("/admin/v1/").split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some("orgs"), None, None, None) => {
@@ -48,7 +48,7 @@ fn describe(organization: &Organization, base: &str) -> Value {
     })
 }
 
-/// One page; `links.next` leads to the one after.
+/// One page of members. `links.next` is the URL of the next one.
 fn members(request: &Request, base: &str) -> Handled {
     let start: usize = match request.query.get("cursor") {
         None => 0,

@@ -1,4 +1,4 @@
-//! api.atlassian.com: `/me`, `accessible-resources`, and a few resources of Jira and Confluence.
+//! api.atlassian.com: `/me`, `accessible-resources`, and the way to Jira and Confluence.
 
 use serde_json::{Value, json};
 
@@ -13,12 +13,12 @@ use crate::{products, tokens};
 /// Mia's API token, with scopes, for Basic authentication at `/ex/...`.
 pub(crate) const API_TOKEN: &str = "sandbox-api-token";
 
-/// Mia's API token without scopes, for Basic authentication at the site's own address.
+/// Mia's API token without scopes, for Basic authentication at the site's own URL.
 pub(crate) const CLASSIC_API_TOKEN: &str = "sandbox-classic-token";
 
-/// What a valid bearer token lets its holder see.
+/// The holder of a valid bearer token.
 pub(crate) struct Caller<'a> {
-    /// The grant behind it; a client that acts for itself has none.
+    /// The user's grant; `None` if the client acts for itself.
     pub(crate) grant: Option<&'a Grant>,
 }
 
@@ -35,7 +35,7 @@ impl Caller<'_> {
 pub(crate) enum NotAccepted {
     /// It is missing, unknown, revoked, or not for this API.
     Invalid,
-    /// It worked once.
+    /// It has expired.
     Expired,
 }
 
@@ -67,21 +67,25 @@ pub(crate) fn caller<'a>(
 }
 
 /// An error of the API gateway: an object with code and message.
-fn gateway_error(world: &World, status: u16, message: &str) -> Response {
-    let response = Response::json(status, &json!({ "code": status, "message": message }));
-    if status != 401 || !world.switches.www_authenticate {
-        return response;
-    }
-    let error = if message.contains("scope") { "insufficient_scope" } else { "invalid_token" };
-    response.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
+fn gateway_error(status: u16, message: &str) -> Response {
+    Response::json(status, &json!({ "code": status, "message": message }))
 }
 
 fn unauthorized(world: &World) -> Response {
-    gateway_error(world, 401, "Unauthorized")
+    challenge(world, gateway_error(401, "Unauthorized"), "invalid_token")
 }
 
 fn wrong_scope(world: &World) -> Response {
-    gateway_error(world, 401, "Unauthorized; scope does not match").outcome("insufficient_scope")
+    let response = gateway_error(401, "Unauthorized; scope does not match");
+    challenge(world, response, "insufficient_scope").outcome("insufficient_scope")
+}
+
+/// Adds the `WWW-Authenticate` header with this error, RFC 6750 section 3, unless a switch forbids it.
+fn challenge(world: &World, response: Response, error: &str) -> Response {
+    if !world.switches.www_authenticate {
+        return response;
+    }
+    response.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
 }
 
 /// `GET /me`. "Add the read:me scope to the authorization URL for your app."
@@ -107,8 +111,8 @@ pub(crate) fn userinfo(world: &mut World, request: &Request) -> Handled {
     ))
 }
 
-/// `GET /oauth/token/accessible-resources`: one item per product of a site, so that an id can be
-/// there twice: "the id is not unique across containers".
+/// `GET /oauth/token/accessible-resources`: one item per product of a site, so that an id can occur
+/// twice: "the id is not unique across containers".
 pub(crate) fn accessible_resources(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     let caller = caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
@@ -125,7 +129,7 @@ pub(crate) fn accessible_resources(world: &mut World, request: &Request) -> Hand
             }
         }
     }
-    // The real list is in no order that means anything; the newest site is not the first.
+    // The order of the real list means nothing, so here the first site is the last one.
     items.reverse();
     Ok(Response::json(200, &Value::Array(items)))
 }
@@ -155,7 +159,7 @@ fn containers(site: &Site, grant: &Grant, per_product: bool) -> Vec<Value> {
 /// `/ex/{jira|confluence}/{cloudid}/...`, with a bearer token, or with Basic e-mail and API token.
 pub(crate) fn product(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
-    let not_found = || gateway_error(world, 404, "Not Found");
+    let not_found = || gateway_error(404, "Not Found");
     let mut parts = request.path.trim_start_matches("/ex/").splitn(3, '/');
     let product = match parts.next() {
         Some("jira") => Product::Jira,
@@ -176,7 +180,7 @@ pub(crate) fn product(world: &mut World, request: &Request) -> Handled {
         let all = world.switches.sites == Sites::All;
         let granted = caller.grant.is_some_and(|grant| grant.sites.contains(cloud_id));
         if !(granted || all) || world.switches.sites == Sites::None {
-            return Err(gateway_error(world, 403, "Forbidden"));
+            return Err(gateway_error(403, "Forbidden"));
         }
     }
     let (needs, response) = match product {
@@ -190,8 +194,8 @@ pub(crate) fn product(world: &mut World, request: &Request) -> Handled {
     Ok(response)
 }
 
-/// `/sites/{name}/...`, which stands for `https://{name}.atlassian.net/...`: whose cloud id that is, for
-/// everybody, and the products, with Basic e-mail and API token.
+/// `/sites/{name}/...`, which stands for `https://{name}.atlassian.net/...`: the cloud id without
+/// authentication, and the products with Basic e-mail and API token.
 pub(crate) fn site(_world: &mut World, request: &Request) -> Handled {
     let not_found =
         || Response::json(404, &json!({ "errorMessages": ["Site temporarily unavailable"] }));
@@ -205,7 +209,7 @@ pub(crate) fn site(_world: &mut World, request: &Request) -> Handled {
     let is_hers =
         |(user, token): &(String, String)| user == MIA.email && token == CLASSIC_API_TOKEN;
     if !request.basic().as_ref().is_some_and(is_hers) {
-        // As Jira answers: no challenge, and no object either.
+        // Like Jira: no challenge, and no JSON either.
         return Err(Response::html(401, "Client must be authenticated to access this resource."));
     }
     let resource = if rest.starts_with("wiki/") {

@@ -1,5 +1,5 @@
-//! Bitbucket Cloud: its own authorization server and `/2.0/user`. No audience, no cloud ids, and the
-//! token response says `scopes`, not `scope`.
+//! Bitbucket Cloud: its own authorization server, and a few resources of its API. It has no audience
+//! and no cloud ids, and its token response has `scopes` instead of `scope`.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::{authorize, consent, grant_type, redirect};
 /// Mia's Bitbucket API token, for Basic authentication with her e-mail address.
 pub(crate) const BITBUCKET_API_TOKEN: &str = "sandbox-bitbucket-token";
 
-/// The scopes of the consumer; requests cannot name others.
+/// The scopes of the consumer. A request cannot choose others.
 const SCOPES: &[&str] = &["account", "repository"];
 
 /// "3-month TTL" for rotating refresh tokens [observed].
@@ -57,7 +57,7 @@ pub(crate) fn page(world: &mut World, request: &Request) -> Handled {
 pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
     request.check()?;
     let client = clients::authenticate(request, Realm::Bitbucket, &world.switches)?;
-    // Bitbucket answers 400 where Atlassian answers 403.
+    // Bitbucket sends 400 where Atlassian sends 403.
     let as_400 = |mut response: Response| {
         if response.status == 403 {
             response.status = 400;
@@ -69,7 +69,7 @@ pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
             let (agreed, origin) =
                 token_endpoint::redeem(world, request, client).map_err(as_400)?;
             (
-                token_endpoint::log_in(world, client, &agreed, &origin)?,
+                token_endpoint::sign_in(world, client, &agreed, &origin)?,
                 grant_type::AUTHORIZATION_CODE,
             )
         }
@@ -113,7 +113,7 @@ pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
     Ok(Response::json(200, &body).header("Cache-Control", "no-store"))
 }
 
-/// `GET /bitbucket/2.0/user`, and the workspaces of the user.
+/// `GET /bitbucket/2.0/user` and `/workspaces`.
 pub(crate) fn api(world: &mut World, request: &Request) -> Handled {
     let is_api_token = request
         .basic()

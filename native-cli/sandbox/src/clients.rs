@@ -1,4 +1,4 @@
-//! The clients that every look-alike knows, and how they prove who they are.
+//! The clients that every sandbox has, and how they authenticate.
 
 use crate::http::{Request, Response};
 use crate::switches::Switches;
@@ -11,14 +11,14 @@ pub(crate) const CALLBACK_PATH: &str = "/auth/callback/oauth";
 pub const DEVICE_CLIENT: &str = "twg-sandbox-device";
 /// The confidential client, like an ordinary 3LO app: authorization code only.
 pub const THREE_LO_CLIENT: &str = "twg-sandbox-3lo";
-/// The secret of [`THREE_LO_CLIENT`]. No secret at all: it is in the documentation.
+/// The secret of [`THREE_LO_CLIENT`]. It is in the documentation, so it protects nothing.
 pub const THREE_LO_SECRET: &str = "sandbox-3lo-secret";
 /// The Bitbucket OAuth consumer.
 pub const BITBUCKET_CLIENT: &str = "twg-sandbox-bitbucket";
 /// The secret of [`BITBUCKET_CLIENT`].
 pub const BITBUCKET_SECRET: &str = "sandbox-bitbucket-secret";
 
-/// Which of the two authorization servers a client is registered with.
+/// The authorization server that a client is registered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Realm {
     /// auth.atlassian.com.
@@ -32,17 +32,17 @@ pub(crate) enum Realm {
 pub(crate) struct Client {
     /// The `client_id`.
     pub(crate) id: &'static str,
-    /// What the pages call it.
+    /// Its name on the pages.
     pub(crate) name: &'static str,
     /// The secret of a confidential client.
     pub(crate) secret: Option<&'static str>,
-    /// Where it is registered.
+    /// The authorization server that knows it.
     pub(crate) realm: Realm,
-    /// Whether it may use the device grant, as far as no switch forbids it.
+    /// Whether it may use the device grant, unless a switch forbids it.
     pub(crate) device_grant: bool,
 }
 
-/// All of them.
+/// All clients.
 const CLIENTS: &[Client] = &[
     Client {
         id: DEVICE_CLIENT,
@@ -72,7 +72,7 @@ pub(crate) fn find(id: &str, realm: Realm) -> Option<&'static Client> {
     CLIENTS.iter().find(|client| client.id == id && client.realm == realm)
 }
 
-/// The client whose request this is: its id and secret are in the body, or in a Basic header.
+/// The client that sent the request. Its id and secret are in the body or in a Basic header.
 pub(crate) fn authenticate(
     request: &Request,
     realm: Realm,

@@ -68,7 +68,7 @@ fn choose_organization(
         "Select your organization",
         consent.client.name,
         "Organization",
-        "You choose the site on the next page.",
+        "You select the site on the next page.",
         &options,
         &form(world, consent)?,
     ))

@@ -1,5 +1,5 @@
-//! `/_sandbox/...`: for tests, not a part of the look-alike. Every request needs the header
-//! `X-Twg-Sandbox: control`. A web page cannot add it without asking first, and is not allowed to.
+//! `/_sandbox/...`: for tests; Atlassian has nothing like it. Every request needs the header
+//! `X-Twg-Sandbox: control`. A web page can add it only after a preflight request, which fails.
 
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) fn is_control(path: &str) -> bool {
 /// Handles a control request.
 pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     if request.header(HEADER.0) != Some(HEADER.1) {
-        let text = "Control requests carry the header X-Twg-Sandbox: control";
+        let text = "A control request needs the header X-Twg-Sandbox: control";
         return Err(Response::error(403, "forbidden", text));
     }
     let done = || Ok(Response::json(200, &json!({ "ok": true })));
@@ -55,7 +55,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
             done()
         }
         ("POST", "revoke-sessions") => {
-            // An organization admin revokes all sessions: no token survives, and no login.
+            // An organization admin revokes all sessions: every token stops working.
             let state = world.change();
             state.families.end(Ending::SessionsRevoked, |_| true);
             for access in state.access.values_mut() {
@@ -64,7 +64,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
             done()
         }
         ("POST", "reset") => {
-            // Back to the first start, but the same instance at the same port and time.
+            // As after the first start, but with the same instance name, port and clock.
             let state = world.change();
             state.grants.clear();
             state.families = Families::default();
@@ -74,7 +74,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
             world.log.clear();
             done()
         }
-        _ => Err(Response::error(404, "not_found", "There is no such control request.")),
+        _ => Err(Response::error(404, "not_found", "Unknown control request")),
     }
 }
 

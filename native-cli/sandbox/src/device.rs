@@ -10,7 +10,7 @@ use crate::tokens;
 use crate::values::{Decision, DeviceErrors, SlowDown};
 use crate::world::World;
 
-/// Refuses clients that may not use the grant, as ordinary 3LO apps are refused.
+/// Refuses clients without the device grant, like ordinary 3LO apps.
 fn check_enabled(world: &World, client: &Client) -> Result<(), Response> {
     if client.device_grant && world.switches.device_grant {
         return Ok(());
@@ -89,7 +89,7 @@ pub(crate) fn poll(
         .filter(|device| device.client == client.id)
         .ok_or_else(unknown)?;
     if now >= device.expires {
-        // The client learns this once; afterwards the code is unknown.
+        // The client learns this once. Afterwards the code is unknown.
         state.devices.remove(&hash);
         return Err(Response::error(
             status(403),

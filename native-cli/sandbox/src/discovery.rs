@@ -9,7 +9,7 @@ use crate::pages;
 use crate::values::Iss;
 use crate::world::World;
 
-/// Both `.well-known` documents, as auth.atlassian.com publishes its own [observed].
+/// Both `.well-known` documents, like the one of auth.atlassian.com [observed].
 pub(crate) fn metadata(world: &World) -> Response {
     let base = &world.base_url;
     let mut body = json!({
@@ -39,7 +39,7 @@ pub(crate) fn metadata(world: &World) -> Response {
     Response::json(200, &body)
 }
 
-/// `/`, for people who wonder what this is.
+/// `/`, for people who open it in a browser.
 pub(crate) fn front_page(world: &World) -> Response {
     let base = &world.base_url;
     pages::front(&[

@@ -1,6 +1,6 @@
 //! The one error that leaves this crate.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// Why the sandbox could not do something: a sentence for people.
 #[derive(Debug)]
@@ -13,3 +13,9 @@ impl fmt::Display for SandboxError {
 }
 
 impl std::error::Error for SandboxError {}
+
+/// An I/O error in words, without its number.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 pub(crate) struct Request {
     /// The method, in capitals.
     pub(crate) method: String,
-    /// The path as it came.
+    /// The path as the client sent it.
     pub(crate) path: String,
     /// The query parameters.
     pub(crate) query: Params,
@@ -26,7 +26,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Puts a request together. Header names are in lower case.
+    /// A request of these parts. Header names are in lower case.
     pub(crate) fn new(
         method: &str,
         path: &str,
@@ -70,7 +70,7 @@ impl Request {
         Err(Response::error(400, "invalid_request", &text))
     }
 
-    /// The first header with this name, in lower case.
+    /// The first header with this name, which is in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
     }
@@ -81,7 +81,7 @@ impl Request {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
-    /// User name and password of Basic authentication, decoded as RFC 6749 section 2.3.1 wants it
+    /// User name and password of Basic authentication, form-decoded as RFC 6749 section 2.3.1 requires
     /// for clients.
     pub(crate) fn basic(&self) -> Option<(String, String)> {
         let (scheme, encoded) = self.header("authorization")?.split_once(' ')?;
@@ -103,7 +103,7 @@ fn form_decoded(text: &str) -> String {
     if text.contains(['=', '&']) { text.into() } else { value.into_owned() }
 }
 
-/// Parameters in the order they came.
+/// Parameters in the order of the request.
 #[derive(Debug, Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
@@ -157,7 +157,7 @@ impl Params {
     }
 }
 
-/// A response.
+/// A response of the sandbox.
 #[derive(Debug)]
 pub(crate) struct Response {
     /// The status.
@@ -166,7 +166,7 @@ pub(crate) struct Response {
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The body.
     pub(crate) body: Vec<u8>,
-    /// How it went, for the log: an error code, or `ok`.
+    /// The result for the log: an error code, or `ok`.
     pub(crate) outcome: Cow<'static, str>,
 }
 
@@ -189,17 +189,17 @@ impl Response {
         response
     }
 
-    /// The body cannot be read.
+    /// The error for a body that cannot be read.
     pub(crate) fn unreadable() -> Self {
         Self::error(400, "invalid_request", "The body cannot be read.")
     }
 
-    /// A parameter is missing.
+    /// The error for a missing parameter.
     pub(crate) fn missing(name: &str) -> Self {
         Self::error(400, "invalid_request", &format!("Missing required parameter: {name}"))
     }
 
-    /// A page without any of the protection that [`crate::pages`] adds.
+    /// An HTML page without the protection that [`crate::pages`] adds.
     pub(crate) fn html(status: u16, html: &str) -> Self {
         Self {
             status,
@@ -209,7 +209,7 @@ impl Response {
         }
     }
 
-    /// No body.
+    /// A response without a body.
     pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new(), outcome: "ok".into() }
     }
@@ -220,14 +220,14 @@ impl Response {
         Self::empty(303).header("Location", location)
     }
 
-    /// The same with one more header.
+    /// The same response with one more header.
     #[must_use]
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The same with another word for the log.
+    /// The same response with another result for the log.
     #[must_use]
     pub(crate) fn outcome(mut self, outcome: impl Into<Cow<'static, str>>) -> Self {
         self.outcome = outcome.into();

@@ -7,8 +7,9 @@
 //! own clients.
 //!
 //! [`start()`] runs a server in a thread of its own. [`approve()`] plays the user in front of its pages.
-//! A request goes from [`server`] to [`routes`] (host, faults, log, saving) and on to one file per
-//! endpoint; [`world`] is what they all work on. All rules about refresh tokens are in [`families`].
+//! A request goes from `server.rs` to `routes.rs` (host, faults, log, saving) and on to one file per
+//! endpoint. All of them work on the `World` of `world.rs`. `families.rs` has every rule about refresh
+//! tokens.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -63,16 +64,16 @@ pub use switches::{Row, Switches};
 /// They open nothing but a sandbox.
 pub fn describe_clients() -> String {
     format!(
-        "clients:\n  \
-         {DEVICE_CLIENT}\n    public; device grant, or authorization code with PKCE; any port of \
-         http://127.0.0.1:PORT{path}\n  \
+        "Clients:\n  \
+         {DEVICE_CLIENT}\n    public; device grant, or authorization code with PKCE\n    \
+         redirect URI http://127.0.0.1:PORT{path} with any port\n  \
          {THREE_LO_CLIENT}, secret {THREE_LO_SECRET}\n    confidential; authorization code only\n  \
-         {BITBUCKET_CLIENT}, secret {BITBUCKET_SECRET}\n    Bitbucket consumer\n\
-         keys:\n  \
-         {admin}\n    admin API key, as bearer token of /admin/v1/...\n  \
-         {email}:{api}\n    Basic authentication of /ex/jira and /ex/confluence\n  \
-         {email}:{classic}\n    Basic authentication of /sites/NAME\n  \
-         {email}:{bitbucket}\n    Basic authentication of /bitbucket/2.0\n",
+         {BITBUCKET_CLIENT}, secret {BITBUCKET_SECRET}\n    consumer of Bitbucket\n\
+         Keys:\n  \
+         {admin}\n    admin API key: bearer token at /admin/v1/...\n  \
+         {email}:{api}\n    Basic authentication at /ex/jira and /ex/confluence\n  \
+         {email}:{classic}\n    Basic authentication at /sites/NAME\n  \
+         {email}:{bitbucket}\n    Basic authentication at /bitbucket/2.0\n",
         path = clients::CALLBACK_PATH,
         admin = admin::ADMIN_KEY,
         email = people::MIA.email,

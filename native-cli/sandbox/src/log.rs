@@ -13,7 +13,7 @@ const LOGGED: usize = 20_000;
 pub(crate) struct Log(Vec<Value>);
 
 impl Log {
-    /// Adds an entry. `fault` is the fault that the request met, as the switch says it.
+    /// Adds an entry. `fault` is the fault that the request met, as the user wrote it.
     pub(crate) fn note(
         &mut self,
         at: Millis,

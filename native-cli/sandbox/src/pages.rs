@@ -1,4 +1,4 @@
-//! The HTML pages. No script, no images, nothing from elsewhere; every value is escaped.
+//! The HTML pages. They have no script and no images, and load nothing. Every value is escaped.
 
 use std::fmt::{self, Write as _};
 
@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use crate::http::Response;
 use crate::people::MIA;
 
-/// The style of every page. Its hash is in the content security policy.
+/// The style of every page. The content security policy contains its hash.
 const STYLE: &str = include_str!("pages.css");
 
-/// Text in a page: escaped for elements and for quoted attributes.
+/// A text in a page, escaped for elements and for quoted attributes.
 pub(crate) struct Esc<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Esc<'_> {
@@ -31,25 +31,25 @@ impl fmt::Display for Esc<'_> {
     }
 }
 
-/// One thing to choose from.
+/// One option of a page.
 pub(crate) struct Choice<'a> {
     /// What the form sends.
     pub(crate) value: &'a str,
-    /// What people read first.
+    /// The first line.
     pub(crate) name: &'a str,
-    /// And then.
+    /// The second line.
     pub(crate) detail: &'a str,
 }
 
-/// A form that goes on to the next page.
+/// The form of a page that waits for a click.
 pub(crate) struct Form {
-    /// The one-time value that makes it impossible to send this form from another page.
+    /// The hidden value that another web page cannot know.
     pub(crate) ticket: String,
-    /// Where the last redirect may lead, for the content security policy; `None` within the server.
+    /// The origin that the browser goes to after the last page; `None` if it stays here.
     pub(crate) leads_to: Option<String>,
 }
 
-/// The hidden one-time value, and who is signed in.
+/// The start of a form, with its ticket.
 fn form_start(action: &str, form: &Form) -> String {
     format!(
         "<form method=\"post\" action=\"{action}\">\n<input type=\"hidden\" name=\"ticket\" \
@@ -58,6 +58,7 @@ fn form_start(action: &str, form: &Form) -> String {
     )
 }
 
+/// The user that is signed in.
 fn signed_in() -> String {
     let initials: String = MIA.name.split(' ').filter_map(|word| word.chars().next()).collect();
     format!(
@@ -69,7 +70,7 @@ fn signed_in() -> String {
     )
 }
 
-/// The page where an organization or a site is chosen.
+/// The page where the user selects an organization or a site.
 pub(crate) fn choose(
     title: &str,
     client: &str,
@@ -141,7 +142,7 @@ pub(crate) fn permissions(
     page(200, title, &body, form.leads_to.as_deref())
 }
 
-/// The page where the user code is entered or, when it came with the address, compared.
+/// The page where the user enters the user code or, when the URL contains it, compares it.
 pub(crate) fn activate(user_code: &str, wrong: Option<&str>, form: &Form) -> Response {
     let title = "Connect a device";
     let mut body = signed_in();
@@ -170,14 +171,14 @@ pub(crate) fn activate(user_code: &str, wrong: Option<&str>, form: &Form) -> Res
     );
     body.push_str(
         "<p class=\"hint\">Only continue if you started this sign-in yourself, just now. A code \
-         that somebody sent you would give them access to your account.</p>\n\
+         from another person would give that person access to your account.</p>\n\
          <p class=\"buttons\"><button name=\"action\" value=\"continue\" class=\"main\">Continue\
          </button></p>\n</form>\n",
     );
     page(if wrong.is_some() { 400 } else { 200 }, title, &body, None)
 }
 
-/// A message, and nothing to do.
+/// A page with a message and without a form.
 pub(crate) fn message(status: u16, title: &str, text: &str) -> Response {
     end(status, false, title, text)
 }
@@ -187,7 +188,7 @@ pub(crate) fn wrong_step() -> Response {
     message(400, "Wrong form", "This form belongs to another step.")
 }
 
-/// The end of something that went well.
+/// The last page of a sign-in that succeeded.
 pub(crate) fn success(title: &str, text: &str) -> Response {
     end(200, true, title, text)
 }
@@ -204,12 +205,12 @@ fn end(status: u16, success: bool, title: &str, text: &str) -> Response {
     page(status, title, &body, None)
 }
 
-/// What the front page says about one client or address.
+/// The front page: a list of names and values.
 pub(crate) fn front(rows: &[(&str, String)]) -> Response {
     let title = "twg sandbox";
     let mut body = format!(
-        "<h1>{title}</h1>\n<p>A local look-alike of Atlassian's authorization server and API, to \
-         try and to test clients with.</p>\n<dl>\n"
+        "<h1>{title}</h1>\n<p>A local look-alike of Atlassian's authorization server and API, for \
+         trying and testing clients.</p>\n<dl>\n"
     );
     for (name, value) in rows {
         let _ = writeln!(body, "<dt>{}</dt><dd><code>{}</code></dd>", Esc(name), Esc(value));
@@ -224,12 +225,12 @@ fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Respons
          name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta \
          name=\"color-scheme\" content=\"light dark\">\n<title>{} · twg sandbox</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<header><strong>twg sandbox</strong> <span>a \
-         local look-alike, not Atlassian</span></header>\n<main>\n{body}</main>\n<footer>Nothing \
-         here leaves this computer. Mia and her sites are made up.</footer>\n</body>\n</html>\n",
+         local look-alike, not Atlassian</span></header>\n<main>\n{body}</main>\n<footer>No \
+         data leaves this computer. Mia and her sites are fictional.</footer>\n</body>\n</html>\n",
         Esc(title)
     );
-    // Chromium applies form-action to the redirect that follows a form too, so the page that ends
-    // with one names its target.
+    // Chromium applies form-action to the redirect after a form too, so a page that leads to a client
+    // names the client's origin.
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; form-action 'self'{}{}; base-uri 'none'; \
          frame-ancestors 'none'",

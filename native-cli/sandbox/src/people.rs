@@ -1,4 +1,4 @@
-//! Who and what lives in the look-alike: one account, two organizations, three sites.
+//! The people, organizations and sites of the sandbox.
 
 use serde_json::{Value, json};
 
@@ -8,13 +8,13 @@ pub(crate) struct Person {
     pub(crate) account: &'static str,
     /// The e-mail address.
     pub(crate) email: &'static str,
-    /// The whole name.
+    /// The full name.
     pub(crate) name: &'static str,
     /// The nickname.
     pub(crate) nickname: &'static str,
 }
 
-/// The one who signs in.
+/// The user that signs in.
 pub(crate) const MIA: Person = Person {
     account: "112233aa-bb11-cc22-33dd-445566abcabc",
     email: "mia@example.com",
@@ -22,7 +22,7 @@ pub(crate) const MIA: Person = Person {
     nickname: "mkrystof",
 };
 
-/// All members of the organizations, for the admin API's paging. Only the first one signs in.
+/// The members of every organization, enough for more than one page of the admin API.
 pub(crate) const PEOPLE: &[Person] = &[
     MIA,
     Person {
@@ -61,19 +61,19 @@ pub(crate) struct Site {
     pub(crate) jira: bool,
     /// Whether it has Confluence.
     pub(crate) confluence: bool,
-    /// The avatar's file name.
+    /// The file name of the avatar.
     pub(crate) avatar: &'static str,
     /// Keys and names of its projects and spaces.
     pub(crate) places: &'static [(&'static str, &'static str)],
 }
 
 impl Site {
-    /// The address that people know.
+    /// The URL in a browser.
     pub(crate) fn url(&self) -> String {
         format!("https://{}", self.host)
     }
 
-    /// The avatar's address.
+    /// The URL of the avatar.
     pub(crate) fn avatar_url(&self) -> String {
         format!(
             "https://site-admin-avatar-cdn.prod.public.atl-paas.net/avatars/240/{}.png",
@@ -82,7 +82,7 @@ impl Site {
     }
 }
 
-/// The organizations, in the order of the page.
+/// The organizations, in the order of the page where the user selects one.
 pub(crate) const ORGANIZATIONS: &[Organization] = &[
     Organization {
         id: "2f1a7c34-6a0c-4d3c-9f0e-52a1f6d1b7aa",
@@ -138,10 +138,10 @@ pub(crate) fn site(cloud_id: &str) -> Option<&'static Site> {
     sites().find(|site| site.cloud_id == cloud_id)
 }
 
-/// Which product a scope belongs to, if to one of those that have sites.
+/// A product that a site can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Product {
-    /// Jira, Jira Service Management included.
+    /// Jira, with Jira Service Management.
     Jira,
     /// Confluence.
     Confluence,
@@ -159,7 +159,7 @@ impl Product {
         }
     }
 
-    /// Whether the site has it.
+    /// Whether the site has the product.
     pub(crate) const fn is_on(self, site: &Site) -> bool {
         match self {
             Self::Jira => site.jira,
@@ -168,7 +168,7 @@ impl Product {
     }
 }
 
-/// What `/me` says, member by member as in Atlassian's documentation.
+/// The body of `/me`, member by member as in Atlassian's documentation.
 pub(crate) fn profile(person: &Person) -> Value {
     json!({
         "account_type": "atlassian",
@@ -192,7 +192,7 @@ pub(crate) fn profile(person: &Person) -> Value {
     })
 }
 
-/// What a scope means, for the permission page.
+/// A scope in words, for the page of permissions.
 pub(crate) fn meaning(scope: &str) -> String {
     let known = match scope {
         "offline_access" => "Stay signed in: get new access tokens while you are away",

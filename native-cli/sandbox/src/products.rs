@@ -1,4 +1,4 @@
-//! What Jira and Confluence say: a few resources of each, the same at every site.
+//! A few resources of Jira and Confluence.
 
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ pub(crate) fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
 
 /// A path of Confluence's REST API.
 pub(crate) fn confluence(request: &Request, site: &Site, rest: &str) -> Resource {
-    // S4 writes /rest/api/space, the product itself /wiki/rest/api/space.
+    // The documentation of 3LO apps writes /rest/api/space, the product itself /wiki/rest/api/space.
     let rest = rest.strip_prefix("wiki/").unwrap_or(rest);
     let spaces: Vec<Value> = (65_537..)
         .zip(site.places)

@@ -6,7 +6,7 @@ use crate::http::{Handled, Request, Response};
 use crate::tokens;
 use crate::world::World;
 
-/// `POST /oauth/revoke`. An unknown token is no error: "invalid tokens do not cause an error response
+/// `POST /oauth/revoke`. An unknown token is not an error: "invalid tokens do not cause an error response
 /// since the client cannot handle such an error in a reasonable way", section 2.2.
 pub(crate) fn revoke(world: &mut World, request: &Request) -> Handled {
     if !world.switches.revocation {
@@ -26,8 +26,8 @@ pub(crate) fn revoke(world: &mut World, request: &Request) -> Handled {
             access.revoked = true;
             (access.account.clone(), None)
         }
-        // Unknown, or issued to another client: "the request is refused", but a look at the response
-        // must not tell which.
+        // Unknown, or issued to another client: "the request is refused", but the response must not
+        // show which.
         _ => return Ok(Response::empty(200).outcome("unknown_token")),
     };
     if whole_grant {

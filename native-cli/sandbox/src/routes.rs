@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::error::reason;
 use crate::faults::{self, Kind};
 use crate::http::{Handled, Request, Response};
 use crate::world::World;
@@ -48,7 +49,7 @@ fn carry_out(world: &mut World, request: &Request) -> Response {
     match world.save() {
         Ok(()) => response,
         Err(error) => {
-            let text = format!("The sandbox could not save its state: {error}");
+            let text = format!("The sandbox could not save its state: {}", reason(&error));
             Response::error(503, "temporarily_unavailable", &text)
         }
     }

@@ -24,7 +24,7 @@ use crate::routes;
 use crate::values::Skew;
 use crate::world::World;
 
-/// A request body may have this length: 64 KiB tokens fit, several times.
+/// The maximum length of a request body. Several tokens of 64 KiB fit.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// The thread: serves until `stopped` is dropped. `lock` keeps the state directory meanwhile.
@@ -39,7 +39,7 @@ pub(crate) fn run(
     };
     let world = Arc::new(Mutex::new(world));
     runtime.block_on(accept(listener, world, stopped));
-    // Ends every connection, and only then lets another process have the directory.
+    // All connections end before another process can have the directory.
     drop(runtime);
     drop(lock);
 }
@@ -58,13 +58,13 @@ async fn accept(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(_) => {
-                    // Out of descriptors: connections that end give some back.
+                    // Out of file descriptors: connections that end return some.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },
         };
-        // Small answers one after the other must not wait for each other.
+        // Small responses must not wait for each other.
         let _ = stream.set_nodelay(true);
         let world = Arc::clone(&world);
         tokio::spawn(async move {
@@ -73,37 +73,37 @@ async fn accept(
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(30))
                 .serve_connection(TokioIo::new(stream), service);
-            // A connection that breaks, to order or not, concerns nobody but its client.
+            // A connection that breaks concerns only its client, even when a fault breaks it.
             if let Err(error) = (&mut connection).await
                 && is_to_be_reset(&error)
             {
-                // Closed with zero linger, the peer gets a reset, not an orderly end.
+                // With zero linger, the peer gets a reset instead of an orderly end.
                 let _ = connection.into_parts().io.inner().set_zero_linger();
             }
         });
     }
 }
 
-/// Whether [`serve`] broke the connection to order.
+/// Whether [`serve`] ended the connection because of a fault.
 fn is_to_be_reset(error: &hyper::Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<io::Error>())
         .is_some_and(|error| {
-            error.get_ref().is_some_and(|inner| inner.downcast_ref::<ToOrder>().is_some())
+            error.get_ref().is_some_and(|inner| inner.downcast_ref::<ResetByFault>().is_some())
         })
 }
 
-/// The error of a connection that a fault breaks.
+/// The error of a connection that a fault resets.
 #[derive(Debug)]
-struct ToOrder;
+struct ResetByFault;
 
-impl fmt::Display for ToOrder {
+impl fmt::Display for ResetByFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a fault resets the connection")
     }
 }
 
-impl std::error::Error for ToOrder {}
+impl std::error::Error for ResetByFault {}
 
 /// Handles one request. An error closes the connection without a response.
 async fn serve(
@@ -136,7 +136,7 @@ async fn serve(
     };
     match fault {
         Some(Kind::DropBefore | Kind::DropAfter) => {
-            Err(io::Error::new(io::ErrorKind::ConnectionReset, ToOrder))
+            Err(io::Error::new(io::ErrorKind::ConnectionReset, ResetByFault))
         }
         Some(Kind::Delay(millis)) => {
             tokio::time::sleep(Duration::from_millis(millis)).await;

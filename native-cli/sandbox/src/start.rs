@@ -11,28 +11,28 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::control::HEADER;
-use crate::error::SandboxError;
+use crate::error::{SandboxError, reason};
 use crate::state::State;
 use crate::store::Store;
 use crate::switches::Switches;
 use crate::world::World;
 use crate::{plain_http, server, tokens};
 
-/// How long a second start waits for the first one to answer.
+/// How long a second start waits for a response of the first one.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How to run a look-alike.
+/// How to run a sandbox.
 #[derive(Debug)]
 pub struct Options {
-    /// Where it remembers. Created if need be, for its owner only.
+    /// The directory for its state. Created if it is missing, for its owner only.
     pub state_dir: PathBuf,
-    /// The port; `None` for the one of the last run, or any free one.
+    /// The port; `None` for the port of the last run, or else any free one.
     pub port: Option<u16>,
-    /// Variants and faults. They are not remembered.
+    /// Variants and faults. The next run does not remember them.
     pub switches: Switches,
 }
 
-/// A running look-alike. Dropping it stops the server, if this value started it.
+/// A running sandbox. If this process started the server, dropping this value stops it.
 #[derive(Debug)]
 pub struct Running {
     base_url: String,
@@ -42,13 +42,13 @@ pub struct Running {
 
 #[derive(Debug)]
 struct Server {
-    /// Dropped, it stops the thread.
+    /// Dropping it stops the thread.
     stop: oneshot::Sender<Infallible>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
-    /// `http://127.0.0.1:PORT`, without a slash at the end. Also the issuer.
+    /// `http://127.0.0.1:PORT`, without a slash at the end. It is also the issuer.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -58,8 +58,8 @@ impl Running {
         self.server.is_none()
     }
 
-    /// Something that people should know about the start: another port than last time, or that the
-    /// look-alike was running already.
+    /// What a user should know about the start: the port differs from last time, or the sandbox was
+    /// already running.
     pub fn notice(&self) -> Option<&str> {
         self.notice.as_deref()
     }
@@ -67,7 +67,7 @@ impl Running {
     /// Serves until the process is killed. Returns at once if another process serves.
     pub fn wait(mut self) {
         if let Some(Server { stop, thread }) = self.server.take() {
-            // A server that panicked has stopped; there is nothing else to do about it.
+            // A server that panicked has stopped too.
             let _ = thread.join();
             drop(stop);
         }
@@ -78,21 +78,21 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(Server { stop, thread }) = self.server.take() {
             drop(stop);
-            // After this the port is free and the state directory unlocked.
+            // Now the port is free, and the state directory is unlocked.
             let _ = thread.join();
         }
     }
 }
 
-/// Starts a look-alike on 127.0.0.1, or finds the one that already serves this directory.
+/// Starts a sandbox on 127.0.0.1, or finds the one that already serves this directory.
 ///
 /// # Errors
-/// A sentence for people: the directory or the port cannot be used.
+/// A sentence for people: the directory or the port is not usable.
 pub fn start(options: Options) -> Result<Running, SandboxError> {
     let Options { state_dir, port, switches } = options;
     let place = state_dir.display();
     let unusable = |error: io::Error| {
-        SandboxError(format!("The sandbox cannot keep its state in {place}: {error}"))
+        SandboxError(format!("The sandbox cannot keep its state in {place}: {}", reason(&error)))
     };
     let store = Store::open(&state_dir).map_err(unusable)?;
     let lock = store.lock_file().map_err(unusable)?;
@@ -101,9 +101,9 @@ pub fn start(options: Options) -> Result<Running, SandboxError> {
         Err(TryLockError::WouldBlock) => {
             let mut running = join(&store, &state_dir)?;
             if switches != Switches::default() {
-                // They belong to whoever started it.
+                // They belong to the process that started it.
                 let notice = running.notice.get_or_insert_default();
-                notice.push_str(" Its switches stay as they are.");
+                notice.push_str(" Its switches stay unchanged.");
             }
             return Ok(running);
         }
@@ -112,13 +112,13 @@ pub fn start(options: Options) -> Result<Running, SandboxError> {
     let mut state = store.load().map_err(unusable)?;
     if state.instance.is_empty() {
         state.instance =
-            tokens::name().map_err(|_| SandboxError("No randomness is available.".into()))?;
+            tokens::name().map_err(|_| SandboxError("No random numbers are available.".into()))?;
     }
     let (listener, notice) = bind(port, state.port)?;
     let bound = listener
         .local_addr()
         .and_then(|address| listener.set_nonblocking(true).map(|()| address.port()))
-        .map_err(|error| SandboxError(format!("The sandbox cannot listen: {error}")))?;
+        .map_err(cannot_listen)?;
     state.port = Some(bound);
     store.save(&state).map_err(unusable)?;
     let base_url = format!("http://127.0.0.1:{bound}");
@@ -127,11 +127,13 @@ pub fn start(options: Options) -> Result<Running, SandboxError> {
     let thread = std::thread::Builder::new()
         .name("twg-sandbox".into())
         .spawn(move || server::run(listener, world, stopped, lock))
-        .map_err(|error| SandboxError(format!("The sandbox cannot start a thread: {error}")))?;
+        .map_err(|error| {
+            SandboxError(format!("The sandbox cannot start a thread: {}", reason(&error)))
+        })?;
     Ok(Running { base_url, notice, server: Some(Server { stop, thread }) })
 }
 
-/// Binds the wanted port, or else the remembered one, or else a free one.
+/// Binds the wanted port. Without one, the port of the last run, or else a free one.
 fn bind(
     wanted: Option<u16>,
     remembered: Option<u16>,
@@ -139,7 +141,8 @@ fn bind(
     let at = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     if let Some(port) = wanted {
         let listener = at(port).map_err(|error| {
-            SandboxError(format!("The sandbox cannot listen on 127.0.0.1:{port}: {error}"))
+            let reason = reason(&error);
+            SandboxError(format!("The sandbox cannot listen on 127.0.0.1:{port}: {reason}"))
         })?;
         return Ok((listener, None));
     }
@@ -149,24 +152,28 @@ fn bind(
             Ok(listener) => return Ok((listener, None)),
             Err(error) => {
                 notice = Some(format!(
-                    "Port {port}, which the sandbox had last time, cannot be used ({error}); it \
-                     has another one now, so what was signed in to it must sign in again."
+                    "The sandbox has a new port, because {port} is not free ({}). Sign in to it \
+                     again.",
+                    reason(&error)
                 ));
             }
         }
     }
-    let listener =
-        at(0).map_err(|error| SandboxError(format!("The sandbox cannot listen: {error}")))?;
+    let listener = at(0).map_err(cannot_listen)?;
     Ok((listener, notice))
 }
 
-/// Another process holds the lock: finds its address, and makes sure that it answers.
+fn cannot_listen(error: io::Error) -> SandboxError {
+    SandboxError(format!("The sandbox cannot listen: {}", reason(&error)))
+}
+
+/// Another process holds the lock: finds its port, and makes sure that it responds.
 fn join(store: &Store, directory: &Path) -> Result<Running, SandboxError> {
     let begun = Instant::now();
     loop {
-        // The state is read anew each time: the other process may just be starting.
+        // Reads the state each time: the other process may just be starting.
         if let Ok(State { instance, port: Some(port), .. }) = store.load()
-            && answers_as(port, &instance)
+            && responds_as(port, &instance)
         {
             let base_url = format!("http://127.0.0.1:{port}");
             let notice = Some(format!("The sandbox is already running at {base_url}."));
@@ -174,7 +181,7 @@ fn join(store: &Store, directory: &Path) -> Result<Running, SandboxError> {
         }
         if begun.elapsed() > PATIENCE {
             return Err(SandboxError(format!(
-                "Another sandbox uses {} but does not answer; stop it and try again.",
+                "Another sandbox uses {} but does not respond. Stop it and try again.",
                 directory.display()
             )));
         }
@@ -182,8 +189,8 @@ fn join(store: &Store, directory: &Path) -> Result<Running, SandboxError> {
     }
 }
 
-/// Whether the look-alike with this name answers at this port.
-fn answers_as(port: u16, instance: &str) -> bool {
+/// Whether the sandbox with this name responds at this port.
+fn responds_as(port: u16, instance: &str) -> bool {
     let Ok(url) = url::Url::parse(&format!("http://127.0.0.1:{port}/_sandbox/ping")) else {
         return false;
     };

@@ -1,4 +1,4 @@
-//! What the look-alike remembers between runs: one JSON file, replaced atomically.
+//! What the sandbox remembers between runs. [`crate::store`] keeps it on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::{Families, Millis};
 
-/// Access tokens that are remembered; the oldest are forgotten first.
+/// This many access tokens are kept. The oldest one goes first.
 const REMEMBERED_ACCESS_TOKENS: usize = 5000;
 
-/// How long an expired access token is remembered, to say that it expired.
+/// An expired access token is kept this long, so that the API can say that it expired.
 const REMEMBER_EXPIRED: Millis = 24 * 3600 * 1000;
 
-/// Everything. Tokens and codes are here as SHA-256 only.
+/// Everything. Of tokens and codes it has only the SHA-256.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct State {
-    /// Names this look-alike, so that a second start recognizes it.
+    /// A random name of this sandbox. A second start recognizes it by that.
     pub(crate) instance: String,
     /// The port of the last run.
     pub(crate) port: Option<u16>,
-    /// How far the clock was put forward.
+    /// How far a control request has put the clock forward.
     pub(crate) advanced: Millis,
     /// What each account has granted to each client.
     pub(crate) grants: Vec<Grant>,
-    /// The refresh tokens.
+    /// The refresh tokens, by family.
     pub(crate) families: Families,
     /// The access tokens, by hash.
     pub(crate) access: BTreeMap<String, Access>,
@@ -37,9 +37,9 @@ pub(crate) struct State {
 /// "Only one grant exists per app for a given Atlassian account."
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Grant {
-    /// To whom.
+    /// The client id.
     pub(crate) client: String,
-    /// From whom.
+    /// The account id.
     pub(crate) account: String,
     /// "The scopes in the new grant override the scopes in the existing grant."
     pub(crate) scopes: Vec<String>,
@@ -47,20 +47,20 @@ pub(crate) struct Grant {
     pub(crate) sites: BTreeSet<String>,
 }
 
-/// An access token that was given out.
+/// An access token that was issued.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Access {
-    /// To whom.
+    /// The client id.
     pub(crate) client: String,
-    /// For whom; a client that acts for itself has no account.
+    /// The account id; `None` if the client acts for itself.
     pub(crate) account: Option<String>,
-    /// The login it comes from.
+    /// The refresh-token family of the same sign-in.
     pub(crate) family: Option<String>,
-    /// Which authorization code or device code it comes from, by hash.
+    /// The hash of the authorization code or device code that it was issued for.
     pub(crate) origin: Option<String>,
-    /// When.
+    /// When it was issued.
     pub(crate) issued: Millis,
-    /// Until when.
+    /// When it expires.
     pub(crate) expires: Millis,
     /// Whether it was revoked.
     pub(crate) revoked: bool,
@@ -69,49 +69,49 @@ pub(crate) struct Access {
 /// What the user agreed to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Agreed {
-    /// The account.
+    /// The account id.
     pub(crate) account: String,
     /// The granted scopes.
     pub(crate) scopes: Vec<String>,
-    /// The site.
+    /// The cloud id of the site.
     pub(crate) site: Option<String>,
 }
 
 /// An authorization code.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Code {
-    /// Who may use it.
+    /// The id of the client that may use it.
     pub(crate) client: String,
     /// The redirect URI of the authorization request, if it had one.
     pub(crate) redirect_uri: Option<String>,
     /// The PKCE challenge.
     pub(crate) challenge: Option<String>,
-    /// What it stands for.
+    /// What the user agreed to.
     pub(crate) agreed: Agreed,
-    /// Until when.
+    /// When it expires.
     pub(crate) expires: Millis,
     /// Whether it was used.
     pub(crate) used: bool,
-    /// The login that came out of it.
+    /// The refresh-token family that it started.
     pub(crate) family: Option<String>,
 }
 
 /// A device code.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Device {
-    /// Who may poll with it.
+    /// The id of the client that may poll with it.
     pub(crate) client: String,
-    /// What the user types.
+    /// The code that the user enters.
     pub(crate) user_code: String,
-    /// What is asked for.
+    /// The scopes that the client asks for.
     pub(crate) scopes: Vec<String>,
-    /// Until when.
+    /// When it expires.
     pub(crate) expires: Millis,
-    /// The interval that is enforced now.
+    /// The interval that the server enforces now.
     pub(crate) interval: Millis,
-    /// The last poll.
+    /// When the client last polled.
     pub(crate) polled: Option<Millis>,
-    /// Polls answered with `slow_down`.
+    /// Polls that got `slow_down`.
     pub(crate) slow_downs: u32,
     /// What the user decided.
     pub(crate) decision: Decided,
@@ -135,7 +135,7 @@ impl State {
         self.grants.iter().find(|grant| grant.client == client && grant.account == account)
     }
 
-    /// Forgets what no answer depends on any more.
+    /// Removes what no response depends on any more.
     pub(crate) fn prune(&mut self, now: Millis) {
         self.access.retain(|_, access| now < access.expires.saturating_add(REMEMBER_EXPIRED));
         while self.access.len() > REMEMBERED_ACCESS_TOKENS {

@@ -16,7 +16,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the directory, and creates it if need be, for its owner only.
+    /// Opens the directory. Creates it if it is missing, for its owner only.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
@@ -31,12 +31,12 @@ impl Store {
         Ok(Self { directory: directory.into() })
     }
 
-    /// The lock file, which a running look-alike holds locked. Never deleted.
+    /// The lock file. A running sandbox holds its lock, and nothing deletes it.
     pub(crate) fn lock_file(&self) -> io::Result<File> {
         private().create(true).open(self.directory.join("sandbox.lock"))
     }
 
-    /// Reads the state; a fresh one if there is none.
+    /// Reads the state. Without a file, it is a new one.
     pub(crate) fn load(&self) -> io::Result<State> {
         match fs::read(self.directory.join(FILE)) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
@@ -47,11 +47,11 @@ impl Store {
         }
     }
 
-    /// Replaces the state, durably: a look-alike that forgot a rotation would be no test of a client
-    /// that must not.
+    /// Replaces the state, durably: a client must not forget a rotation, so the server that tests it
+    /// must not either.
     pub(crate) fn save(&self, state: &State) -> io::Result<()> {
         let bytes = serde_json::to_vec(state)?;
-        // Only the holder of the lock writes, so one name is enough, and a left-over is replaced.
+        // Only the holder of the lock writes, so one name is enough, and a leftover file can go.
         let temporary = self.directory.join("sandbox-state.json.new");
         match fs::remove_file(&temporary) {
             Ok(()) => {}

@@ -1,4 +1,4 @@
-//! `/oauth/token`: codes, device codes and refresh tokens become access tokens.
+//! `/oauth/token`: access tokens for codes, device codes and refresh tokens.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +12,7 @@ use crate::tokens::{self, Claims};
 use crate::values::{RefreshError, TokenBody};
 use crate::world::World;
 
-/// `POST /oauth/token`. Form and JSON are accepted alike.
+/// `POST /oauth/token`, with a form or JSON.
 pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
     request.check()?;
     let readable = match world.switches.token_body {
@@ -28,12 +28,12 @@ pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
         None => Err(Response::missing("grant_type")),
         Some(grant_type::AUTHORIZATION_CODE) => {
             let (agreed, origin) = redeem(world, request, client)?;
-            let issued = log_in(world, client, &agreed, &origin)?;
+            let issued = sign_in(world, client, &agreed, &origin)?;
             Ok(respond(world, &issued, false))
         }
         Some(grant_type::DEVICE_CODE) => {
             let (agreed, origin) = device::poll(world, request, client)?;
-            let issued = log_in(world, client, &agreed, &origin)?;
+            let issued = sign_in(world, client, &agreed, &origin)?;
             Ok(respond(world, &issued, false))
         }
         Some(grant_type::REFRESH_TOKEN) => {
@@ -52,7 +52,7 @@ pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
     }
 }
 
-/// Tokens on their way out. This is the only place where they exist in the clear.
+/// Tokens on their way to the client. Only here do they exist in the clear.
 pub(crate) struct Issued {
     /// The access token.
     pub(crate) access: String,
@@ -60,11 +60,11 @@ pub(crate) struct Issued {
     pub(crate) lifetime: u64,
     /// The refresh token, if there is a new one.
     pub(crate) refresh: Option<String>,
-    /// What was granted.
+    /// The granted scopes.
     pub(crate) scopes: Vec<String>,
 }
 
-/// Uses an authorization code. Returns what it stands for, and its hash.
+/// Uses an authorization code. Returns what the user agreed to, and the hash of the code.
 pub(crate) fn redeem(
     world: &mut World,
     request: &Request,
@@ -125,15 +125,15 @@ pub(crate) fn redeem(
     Ok((agreed, hash))
 }
 
-/// A login: an access token, and with `offline_access` a new refresh-token family.
-pub(crate) fn log_in(
+/// A sign-in: an access token, and with `offline_access` a new refresh-token family.
+pub(crate) fn sign_in(
     world: &mut World,
     client: &Client,
     agreed: &Agreed,
     origin: &str,
 ) -> Result<Issued, Response> {
     let now = world.now();
-    // Bitbucket has no offline_access: every login has a refresh token.
+    // Bitbucket has no offline_access: every sign-in has a refresh token.
     let offline = client.realm == Realm::Bitbucket
         || agreed.scopes.iter().any(|scope| scope == "offline_access");
     let mut refresh = None;
@@ -256,7 +256,7 @@ fn respond(world: &World, issued: &Issued, refreshed: bool) -> Response {
 }
 
 /// "403 Forbidden with {"error": "invalid_grant", "error_description": "Unknown or invalid refresh
-/// token."}", or the other wording that has been observed.
+/// token."}", or the other error that was observed.
 fn refresh_refused(world: &World) -> Response {
     let status = u16::try_from(world.switches.refresh_error_status).unwrap_or(403);
     match world.switches.refresh_error {

@@ -1,4 +1,4 @@
-//! Tokens, codes and their hashes. A token itself is never kept: only its SHA-256.
+//! Tokens, codes and their hashes. The state has only the SHA-256 of a token, never the token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,10 +9,10 @@ use crate::families::Millis;
 use crate::http::Response;
 use crate::values::Shape;
 
-/// The letters of user codes, which RFC 8628 section 6.1 recommends: no vowels, so no words.
+/// The letters of user codes that RFC 8628 section 6.1 recommends: no vowels, so no words.
 const USER_CODE_LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-/// What is kept of a token: SHA-256 in hexadecimal.
+/// The SHA-256 of a token, in hexadecimal.
 pub(crate) fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
@@ -31,7 +31,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Response> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
-        .map_err(|_| Response::error(500, "server_error", "No randomness is available."))?;
+        .map_err(|_| Response::error(500, "server_error", "No random numbers are available."))?;
     Ok(bytes)
 }
 
@@ -40,31 +40,31 @@ pub(crate) fn name() -> Result<String, Response> {
     Ok(hex(&random::<16>()?))
 }
 
-/// A random token without meaning, at least `least` characters long.
+/// A random token without structure, at least `least` characters long.
 pub(crate) fn opaque(least: usize) -> Result<String, Response> {
     let mut token = URL_SAFE_NO_PAD.encode(random::<48>()?);
     pad(&mut token, least);
     Ok(token)
 }
 
-/// Whom an access token is for.
+/// What a JWT-shaped access token says.
 pub(crate) struct Claims<'a> {
-    /// Who gives it out.
+    /// The issuer.
     pub(crate) issuer: &'a str,
-    /// To which client.
+    /// The client id.
     pub(crate) client: &'a str,
-    /// For which account.
+    /// The account id.
     pub(crate) account: &'a str,
-    /// With which scopes.
+    /// The scopes, separated by spaces.
     pub(crate) scope: &'a str,
-    /// From when.
+    /// When it was issued.
     pub(crate) issued: Millis,
-    /// Until when.
+    /// When it expires.
     pub(crate) expires: Millis,
 }
 
-/// An access token, at least `least` characters long. Nobody needs to verify the signature of the
-/// JWT-shaped one: the look-alike's API knows its tokens by hash, and clients must not look inside.
+/// An access token, at least `least` characters long. The signature of a JWT-shaped one is random: the
+/// sandbox's API knows its tokens by hash, and clients must not look inside.
 pub(crate) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<String, Response> {
     if shape == Shape::Opaque {
         return opaque(least);
@@ -98,13 +98,13 @@ pub(crate) fn user_code() -> Result<String, Response> {
         if code.len() == 4 {
             code.push('-');
         }
-        // 256 is no multiple of 20; the small bias does not matter for a look-alike.
+        // 256 is not a multiple of 20; the small bias does not matter here.
         code.push(char::from(USER_CODE_LETTERS[usize::from(byte) % USER_CODE_LETTERS.len()]));
     }
     Ok(code)
 }
 
-/// A user code as people type it: any case, any separators.
+/// The user code that a person typed in any case and with any separators.
 pub(crate) fn normal_user_code(typed: &str) -> String {
     let mut letters: String = typed.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
     letters.make_ascii_uppercase();
@@ -136,9 +136,9 @@ mod tests {
     fn shapes_and_lengths() {
         let claims =
             Claims { issuer: "i", client: "c", account: "a", scope: "s", issued: 0, expires: 1 };
-        let Ok(jwt) = access(Shape::Jwt, 65_536, &claims) else { panic!("no randomness") };
+        let Ok(jwt) = access(Shape::Jwt, 65_536, &claims) else { panic!("no random numbers") };
         assert!(jwt.starts_with("eyJraW") && jwt.len() == 65_536);
-        let Ok(opaque) = opaque(0) else { panic!("no randomness") };
+        let Ok(opaque) = opaque(0) else { panic!("no random numbers") };
         assert_eq!(opaque.len(), 64);
     }
 
@@ -146,7 +146,7 @@ mod tests {
     fn user_codes_as_typed() {
         assert_eq!(normal_user_code(" bcdf ghjk"), "BCDF-GHJK");
         assert_eq!(normal_user_code("bcdf"), "BCDF");
-        let Ok(code) = user_code() else { panic!("no randomness") };
+        let Ok(code) = user_code() else { panic!("no random numbers") };
         assert_eq!(normal_user_code(&code), code);
     }
 }

@@ -1,4 +1,4 @@
-//! The look-alike as one value: state, switches, open pages, log. One request at a time changes it.
+//! The sandbox as one value: state, switches, open pages, log. One request at a time changes it.
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,7 +26,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A look-alike at `base_url`.
+    /// A sandbox at `base_url`.
     pub(crate) fn new(base_url: String, switches: Switches, state: State, store: Store) -> Self {
         Self {
             base_url,
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// The time. The look-alike reads no other clock.
+    /// The time. The sandbox reads no other clock.
     pub(crate) fn now(&self) -> Millis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(self.state.advanced)
