@@ -20,7 +20,7 @@ pub(crate) const BITBUCKET_API_TOKEN: &str = "sandbox-bitbucket-token";
 /// The scopes of the consumer. A request cannot choose others.
 const SCOPES: &[&str] = &["account", "repository"];
 
-/// "3-month TTL" for rotating refresh tokens [observed].
+/// "3-month TTL" for rotating refresh tokens, as observed.
 const ROTATING_TTL: Millis = 90 * 24 * 3600 * 1000;
 
 /// `GET /bitbucket/site/oauth2/authorize`.

@@ -9,7 +9,7 @@ use crate::pages;
 use crate::values::Iss;
 use crate::world::World;
 
-/// Both `.well-known` documents, like the one of auth.atlassian.com [observed].
+/// Both `.well-known` documents, like the one of auth.atlassian.com, as observed.
 pub(crate) fn metadata(world: &World) -> Response {
     let base = &world.base_url;
     let mut body = json!({
