@@ -1,35 +1,35 @@
-//! `/admin/v1/orgs`: the organizations REST API, which takes an API key and nothing else.
+//! `/admin/v1/orgs`: the organizations REST API. It accepts only an API key.
 
 use serde_json::{Value, json};
 
-use super::http::{Answer, Reply, Request};
-use super::people::{self, Organization};
-use super::world::World;
+use crate::http::{Handled, Request, Response};
+use crate::people::{self, Organization};
+use crate::world::World;
 
-/// The admin API key of every look-alike.
-pub(super) const ADMIN_KEY: &str = "sandbox-admin-key";
+/// The admin API key of every sandbox.
+pub(crate) const ADMIN_KEY: &str = "sandbox-admin-key";
 
 /// Members on one page.
 const PAGE: usize = 2;
 
 /// `GET /admin/v1/orgs[/{id}[/users]]`.
-pub(super) fn answer(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     // Access tokens of users do not work here, only an API key.
     if request.bearer() != Some(ADMIN_KEY) {
         return Err(error(401, "ADMIN-401-2", "INSUFFICIENT_SCOPE", "An API key is required."));
     }
     let base = format!("{}/admin/v1/orgs", world.base_url);
-    let not_found = || error(404, "ADMIN-404-1", "NOT_FOUND", "There is no such resource.");
+    let not_found = || error(404, "ADMIN-404-1", "NOT_FOUND", "Unknown resource.");
     let mut parts = request.path.trim_start_matches("/admin/v1/").split('/');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some("orgs"), None, None, None) => {
             let data: Vec<_> =
                 people::ORGANIZATIONS.iter().map(|one| describe(one, &base)).collect();
-            Ok(Reply::json(200, &json!({ "data": data, "links": { "self": base } })))
+            Ok(Response::json(200, &json!({ "data": data, "links": { "self": base } })))
         }
         (Some("orgs"), Some(id), None, None) => {
             let organization = people::organization(id).ok_or_else(not_found)?;
-            Ok(Reply::json(200, &json!({ "data": describe(organization, &base) })))
+            Ok(Response::json(200, &json!({ "data": describe(organization, &base) })))
         }
         (Some("orgs"), Some(id), Some("users"), None) => {
             let organization = people::organization(id).ok_or_else(not_found)?;
@@ -48,8 +48,8 @@ fn describe(organization: &Organization, base: &str) -> Value {
     })
 }
 
-/// One page; `links.next` leads to the one after.
-fn members(request: &Request, base: &str) -> Answer {
+/// One page of members. `links.next` is the URL of the next one.
+fn members(request: &Request, base: &str) -> Handled {
     let start: usize = match request.query.get("cursor") {
         None => 0,
         Some(cursor) => cursor
@@ -75,11 +75,11 @@ fn members(request: &Request, base: &str) -> Answer {
         links["next"] = format!("{base}?cursor=page-{next}").into();
     }
     let total = people::PEOPLE.len();
-    Ok(Reply::json(200, &json!({ "data": data, "links": links, "meta": { "total": total } })))
+    Ok(Response::json(200, &json!({ "data": data, "links": links, "meta": { "total": total } })))
 }
 
-fn error(status: u16, code: &str, title: &str, detail: &str) -> Reply {
+fn error(status: u16, code: &str, title: &str, detail: &str) -> Response {
     let error =
         json!({ "code": code, "status": status.to_string(), "title": title, "detail": detail });
-    Reply::json(status, &json!({ "errors": [error] }))
+    Response::json(status, &json!({ "errors": [error] }))
 }

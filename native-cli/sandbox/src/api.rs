@@ -1,46 +1,25 @@
-//! api.atlassian.com: `/me`, `accessible-resources`, and a few resources of Jira and Confluence.
+//! api.atlassian.com: `/me`, `accessible-resources`, and the way to Jira and Confluence.
 
 use serde_json::{Value, json};
 
-use super::clients::Realm;
-use super::http::{Answer, Reply, Request};
-use super::people::{self, MIA, Product, Site};
-use super::state::Grant;
-use super::tokens;
-use super::values::Sites;
-use super::world::World;
+use crate::clients::Realm;
+use crate::http::{Handled, Request, Response};
+use crate::people::{self, MIA, Product, Site};
+use crate::state::Grant;
+use crate::values::Sites;
+use crate::world::World;
+use crate::{products, tokens};
 
 /// Mia's API token, with scopes, for Basic authentication at `/ex/...`.
-pub(super) const API_TOKEN: &str = "sandbox-api-token";
+pub(crate) const API_TOKEN: &str = "sandbox-api-token";
 
-/// Mia's API token without scopes, for Basic authentication at the site's own address.
-pub(super) const CLASSIC_API_TOKEN: &str = "sandbox-classic-token";
+/// Mia's API token without scopes, for Basic authentication at the site's own URL.
+pub(crate) const CLASSIC_API_TOKEN: &str = "sandbox-classic-token";
 
-/// Whether other origins may read the answers: "CORS whitelisting is supported for
-/// api.atlassian.com".
-pub(super) fn is_api(path: &str) -> bool {
-    path == "/me"
-        || path == "/oauth/token/accessible-resources"
-        || path.starts_with("/ex/")
-        || path.starts_with("/bitbucket/2.0/")
-}
-
-/// Lets scripts of any origin read an API answer; the bearer token protects it.
-pub(super) fn allow_origins(reply: Reply) -> Reply {
-    reply.header("Access-Control-Allow-Origin", "*")
-}
-
-/// The answer to a script's question whether it may send `Authorization`.
-pub(super) fn preflight() -> Reply {
-    Reply::empty(204)
-        .header("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-        .header("Access-Control-Allow-Headers", "authorization, content-type, accept")
-}
-
-/// What a valid bearer token lets its holder see.
-pub(super) struct Caller<'a> {
-    /// The grant behind it; a client that acts for itself has none.
-    pub(super) grant: Option<&'a Grant>,
+/// The holder of a valid bearer token.
+pub(crate) struct Caller<'a> {
+    /// The user's grant; `None` if the client acts for itself.
+    pub(crate) grant: Option<&'a Grant>,
 }
 
 impl Caller<'_> {
@@ -53,15 +32,15 @@ impl Caller<'_> {
 
 /// Why a bearer token does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NotAccepted {
+pub(crate) enum NotAccepted {
     /// It is missing, unknown, revoked, or not for this API.
     Invalid,
-    /// It worked once.
+    /// It has expired.
     Expired,
 }
 
 /// Looks up the bearer token of a request.
-pub(super) fn caller<'a>(
+pub(crate) fn caller<'a>(
     world: &'a World,
     request: &Request,
     realm: Realm,
@@ -76,7 +55,7 @@ pub(super) fn caller<'a>(
     if access.revoked
         || family_ended
         || world.switches.sessions_revoked
-        || super::clients::find(&access.client, realm).is_none()
+        || crate::clients::find(&access.client, realm).is_none()
     {
         return Err(NotAccepted::Invalid);
     }
@@ -88,38 +67,42 @@ pub(super) fn caller<'a>(
 }
 
 /// An error of the API gateway: an object with code and message.
-fn gateway_error(world: &World, status: u16, message: &str) -> Reply {
-    let reply = Reply::json(status, &json!({ "code": status, "message": message }));
-    if status != 401 || !world.switches.www_authenticate {
-        return reply;
+fn gateway_error(status: u16, message: &str) -> Response {
+    Response::json(status, &json!({ "code": status, "message": message }))
+}
+
+fn unauthorized(world: &World) -> Response {
+    challenge(world, gateway_error(401, "Unauthorized"), "invalid_token")
+}
+
+fn wrong_scope(world: &World) -> Response {
+    let response = gateway_error(401, "Unauthorized; scope does not match");
+    challenge(world, response, "insufficient_scope").outcome("insufficient_scope")
+}
+
+/// Adds the `WWW-Authenticate` header with this error, RFC 6750 section 3, unless a switch forbids it.
+fn challenge(world: &World, response: Response, error: &str) -> Response {
+    if !world.switches.www_authenticate {
+        return response;
     }
-    let error = if message.contains("scope") { "insufficient_scope" } else { "invalid_token" };
-    reply.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
-}
-
-fn unauthorized(world: &World) -> Reply {
-    gateway_error(world, 401, "Unauthorized")
-}
-
-fn wrong_scope(world: &World) -> Reply {
-    gateway_error(world, 401, "Unauthorized; scope does not match").outcome("insufficient_scope")
+    response.header("WWW-Authenticate", &format!("Bearer error=\"{error}\""))
 }
 
 /// `GET /me`. "Add the read:me scope to the authorization URL for your app."
-pub(super) fn me(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn me(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     let caller = caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
     if !caller.has_any(&["read:me"]) {
         return Err(wrong_scope(world));
     }
-    Ok(Reply::json(200, &people::profile(&MIA)))
+    Ok(Response::json(200, &people::profile(&MIA)))
 }
 
 /// `GET /userinfo`.
-pub(super) fn userinfo(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn userinfo(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
-    Ok(Reply::json(
+    Ok(Response::json(
         200,
         &json!({
             "sub": MIA.account, "name": MIA.name, "nickname": MIA.nickname,
@@ -128,9 +111,9 @@ pub(super) fn userinfo(world: &mut World, request: &Request) -> Answer {
     ))
 }
 
-/// `GET /oauth/token/accessible-resources`: one item per product of a site, so that an id can be
-/// there twice: "the id is not unique across containers".
-pub(super) fn accessible_resources(world: &mut World, request: &Request) -> Answer {
+/// `GET /oauth/token/accessible-resources`: one item per product of a site, so that an id can occur
+/// twice: "the id is not unique across containers".
+pub(crate) fn accessible_resources(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
     let caller = caller(world, request, Realm::Atlassian).map_err(|_| unauthorized(world))?;
     let mut items = Vec::new();
@@ -146,9 +129,9 @@ pub(super) fn accessible_resources(world: &mut World, request: &Request) -> Answ
             }
         }
     }
-    // The real list is in no order that means anything; the newest site is not the first.
+    // The order of the real list means nothing, so here the first site is the last one.
     items.reverse();
-    Ok(Reply::json(200, &Value::Array(items)))
+    Ok(Response::json(200, &Value::Array(items)))
 }
 
 /// The items of one site.
@@ -174,9 +157,9 @@ fn containers(site: &Site, grant: &Grant, per_product: bool) -> Vec<Value> {
 }
 
 /// `/ex/{jira|confluence}/{cloudid}/...`, with a bearer token, or with Basic e-mail and API token.
-pub(super) fn product(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn product(world: &mut World, request: &Request) -> Handled {
     let world = &*world;
-    let not_found = || gateway_error(world, 404, "Not Found");
+    let not_found = || gateway_error(404, "Not Found");
     let mut parts = request.path.trim_start_matches("/ex/").splitn(3, '/');
     let product = match parts.next() {
         Some("jira") => Product::Jira,
@@ -197,156 +180,42 @@ pub(super) fn product(world: &mut World, request: &Request) -> Answer {
         let all = world.switches.sites == Sites::All;
         let granted = caller.grant.is_some_and(|grant| grant.sites.contains(cloud_id));
         if !(granted || all) || world.switches.sites == Sites::None {
-            return Err(gateway_error(world, 403, "Forbidden"));
+            return Err(gateway_error(403, "Forbidden"));
         }
     }
-    let (needs, reply) = match product {
-        Product::Jira => jira(request, site, rest),
-        Product::Confluence => confluence(request, site, rest),
+    let (needs, response) = match product {
+        Product::Jira => products::jira(request, site, rest),
+        Product::Confluence => products::confluence(request, site, rest),
     }
     .ok_or_else(not_found)?;
     if caller.is_some_and(|caller| !caller.has_any(needs)) {
         return Err(wrong_scope(world));
     }
-    Ok(reply)
+    Ok(response)
 }
 
-/// `/sites/{name}/...`, which stands for `https://{name}.atlassian.net/...`: whose cloud id that is, for
-/// everybody, and the products, with Basic e-mail and API token.
-pub(super) fn site(_world: &mut World, request: &Request) -> Answer {
+/// `/sites/{name}/...`, which stands for `https://{name}.atlassian.net/...`: the cloud id without
+/// authentication, and the products with Basic e-mail and API token.
+pub(crate) fn site(_world: &mut World, request: &Request) -> Handled {
     let not_found =
-        || Reply::json(404, &json!({ "errorMessages": ["Site temporarily unavailable"] }));
+        || Response::json(404, &json!({ "errorMessages": ["Site temporarily unavailable"] }));
     let path = request.path.trim_start_matches("/sites/");
     let (name, rest) = path.split_once('/').ok_or_else(not_found)?;
     let is_called = |site: &&Site| site.host.split('.').next() == Some(name);
     let site = people::sites().find(is_called).ok_or_else(not_found)?;
     if rest == "_edge/tenant_info" {
-        return Ok(Reply::json(200, &json!({ "cloudId": site.cloud_id })));
+        return Ok(Response::json(200, &json!({ "cloudId": site.cloud_id })));
     }
     let is_hers =
         |(user, token): &(String, String)| user == MIA.email && token == CLASSIC_API_TOKEN;
     if !request.basic().as_ref().is_some_and(is_hers) {
-        // As Jira answers: no challenge, and no object either.
-        return Err(Reply::html(401, "Client must be authenticated to access this resource."));
+        // Like Jira: no challenge, and no JSON either.
+        return Err(Response::html(401, "Client must be authenticated to access this resource."));
     }
     let resource = if rest.starts_with("wiki/") {
-        confluence(request, site, rest).filter(|_| site.confluence)
+        products::confluence(request, site, rest).filter(|_| site.confluence)
     } else {
-        jira(request, site, rest).filter(|_| site.jira)
+        products::jira(request, site, rest).filter(|_| site.jira)
     };
-    resource.map(|(_, reply)| reply).ok_or_else(not_found)
-}
-
-/// One of these scopes is needed, and then this is the reply.
-type Resource = Option<(&'static [&'static str], Reply)>;
-
-fn jira(request: &Request, site: &Site, rest: &str) -> Resource {
-    let rest = rest.strip_prefix("rest/api/3/").or_else(|| rest.strip_prefix("rest/api/2/"))?;
-    let url = |key: &str| format!("{}/rest/api/3/{key}", site.url());
-    let user = json!({
-        "self": url(&format!("user?accountId={}", MIA.account)),
-        "accountId": MIA.account, "accountType": "atlassian", "emailAddress": MIA.email,
-        "displayName": MIA.name, "active": true, "timeZone": "Australia/Sydney",
-        "locale": "en_US",
-    });
-    let projects: Vec<Value> = (10_000..)
-        .zip(site.places)
-        .map(|(id, (key, name))| {
-            json!({
-                "self": url(&format!("project/{id}")), "id": id.to_string(), "key": key,
-                "name": name, "projectTypeKey": "software", "simplified": false,
-                "style": "classic", "isPrivate": false,
-            })
-        })
-        .collect();
-    let (read_user, read_work): (&[&str], &[&str]) =
-        (&["read:jira-user", "read:user:jira"], &["read:jira-work", "read:project:jira"]);
-    match (request.method.as_str(), rest) {
-        ("GET", "myself") => Some((read_user, Reply::json(200, &user))),
-        ("GET", "project") => Some((read_work, Reply::json(200, &json!(projects)))),
-        ("GET", "project/search") => Some((
-            read_work,
-            Reply::json(
-                200,
-                &json!({
-                    "self": url("project/search"), "maxResults": 50, "startAt": 0,
-                    "total": projects.len(), "isLast": true, "values": projects,
-                }),
-            ),
-        )),
-        ("GET", "serverInfo") => Some((
-            read_work,
-            Reply::json(
-                200,
-                &json!({
-                    "baseUrl": site.url(), "version": "1001.0.0-SNAPSHOT",
-                    "deploymentType": "Cloud", "serverTitle": "Jira",
-                }),
-            ),
-        )),
-        ("POST", "issue") => {
-            let key = site.places.first().map_or("X", |(key, _)| key);
-            let made =
-                json!({ "id": "10100", "key": format!("{key}-1"), "self": url("issue/10100") });
-            Some((&["write:jira-work", "write:issue:jira"], Reply::json(201, &made)))
-        }
-        ("GET", rest) => {
-            let key = rest.strip_prefix("project/")?;
-            let project = projects.into_iter().find(|project| project["key"] == key);
-            let reply = project.map_or_else(
-                || {
-                    let text = format!("No project could be found with key '{key}'.");
-                    Reply::json(404, &json!({ "errorMessages": [text], "errors": {} }))
-                },
-                |project| Reply::json(200, &project),
-            );
-            Some((read_work, reply))
-        }
-        _ => None,
-    }
-}
-
-fn confluence(request: &Request, site: &Site, rest: &str) -> Resource {
-    // S4 writes /rest/api/space, the product itself /wiki/rest/api/space.
-    let rest = rest.strip_prefix("wiki/").unwrap_or(rest);
-    let spaces: Vec<Value> = (65_537..)
-        .zip(site.places)
-        .map(|(id, (key, name))| {
-            json!({
-                "id": id, "key": key, "name": name, "type": "global", "status": "current",
-                "_links": { "webui": format!("/spaces/{key}") },
-            })
-        })
-        .collect();
-    let links = json!({ "base": format!("{}/wiki", site.url()), "context": "/wiki" });
-    let (read_user, read_space): (&[&str], &[&str]) = (
-        &["read:confluence-user", "read:user:confluence"],
-        &["read:confluence-space.summary", "read:confluence-content.all", "read:space:confluence"],
-    );
-    match (request.method.as_str(), rest) {
-        ("GET", "rest/api/space") => Some((
-            read_space,
-            Reply::json(
-                200,
-                &json!({
-                    "results": spaces, "start": 0, "limit": 25, "size": spaces.len(),
-                    "_links": links,
-                }),
-            ),
-        )),
-        ("GET", "api/v2/spaces") => {
-            Some((read_space, Reply::json(200, &json!({ "results": spaces, "_links": links }))))
-        }
-        ("GET", "rest/api/user/current") => Some((
-            read_user,
-            Reply::json(
-                200,
-                &json!({
-                    "type": "known", "accountId": MIA.account, "accountType": "atlassian",
-                    "email": MIA.email, "publicName": MIA.name, "displayName": MIA.name,
-                }),
-            ),
-        )),
-        _ => None,
-    }
+    resource.map(|(_, response)| response).ok_or_else(not_found)
 }

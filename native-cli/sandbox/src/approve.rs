@@ -1,63 +1,64 @@
-//! Plays the user: fetches the real pages, fills in the real forms, and follows the redirects.
+//! Plays the user: fetches the real pages, fills in the real forms, follows the redirects.
 
 use url::{Url, form_urlencoded};
 
-use super::SandboxError;
-use super::plain_http::{self, PlainReply};
+use crate::error::SandboxError;
+use crate::plain_http::{self, PlainResponse};
 
-/// More pages than any sign-in has.
+/// More steps than any sign-in has.
 const STEPS: usize = 20;
 
-/// Where a person can begin.
+/// The paths where a person can begin.
 const ENTRANCES: &[&str] = &["/authorize", "/oauth/activate", "/bitbucket/site/oauth2/authorize"];
 
-/// How it went.
+/// The pages that [`approve`] saw.
 #[derive(Debug)]
 pub struct Approval {
     /// The headings of the pages, in order.
     pub pages: Vec<String>,
-    /// The status with which the client answered at its redirect URI; `None` if no redirect was
-    /// needed, as with a device code.
+    /// The status of the client's response at its redirect URI; `None` if there was no redirect, as
+    /// with a device code.
     pub client_status: Option<u16>,
 }
 
 /// Accepts everything that the page at `url` asks, as a person would in a browser: the first
-/// organization, the first site, all permissions. A redirect to the client at the end is requested
-/// too. Blocks; talks to the look-alike at `base_url` and to loopback redirect URIs only.
+/// organization, the first site, all permissions. Follows the redirect to the client at the end.
+/// Blocks. Connects only to the sandbox at `base_url` and to loopback redirect URIs.
 ///
 /// # Errors
-/// A sentence for people: the URL is not one of this look-alike's, or a page says no.
+/// A sentence for people: the URL is not a sign-in page of this sandbox, or a page shows an error.
 pub fn approve(url: &str, base_url: &str) -> Result<Approval, SandboxError> {
-    let foreign = || SandboxError(format!("This is no sign-in page of the sandbox at {base_url}."));
+    let foreign =
+        || SandboxError(format!("This URL is not a sign-in page of the sandbox at {base_url}."));
     let base = Url::parse(base_url).map_err(|_| foreign())?;
     let mut at = Url::parse(url).map_err(|_| foreign())?;
     if !same_origin(&at, &base) || !ENTRANCES.contains(&at.path()) {
         return Err(foreign());
     }
     let mut pages = Vec::new();
-    let mut reply = plain_http::send("GET", &at, &[], None)?;
+    let mut response = plain_http::send("GET", &at, &[], None)?;
     for _ in 0..STEPS {
-        if (300..400).contains(&reply.status) {
-            let location = reply.location.as_deref().unwrap_or_default();
+        if (300..400).contains(&response.status) {
+            let location = response.location.as_deref().unwrap_or_default();
             let target = at.join(location).map_err(|_| {
-                SandboxError("The sandbox redirects to something that is no URL.".into())
+                SandboxError("The sandbox redirects to something that is not a URL.".into())
             })?;
             if !same_origin(&target, &base) {
-                // The code is in it, so the message shows the origin only.
+                // The URL contains the code, so the message shows only its origin.
                 if plain_http::loopback(&target).is_none() {
                     return Err(SandboxError(format!(
                         "The sandbox redirects to {}, which is not on this computer.",
                         target.origin().ascii_serialization()
                     )));
                 }
-                let answer = plain_http::send("GET", &target, &[], None)?;
-                return Ok(Approval { pages, client_status: Some(answer.status) });
+                let client = plain_http::send("GET", &target, &[], None)?;
+                return Ok(Approval { pages, client_status: Some(client.status) });
             }
-            reply = plain_http::send("GET", &target, &[], None)?;
+            response = plain_http::send("GET", &target, &[], None)?;
             at = target;
             continue;
         }
-        let page = Page::read(&reply)?;
+        let page = Page::read(&response)?;
         pages.push(page.heading.clone());
         let Some(form) = page.form else {
             return Ok(Approval { pages, client_status: None });
@@ -66,17 +67,17 @@ pub fn approve(url: &str, base_url: &str) -> Result<Approval, SandboxError> {
         if !same_origin(&target, &base) {
             return Err(foreign());
         }
-        reply = plain_http::send("POST", &target, &[], Some(&form.filled))?;
+        response = plain_http::send("POST", &target, &[], Some(&form.filled))?;
         at = target;
     }
-    Err(SandboxError("The sandbox does not stop asking.".into()))
+    Err(SandboxError("The sandbox shows more pages than a sign-in has.".into()))
 }
 
 fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin() && plain_http::loopback(one).is_some()
 }
 
-/// What a person sees of a page.
+/// The parts of a page that a person needs.
 struct Page {
     heading: String,
     form: Option<Filled>,
@@ -89,15 +90,15 @@ struct Filled {
 }
 
 impl Page {
-    fn read(reply: &PlainReply) -> Result<Self, SandboxError> {
-        let html = reply.body.as_str();
+    fn read(response: &PlainResponse) -> Result<Self, SandboxError> {
+        let html = response.body.as_str();
         let heading = element_text(html, "h1").unwrap_or_else(|| "(no heading)".into());
-        if reply.status != 200 {
+        if response.status != 200 {
             let detail = element_text(html, "p class=\"wrong\" role=\"alert\"");
             let detail = detail.map(|detail| format!(" {detail}")).unwrap_or_default();
             return Err(SandboxError(format!(
-                "The sandbox answers {}: {heading}.{detail}",
-                reply.status
+                "The sandbox shows an error ({}): {heading}.{detail}",
+                response.status
             )));
         }
         Ok(Self { heading, form: fill(html)? })
@@ -110,8 +111,8 @@ fn element_text(html: &str, tag: &str) -> Option<String> {
     Some(unescape(rest.split('<').next()?))
 }
 
-/// Fills in the first form: hidden and text fields as they are, the chosen one of each set of radio
-/// buttons, and the first button.
+/// Fills in the first form: hidden and text fields as they are, the radio buttons that are checked,
+/// and the first button.
 fn fill(html: &str) -> Result<Option<Filled>, SandboxError> {
     let mut tags = tags(html).skip_while(|tag| tag.name != "form");
     let Some(form) = tags.next() else { return Ok(None) };
@@ -125,7 +126,7 @@ fn fill(html: &str) -> Result<Option<Filled>, SandboxError> {
             ("input", _) => {
                 if value.is_empty() && tag.get("required").is_some() {
                     return Err(SandboxError(format!(
-                        "The page asks for {name}, which the address does not say."
+                        "The page asks for {name}, which the URL does not contain."
                     )));
                 }
                 true
@@ -178,7 +179,7 @@ fn tags(html: &str) -> impl Iterator<Item = Tag> + '_ {
     })
 }
 
-/// Undoes [`super::pages::Esc`].
+/// Undoes [`crate::pages::Esc`].
 fn unescape(text: &str) -> String {
     text.replace("&lt;", "<")
         .replace("&gt;", ">")
@@ -217,7 +218,7 @@ mod tests {
             "",
         ] {
             let error = approve(url, base).unwrap_err().to_string();
-            assert!(error.contains("no sign-in page"), "{url}: {error}");
+            assert!(error.contains("not a sign-in page"), "{url}: {error}");
         }
     }
 }

@@ -1,30 +1,30 @@
-//! Bitbucket Cloud: its own authorization server and `/2.0/user`. No audience, no cloud ids, and the
-//! token response says `scopes`, not `scope`.
+//! Bitbucket Cloud: its own authorization server, and a few resources of its API. It has no audience
+//! and no cloud ids, and its token response has `scopes` instead of `scope`.
 
 use serde_json::{Value, json};
 
-use super::api::{self, NotAccepted};
-use super::authorize::{self, Redirect};
-use super::clients::{self, CALLBACK_PATH, Realm};
-use super::consent::{self, Consent, Purpose};
-use super::grants::{Millis, Rules};
-use super::http::{Answer, Reply, Request};
-use super::people::MIA;
-use super::token::{self, Issued};
-use super::values::{Decision, RedirectPort};
-use super::world::World;
+use crate::api::{self, NotAccepted};
+use crate::clients::{self, CALLBACK_PATH, Realm};
+use crate::families::{Millis, Rules};
+use crate::http::{Handled, Request, Response};
+use crate::people::MIA;
+use crate::ticket::{Consent, Purpose, Redirect};
+use crate::token_endpoint::{self, Issued};
+use crate::values::RedirectPort;
+use crate::world::World;
+use crate::{authorize, consent, grant_type, redirect};
 
 /// Mia's Bitbucket API token, for Basic authentication with her e-mail address.
-pub(super) const BITBUCKET_API_TOKEN: &str = "sandbox-bitbucket-token";
+pub(crate) const BITBUCKET_API_TOKEN: &str = "sandbox-bitbucket-token";
 
-/// The scopes of the consumer; requests cannot name others.
+/// The scopes of the consumer. A request cannot choose others.
 const SCOPES: &[&str] = &["account", "repository"];
 
-/// "3-month TTL" for rotating refresh tokens [observed].
+/// "3-month TTL" for rotating refresh tokens, as observed.
 const ROTATING_TTL: Millis = 90 * 24 * 3600 * 1000;
 
 /// `GET /bitbucket/site/oauth2/authorize`.
-pub(super) fn page(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn page(world: &mut World, request: &Request) -> Handled {
     let query = &request.query;
     let (client, redirect) = authorize::client_and_redirect(world, query, Realm::Bitbucket)?;
     let named_redirect = redirect.is_some();
@@ -36,12 +36,13 @@ pub(super) fn page(world: &mut World, request: &Request) -> Answer {
                 RedirectPort::Any => 7998,
             };
             let uri = format!("http://127.0.0.1:{port}{CALLBACK_PATH}");
-            Redirect::registered(&uri, query.get("state"))?
+            Redirect::new(&uri, query.get("state"))
+                .ok_or_else(|| authorize::invalid("no redirect URI is registered."))?
         }
     };
     if query.get("response_type") != Some("code") {
         let text = "Only response_type=code is supported here";
-        return Err(redirect.refuse(world, "unsupported_response_type", text));
+        return Err(redirect::refuse(world, &redirect, "unsupported_response_type", text));
     }
     let challenge = match query.get("code_challenge") {
         Some(_) => authorize::challenge(world, client, &redirect, query)?,
@@ -49,52 +50,54 @@ pub(super) fn page(world: &mut World, request: &Request) -> Answer {
     };
     let scopes = SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
     let purpose = Purpose::Code { redirect, named_redirect, challenge };
-    let consent = Consent { client, scopes, purpose, organization: None, site: None };
-    if world.switches.decision == Decision::Deny {
-        return consent::finish(world, consent, None);
-    }
-    consent::ask(world, consent)
+    consent::ask_or_deny(world, Consent::new(client, scopes, purpose))
 }
 
 /// `POST /bitbucket/site/oauth2/access_token`.
-pub(super) fn exchange(world: &mut World, request: &Request) -> Answer {
-    token::check(request)?;
+pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
+    request.check()?;
     let client = clients::authenticate(request, Realm::Bitbucket, &world.switches)?;
-    // Bitbucket answers 400 where Atlassian answers 403.
-    let as_400 = |mut reply: Reply| {
-        if reply.status == 403 {
-            reply.status = 400;
+    // Bitbucket sends 400 where Atlassian sends 403.
+    let as_400 = |mut response: Response| {
+        if response.status == 403 {
+            response.status = 400;
         }
-        reply
+        response
     };
-    let (issued, grant_type) = match request.params.get("grant_type") {
-        Some("authorization_code") => {
-            let (agreed, origin) = token::redeem(world, request, client).map_err(as_400)?;
-            (token::log_in(world, client, &agreed, &origin)?, "authorization_code")
+    let (issued, state) = match request.params.get("grant_type") {
+        Some(grant_type::AUTHORIZATION_CODE) => {
+            let (agreed, origin) =
+                token_endpoint::redeem(world, request, client).map_err(as_400)?;
+            (
+                token_endpoint::sign_in(world, client, &agreed, &origin)?,
+                grant_type::AUTHORIZATION_CODE,
+            )
         }
-        Some("refresh_token") => {
+        Some(grant_type::REFRESH_TOKEN) => {
             let rules = Rules {
                 rotate: world.switches.bitbucket_rotation,
                 idle: if world.switches.bitbucket_rotation { ROTATING_TTL } else { Millis::MAX },
                 absolute: Millis::MAX,
                 ..world.rules()
             };
-            let mut issued = token::renew(world, request, client, &rules).map_err(as_400)?;
+            let mut issued =
+                token_endpoint::renew(world, request, client, &rules).map_err(as_400)?;
             if issued.refresh.is_none() {
                 // Without rotation, Bitbucket sends the same refresh token again.
                 issued.refresh = request.params.get("refresh_token").map(Into::into);
             }
-            (issued, "refresh_token")
+            (issued, grant_type::REFRESH_TOKEN)
         }
-        Some("client_credentials") => {
+        Some(grant_type::CLIENT_CREDENTIALS) => {
             let scopes: Vec<String> = SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
-            let (access, lifetime) = token::access(world, client, None, None, None, &scopes)?;
-            (Issued { access, lifetime, refresh: None, scopes }, "client_credentials")
+            let (access, lifetime) =
+                token_endpoint::access(world, client, None, None, None, &scopes)?;
+            (Issued { access, lifetime, refresh: None, scopes }, grant_type::CLIENT_CREDENTIALS)
         }
         other => {
             let text =
                 format!("Unsupported grant type: {}", other.unwrap_or("None").escape_debug());
-            return Err(Reply::error(400, "invalid_grant", &text));
+            return Err(Response::error(400, "invalid_grant", &text));
         }
     };
     let mut body = json!({
@@ -102,16 +105,16 @@ pub(super) fn exchange(world: &mut World, request: &Request) -> Answer {
         "scopes": issued.scopes.join(" "),
         "expires_in": issued.lifetime,
         "token_type": "bearer",
-        "state": grant_type,
+        "state": state,
     });
     if let Some(refresh) = issued.refresh {
         body["refresh_token"] = refresh.into();
     }
-    Ok(Reply::json(200, &body).header("Cache-Control", "no-store"))
+    Ok(Response::json(200, &body).header("Cache-Control", "no-store"))
 }
 
-/// `GET /bitbucket/2.0/user`, and the workspaces of the user.
-pub(super) fn api(world: &mut World, request: &Request) -> Answer {
+/// `GET /bitbucket/2.0/user` and `/workspaces`.
+pub(crate) fn api(world: &mut World, request: &Request) -> Handled {
     let is_api_token = request
         .basic()
         .is_some_and(|(user, token)| user == MIA.email && token == BITBUCKET_API_TOKEN);
@@ -127,13 +130,13 @@ pub(super) fn api(world: &mut World, request: &Request) -> Answer {
         })?;
     }
     match request.path.trim_start_matches("/bitbucket/2.0/") {
-        "user" => Ok(Reply::json(200, &user())),
+        "user" => Ok(Response::json(200, &user())),
         "workspaces" => {
             let workspace = json!({
                 "type": "workspace", "slug": "krystof-design", "name": "Krystof Design",
                 "uuid": "{2f1a7c34-6a0c-4d3c-9f0e-52a1f6d1b7aa}", "is_private": true,
             });
-            Ok(Reply::json(
+            Ok(Response::json(
                 200,
                 &json!({ "pagelen": 10, "size": 1, "page": 1, "values": [workspace] }),
             ))
@@ -151,6 +154,6 @@ fn user() -> Value {
     })
 }
 
-fn error(status: u16, message: &str) -> Reply {
-    Reply::json(status, &json!({ "type": "error", "error": { "message": message } }))
+fn error(status: u16, message: &str) -> Response {
+    Response::json(status, &json!({ "type": "error", "error": { "message": message } }))
 }

@@ -1,26 +1,26 @@
-//! The clients that every look-alike knows, and how they prove who they are.
+//! The clients that every sandbox has, and how they authenticate.
 
-use super::http::{Reply, Request};
-use super::switches::Switches;
-use super::values::{ClientError, RedirectPort};
+use crate::http::{Request, Response};
+use crate::switches::Switches;
+use crate::values::{ClientError, RedirectPort};
 
 /// The path of every registered loopback redirect URI.
-pub(super) const CALLBACK_PATH: &str = "/auth/callback/oauth";
+pub(crate) const CALLBACK_PATH: &str = "/auth/callback/oauth";
 
 /// The public client: device grant, and authorization code with PKCE at any loopback port.
 pub const DEVICE_CLIENT: &str = "twg-sandbox-device";
 /// The confidential client, like an ordinary 3LO app: authorization code only.
 pub const THREE_LO_CLIENT: &str = "twg-sandbox-3lo";
-/// The secret of [`THREE_LO_CLIENT`]. No secret at all: it is in the documentation.
+/// The secret of [`THREE_LO_CLIENT`]. It is in the documentation, so it protects nothing.
 pub const THREE_LO_SECRET: &str = "sandbox-3lo-secret";
 /// The Bitbucket OAuth consumer.
 pub const BITBUCKET_CLIENT: &str = "twg-sandbox-bitbucket";
 /// The secret of [`BITBUCKET_CLIENT`].
 pub const BITBUCKET_SECRET: &str = "sandbox-bitbucket-secret";
 
-/// Which of the two authorization servers a client is registered with.
+/// The authorization server that a client is registered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Realm {
+pub(crate) enum Realm {
     /// auth.atlassian.com.
     Atlassian,
     /// bitbucket.org.
@@ -29,20 +29,20 @@ pub(super) enum Realm {
 
 /// A registered client.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     /// The `client_id`.
-    pub(super) id: &'static str,
-    /// What the pages call it.
-    pub(super) name: &'static str,
+    pub(crate) id: &'static str,
+    /// Its name on the pages.
+    pub(crate) name: &'static str,
     /// The secret of a confidential client.
-    pub(super) secret: Option<&'static str>,
-    /// Where it is registered.
-    pub(super) realm: Realm,
-    /// Whether it may use the device grant, as far as no switch forbids it.
-    pub(super) device_grant: bool,
+    pub(crate) secret: Option<&'static str>,
+    /// The authorization server that knows it.
+    pub(crate) realm: Realm,
+    /// Whether it may use the device grant, unless a switch forbids it.
+    pub(crate) device_grant: bool,
 }
 
-/// All of them.
+/// All clients.
 const CLIENTS: &[Client] = &[
     Client {
         id: DEVICE_CLIENT,
@@ -68,28 +68,28 @@ const CLIENTS: &[Client] = &[
 ];
 
 /// The client with this id in this realm.
-pub(super) fn find(id: &str, realm: Realm) -> Option<&'static Client> {
+pub(crate) fn find(id: &str, realm: Realm) -> Option<&'static Client> {
     CLIENTS.iter().find(|client| client.id == id && client.realm == realm)
 }
 
-/// The client whose request this is: its id and secret are in the body, or in a Basic header.
-pub(super) fn authenticate(
+/// The client that sent the request. Its id and secret are in the body or in a Basic header.
+pub(crate) fn authenticate(
     request: &Request,
     realm: Realm,
     switches: &Switches,
-) -> Result<&'static Client, Reply> {
+) -> Result<&'static Client, Response> {
     let refused = || match switches.client_error {
         ClientError::InvalidClient => {
-            let reply = Reply::error(401, "invalid_client", "Client authentication failed.");
+            let response = Response::error(401, "invalid_client", "Client authentication failed.");
             // "If the client attempted to authenticate via the Authorization request header field,
             // the authorization server MUST [...] include the WWW-Authenticate response header
             // field", RFC 6749 section 5.2.
             match request.header("authorization") {
-                Some(_) => reply.header("WWW-Authenticate", "Basic realm=\"twg sandbox\""),
-                None => reply,
+                Some(_) => response.header("WWW-Authenticate", "Basic realm=\"twg sandbox\""),
+                None => response,
             }
         }
-        ClientError::AccessDenied => Reply::error(401, "access_denied", "Unauthorized"),
+        ClientError::AccessDenied => Response::error(401, "access_denied", "Unauthorized"),
     };
     let basic = request.basic();
     if request.header("authorization").is_some() && basic.is_none() {
@@ -99,13 +99,13 @@ pub(super) fn authenticate(
     // "The client MUST NOT use more than one authentication method in each request",
     // RFC 6749 section 2.3.
     if basic.is_some() && in_body.is_some() {
-        return Err(Reply::error(400, "invalid_request", "Use one authentication method only."));
+        return Err(Response::error(400, "invalid_request", "Use one authentication method only."));
     }
     let (id, secret) = match &basic {
         Some((id, secret)) => (id.as_str(), Some(secret.as_str())),
         None => {
             let Some(id) = request.params.get("client_id") else {
-                return Err(Reply::missing("client_id"));
+                return Err(Response::missing("client_id"));
             };
             (id, in_body)
         }
@@ -120,7 +120,7 @@ pub(super) fn authenticate(
 }
 
 /// Whether the client has registered this redirect URI.
-pub(super) fn accepts_redirect(client: &Client, uri: &str, switches: &Switches) -> bool {
+pub(crate) fn accepts_redirect(client: &Client, uri: &str, switches: &Switches) -> bool {
     if switches.redirect_uris.has(uri) {
         return true;
     }

@@ -1,43 +1,46 @@
-//! `/_sandbox/...`: for tests, not a part of the look-alike. Every request needs the header
-//! `X-Twg-Sandbox: control`. A web page cannot add it without asking first, and is not allowed to.
+//! `/_sandbox/...`: for tests; Atlassian has nothing like it. Every request needs the header
+//! `X-Twg-Sandbox: control`. A web page can add it only after a preflight request, which fails.
 
 use serde_json::{Map, Value, json};
 
-use super::grants::Ending;
-use super::http::{Answer, Reply, Request};
-use super::world::World;
+use crate::families::{Ending, Families};
+use crate::http::{Handled, Request, Response};
+use crate::world::World;
 
 /// The header that control requests carry, in lower case, and its value.
-pub(super) const HEADER: (&str, &str) = ("x-twg-sandbox", "control");
+pub(crate) const HEADER: (&str, &str) = ("x-twg-sandbox", "control");
 
-/// Whether a name from a request can stand in a log.
-pub(super) fn is_harmless(text: &str) -> bool {
-    text.len() <= 100 && text.bytes().all(|byte| byte.is_ascii_graphic())
+/// Where control requests go.
+const PREFIX: &str = "/_sandbox/";
+
+/// Whether a request to this path is a control request.
+pub(crate) fn is_control(path: &str) -> bool {
+    path.starts_with(PREFIX)
 }
 
-/// Answers a control request.
-pub(super) fn answer(world: &mut World, request: &Request) -> Answer {
+/// Handles a control request.
+pub(crate) fn handle(world: &mut World, request: &Request) -> Handled {
     if request.header(HEADER.0) != Some(HEADER.1) {
-        let text = "Control requests carry the header X-Twg-Sandbox: control";
-        return Err(Reply::error(403, "forbidden", text));
+        let text = "A control request needs the header X-Twg-Sandbox: control";
+        return Err(Response::error(403, "forbidden", text));
     }
-    let done = || Ok(Reply::json(200, &json!({ "ok": true })));
-    let wrong = |text: &str| Reply::error(400, "invalid_request", text);
-    match (request.method.as_str(), request.path.trim_start_matches("/_sandbox/")) {
-        ("GET", "ping") => Ok(Reply::json(
+    let done = || Ok(Response::json(200, &json!({ "ok": true })));
+    let wrong = |text: &str| Response::error(400, "invalid_request", text);
+    match (request.method.as_str(), request.path.trim_start_matches(PREFIX)) {
+        ("GET", "ping") => Ok(Response::json(
             200,
             &json!({ "sandbox": "twg", "instance": world.state().instance, "now": world.now() }),
         )),
-        ("GET", "log") => Ok(Reply::json(200, &json!(world.log))),
+        ("GET", "log") => Ok(Response::json(200, &json!(world.log.entries()))),
         ("DELETE", "log") => {
             world.log.clear();
             done()
         }
-        ("GET", "grants") => Ok(Reply::json(200, &grants(world))),
-        ("GET", "switch") => Ok(Reply::json(200, &switches(world))),
+        ("GET", "grants") => Ok(Response::json(200, &grants(world))),
+        ("GET", "switch") => Ok(Response::json(200, &switches(world))),
         ("POST", "switch") => {
-            let name = request.query.get("name").ok_or_else(|| Reply::missing("name"))?;
-            let value = request.query.get("value").ok_or_else(|| Reply::missing("value"))?;
+            let name = request.query.get("name").ok_or_else(|| Response::missing("name"))?;
+            let value = request.query.get("value").ok_or_else(|| Response::missing("value"))?;
             world.switches.set(name, value).map_err(|text| wrong(&text))?;
             done()
         }
@@ -52,7 +55,7 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Answer {
             done()
         }
         ("POST", "revoke-sessions") => {
-            // An organization admin revokes all sessions: no token survives, and no login.
+            // An organization admin revokes all sessions: every token stops working.
             let state = world.change();
             state.families.end(Ending::SessionsRevoked, |_| true);
             for access in state.access.values_mut() {
@@ -61,17 +64,17 @@ pub(super) fn answer(world: &mut World, request: &Request) -> Answer {
             done()
         }
         ("POST", "reset") => {
-            // Back to the first start, but the same instance at the same port and time.
+            // As after the first start, but with the same instance name, port and clock.
             let state = world.change();
             state.grants.clear();
-            state.families = super::grants::Families::default();
+            state.families = Families::default();
             state.access.clear();
             state.codes.clear();
             state.devices.clear();
             world.log.clear();
             done()
         }
-        _ => Err(Reply::error(404, "not_found", "There is no such control request.")),
+        _ => Err(Response::error(404, "not_found", "Unknown control request")),
     }
 }
 

@@ -1,46 +1,36 @@
-//! The device grant, RFC 8628: `/oauth/device/code`, `/oauth/activate`, and the answer to a poll.
+//! The device grant, RFC 8628: `/oauth/device/code`, polls, and the user's decision.
 
 use serde_json::json;
 
-use super::clients::{self, Client, Realm};
-use super::consent::{self, Consent, Purpose, Ticket};
-use super::grants::Millis;
-use super::http::{Answer, Reply, Request};
-use super::pages::{self, Form};
-use super::state::{Agreed, Decided, Device};
-use super::values::{Decision, DeviceErrors, SlowDown};
-use super::world::World;
-use super::{authorize, tokens};
+use crate::clients::{self, Client, Realm};
+use crate::http::{Handled, Request, Response};
+use crate::pages;
+use crate::state::{Agreed, Decided, Device};
+use crate::tokens;
+use crate::values::{Decision, DeviceErrors, SlowDown};
+use crate::world::World;
 
-/// The grant type of a poll.
-pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-
-/// Refuses clients that may not use the grant, as ordinary 3LO apps are refused.
-fn check_enabled(world: &World, client: &Client) -> Result<(), Reply> {
+/// Refuses clients without the device grant, like ordinary 3LO apps.
+fn check_enabled(world: &World, client: &Client) -> Result<(), Response> {
     if client.device_grant && world.switches.device_grant {
         return Ok(());
     }
-    Err(Reply::error(400, "invalid_client", "grant_type is not enabled for client"))
+    Err(Response::error(400, "invalid_client", "grant_type is not enabled for client"))
 }
 
 /// `POST /oauth/device/code`.
-pub(super) fn authorize(world: &mut World, request: &Request) -> Answer {
-    if request.malformed {
-        return Err(Reply::error(400, "invalid_request", "The body cannot be read."));
-    }
-    if let Some(name) = request.params.repeated() {
-        return Err(Reply::error(400, "invalid_request", &format!("{name} is there twice.")));
-    }
-    let id = request.params.get("client_id").map(str::to_owned);
-    // A 3LO app is told that the grant is not enabled even when it sends no secret.
-    if let Some(client) = id.as_deref().and_then(|id| clients::find(id, Realm::Atlassian)) {
+pub(crate) fn authorize(world: &mut World, request: &Request) -> Handled {
+    request.check()?;
+    // A 3LO app learns that the grant is not enabled even when it sends no secret.
+    let id = request.params.get("client_id");
+    if let Some(client) = id.and_then(|id| clients::find(id, Realm::Atlassian)) {
         check_enabled(world, client)?;
     }
     let client = clients::authenticate(request, Realm::Atlassian, &world.switches)?;
     check_enabled(world, client)?;
-    let scopes = authorize::scopes(request.params.get("scope"));
+    let scopes = request.params.scopes();
     if scopes.is_empty() {
-        return Err(Reply::missing("scope"));
+        return Err(Response::missing("scope"));
     }
     let device_code = tokens::opaque(0)?;
     let user_code = tokens::user_code()?;
@@ -70,22 +60,23 @@ pub(super) fn authorize(world: &mut World, request: &Request) -> Answer {
     if world.switches.device_complete_uri {
         body["verification_uri_complete"] = format!("{uri}?user_code={user_code}").into();
     }
-    Ok(Reply::json(200, &body).header("Cache-Control", "no-store"))
+    Ok(Response::json(200, &body).header("Cache-Control", "no-store"))
 }
 
-/// The answer to a poll: what the user agreed to and the device code's hash, or why not yet.
-pub(super) fn poll(
+/// A poll: what the user agreed to and the hash of the device code, or why there is no token yet.
+pub(crate) fn poll(
     world: &mut World,
     request: &Request,
     client: &Client,
-) -> Result<(Agreed, String), Reply> {
+) -> Result<(Agreed, String), Response> {
     check_enabled(world, client)?;
     let now = world.now();
     let rfc = world.switches.device_errors == DeviceErrors::Rfc;
     let status = |auth0| if rfc { 400 } else { auth0 };
-    let code = request.params.get("device_code").ok_or_else(|| Reply::missing("device_code"))?;
+    let code = request.params.get("device_code").ok_or_else(|| Response::missing("device_code"))?;
     let hash = tokens::hash(code);
-    let unknown = || Reply::error(status(403), "invalid_grant", "Invalid or expired device code.");
+    let unknown =
+        || Response::error(status(403), "invalid_grant", "Invalid or expired device code.");
     let (switch, grows, deny) = (
         world.switches.slow_down,
         world.switches.slow_down_grows,
@@ -98,9 +89,9 @@ pub(super) fn poll(
         .filter(|device| device.client == client.id)
         .ok_or_else(unknown)?;
     if now >= device.expires {
-        // Told once; then the code is unknown.
+        // The client learns this once. Afterwards the code is unknown.
         state.devices.remove(&hash);
-        return Err(Reply::error(
+        return Err(Response::error(
             status(403),
             "expired_token",
             "The device code has expired. Please start again.",
@@ -123,20 +114,20 @@ pub(super) fn poll(
             "You are polling faster than the specified interval of {} seconds.",
             device.interval / 1000
         );
-        return Err(Reply::error(status(429), "slow_down", &text));
+        return Err(Response::error(status(429), "slow_down", &text));
     }
     if deny {
         device.decision = Decided::Denied;
     }
     match device.decision.clone() {
-        Decided::Waiting => Err(Reply::error(
+        Decided::Waiting => Err(Response::error(
             status(403),
             "authorization_pending",
             "User has yet to authorize device code.",
         )),
         Decided::Denied => {
             state.devices.remove(&hash);
-            Err(Reply::error(
+            Err(Response::error(
                 status(403),
                 "access_denied",
                 "The end-user denied the authorization request, it has been expired or it was \
@@ -150,51 +141,8 @@ pub(super) fn poll(
     }
 }
 
-/// `GET /oauth/activate`: where the user enters the code.
-pub(super) fn activation_page(world: &mut World, request: &Request) -> Answer {
-    let code = tokens::normal_user_code(request.query.get("user_code").unwrap_or_default());
-    show(world, &code, None)
-}
-
-fn show(world: &mut World, code: &str, wrong: Option<&str>) -> Answer {
-    let now = world.now();
-    let ticket = world.tickets.put(Ticket::Activation, now)?;
-    Ok(pages::activate(code, wrong, &Form { ticket: &ticket, leads_to: None }))
-}
-
-/// `POST /oauth/activate`: the code was entered.
-pub(super) fn activate(world: &mut World, request: &Request) -> Answer {
-    let now = world.now();
-    let Ticket::Activation = world.tickets.take(request, now)? else {
-        return Err(pages::message(400, "Wrong form", "This page belongs to another step."));
-    };
-    let code = tokens::normal_user_code(request.params.get("user_code").unwrap_or_default());
-    let found = waiting(world, &code, now);
-    let Some((hash, client, scopes)) = found else {
-        let wrong = "This code is wrong, was already used, or has expired.";
-        return show(world, &code, Some(wrong)).map(|reply| reply.outcome("wrong_user_code"));
-    };
-    let purpose = Purpose::Device(hash);
-    consent::ask(world, Consent { client, scopes, purpose, organization: None, site: None })
-}
-
-/// The device code that this user code stands for, as long as it waits for a decision.
-fn waiting(
-    world: &World,
-    user_code: &str,
-    now: Millis,
-) -> Option<(String, &'static Client, Vec<String>)> {
-    let (hash, device) = world.state().devices.iter().find(|(_, device)| {
-        device.user_code == user_code
-            && now < device.expires
-            && matches!(device.decision, Decided::Waiting)
-    })?;
-    let client = clients::find(&device.client, Realm::Atlassian)?;
-    Some((hash.clone(), client, device.scopes.clone()))
-}
-
-/// The user has decided. The next poll will tell the client.
-pub(super) fn decide(world: &mut World, hash: &str, agreed: Option<Agreed>) -> Reply {
+/// The user decided. The client learns it with its next poll.
+pub(crate) fn decide(world: &mut World, hash: &str, agreed: Option<Agreed>) -> Response {
     let now = world.now();
     let accepted = agreed.is_some();
     let device = world
@@ -203,7 +151,7 @@ pub(super) fn decide(world: &mut World, hash: &str, agreed: Option<Agreed>) -> R
         .get_mut(hash)
         .filter(|device| now < device.expires && matches!(device.decision, Decided::Waiting));
     let Some(device) = device else {
-        let text = "The code was already used, or has expired. Start again on your device.";
+        let text = "The code was used before, or has expired. Start again on your device.";
         return pages::message(400, "Too late", text).outcome("expired_token");
     };
     device.decision = match agreed {

@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
-use super::clients::{BITBUCKET_CLIENT, DEVICE_CLIENT, THREE_LO_CLIENT};
-use super::http::Reply;
-use super::pages;
-use super::values::Iss;
-use super::world::World;
+use crate::clients::{BITBUCKET_CLIENT, DEVICE_CLIENT, THREE_LO_CLIENT};
+use crate::grant_type;
+use crate::http::Response;
+use crate::pages;
+use crate::values::Iss;
+use crate::world::World;
 
-/// Both `.well-known` documents, as auth.atlassian.com publishes its own [observed].
-pub(super) fn metadata(world: &World) -> Reply {
+/// Both `.well-known` documents, like the one of auth.atlassian.com, as observed.
+pub(crate) fn metadata(world: &World) -> Response {
     let base = &world.base_url;
     let mut body = json!({
         "issuer": base,
@@ -23,7 +24,7 @@ pub(super) fn metadata(world: &World) -> Reply {
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": [
-            "authorization_code", "refresh_token", super::device::GRANT_TYPE,
+            grant_type::AUTHORIZATION_CODE, grant_type::REFRESH_TOKEN, grant_type::DEVICE_CODE,
         ],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": [
@@ -35,11 +36,11 @@ pub(super) fn metadata(world: &World) -> Reply {
     if world.switches.iss != Iss::Off {
         body["authorization_response_iss_parameter_supported"] = true.into();
     }
-    Reply::json(200, &body)
+    Response::json(200, &body)
 }
 
-/// `/`, for people who wonder what this is.
-pub(super) fn front_page(world: &World) -> Reply {
+/// `/`, for people who open it in a browser.
+pub(crate) fn front_page(world: &World) -> Response {
     let base = &world.base_url;
     pages::front(&[
         ("Authorize", format!("{base}/authorize")),

@@ -1,20 +1,22 @@
-//! Faults: what can go wrong between the server and its client, to order.
+//! Faults: what can go wrong between a server and its client, on request.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::http::{Reply, Request};
+use crate::grant_type;
+use crate::http::{Request, Response};
 
-/// Where a fault can be put. A request may belong to several; the first that has a fault counts.
-pub(super) const ENDPOINTS: &[(&str, &str)] = &[
-    ("refresh", "the token endpoint, for grant_type=refresh_token"),
-    ("code", "the token endpoint, for grant_type=authorization_code"),
-    ("poll", "the token endpoint, for polls with a device code"),
-    ("token", "the token endpoint"),
-    ("device", "the device authorization endpoint"),
-    ("authorize", "the authorization, consent and activation pages"),
-    ("revoke", "the revocation endpoint"),
-    ("discovery", "the .well-known documents"),
+/// The endpoints that can have a fault. A request may belong to several; the most special one that
+/// has a fault counts.
+pub(crate) const ENDPOINTS: &[(&str, &str)] = &[
+    ("refresh", "Token endpoint, for grant_type=refresh_token"),
+    ("code", "Token endpoint, for grant_type=authorization_code"),
+    ("poll", "Token endpoint, for polls with a device code"),
+    ("token", "Token endpoint"),
+    ("device", "Device authorization endpoint"),
+    ("authorize", "Pages: authorization, consent, activation"),
+    ("revoke", "Revocation endpoint"),
+    ("discovery", ".well-known documents"),
     ("userinfo", "/userinfo"),
     ("me", "/me"),
     ("resources", "/oauth/token/accessible-resources"),
@@ -22,39 +24,39 @@ pub(super) const ENDPOINTS: &[(&str, &str)] = &[
     ("admin", "/admin"),
     ("bitbucket-token", "Bitbucket's token endpoint"),
     ("bitbucket", "Bitbucket's API"),
-    ("all", "every endpoint"),
+    ("all", "Every endpoint"),
 ];
 
-/// The kinds of fault with their meaning, for the help.
+/// The kinds of fault with their meaning, for help texts.
 const KINDS: &[(&str, &str)] = &[
-    ("drop-before", "reset the connection; the request is not carried out"),
-    ("drop-after", "carry the request out (a refresh token is spent), then reset the connection"),
-    ("cut", "carry it out, announce the whole body, send half of it"),
-    ("delay:MS", "carry it out, answer after MS milliseconds"),
-    ("502", "a gateway's HTML error page; not carried out"),
-    ("502-after", "carried out, but a gateway answers 502"),
+    ("drop-before", "Reset the connection; not carried out"),
+    ("drop-after", "Carried out (a refresh token is spent), then a reset"),
+    ("cut", "Carried out; half of the announced body is sent"),
+    ("delay:MS", "Carried out; the response comes after MS milliseconds"),
+    ("502", "HTML error page of a gateway; not carried out"),
+    ("502-after", "The same page, but carried out"),
     ("503", "temporarily_unavailable; not carried out"),
-    ("429:SECONDS", "too many requests, with Retry-After; not carried out"),
-    ("html", "200 with an HTML page, as a captive portal sends; not carried out"),
+    ("429:SECONDS", "Too many requests, with Retry-After; not carried out"),
+    ("html", "Page of a captive portal, status 200; not carried out"),
     ("redirect", "302 to another path; not carried out"),
-    ("huge", "carried out, then a body of 100 MB"),
-    ("status:N", "status N with a JSON error; not carried out"),
+    ("huge", "Carried out; the body has 100 MB"),
+    ("status:N", "JSON error with status N; not carried out"),
 ];
 
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Close before carrying out.
+pub(crate) enum Kind {
+    /// Reset the connection instead of carrying the request out.
     DropBefore,
-    /// Carry out, then close.
+    /// Carry it out, then reset the connection.
     DropAfter,
-    /// Half a body.
+    /// Send half of the body.
     Cut,
-    /// Answer late, after this many milliseconds.
+    /// Respond after this many milliseconds.
     Delay(u64),
-    /// A gateway's 502 instead of carrying it out.
+    /// 502 of a gateway; not carried out.
     BadGateway,
-    /// A gateway's 502 although it was carried out.
+    /// 502 of a gateway, but carried out.
     BadGatewayAfter,
     /// 503.
     Unavailable,
@@ -93,37 +95,40 @@ impl Kind {
         })
     }
 
-    /// The answer that is given instead of carrying the request out, if it is that kind of fault.
-    pub(super) fn instead(self) -> Option<Reply> {
+    /// The response of a fault that keeps the request from being carried out.
+    pub(crate) fn instead(self) -> Option<Response> {
         match self {
             Self::BadGateway => Some(bad_gateway()),
             Self::Unavailable => Some(
-                Reply::error(503, "temporarily_unavailable", "The service is unavailable.")
+                Response::error(503, "temporarily_unavailable", "The service is unavailable.")
                     .header("Retry-After", "1"),
             ),
             Self::TooMany(seconds) => Some(
-                Reply::error(429, "too_many_requests", "Global limit has been reached")
+                Response::error(429, "too_many_requests", "Global limit has been reached")
                     .header("Retry-After", &seconds.to_string()),
             ),
-            Self::Html => Some(Reply::html(
+            Self::Html => Some(Response::html(
                 200,
                 "<!doctype html><title>Wi-Fi</title><h1>Welcome to the airport Wi-Fi</h1>",
             )),
-            Self::Redirect => Some(Reply::html(302, "Moved").header("Location", "/somewhere/else")),
-            Self::Status(status) => Some(Reply::error(status, "server_error", "To order.")),
-            Self::DropBefore
-            | Self::DropAfter
-            | Self::Cut
-            | Self::Delay(_)
-            | Self::BadGatewayAfter
-            | Self::Huge => None,
+            Self::Redirect => {
+                Some(Response::html(302, "Moved").header("Location", "/somewhere/else"))
+            }
+            Self::Status(status) => {
+                Some(Response::error(status, "server_error", "A fault of the sandbox."))
+            }
+            // The connection breaks, so this response is only for the log.
+            Self::DropBefore => Some(Response::empty(503)),
+            Self::DropAfter | Self::Cut | Self::Delay(_) | Self::BadGatewayAfter | Self::Huge => {
+                None
+            }
         }
     }
 }
 
-/// What a gateway says when the server behind it does not answer.
-pub(super) fn bad_gateway() -> Reply {
-    Reply::html(
+/// What a gateway sends when the server behind it does not respond.
+pub(crate) fn bad_gateway() -> Response {
+    Response::html(
         502,
         "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad \
          Gateway</h1></center>\r\n<hr><center>AtlassianEdge</center>\r\n</body>\r\n</html>\r\n",
@@ -134,9 +139,9 @@ pub(super) fn bad_gateway() -> Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Waiting {
     kind: Kind,
-    /// How many more times; `None` for always.
+    /// How often it still happens; `None` for always.
     times: Option<u32>,
-    /// As it was written.
+    /// The fault as the user wrote it.
     text: String,
 }
 
@@ -145,12 +150,12 @@ struct Waiting {
 pub(crate) struct Faults(BTreeMap<String, Waiting>);
 
 impl Faults {
-    /// Puts a fault at an endpoint: `KIND`, `KIND*TIMES`, or `none` to take it away.
-    pub(super) fn set(&mut self, endpoint: &str, value: &str) -> Result<(), String> {
+    /// Sets the fault of an endpoint: `KIND`, `KIND*TIMES`, or `none` to remove it.
+    pub(crate) fn set(&mut self, endpoint: &str, value: &str) -> Result<(), String> {
         if !ENDPOINTS.iter().any(|(name, _)| *name == endpoint) {
             let names: Vec<_> = ENDPOINTS.iter().map(|(name, _)| *name).collect();
             return Err(format!(
-                "there is no endpoint {endpoint:?} for a fault, only {}",
+                "Unknown endpoint {endpoint:?} of a fault; use one of {}",
                 names.join(", ")
             ));
         }
@@ -167,14 +172,14 @@ impl Faults {
         };
         let kind = Kind::parse(kind).ok_or_else(|| {
             let kinds: Vec<_> = KINDS.iter().map(|(name, _)| *name).collect();
-            format!("there is no fault {kind:?}, only {}", kinds.join(", "))
+            format!("Unknown fault {kind:?}; use one of {}", kinds.join(", "))
         })?;
         self.0.insert(endpoint.into(), Waiting { kind, times, text: value.into() });
         Ok(())
     }
 
-    /// Takes the fault for this request, if one waits. A counted one is counted down.
-    pub(super) fn take(&mut self, request: &Request) -> Option<(Kind, String)> {
+    /// The fault that this request meets, and how the user wrote it. Counts it down.
+    pub(crate) fn take(&mut self, request: &Request) -> Option<(Kind, String)> {
         let endpoint =
             endpoints(request).into_iter().find(|endpoint| self.0.contains_key(*endpoint))?;
         let waiting = self.0.get_mut(endpoint)?;
@@ -188,36 +193,36 @@ impl Faults {
         Some(taken)
     }
 
-    /// What waits where, as it was written.
-    pub(super) fn list(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// Endpoint and fault as the user wrote them.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(endpoint, waiting)| (endpoint.as_str(), waiting.text.as_str()))
     }
 
-    /// For the help.
-    pub(super) fn describe() -> String {
+    /// Form, endpoints and kinds, for help texts.
+    pub(crate) fn describe() -> String {
         let mut text = String::from(
-            "fault.ENDPOINT=KIND[*TIMES]|none\n    a fault at an endpoint, always or TIMES times \
-             [default: none]\n    endpoints:\n",
+            "fault.ENDPOINT=KIND[*TIMES]|none [default: none]\n    Something goes wrong at an \
+             endpoint, always or TIMES times\n    endpoints:\n",
         );
         for (name, meaning) in ENDPOINTS {
-            let _ = writeln!(text, "      {name:<16}{meaning}");
+            let _ = writeln!(text, "      {name:<17}{meaning}");
         }
         text.push_str("    kinds:\n");
         for (name, meaning) in KINDS {
-            let _ = writeln!(text, "      {name:<16}{meaning}");
+            let _ = writeln!(text, "      {name:<17}{meaning}");
         }
         text
     }
 }
 
-/// The names under which faults for this request can wait, the most special one first.
+/// The names of this request's endpoints in [`ENDPOINTS`], the most special one first.
 fn endpoints(request: &Request) -> Vec<&'static str> {
     let path = request.path.as_str();
     let mut names = match path {
         "/oauth/token" => match request.params.get("grant_type") {
-            Some("refresh_token") => vec!["refresh", "token"],
-            Some("authorization_code") => vec!["code", "token"],
-            Some(super::device::GRANT_TYPE) => vec!["poll", "token"],
+            Some(grant_type::REFRESH_TOKEN) => vec!["refresh", "token"],
+            Some(grant_type::AUTHORIZATION_CODE) => vec!["code", "token"],
+            Some(grant_type::DEVICE_CODE) => vec!["poll", "token"],
             _ => vec!["token"],
         },
         "/oauth/device/code" => vec!["device"],

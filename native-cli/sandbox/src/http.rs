@@ -1,4 +1,4 @@
-//! Requests and replies as data, and which file answers which path.
+//! Requests and responses as data.
 
 use std::borrow::Cow;
 
@@ -7,30 +7,27 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::world::World;
-use super::{admin, api, authorize, bitbucket, consent, control, device, discovery, revoke, token};
-
 /// A request, read whole.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// The method, in capitals.
-    pub(super) method: String,
-    /// The path as it came.
-    pub(super) path: String,
+    pub(crate) method: String,
+    /// The path as the client sent it.
+    pub(crate) path: String,
     /// The query parameters.
-    pub(super) query: Params,
+    pub(crate) query: Params,
     /// The parameters of a form or JSON body.
-    pub(super) params: Params,
+    pub(crate) params: Params,
     /// Whether the body says that it is JSON.
-    pub(super) is_json: bool,
-    /// Whether the body is neither a form nor a JSON object of scalars, though it says so.
-    pub(super) malformed: bool,
+    pub(crate) is_json: bool,
+    /// Whether the body says that it is JSON, but is not a JSON object.
+    malformed: bool,
     headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// Puts a request together. Header names are in lower case.
-    pub(super) fn new(
+    /// A request of these parts. Header names are in lower case.
+    pub(crate) fn new(
         method: &str,
         path: &str,
         query: &str,
@@ -60,20 +57,33 @@ impl Request {
         request
     }
 
-    /// The first header with this name, in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    /// Refuses a body that cannot be read, and a parameter that occurs twice: "parameters MUST NOT be
+    /// included more than once", RFC 6749 section 3.2.
+    pub(crate) fn check(&self) -> Result<(), Response> {
+        if self.malformed {
+            return Err(Response::unreadable());
+        }
+        let Some(name) = self.params.repeated() else {
+            return Ok(());
+        };
+        let text = format!("The parameter {name} occurs twice.");
+        Err(Response::error(400, "invalid_request", &text))
+    }
+
+    /// The first header with this name, which is in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
     }
 
     /// The bearer token.
-    pub(super) fn bearer(&self) -> Option<&str> {
+    pub(crate) fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
-    /// User name and password of Basic authentication, decoded as RFC 6749 section 2.3.1 wants it
+    /// User name and password of Basic authentication, form-decoded as RFC 6749 section 2.3.1 requires
     /// for clients.
-    pub(super) fn basic(&self) -> Option<(String, String)> {
+    pub(crate) fn basic(&self) -> Option<(String, String)> {
         let (scheme, encoded) = self.header("authorization")?.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("basic") {
             return None;
@@ -93,9 +103,9 @@ fn form_decoded(text: &str) -> String {
     if text.contains(['=', '&']) { text.into() } else { value.into_owned() }
 }
 
-/// Parameters in the order they came.
+/// Parameters in the order of the request.
 #[derive(Debug, Default)]
-pub(super) struct Params(Vec<(String, String)>);
+pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
     fn from_form(bytes: &[u8]) -> Self {
@@ -118,7 +128,7 @@ impl Params {
 
     /// The parameter, unless it is empty: "Parameters sent without a value MUST be treated as if
     /// they were omitted", RFC 6749 section 3.1.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(one, _)| one == name)
@@ -126,8 +136,19 @@ impl Params {
             .filter(|value| !value.is_empty())
     }
 
-    /// A parameter that is there twice, which RFC 6749 section 3.1 forbids.
-    pub(super) fn repeated(&self) -> Option<&str> {
+    /// The scopes: separated by spaces, each once.
+    pub(crate) fn scopes(&self) -> Vec<String> {
+        let mut scopes: Vec<String> = Vec::new();
+        for scope in self.get("scope").unwrap_or_default().split_ascii_whitespace() {
+            if !scopes.iter().any(|one| one == scope) {
+                scopes.push(scope.into());
+            }
+        }
+        scopes
+    }
+
+    /// A parameter that occurs twice, which RFC 6749 section 3.1 forbids.
+    pub(crate) fn repeated(&self) -> Option<&str> {
         let names = || self.0.iter().map(|(name, _)| name.as_str());
         names()
             .enumerate()
@@ -136,22 +157,22 @@ impl Params {
     }
 }
 
-/// A reply.
+/// A response of the sandbox.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(crate) struct Response {
     /// The status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// The headers.
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     /// The body.
-    pub(super) body: Vec<u8>,
-    /// How it went, for the log: an error code, or `ok`.
-    pub(super) outcome: Cow<'static, str>,
+    pub(crate) body: Vec<u8>,
+    /// The result for the log: an error code, or `ok`.
+    pub(crate) outcome: Cow<'static, str>,
 }
 
-impl Reply {
+impl Response {
     /// A JSON document.
-    pub(super) fn json(status: u16, value: &Value) -> Self {
+    pub(crate) fn json(status: u16, value: &Value) -> Self {
         Self {
             status,
             headers: vec![("Content-Type", "application/json".into())],
@@ -161,20 +182,25 @@ impl Reply {
     }
 
     /// An OAuth error, RFC 6749 section 5.2.
-    pub(super) fn error(status: u16, error: &str, description: &str) -> Self {
-        let mut reply =
+    pub(crate) fn error(status: u16, error: &str, description: &str) -> Self {
+        let mut response =
             Self::json(status, &json!({ "error": error, "error_description": description }));
-        reply.outcome = error.to_owned().into();
-        reply
+        response.outcome = error.to_owned().into();
+        response
     }
 
-    /// A parameter is missing.
-    pub(super) fn missing(name: &str) -> Self {
+    /// The error for a body that cannot be read.
+    pub(crate) fn unreadable() -> Self {
+        Self::error(400, "invalid_request", "The body cannot be read.")
+    }
+
+    /// The error for a missing parameter.
+    pub(crate) fn missing(name: &str) -> Self {
         Self::error(400, "invalid_request", &format!("Missing required parameter: {name}"))
     }
 
-    /// A page without any of the protection that [`super::pages`] adds.
-    pub(super) fn html(status: u16, html: &str) -> Self {
+    /// An HTML page without the protection that [`crate::pages`] adds.
+    pub(crate) fn html(status: u16, html: &str) -> Self {
         Self {
             status,
             headers: vec![("Content-Type", "text/html; charset=utf-8".into())],
@@ -183,83 +209,31 @@ impl Reply {
         }
     }
 
-    /// No body.
-    pub(super) fn empty(status: u16) -> Self {
+    /// A response without a body.
+    pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new(), outcome: "ok".into() }
     }
 
     /// A redirect. 303, so that the browser does not send the form on to the client, as it would
     /// with 307: RFC 9700 section 4.12.
-    pub(super) fn redirect(location: &str) -> Self {
+    pub(crate) fn redirect(location: &str) -> Self {
         Self::empty(303).header("Location", location)
     }
 
-    /// The same with one more header.
+    /// The same response with one more header.
     #[must_use]
-    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The same with another word for the log.
+    /// The same response with another result for the log.
     #[must_use]
-    pub(super) fn outcome(mut self, outcome: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn outcome(mut self, outcome: impl Into<Cow<'static, str>>) -> Self {
         self.outcome = outcome.into();
         self
     }
 }
 
-/// Either is an answer; `Err` only saves `return`.
-pub(super) type Answer = Result<Reply, Reply>;
-
-/// Answers a request that has the right Host.
-pub(super) fn route(world: &mut World, request: &Request) -> Reply {
-    let handler: fn(&mut World, &Request) -> Answer =
-        match (request.method.as_str(), request.path.as_str()) {
-            ("GET", "/") => |world, _| Ok(discovery::front_page(world)),
-            ("GET", "/favicon.ico") => |_, _| Ok(Reply::empty(204)),
-            (
-                "GET",
-                "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server",
-            ) => |world, _| Ok(discovery::metadata(world)),
-            ("GET", "/.well-known/jwks.json") => {
-                |_, _| Ok(Reply::json(200, &json!({ "keys": [] })))
-            }
-            ("GET", "/authorize") => authorize::page,
-            ("POST", "/consent") => consent::step,
-            ("GET", "/oauth/activate") => device::activation_page,
-            ("POST", "/oauth/activate") => device::activate,
-            ("POST", "/oauth/device/code") => device::authorize,
-            ("POST", "/oauth/token") => token::exchange,
-            ("POST", "/oauth/revoke") => revoke::revoke,
-            ("GET", "/userinfo") => api::userinfo,
-            ("GET", "/me") => api::me,
-            ("GET", "/oauth/token/accessible-resources") => api::accessible_resources,
-            ("GET", "/bitbucket/site/oauth2/authorize") => bitbucket::page,
-            ("POST", "/bitbucket/site/oauth2/access_token") => bitbucket::exchange,
-            ("OPTIONS", path) if api::is_api(path) => |_, _| Ok(api::preflight()),
-            ("GET", path) if path.starts_with("/bitbucket/2.0/") => bitbucket::api,
-            ("GET", path) if path.starts_with("/admin/v1/") => admin::answer,
-            (_, path) if path.starts_with("/ex/") => api::product,
-            (_, path) if path.starts_with("/sites/") => api::site,
-            (_, path) if path.starts_with("/_sandbox/") => control::answer,
-            _ => |_, request| Err(not_found(request)),
-        };
-    let reply = handler(world, request).unwrap_or_else(|refused| refused);
-    if api::is_api(&request.path) { api::allow_origins(reply) } else { reply }
-}
-
-fn not_found(request: &Request) -> Reply {
-    const KNOWN: &[&str] = &[
-        "/authorize",
-        "/consent",
-        "/oauth/token",
-        "/oauth/revoke",
-        "/oauth/device/code",
-        "/oauth/activate",
-    ];
-    if KNOWN.contains(&request.path.as_str()) {
-        return Reply::error(405, "invalid_request", "Method not allowed");
-    }
-    Reply::json(404, &json!({ "code": 404, "message": "Not Found" }))
-}
+/// What an endpoint returns. Both are a response; `Err` lets an endpoint use `?`.
+pub(crate) type Handled = Result<Response, Response>;

@@ -1,4 +1,4 @@
-//! The HTML pages. No script, no images, nothing from elsewhere; every value is escaped.
+//! The HTML pages. They have no script and no images, and load nothing. Every value is escaped.
 
 use std::fmt::{self, Write as _};
 
@@ -6,14 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::http::Reply;
-use super::people::MIA;
+use crate::http::Response;
+use crate::people::MIA;
 
-/// The style of every page. Its hash is in the content security policy.
+/// The style of every page. The content security policy contains its hash.
 const STYLE: &str = include_str!("pages.css");
 
-/// Text in a page: escaped for elements and for quoted attributes.
-pub(super) struct Esc<'a>(pub(super) &'a str);
+/// A text in a page, escaped for elements and for quoted attributes.
+pub(crate) struct Esc<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Esc<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,33 +31,34 @@ impl fmt::Display for Esc<'_> {
     }
 }
 
-/// One thing to choose from.
-pub(super) struct Choice<'a> {
+/// One option of a page.
+pub(crate) struct Choice<'a> {
     /// What the form sends.
-    pub(super) value: &'a str,
-    /// What people read first.
-    pub(super) name: &'a str,
-    /// And then.
-    pub(super) detail: &'a str,
+    pub(crate) value: &'a str,
+    /// The first line.
+    pub(crate) name: &'a str,
+    /// The second line.
+    pub(crate) detail: &'a str,
 }
 
-/// A form that goes on to the next page.
-pub(super) struct Form<'a> {
-    /// The one-time value that makes it impossible to send this form from another page.
-    pub(super) ticket: &'a str,
-    /// Where the last redirect may lead, for the content security policy; `None` within the server.
-    pub(super) leads_to: Option<&'a str>,
+/// The form of a page that waits for a click.
+pub(crate) struct Form {
+    /// The hidden value that another web page cannot know.
+    pub(crate) ticket: String,
+    /// The origin that the browser goes to after the last page; `None` if it stays here.
+    pub(crate) leads_to: Option<String>,
 }
 
-/// The hidden one-time value, and who is signed in.
-fn form_start(action: &str, form: &Form<'_>) -> String {
+/// The start of a form, with its ticket.
+fn form_start(action: &str, form: &Form) -> String {
     format!(
         "<form method=\"post\" action=\"{action}\">\n<input type=\"hidden\" name=\"ticket\" \
          value=\"{}\">\n",
-        Esc(form.ticket)
+        Esc(&form.ticket)
     )
 }
 
+/// The user that is signed in.
 fn signed_in() -> String {
     let initials: String = MIA.name.split(' ').filter_map(|word| word.chars().next()).collect();
     format!(
@@ -69,15 +70,15 @@ fn signed_in() -> String {
     )
 }
 
-/// The page where an organization or a site is chosen.
-pub(super) fn choose(
+/// The page where the user selects an organization or a site.
+pub(crate) fn choose(
     title: &str,
     client: &str,
     question: &str,
     hint: &str,
     options: &[Choice<'_>],
-    form: &Form<'_>,
-) -> Reply {
+    form: &Form,
+) -> Response {
     let mut body = signed_in();
     let _ = writeln!(
         body,
@@ -104,17 +105,17 @@ pub(super) fn choose(
          </button><button name=\"action\" value=\"deny\" formnovalidate>Cancel</button></p>\n\
          </form>\n",
     );
-    page(200, title, &body, form.leads_to)
+    page(200, title, &body, form.leads_to.as_deref())
 }
 
 /// The page that lists the permissions.
-pub(super) fn permissions(
+pub(crate) fn permissions(
     client: &str,
     site: Option<&str>,
     scopes: &[(String, String)],
     leads_to_words: &str,
-    form: &Form<'_>,
-) -> Reply {
+    form: &Form,
+) -> Response {
     let title = "Review the permissions";
     let mut body = signed_in();
     let _ =
@@ -138,11 +139,11 @@ pub(super) fn permissions(
         "<p class=\"buttons\"><button name=\"action\" value=\"accept\" class=\"main\">Accept\
          </button><button name=\"action\" value=\"deny\">Deny</button></p>\n</form>\n",
     );
-    page(200, title, &body, form.leads_to)
+    page(200, title, &body, form.leads_to.as_deref())
 }
 
-/// The page where the user code is entered or, when it came with the address, compared.
-pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) -> Reply {
+/// The page where the user enters the user code or, when the URL contains it, compares it.
+pub(crate) fn activate(user_code: &str, wrong: Option<&str>, form: &Form) -> Response {
     let title = "Connect a device";
     let mut body = signed_in();
     let _ = writeln!(body, "<h1>{title}</h1>");
@@ -170,24 +171,29 @@ pub(super) fn activate(user_code: &str, wrong: Option<&str>, form: &Form<'_>) ->
     );
     body.push_str(
         "<p class=\"hint\">Only continue if you started this sign-in yourself, just now. A code \
-         that somebody sent you would give them access to your account.</p>\n\
+         from another person would give that person access to your account.</p>\n\
          <p class=\"buttons\"><button name=\"action\" value=\"continue\" class=\"main\">Continue\
          </button></p>\n</form>\n",
     );
     page(if wrong.is_some() { 400 } else { 200 }, title, &body, None)
 }
 
-/// A message, and nothing to do.
-pub(super) fn message(status: u16, title: &str, text: &str) -> Reply {
+/// A page with a message and without a form.
+pub(crate) fn message(status: u16, title: &str, text: &str) -> Response {
     end(status, false, title, text)
 }
 
-/// The end of something that went well.
-pub(super) fn success(title: &str, text: &str) -> Reply {
+/// The message for a form that belongs to a page of another step.
+pub(crate) fn wrong_step() -> Response {
+    message(400, "Wrong form", "This form belongs to another step.")
+}
+
+/// The last page of a sign-in that succeeded.
+pub(crate) fn success(title: &str, text: &str) -> Response {
     end(200, true, title, text)
 }
 
-fn end(status: u16, success: bool, title: &str, text: &str) -> Reply {
+fn end(status: u16, success: bool, title: &str, text: &str) -> Response {
     let (mark, sign) = if success {
         ("<p class=\"mark\" aria-hidden=\"true\"></p>\n", "")
     } else if status < 400 {
@@ -199,12 +205,12 @@ fn end(status: u16, success: bool, title: &str, text: &str) -> Reply {
     page(status, title, &body, None)
 }
 
-/// What the front page says about one client or address.
-pub(super) fn front(rows: &[(&str, String)]) -> Reply {
+/// The front page: a list of names and values.
+pub(crate) fn front(rows: &[(&str, String)]) -> Response {
     let title = "twg sandbox";
     let mut body = format!(
-        "<h1>{title}</h1>\n<p>A local look-alike of Atlassian's authorization server and API, to \
-         try and to test clients with.</p>\n<dl>\n"
+        "<h1>{title}</h1>\n<p>A local look-alike of Atlassian's authorization server and API, for \
+         trying and testing clients.</p>\n<dl>\n"
     );
     for (name, value) in rows {
         let _ = writeln!(body, "<dt>{}</dt><dd><code>{}</code></dd>", Esc(name), Esc(value));
@@ -213,18 +219,18 @@ pub(super) fn front(rows: &[(&str, String)]) -> Reply {
     page(200, title, &body, None)
 }
 
-fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Reply {
+fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Response {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
          name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta \
          name=\"color-scheme\" content=\"light dark\">\n<title>{} · twg sandbox</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<header><strong>twg sandbox</strong> <span>a \
-         local look-alike, not Atlassian</span></header>\n<main>\n{body}</main>\n<footer>Nothing \
-         here leaves this computer. Mia and her sites are made up.</footer>\n</body>\n</html>\n",
+         local look-alike, not Atlassian</span></header>\n<main>\n{body}</main>\n<footer>No \
+         data leaves this computer. Mia and her sites are fictional.</footer>\n</body>\n</html>\n",
         Esc(title)
     );
-    // Chromium applies form-action to the redirect that follows a form too, so the page that ends
-    // with one names its target.
+    // Chromium applies form-action to the redirect after a form too, so a page that leads to a client
+    // names the client's origin.
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; form-action 'self'{}{}; base-uri 'none'; \
          frame-ancestors 'none'",
@@ -232,7 +238,7 @@ fn page(status: u16, title: &str, body: &str, leads_to: Option<&str>) -> Reply {
         if leads_to.is_some() { " " } else { "" },
         leads_to.unwrap_or_default(),
     );
-    Reply::html(status, &html)
+    Response::html(status, &html)
         .header("Content-Security-Policy", &policy)
         .header("X-Content-Type-Options", "nosniff")
         .header("X-Frame-Options", "DENY")
@@ -246,8 +252,8 @@ mod tests {
 
     #[test]
     fn values_are_escaped() {
-        let reply = message(400, "<b>", "\"><script>alert('&')</script>");
-        let html = String::from_utf8(reply.body).unwrap();
+        let response = message(400, "<b>", "\"><script>alert('&')</script>");
+        let html = String::from_utf8(response.body).unwrap();
         assert!(!html.contains("<script>") && !html.contains("<b>"));
         assert!(html.contains("&quot;&gt;&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
     }

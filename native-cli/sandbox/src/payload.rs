@@ -1,4 +1,4 @@
-//! Response bodies, as they should be and broken to order.
+//! Response bodies, whole or broken by a fault.
 
 use std::io;
 use std::pin::Pin;
@@ -9,44 +9,44 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 /// The body of the `huge` fault.
 const HUGE: u64 = 100 * 1024 * 1024;
 
-/// What of it is sent at a time.
+/// The part of it that is sent at a time.
 const CHUNK: u64 = 64 * 1024;
 
-/// A response body, whole or broken to order.
-pub(super) enum Payload {
-    /// As it should be.
+/// A response body, whole or broken by a fault.
+pub(crate) enum Payload {
+    /// The whole body.
     Whole(Option<Bytes>),
     /// The first half, and then the connection breaks.
     Cut {
-        /// The half, until it is sent.
+        /// The first half, until it is sent.
         half: Option<Bytes>,
-        /// The length that is announced.
+        /// The length that the headers announce.
         announced: u64,
-        /// Whether the half had time to leave.
+        /// Whether the first half had time to leave.
         flushed: bool,
     },
-    /// Far too much.
+    /// A body that is far too long.
     Huge {
-        /// What is not sent yet.
+        /// The bytes that are not sent yet.
         left: u64,
     },
 }
 
 impl Payload {
-    /// All of it.
-    pub(super) fn whole(body: Vec<u8>) -> Self {
+    /// The whole body.
+    pub(crate) fn whole(body: Vec<u8>) -> Self {
         Self::Whole((!body.is_empty()).then(|| body.into()))
     }
 
-    /// Half of it, though all of it is announced.
-    pub(super) fn cut(mut body: Vec<u8>) -> Self {
+    /// Half of the body; the headers announce all of it.
+    pub(crate) fn cut(mut body: Vec<u8>) -> Self {
         let announced = body.len() as u64;
         body.truncate(body.len() / 2);
         Self::Cut { half: Some(body.into()), announced, flushed: false }
     }
 
-    /// 100 MB instead of it.
-    pub(super) fn huge(_: Vec<u8>) -> Self {
+    /// 100 MB instead of the body.
+    pub(crate) fn huge(_: Vec<u8>) -> Self {
         Self::Huge { left: HUGE }
     }
 }

@@ -1,29 +1,29 @@
-//! Who and what lives in the look-alike: one account, two organizations, three sites.
+//! The people, organizations and sites of the sandbox.
 
 use serde_json::{Value, json};
 
 /// A person with an Atlassian account. The values are those of Atlassian's own documentation.
-pub(super) struct Person {
+pub(crate) struct Person {
     /// The account id.
-    pub(super) account: &'static str,
+    pub(crate) account: &'static str,
     /// The e-mail address.
-    pub(super) email: &'static str,
-    /// The whole name.
-    pub(super) name: &'static str,
+    pub(crate) email: &'static str,
+    /// The full name.
+    pub(crate) name: &'static str,
     /// The nickname.
-    pub(super) nickname: &'static str,
+    pub(crate) nickname: &'static str,
 }
 
-/// The one who signs in.
-pub(super) const MIA: Person = Person {
+/// The user that signs in.
+pub(crate) const MIA: Person = Person {
     account: "112233aa-bb11-cc22-33dd-445566abcabc",
     email: "mia@example.com",
     name: "Mia Krystof",
     nickname: "mkrystof",
 };
 
-/// All members of the organizations, for the admin API's paging. Only the first one signs in.
-pub(super) const PEOPLE: &[Person] = &[
+/// The members of every organization, enough for more than one page of the admin API.
+pub(crate) const PEOPLE: &[Person] = &[
     MIA,
     Person {
         account: "5b10ac8d82e05b22cc7d4ef5",
@@ -40,41 +40,41 @@ pub(super) const PEOPLE: &[Person] = &[
 ];
 
 /// An organization.
-pub(super) struct Organization {
+pub(crate) struct Organization {
     /// Its id.
-    pub(super) id: &'static str,
+    pub(crate) id: &'static str,
     /// Its name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its sites.
-    pub(super) sites: &'static [Site],
+    pub(crate) sites: &'static [Site],
 }
 
 /// A site.
-pub(super) struct Site {
+pub(crate) struct Site {
     /// The cloud id.
-    pub(super) cloud_id: &'static str,
+    pub(crate) cloud_id: &'static str,
     /// The name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// The host name.
-    pub(super) host: &'static str,
+    pub(crate) host: &'static str,
     /// Whether it has Jira.
-    pub(super) jira: bool,
+    pub(crate) jira: bool,
     /// Whether it has Confluence.
-    pub(super) confluence: bool,
-    /// The avatar's file name.
-    pub(super) avatar: &'static str,
+    pub(crate) confluence: bool,
+    /// The file name of the avatar.
+    pub(crate) avatar: &'static str,
     /// Keys and names of its projects and spaces.
-    pub(super) places: &'static [(&'static str, &'static str)],
+    pub(crate) places: &'static [(&'static str, &'static str)],
 }
 
 impl Site {
-    /// The address that people know.
-    pub(super) fn url(&self) -> String {
+    /// The URL in a browser.
+    pub(crate) fn url(&self) -> String {
         format!("https://{}", self.host)
     }
 
-    /// The avatar's address.
-    pub(super) fn avatar_url(&self) -> String {
+    /// The URL of the avatar.
+    pub(crate) fn avatar_url(&self) -> String {
         format!(
             "https://site-admin-avatar-cdn.prod.public.atl-paas.net/avatars/240/{}.png",
             self.avatar
@@ -82,8 +82,8 @@ impl Site {
     }
 }
 
-/// The organizations, in the order of the page.
-pub(super) const ORGANIZATIONS: &[Organization] = &[
+/// The organizations, in the order of the page where the user selects one.
+pub(crate) const ORGANIZATIONS: &[Organization] = &[
     Organization {
         id: "2f1a7c34-6a0c-4d3c-9f0e-52a1f6d1b7aa",
         name: "Krystof Design",
@@ -124,24 +124,24 @@ pub(super) const ORGANIZATIONS: &[Organization] = &[
 ];
 
 /// The organization with this id.
-pub(super) fn organization(id: &str) -> Option<&'static Organization> {
+pub(crate) fn organization(id: &str) -> Option<&'static Organization> {
     ORGANIZATIONS.iter().find(|organization| organization.id == id)
 }
 
 /// All sites.
-pub(super) fn sites() -> impl Iterator<Item = &'static Site> {
+pub(crate) fn sites() -> impl Iterator<Item = &'static Site> {
     ORGANIZATIONS.iter().flat_map(|organization| organization.sites)
 }
 
 /// The site with this cloud id.
-pub(super) fn site(cloud_id: &str) -> Option<&'static Site> {
+pub(crate) fn site(cloud_id: &str) -> Option<&'static Site> {
     sites().find(|site| site.cloud_id == cloud_id)
 }
 
-/// Which product a scope belongs to, if to one of those that have sites.
+/// A product that a site can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Product {
-    /// Jira, Jira Service Management included.
+pub(crate) enum Product {
+    /// Jira, with Jira Service Management.
     Jira,
     /// Confluence.
     Confluence,
@@ -149,7 +149,7 @@ pub(super) enum Product {
 
 impl Product {
     /// The product of a classic (`read:jira-work`) or granular (`read:page:confluence`) scope.
-    pub(super) fn of_scope(scope: &str) -> Option<Self> {
+    pub(crate) fn of_scope(scope: &str) -> Option<Self> {
         if scope.contains("confluence") {
             Some(Self::Confluence)
         } else if scope.contains("jira") || scope.contains("servicedesk") {
@@ -159,8 +159,8 @@ impl Product {
         }
     }
 
-    /// Whether the site has it.
-    pub(super) const fn is_on(self, site: &Site) -> bool {
+    /// Whether the site has the product.
+    pub(crate) const fn is_on(self, site: &Site) -> bool {
         match self {
             Self::Jira => site.jira,
             Self::Confluence => site.confluence,
@@ -168,8 +168,8 @@ impl Product {
     }
 }
 
-/// What `/me` says, member by member as in Atlassian's documentation.
-pub(super) fn profile(person: &Person) -> Value {
+/// The body of `/me`, member by member as in Atlassian's documentation.
+pub(crate) fn profile(person: &Person) -> Value {
     json!({
         "account_type": "atlassian",
         "account_id": person.account,
@@ -192,8 +192,8 @@ pub(super) fn profile(person: &Person) -> Value {
     })
 }
 
-/// What a scope means, for the permission page.
-pub(super) fn meaning(scope: &str) -> String {
+/// A scope in words, for the page of permissions.
+pub(crate) fn meaning(scope: &str) -> String {
     let known = match scope {
         "offline_access" => "Stay signed in: get new access tokens while you are away",
         "read:me" => "View your profile: name, e-mail address, picture",

@@ -1,7 +1,7 @@
 //! A very small HTTP/1.1 client for loopback: one request per connection, no redirects.
 //!
-//! It is the user's browser in [`super::approve`] and the knock on the door in [`super::server`].
-//! The shell's own client is not used, because it has proxies, TLS and opinions.
+//! [`mod@crate::approve`] uses it as the user's browser, and [`mod@crate::start`] to find a running sandbox.
+//! Both need no more: no proxies, no TLS.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -9,32 +9,32 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::SandboxError;
+use crate::error::{SandboxError, reason};
 
-/// How long one exchange may stand still.
+/// How long one read or write may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// No page is longer.
+/// The maximum length of a response.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
-pub(super) struct PlainReply {
+pub(crate) struct PlainResponse {
     /// The status.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// The `Location` header.
-    pub(super) location: Option<String>,
-    /// The body, as far as it is text.
-    pub(super) body: String,
+    pub(crate) location: Option<String>,
+    /// The body as text.
+    pub(crate) body: String,
 }
 
 /// The address of a loopback URL; `None` for any other.
-pub(super) fn loopback(url: &Url) -> Option<SocketAddr> {
+pub(crate) fn loopback(url: &Url) -> Option<SocketAddr> {
     let clean = url.scheme() == "http" && url.username().is_empty() && url.password().is_none();
     let ip = match url.host()? {
         Host::Ipv4(ip) => IpAddr::V4(ip),
         Host::Ipv6(ip) => IpAddr::V6(ip),
-        // Not looked up: whatever the resolver thinks, it is this computer.
+        // No look-up: it is this computer, even if the resolver says otherwise.
         Host::Domain("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Host::Domain(_) => return None,
     };
@@ -42,17 +42,18 @@ pub(super) fn loopback(url: &Url) -> Option<SocketAddr> {
     (clean && local).then(|| url.port_or_known_default().map(|port| (ip, port).into())).flatten()
 }
 
-/// Sends one request to a loopback URL, with a form if there is one.
-pub(super) fn send(
+/// Sends one request to a loopback URL, with an optional form.
+pub(crate) fn send(
     method: &str,
     url: &Url,
     headers: &[(&str, &str)],
     form: Option<&str>,
-) -> Result<PlainReply, SandboxError> {
+) -> Result<PlainResponse, SandboxError> {
     let address =
-        loopback(url).ok_or_else(|| SandboxError("Only loopback addresses are visited.".into()))?;
-    let failed =
-        |error: std::io::Error| SandboxError(format!("{address} does not answer: {error}"));
+        loopback(url).ok_or_else(|| SandboxError("The URL is not on this computer.".into()))?;
+    let failed = |error: std::io::Error| {
+        SandboxError(format!("{address} does not respond: {}", reason(&error)))
+    };
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).map_err(failed)?;
     stream.set_read_timeout(Some(TIMEOUT)).map_err(failed)?;
     stream.set_write_timeout(Some(TIMEOUT)).map_err(failed)?;
@@ -77,27 +78,27 @@ pub(super) fn send(
     let mut bytes = Vec::new();
     let mut chunk = [0_u8; 8192];
     loop {
-        if let Some(reply) = parse(&bytes, false) {
-            return Ok(reply);
+        if let Some(response) = parse(&bytes, false) {
+            return Ok(response);
         }
         let read = match stream.read(&mut chunk) {
             Ok(0) => break,
             Ok(read) => read,
-            // A peer that closes early may still have said everything.
+            // A peer that closes early may have sent everything before.
             Err(error) if parse(&bytes, true).is_none() => return Err(failed(error)),
             Err(_) => break,
         };
         bytes.extend_from_slice(&chunk[..read]);
         if bytes.len() as u64 > LIMIT {
-            return Err(SandboxError(format!("{address} sends too much.")));
+            return Err(SandboxError(format!("{address} sends more than {LIMIT} bytes.")));
         }
     }
     parse(&bytes, true)
-        .ok_or_else(|| SandboxError(format!("{address} closed the connection without an answer.")))
+        .ok_or_else(|| SandboxError(format!("{address} closed the connection without a response.")))
 }
 
-/// Reads an answer: `None` if more bytes are needed. At the end of the stream, what is there counts.
-fn parse(bytes: &[u8], at_end: bool) -> Option<PlainReply> {
+/// Reads a response; `None` if bytes are missing. At the end of the stream, no more will come.
+fn parse(bytes: &[u8], at_end: bool) -> Option<PlainResponse> {
     let head_end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..head_end]);
     let body = &bytes[head_end + 4..];
@@ -113,7 +114,7 @@ fn parse(bytes: &[u8], at_end: bool) -> Option<PlainReply> {
         }
     }
     let complete = length.is_some_and(|length| body.len() >= length);
-    (complete || at_end).then(|| PlainReply {
+    (complete || at_end).then(|| PlainResponse {
         status,
         location,
         body: String::from_utf8_lossy(body).into_owned(),

@@ -1,21 +1,20 @@
 //! `/oauth/revoke`, RFC 7009.
 
-use super::clients::{self, Realm};
-use super::grants::Ending;
-use super::http::{Answer, Reply, Request};
-use super::token;
-use super::tokens;
-use super::world::World;
+use crate::clients::{self, Realm};
+use crate::families::Ending;
+use crate::http::{Handled, Request, Response};
+use crate::tokens;
+use crate::world::World;
 
-/// `POST /oauth/revoke`. An unknown token is no error: "invalid tokens do not cause an error response
+/// `POST /oauth/revoke`. An unknown token is not an error: "invalid tokens do not cause an error response
 /// since the client cannot handle such an error in a reasonable way", section 2.2.
-pub(super) fn revoke(world: &mut World, request: &Request) -> Answer {
+pub(crate) fn revoke(world: &mut World, request: &Request) -> Handled {
     if !world.switches.revocation {
-        return Err(Reply::error(404, "not_found", "Not Found"));
+        return Err(Response::error(404, "not_found", "Not Found"));
     }
-    token::check(request)?;
+    request.check()?;
     let client = clients::authenticate(request, Realm::Atlassian, &world.switches)?;
-    let presented = request.params.get("token").ok_or_else(|| Reply::missing("token"))?;
+    let presented = request.params.get("token").ok_or_else(|| Response::missing("token"))?;
     let hash = tokens::hash(presented);
     let whole_grant = world.switches.revoke_ends_grant;
     let state = world.change();
@@ -27,9 +26,9 @@ pub(super) fn revoke(world: &mut World, request: &Request) -> Answer {
             access.revoked = true;
             (access.account.clone(), None)
         }
-        // Unknown, or issued to another client: "the request is refused", but a look at the reply
-        // must not tell which.
-        _ => return Ok(Reply::empty(200).outcome("unknown_token")),
+        // Unknown, or issued to another client: "the request is refused", but the response must not
+        // show which.
+        _ => return Ok(Response::empty(200).outcome("unknown_token")),
     };
     if whole_grant {
         let ours = |client_id: &str, of: Option<&str>| {
@@ -43,5 +42,5 @@ pub(super) fn revoke(world: &mut World, request: &Request) -> Answer {
     } else if family.is_some() {
         state.families.end(Ending::Revoked, |one| Some(&one.id) == family.as_ref());
     }
-    Ok(Reply::empty(200))
+    Ok(Response::empty(200))
 }

@@ -1,132 +1,126 @@
-//! What the look-alike remembers between runs: one JSON file, replaced atomically.
+//! What the sandbox remembers between runs. [`crate::store`] keeps it on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::grants::{Families, Millis};
+use crate::families::{Families, Millis};
 
-/// The file in the state directory.
-pub(super) const FILE: &str = "sandbox-state.json";
-
-/// Access tokens that are remembered; the oldest are forgotten first.
+/// This many access tokens are kept. The oldest one goes first.
 const REMEMBERED_ACCESS_TOKENS: usize = 5000;
 
-/// How long an expired access token is remembered, to say that it expired.
+/// An expired access token is kept this long, so that the API can say that it expired.
 const REMEMBER_EXPIRED: Millis = 24 * 3600 * 1000;
 
-/// Everything. Tokens and codes are here as SHA-256 only.
+/// Everything. Of tokens and codes it has only the SHA-256.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct State {
-    /// Names this look-alike, so that a second start recognizes it.
-    pub(super) instance: String,
+pub(crate) struct State {
+    /// A random name of this sandbox. A second start recognizes it by that.
+    pub(crate) instance: String,
     /// The port of the last run.
-    pub(super) port: Option<u16>,
-    /// How far the clock was put forward.
-    pub(super) advanced: Millis,
+    pub(crate) port: Option<u16>,
+    /// How far a control request has put the clock forward.
+    pub(crate) advanced: Millis,
     /// What each account has granted to each client.
-    pub(super) grants: Vec<Grant>,
-    /// The refresh tokens.
-    pub(super) families: Families,
+    pub(crate) grants: Vec<Grant>,
+    /// The refresh tokens, by family.
+    pub(crate) families: Families,
     /// The access tokens, by hash.
-    pub(super) access: BTreeMap<String, Access>,
+    pub(crate) access: BTreeMap<String, Access>,
     /// The authorization codes, by hash.
-    pub(super) codes: BTreeMap<String, Code>,
+    pub(crate) codes: BTreeMap<String, Code>,
     /// The device codes, by hash.
-    pub(super) devices: BTreeMap<String, Device>,
+    pub(crate) devices: BTreeMap<String, Device>,
 }
 
 /// "Only one grant exists per app for a given Atlassian account."
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Grant {
-    /// To whom.
-    pub(super) client: String,
-    /// From whom.
-    pub(super) account: String,
+pub(crate) struct Grant {
+    /// The client id.
+    pub(crate) client: String,
+    /// The account id.
+    pub(crate) account: String,
     /// "The scopes in the new grant override the scopes in the existing grant."
-    pub(super) scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// "The additional sites are added to the same grant."
-    pub(super) sites: BTreeSet<String>,
+    pub(crate) sites: BTreeSet<String>,
 }
 
-/// An access token that was given out.
+/// An access token that was issued.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Access {
-    /// To whom.
-    pub(super) client: String,
-    /// For whom; a client that acts for itself has no account.
-    pub(super) account: Option<String>,
-    /// The login it comes from.
-    pub(super) family: Option<String>,
-    /// Which authorization code or device code it comes from, by hash.
-    pub(super) origin: Option<String>,
-    /// When.
-    pub(super) issued: Millis,
-    /// Until when.
-    pub(super) expires: Millis,
+pub(crate) struct Access {
+    /// The client id.
+    pub(crate) client: String,
+    /// The account id; `None` if the client acts for itself.
+    pub(crate) account: Option<String>,
+    /// The refresh-token family of the same sign-in.
+    pub(crate) family: Option<String>,
+    /// The hash of the authorization code or device code that it was issued for.
+    pub(crate) origin: Option<String>,
+    /// When it was issued.
+    pub(crate) issued: Millis,
+    /// When it expires.
+    pub(crate) expires: Millis,
     /// Whether it was revoked.
-    pub(super) revoked: bool,
+    pub(crate) revoked: bool,
 }
 
 /// What the user agreed to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Agreed {
-    /// The account.
-    pub(super) account: String,
+pub(crate) struct Agreed {
+    /// The account id.
+    pub(crate) account: String,
     /// The granted scopes.
-    pub(super) scopes: Vec<String>,
-    /// The site.
-    pub(super) site: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    /// The cloud id of the site.
+    pub(crate) site: Option<String>,
 }
 
 /// An authorization code.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Code {
-    /// Who may use it.
-    pub(super) client: String,
+pub(crate) struct Code {
+    /// The id of the client that may use it.
+    pub(crate) client: String,
     /// The redirect URI of the authorization request, if it had one.
-    pub(super) redirect_uri: Option<String>,
+    pub(crate) redirect_uri: Option<String>,
     /// The PKCE challenge.
-    pub(super) challenge: Option<String>,
-    /// What it stands for.
-    pub(super) agreed: Agreed,
-    /// Until when.
-    pub(super) expires: Millis,
+    pub(crate) challenge: Option<String>,
+    /// What the user agreed to.
+    pub(crate) agreed: Agreed,
+    /// When it expires.
+    pub(crate) expires: Millis,
     /// Whether it was used.
-    pub(super) used: bool,
-    /// The login that came out of it.
-    pub(super) family: Option<String>,
+    pub(crate) used: bool,
+    /// The refresh-token family that it started.
+    pub(crate) family: Option<String>,
 }
 
 /// A device code.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Device {
-    /// Who may poll with it.
-    pub(super) client: String,
-    /// What the user types.
-    pub(super) user_code: String,
-    /// What is asked for.
-    pub(super) scopes: Vec<String>,
-    /// Until when.
-    pub(super) expires: Millis,
-    /// The interval that is enforced now.
-    pub(super) interval: Millis,
-    /// The last poll.
-    pub(super) polled: Option<Millis>,
-    /// Polls answered with `slow_down`.
-    pub(super) slow_downs: u32,
+pub(crate) struct Device {
+    /// The id of the client that may poll with it.
+    pub(crate) client: String,
+    /// The code that the user enters.
+    pub(crate) user_code: String,
+    /// The scopes that the client asks for.
+    pub(crate) scopes: Vec<String>,
+    /// When it expires.
+    pub(crate) expires: Millis,
+    /// The interval that the server enforces now.
+    pub(crate) interval: Millis,
+    /// When the client last polled.
+    pub(crate) polled: Option<Millis>,
+    /// Polls that got `slow_down`.
+    pub(crate) slow_downs: u32,
     /// What the user decided.
-    pub(super) decision: Decided,
+    pub(crate) decision: Decided,
 }
 
 /// What the user decided about a device code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Decided {
+pub(crate) enum Decided {
     /// Nothing yet.
     Waiting,
     /// No.
@@ -137,12 +131,12 @@ pub(super) enum Decided {
 
 impl State {
     /// What the account granted to the client.
-    pub(super) fn grant(&self, client: &str, account: &str) -> Option<&Grant> {
+    pub(crate) fn grant(&self, client: &str, account: &str) -> Option<&Grant> {
         self.grants.iter().find(|grant| grant.client == client && grant.account == account)
     }
 
-    /// Forgets what no answer depends on any more.
-    pub(super) fn prune(&mut self, now: Millis) {
+    /// Removes what no response depends on any more.
+    pub(crate) fn prune(&mut self, now: Millis) {
         self.access.retain(|_, access| now < access.expires.saturating_add(REMEMBER_EXPIRED));
         while self.access.len() > REMEMBERED_ACCESS_TOKENS {
             let oldest =
@@ -154,74 +148,4 @@ impl State {
         self.codes.retain(|_, code| code.expires > day_ago);
         self.devices.retain(|_, device| device.expires > day_ago);
     }
-}
-
-/// The state directory.
-#[derive(Debug)]
-pub(super) struct Store {
-    directory: PathBuf,
-}
-
-impl Store {
-    /// Opens the directory, and creates it if need be, for its owner only.
-    pub(super) fn open(directory: &Path) -> io::Result<Self> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-            builder.mode(0o700).create(directory)?;
-            fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-        }
-        #[cfg(not(unix))]
-        builder.create(directory)?;
-        Ok(Self { directory: directory.into() })
-    }
-
-    /// The lock file, which a running look-alike holds locked. Never deleted.
-    pub(super) fn lock_file(&self) -> io::Result<File> {
-        private().create(true).open(self.directory.join("sandbox.lock"))
-    }
-
-    /// Reads the state; a fresh one if there is none.
-    pub(super) fn load(&self) -> io::Result<State> {
-        match fs::read(self.directory.join(FILE)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{FILE}: {error}"))
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Replaces the state, durably: a look-alike that forgot a rotation would be no test of a client
-    /// that must not.
-    pub(super) fn save(&self, state: &State) -> io::Result<()> {
-        let bytes = serde_json::to_vec(state)?;
-        // Only the holder of the lock writes, so one name is enough, and a left-over is replaced.
-        let temporary = self.directory.join("sandbox-state.json.new");
-        match fs::remove_file(&temporary) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        let mut file = private().create_new(true).open(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.directory.join(FILE))?;
-        #[cfg(unix)]
-        File::open(&self.directory)?.sync_all()?;
-        Ok(())
-    }
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    options
 }

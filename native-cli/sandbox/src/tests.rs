@@ -1,10 +1,10 @@
-//! The whole look-alike over real HTTP.
+//! The whole sandbox over real HTTP.
 
 mod api;
 mod faults;
-mod logins;
 mod refresh;
 mod running;
+mod sign_in;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,10 +16,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::clients::DEVICE_CLIENT;
-use super::{Options, Running, Switches, start};
+use crate::clients::DEVICE_CLIENT;
+use crate::{Options, Running, Switches, start};
 
-/// What the default client asks for.
+/// The scopes that the default client asks for.
 const SCOPES: &str = "read:me read:jira-work read:jira-user read:confluence-space.summary \
                       read:confluence-user offline_access";
 
@@ -27,7 +27,7 @@ const SCOPES: &str = "read:me read:jira-work read:jira-user read:confluence-spac
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A directory that is removed at the end.
+/// A directory that dropping removes.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -50,7 +50,7 @@ fn start_in(directory: &Path, switches: &str) -> Running {
     start(Options { state_dir: directory.into(), port: None, switches }).unwrap()
 }
 
-/// An answer.
+/// A response.
 struct Got {
     status: u16,
     head: String,
@@ -86,13 +86,13 @@ impl Got {
     }
 }
 
-/// A look-alike for one test.
-struct Look {
+/// A sandbox for one test.
+struct Sandbox {
     running: Running,
     directory: Directory,
 }
 
-impl Look {
+impl Sandbox {
     fn new(switches: &str) -> Self {
         let directory = Directory::new();
         Self { running: start_in(&directory.0, switches), directory }
@@ -102,15 +102,15 @@ impl Look {
         self.running.base_url()
     }
 
-    /// Sends these bytes and reads to the end. `None` if there was no whole answer.
+    /// Sends these bytes and reads to the end. `None` if no whole response came.
     fn raw(&self, bytes: &str) -> Option<Got> {
         let address: SocketAddr = self.base().trim_start_matches("http://").parse().unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(bytes.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).ok()?;
+        let response = String::from_utf8(response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
         Some(Got { status, head: head.into(), body: body.into() })
     }
@@ -183,17 +183,17 @@ impl Look {
         self.post(
             "/oauth/token",
             &[
-                ("grant_type", super::device::GRANT_TYPE),
+                ("grant_type", crate::grant_type::DEVICE_CODE),
                 ("device_code", device_code),
                 ("client_id", DEVICE_CLIENT),
             ],
         )
     }
 
-    /// A whole device login, with the user played by `approve`.
-    fn log_in(&self) -> Tokens {
+    /// A whole sign-in with a device code. `approve` plays the user.
+    fn sign_in(&self) -> Tokens {
         let asked = self.device_code();
-        super::approve(&asked.text("verification_uri_complete"), self.base()).unwrap();
+        crate::approve(&asked.text("verification_uri_complete"), self.base()).unwrap();
         Tokens::of(&self.poll(&asked.text("device_code")))
     }
 
@@ -213,7 +213,7 @@ impl Look {
     }
 }
 
-/// What a login gives.
+/// The tokens of a sign-in.
 struct Tokens {
     access: String,
     refresh: String,
@@ -226,7 +226,8 @@ impl Tokens {
     }
 }
 
-/// A client's redirect URI that answers once. Returns the URI, and a way to get the request line.
+/// A redirect URI that receives one request. Returns the URI, and the thread that returns the request
+/// line.
 fn listen() -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -240,7 +241,7 @@ fn listen() -> (String, std::thread::JoinHandle<String>) {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK").unwrap();
         String::from_utf8_lossy(&bytes[..read]).lines().next().unwrap().to_owned()
     });
-    (format!("http://127.0.0.1:{port}{}", super::clients::CALLBACK_PATH), thread)
+    (format!("http://127.0.0.1:{port}{}", crate::clients::CALLBACK_PATH), thread)
 }
 
 /// A query parameter of a request line or URL.

@@ -1,71 +1,71 @@
-//! Tokens, codes and their hashes. A token itself is never kept: only its SHA-256.
+//! Tokens, codes and their hashes. The state has only the SHA-256 of a token, never the token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::grants::Millis;
-use super::http::Reply;
-use super::values::Shape;
+use crate::families::Millis;
+use crate::http::Response;
+use crate::values::Shape;
 
-/// The letters of user codes, which RFC 8628 section 6.1 recommends: no vowels, so no words.
+/// The letters of user codes that RFC 8628 section 6.1 recommends: no vowels, so no words.
 const USER_CODE_LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-/// What is kept of a token: SHA-256 in hexadecimal.
-pub(super) fn hash(token: &str) -> String {
+/// The SHA-256 of a token, in hexadecimal.
+pub(crate) fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 
 /// The S256 challenge of a verifier: `BASE64URL-ENCODE(SHA256(ASCII(code_verifier)))`, RFC 7636 section 4.6.
-pub(super) fn s256(verifier: &str) -> String {
+pub(crate) fn s256(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Random bytes from the operating system.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Reply> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Response> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
-        .map_err(|_| Reply::error(500, "server_error", "No randomness is available."))?;
+        .map_err(|_| Response::error(500, "server_error", "No random numbers are available."))?;
     Ok(bytes)
 }
 
 /// A random name, 128 bits.
-pub(super) fn name() -> Result<String, Reply> {
+pub(crate) fn name() -> Result<String, Response> {
     Ok(hex(&random::<16>()?))
 }
 
-/// A random token without meaning, at least `least` characters long.
-pub(super) fn opaque(least: usize) -> Result<String, Reply> {
+/// A random token without structure, at least `least` characters long.
+pub(crate) fn opaque(least: usize) -> Result<String, Response> {
     let mut token = URL_SAFE_NO_PAD.encode(random::<48>()?);
     pad(&mut token, least);
     Ok(token)
 }
 
-/// Whom an access token is for.
-pub(super) struct Claims<'a> {
-    /// Who gives it out.
-    pub(super) issuer: &'a str,
-    /// To which client.
-    pub(super) client: &'a str,
-    /// For which account.
-    pub(super) account: &'a str,
-    /// With which scopes.
-    pub(super) scope: &'a str,
-    /// From when.
-    pub(super) issued: Millis,
-    /// Until when.
-    pub(super) expires: Millis,
+/// What a JWT-shaped access token says.
+pub(crate) struct Claims<'a> {
+    /// The issuer.
+    pub(crate) issuer: &'a str,
+    /// The client id.
+    pub(crate) client: &'a str,
+    /// The account id.
+    pub(crate) account: &'a str,
+    /// The scopes, separated by spaces.
+    pub(crate) scope: &'a str,
+    /// When it was issued.
+    pub(crate) issued: Millis,
+    /// When it expires.
+    pub(crate) expires: Millis,
 }
 
-/// An access token, at least `least` characters long. Nobody needs to verify the signature of the
-/// JWT-shaped one: the look-alike's API knows its tokens by hash, and clients must not look inside.
-pub(super) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<String, Reply> {
+/// An access token, at least `least` characters long. The signature of a JWT-shaped one is random: the
+/// sandbox's API knows its tokens by hash, and clients must not look inside.
+pub(crate) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<String, Response> {
     if shape == Shape::Opaque {
         return opaque(least);
     }
@@ -92,20 +92,20 @@ pub(super) fn access(shape: Shape, least: usize, claims: &Claims<'_>) -> Result<
 }
 
 /// A user code like `BCDF-GHJK`.
-pub(super) fn user_code() -> Result<String, Reply> {
+pub(crate) fn user_code() -> Result<String, Response> {
     let mut code = String::new();
     for byte in random::<8>()? {
         if code.len() == 4 {
             code.push('-');
         }
-        // 256 is no multiple of 20; the small bias does not matter for a look-alike.
+        // 256 is not a multiple of 20; the small bias does not matter here.
         code.push(char::from(USER_CODE_LETTERS[usize::from(byte) % USER_CODE_LETTERS.len()]));
     }
     Ok(code)
 }
 
-/// A user code as people type it: any case, any separators.
-pub(super) fn normal_user_code(typed: &str) -> String {
+/// The user code that a person typed in any case and with any separators.
+pub(crate) fn normal_user_code(typed: &str) -> String {
     let mut letters: String = typed.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
     letters.make_ascii_uppercase();
     if letters.len() == 8 {
@@ -136,9 +136,9 @@ mod tests {
     fn shapes_and_lengths() {
         let claims =
             Claims { issuer: "i", client: "c", account: "a", scope: "s", issued: 0, expires: 1 };
-        let Ok(jwt) = access(Shape::Jwt, 65_536, &claims) else { panic!("no randomness") };
+        let Ok(jwt) = access(Shape::Jwt, 65_536, &claims) else { panic!("no random numbers") };
         assert!(jwt.starts_with("eyJraW") && jwt.len() == 65_536);
-        let Ok(opaque) = opaque(0) else { panic!("no randomness") };
+        let Ok(opaque) = opaque(0) else { panic!("no random numbers") };
         assert_eq!(opaque.len(), 64);
     }
 
@@ -146,7 +146,7 @@ mod tests {
     fn user_codes_as_typed() {
         assert_eq!(normal_user_code(" bcdf ghjk"), "BCDF-GHJK");
         assert_eq!(normal_user_code("bcdf"), "BCDF");
-        let Ok(code) = user_code() else { panic!("no randomness") };
+        let Ok(code) = user_code() else { panic!("no random numbers") };
         assert_eq!(normal_user_code(&code), code);
     }
 }

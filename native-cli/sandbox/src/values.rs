@@ -1,12 +1,12 @@
-//! What the switches can be set to.
+//! The types of the switches' values.
 
 /// A value that a switch can have.
-pub(super) trait Value: Sized {
-    /// What may be written, for people.
+pub(crate) trait Value: Sized {
+    /// The values in short, for people: `on|off`.
     fn form() -> String;
-    /// Reads it.
+    /// Reads a value. The error is the end of a sentence for people.
     fn parse(text: &str) -> Result<Self, String>;
-    /// Writes it as [`Value::parse`] reads it.
+    /// Writes the value as [`Value::parse`] reads it.
     fn show(&self) -> String;
 }
 
@@ -18,7 +18,7 @@ impl Value for bool {
         match text {
             "on" | "true" | "1" | "yes" => Ok(true),
             "off" | "false" | "0" | "no" => Ok(false),
-            _ => Err("it must be `on` or `off`".into()),
+            _ => Err("it must be on or off".into()),
         }
     }
     fn show(&self) -> String {
@@ -38,13 +38,13 @@ impl Value for usize {
     }
 }
 
-/// A span of whole seconds; written with an optional unit `s`, `m`, `h` or `d`.
+/// A time in whole seconds, written with an optional unit `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seconds(pub(super) u64);
+pub(crate) struct Seconds(pub(crate) u64);
 
 impl Seconds {
-    /// The same span in milliseconds.
-    pub(super) const fn millis(self) -> u64 {
+    /// The same time in milliseconds.
+    pub(crate) const fn millis(self) -> u64 {
         self.0.saturating_mul(1000)
     }
 }
@@ -69,16 +69,16 @@ impl Value for Seconds {
             .ok()
             .and_then(|number| number.checked_mul(factor))
             .map(Self)
-            .ok_or_else(|| "it must be a number of seconds, or like 10m, 8h, 90d".into())
+            .ok_or_else(|| "it must be a number of seconds, or a time like 10m, 8h, 90d".into())
     }
     fn show(&self) -> String {
         self.0.to_string()
     }
 }
 
-/// Seconds that the clock is ahead; negative if it is behind.
+/// How many seconds the clock is ahead; negative if it is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Skew(pub(super) i64);
+pub(crate) struct Skew(pub(crate) i64);
 
 impl Value for Skew {
     fn form() -> String {
@@ -92,13 +92,13 @@ impl Value for Skew {
     }
 }
 
-/// Words, written with `+` between them (`,` separates switches); `none` for no word at all.
+/// Words with `+` between them (`,` separates switches), or `none`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Words(pub(super) Vec<String>);
+pub(crate) struct Words(pub(crate) Vec<String>);
 
 impl Words {
-    /// Whether `word` is one of them.
-    pub(super) fn has(&self, word: &str) -> bool {
+    /// Whether `word` is among them.
+    pub(crate) fn has(&self, word: &str) -> bool {
         self.0.iter().any(|one| one == word)
     }
 }
@@ -120,7 +120,7 @@ impl Value for Words {
 
 /// Any text without spaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text(pub(super) String);
+pub(crate) struct Text(pub(crate) String);
 
 impl Value for Text {
     fn form() -> String {
@@ -134,12 +134,12 @@ impl Value for Text {
     }
 }
 
-/// Which loopback port a redirect URI must have.
+/// The loopback port that a redirect URI must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RedirectPort {
-    /// Exactly this one, as Atlassian compares.
+    /// This one, as Atlassian compares.
     Exactly(u16),
-    /// Any, as RFC 8252 section 7.3 wants it.
+    /// Any one, RFC 8252 section 7.3.
     Any,
 }
 
@@ -151,7 +151,7 @@ impl Value for RedirectPort {
         if text == "any" {
             return Ok(Self::Any);
         }
-        text.parse().map(Self::Exactly).map_err(|_| "it must be a port number or `any`".into())
+        text.parse().map(Self::Exactly).map_err(|_| "it must be a port number or any".into())
     }
     fn show(&self) -> String {
         match self {
@@ -186,67 +186,67 @@ macro_rules! choices {
 }
 
 choices! {
-    /// Which status codes answer a poll that has no token yet.
+    /// The status of a poll that brings no token.
     DeviceErrors {
         /// 403 and 429, as Auth0 documents.
         Auth0 = "auth0",
         /// 400, as RFC 8628 section 3.5 says.
         Rfc = "rfc",
     }
-    /// When a poll is answered with `slow_down`.
+    /// Which polls get `slow_down`.
     SlowDown {
-        /// When it comes sooner than the interval.
+        /// Those that come sooner than the interval allows.
         Fast = "fast",
-        /// The first poll, whenever it comes; then as `fast`.
+        /// The first one, and then as `fast`.
         Once = "once",
-        /// Every poll until the code expires.
+        /// All of them until the code expires.
         Always = "always",
-        /// Never.
+        /// None.
         Never = "never",
     }
     /// What the user decides.
     Decision {
         /// The pages ask.
         Ask = "ask",
-        /// Denied without a page.
+        /// The server denies without a page.
         Deny = "deny",
     }
     /// Which spent refresh tokens may be replayed within the leeway.
     Replay {
-        /// Only one none of whose children was used yet (Auth0: the immediately previous token).
+        /// Only one whose children are all unused (Auth0: the immediately previous token).
         Previous = "previous",
-        /// Any that was spent within the leeway.
+        /// Any one that was spent within the leeway.
         Any = "any",
     }
     /// Which children of a replayed refresh token work.
     Children {
         /// All of them.
         All = "all",
-        /// Only the newest; an older one counts as reused.
+        /// Only the newest one; an older one counts as reused.
         Newest = "newest",
     }
     /// How access tokens look.
     Shape {
         /// Like a JSON Web Token that starts with `eyJraW`.
         Jwt = "jwt",
-        /// Letters and digits.
+        /// Random letters and digits.
         Opaque = "opaque",
     }
-    /// How a refused refresh is worded.
+    /// The error of a refused refresh.
     RefreshError {
         /// `invalid_grant`, "Unknown or invalid refresh token."
         InvalidGrant = "invalid_grant",
         /// `unauthorized_client`, "refresh_token is invalid".
         UnauthorizedClient = "unauthorized_client",
     }
-    /// How a client that is unknown or has a wrong secret is refused, with 401.
+    /// The error of an unknown client or a wrong secret, with status 401.
     ClientError {
         /// `invalid_client`, RFC 6749 section 5.2.
         InvalidClient = "invalid_client",
         /// `access_denied`, "Unauthorized", as Auth0 does.
         AccessDenied = "access_denied",
     }
-    /// Which bodies the token endpoint reads.
+    /// The bodies that the token endpoint reads.
     TokenBody {
         /// Both.
         Both = "both",
@@ -257,29 +257,29 @@ choices! {
     }
     /// The `iss` parameter of the redirect, RFC 9207.
     Iss {
-        /// Not sent and not advertised.
+        /// Neither announced nor sent.
         Off = "off",
-        /// Sent and advertised.
+        /// Announced and sent.
         On = "on",
-        /// Advertised, but another issuer is sent.
+        /// Announced, but with another issuer.
         Wrong = "wrong",
-        /// Advertised, but not sent.
+        /// Announced, but not sent.
         Missing = "missing",
     }
     /// The `state` parameter of the redirect.
     StateEcho {
-        /// As it came.
+        /// As the client sent it.
         Echo = "echo",
         /// Another value.
         Wrong = "wrong",
         /// Left out.
         Omit = "omit",
     }
-    /// What `accessible-resources` lists.
+    /// The sites that `accessible-resources` lists.
     Sites {
-        /// The sites that the user granted.
+        /// Those that the user granted.
         Granted = "granted",
-        /// All sites of the user, as after several consents.
+        /// All of the user's, as after several consents.
         All = "all",
         /// None.
         None = "none",

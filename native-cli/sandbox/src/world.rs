@@ -1,70 +1,81 @@
-//! The look-alike as one value: state, switches, open pages, log. One request at a time changes it.
+//! The sandbox as one value: state, switches, open pages, log. One request at a time changes it.
 
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use crate::families::{Millis, Rules};
+use crate::log::Log;
+use crate::state::State;
+use crate::store::Store;
+use crate::switches::Switches;
+use crate::ticket::Tickets;
 
-use super::consent::Tickets;
-use super::faults::{self, Kind};
-use super::grants::{Millis, Rules};
-use super::http::{self, Reply, Request};
-use super::state::{State, Store};
-use super::switches::Switches;
-use super::{api, control};
-
-/// Requests that the log remembers.
-const LOGGED: usize = 20_000;
-
-/// Everything that answers depend on.
-pub(super) struct World {
+/// Everything that responses depend on.
+pub(crate) struct World {
     /// `http://127.0.0.1:PORT`, also the issuer.
-    pub(super) base_url: String,
+    pub(crate) base_url: String,
     /// The switches as they are now.
-    pub(super) switches: Switches,
+    pub(crate) switches: Switches,
     /// The pages that wait for a click.
-    pub(super) tickets: Tickets,
-    /// One entry per request, without secrets.
-    pub(super) log: Vec<Value>,
+    pub(crate) tickets: Tickets,
+    /// The requests so far.
+    pub(crate) log: Log,
     state: State,
     changed: bool,
     store: Store,
 }
 
 impl World {
-    /// A look-alike at `base_url`.
-    pub(super) fn new(base_url: String, switches: Switches, state: State, store: Store) -> Self {
+    /// A sandbox at `base_url`.
+    pub(crate) fn new(base_url: String, switches: Switches, state: State, store: Store) -> Self {
         Self {
             base_url,
             switches,
             tickets: Tickets::default(),
-            log: Vec::new(),
+            log: Log::default(),
             state,
             changed: false,
             store,
         }
     }
 
-    /// The time. Nothing in the look-alike asks another clock.
-    pub(super) fn now(&self) -> Millis {
+    /// The time. The sandbox reads no other clock.
+    pub(crate) fn now(&self) -> Millis {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_add(self.state.advanced)
     }
 
-    /// What is remembered.
-    pub(super) const fn state(&self) -> &State {
+    /// The state.
+    pub(crate) const fn state(&self) -> &State {
         &self.state
     }
 
-    /// What is remembered, to change it. It is saved before the reply is sent.
-    pub(super) const fn change(&mut self) -> &mut State {
+    /// The state, to change it. [`Self::save`] runs before the response leaves.
+    pub(crate) const fn change(&mut self) -> &mut State {
         self.changed = true;
         &mut self.state
     }
 
+    /// Saves the state if it changed. On failure it goes back to what is on the disk, because a
+    /// client must not learn anything that a restart could forget.
+    pub(crate) fn save(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.changed) {
+            return Ok(());
+        }
+        self.state.prune(self.now());
+        let saved = self.store.save(&self.state);
+        if saved.is_err()
+            && let Ok(earlier) = self.store.load()
+        {
+            self.state = earlier;
+        }
+        saved
+    }
+
     /// The rules for refresh tokens, as the switches are now.
-    pub(super) fn rules(&self) -> Rules {
+    pub(crate) fn rules(&self) -> Rules {
         let switches = &self.switches;
-        // A server that sends no new refresh token means that the old one stays.
+        // A server that sends no new refresh token lets the old one live.
         let silent = [&switches.omit, &switches.omit_on_refresh]
             .iter()
             .any(|omit| omit.has("refresh_token"));
@@ -77,79 +88,5 @@ impl World {
             idle: switches.idle_lifetime.millis(),
             absolute: switches.absolute_lifetime.millis(),
         }
-    }
-
-    /// Answers one request: the reply, and what shall happen to it on its way.
-    pub(super) fn answer(&mut self, request: &Request) -> (Reply, Option<Kind>) {
-        if request.header("host").is_none_or(|host| self.base_url != format!("http://{host}")) {
-            // Neither a rebound DNS name nor `localhost` gets in.
-            let text = format!("This is {}, and only under this name.", self.base_url);
-            return (Reply::error(421, "misdirected_request", &text), None);
-        }
-        if request.path.starts_with("/_sandbox/") {
-            return (self.carry_out(request), None);
-        }
-        // A browser's preflight must not use up the fault that is meant for the request after it.
-        let fault = match request.method.as_str() {
-            "OPTIONS" => None,
-            _ => self.switches.faults.take(request),
-        };
-        let carried_out = !fault
-            .as_ref()
-            .is_some_and(|(kind, _)| *kind == Kind::DropBefore || kind.instead().is_some());
-        let mut reply = match fault.as_ref().and_then(|(kind, _)| kind.instead()) {
-            Some(instead) => instead,
-            None if carried_out => self.carry_out(request),
-            None => Reply::empty(503),
-        };
-        self.note(request, &reply, carried_out, fault.as_ref().map(|(_, text)| text.as_str()));
-        let kind = fault.map(|(kind, _)| kind);
-        if kind == Some(Kind::BadGatewayAfter) {
-            reply = faults::bad_gateway();
-        }
-        if kind.is_some() && api::is_api(&request.path) {
-            reply = api::allow_origins(reply);
-        }
-        (reply, kind)
-    }
-
-    fn carry_out(&mut self, request: &Request) -> Reply {
-        let reply = http::route(self, request);
-        if !self.changed {
-            return reply;
-        }
-        self.changed = false;
-        let now = self.now();
-        self.state.prune(now);
-        match self.store.save(&self.state) {
-            Ok(()) => reply,
-            Err(error) => {
-                // Nothing that could be forgotten may be told: go back to what is on the disk.
-                if let Ok(saved) = self.store.load() {
-                    self.state = saved;
-                }
-                Reply::error(503, "temporarily_unavailable", &format!("State not saved: {error}"))
-            }
-        }
-    }
-
-    fn note(&mut self, request: &Request, reply: &Reply, carried_out: bool, fault: Option<&str>) {
-        if self.log.len() >= LOGGED {
-            self.log.remove(0);
-        }
-        let param = |name| request.params.get(name).or_else(|| request.query.get(name));
-        let client =
-            request.basic().map(|(id, _)| id).or_else(|| param("client_id").map(Into::into));
-        self.log.push(json!({
-            "at": self.now(),
-            "method": request.method,
-            "path": request.path,
-            "grant_type": param("grant_type").filter(|text| control::is_harmless(text)),
-            "client_id": client.filter(|id| control::is_harmless(id)),
-            "status": reply.status,
-            "outcome": reply.outcome,
-            "carried_out": carried_out,
-            "fault": fault,
-        }));
     }
 }

@@ -1,18 +1,18 @@
-//! Starting, finding each other, and who is let in.
+//! Starting, finding a running sandbox, and which requests get in.
 
 use std::net::TcpListener;
 
-use super::super::{Options, Switches, start};
-use super::{Directory, Look, start_in};
+use super::{Directory, Sandbox, start_in};
+use crate::{Options, Switches, start};
 
 #[test]
 fn a_second_start_joins_the_first_and_stops_nothing() {
-    let look = Look::new("");
-    let second = start_in(&look.directory.0, "");
-    assert_eq!(second.base_url(), look.base());
+    let sandbox = Sandbox::new("");
+    let second = start_in(&sandbox.directory.0, "");
+    assert_eq!(second.base_url(), sandbox.base());
     assert!(second.notice().unwrap().contains("already running"));
     drop(second);
-    assert_eq!(look.page("/").status, 200);
+    assert_eq!(sandbox.page("/").status, 200);
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn the_port_is_remembered_unless_a_stranger_has_it() {
     let stranger = TcpListener::bind(base.trim_start_matches("http://")).unwrap();
     let elsewhere = start_in(&directory.0, "");
     assert_ne!(elsewhere.base_url(), base);
-    assert!(elsewhere.notice().unwrap().contains("another one now"));
+    assert!(elsewhere.notice().unwrap().contains("has a new port"));
     let port = Some(stranger.local_addr().unwrap().port());
     let other = Directory::new();
     let state_dir = other.0.clone();
@@ -50,19 +50,19 @@ fn a_state_that_cannot_be_read_is_kept() {
 
 #[test]
 fn only_the_literal_address_and_only_control_requests_control() {
-    let look = Look::new("");
-    let port = look.base().rsplit(':').next().unwrap();
+    let sandbox = Sandbox::new("");
+    let port = sandbox.base().rsplit(':').next().unwrap();
     for host in [format!("localhost:{port}"), format!("evil.example:{port}"), "127.0.0.1".into()] {
         let request = format!("GET /me HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        assert_eq!(look.raw(&request).unwrap().status, 421, "{host}");
+        assert_eq!(sandbox.raw(&request).unwrap().status, 421, "{host}");
     }
-    assert_eq!(look.send("POST", "/_sandbox/reset", "", "").unwrap().status, 403);
-    let preflight = look.send("OPTIONS", "/_sandbox/reset", "", "").unwrap();
+    assert_eq!(sandbox.send("POST", "/_sandbox/reset", "", "").unwrap().status, 403);
+    let preflight = sandbox.send("OPTIONS", "/_sandbox/reset", "", "").unwrap();
     assert!(preflight.header("access-control-allow-origin").is_none());
-    look.log_in();
-    look.control("POST", "reset");
-    assert!(look.families().is_empty());
-    assert_eq!(look.control("GET", "log").as_array().unwrap().len(), 0);
-    let switches = look.control("GET", "switch");
+    sandbox.sign_in();
+    sandbox.control("POST", "reset");
+    assert!(sandbox.families().is_empty());
+    assert_eq!(sandbox.control("GET", "log").as_array().unwrap().len(), 0);
+    let switches = sandbox.control("GET", "switch");
     assert_eq!(switches["leeway"], "600");
 }

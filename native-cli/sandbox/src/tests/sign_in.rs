@@ -1,27 +1,27 @@
-//! Device logins, browser logins, and everything that a login can be refused for.
+//! Sign-ins with a device code and in the browser, and every reason to refuse one.
 
 use serde_json::json;
 
-use super::super::approve;
-use super::super::clients::{DEVICE_CLIENT, THREE_LO_CLIENT, THREE_LO_SECRET};
-use super::{Look, Tokens, VERIFIER, authorize_url, listen, param};
+use super::{Sandbox, Tokens, VERIFIER, authorize_url, listen, param};
+use crate::approve;
+use crate::clients::{DEVICE_CLIENT, THREE_LO_CLIENT, THREE_LO_SECRET};
 
 #[test]
-fn a_device_login_from_the_first_poll_to_the_last() {
-    let look = Look::new("");
-    let asked = look.device_code();
+fn a_device_code_from_the_first_poll_to_the_last() {
+    let sandbox = Sandbox::new("");
+    let asked = sandbox.device_code();
     let code = asked.text("device_code");
     assert_eq!(asked.json()["interval"], 5);
-    assert_eq!(asked.text("verification_uri"), format!("{}/oauth/activate", look.base()));
-    assert_eq!(look.poll(&code).outcome(), (403, "authorization_pending".into()));
-    let hasty = look.poll(&code);
+    assert_eq!(asked.text("verification_uri"), format!("{}/oauth/activate", sandbox.base()));
+    assert_eq!(sandbox.poll(&code).outcome(), (403, "authorization_pending".into()));
+    let hasty = sandbox.poll(&code);
     assert_eq!(hasty.outcome(), (429, "slow_down".into()));
     assert_eq!(
         hasty.text("error_description"),
         "You are polling faster than the specified interval of 5 seconds."
     );
-    look.advance(5);
-    let approval = approve(&asked.text("verification_uri_complete"), look.base()).unwrap();
+    sandbox.advance(5);
+    let approval = approve(&asked.text("verification_uri_complete"), sandbox.base()).unwrap();
     assert_eq!(
         approval.pages,
         [
@@ -33,46 +33,47 @@ fn a_device_login_from_the_first_poll_to_the_last() {
         ]
     );
     assert_eq!(approval.client_status, None);
-    let got = look.poll(&code);
+    let got = sandbox.poll(&code);
     let body = got.json();
     assert_eq!((got.status, &body["expires_in"]), (200, &json!(3600)), "{body}");
     assert_eq!(body["token_type"], "Bearer");
     assert!(got.text("access_token").starts_with("eyJraW"));
     assert_eq!(got.header("cache-control"), Some("no-store"));
-    assert_eq!(look.poll(&code).outcome(), (403, "invalid_grant".into()));
-    assert!(approve(&asked.text("verification_uri_complete"), look.base()).is_err());
+    assert_eq!(sandbox.poll(&code).outcome(), (403, "invalid_grant".into()));
+    assert!(approve(&asked.text("verification_uri_complete"), sandbox.base()).is_err());
 }
 
 #[test]
 fn device_variants() {
-    let look = Look::new("device-errors=rfc,slow-down=once,device-expires=60,device-interval=1");
-    let asked = look.device_code();
+    let sandbox =
+        Sandbox::new("device-errors=rfc,slow-down=once,device-expires=60,device-interval=1");
+    let asked = sandbox.device_code();
     let code = asked.text("device_code");
-    assert_eq!(look.poll(&code).outcome(), (400, "slow_down".into()));
-    look.advance(1);
-    assert_eq!(look.poll(&code).outcome(), (400, "authorization_pending".into()));
-    look.advance(60);
-    assert_eq!(look.poll(&code).outcome(), (400, "expired_token".into()));
-    assert_eq!(look.poll(&code).outcome(), (400, "invalid_grant".into()));
+    assert_eq!(sandbox.poll(&code).outcome(), (400, "slow_down".into()));
+    sandbox.advance(1);
+    assert_eq!(sandbox.poll(&code).outcome(), (400, "authorization_pending".into()));
+    sandbox.advance(60);
+    assert_eq!(sandbox.poll(&code).outcome(), (400, "expired_token".into()));
+    assert_eq!(sandbox.poll(&code).outcome(), (400, "invalid_grant".into()));
 
-    look.switch("slow-down", "never");
-    look.switch("decision", "deny");
-    let code = look.device_code().text("device_code");
-    assert_eq!(look.poll(&code).outcome(), (400, "access_denied".into()));
+    sandbox.switch("slow-down", "never");
+    sandbox.switch("decision", "deny");
+    let code = sandbox.device_code().text("device_code");
+    assert_eq!(sandbox.poll(&code).outcome(), (400, "access_denied".into()));
 
-    look.switch("device-grant", "off");
-    let refused = look.device_code();
+    sandbox.switch("device-grant", "off");
+    let refused = sandbox.device_code();
     assert_eq!(refused.outcome(), (400, "invalid_client".into()));
     assert_eq!(refused.text("error_description"), "grant_type is not enabled for client");
 }
 
 #[test]
 fn the_user_types_denies_and_comes_too_late() {
-    let look = Look::new("");
-    let asked = look.device_code();
-    let ticket = look.page("/oauth/activate").ticket();
+    let sandbox = Sandbox::new("");
+    let asked = sandbox.device_code();
+    let ticket = sandbox.page("/oauth/activate").ticket();
     let form = |ticket: &str, code: &str| {
-        look.post("/oauth/activate", &[("ticket", ticket), ("user_code", code)])
+        sandbox.post("/oauth/activate", &[("ticket", ticket), ("user_code", code)])
     };
     let wrong = form(&ticket, "AAAA-AAAA");
     assert_eq!(wrong.status, 400);
@@ -82,30 +83,31 @@ fn the_user_types_denies_and_comes_too_late() {
     let typed = asked.text("user_code").replace('-', " ").to_ascii_lowercase();
     let organizations = form(&wrong.ticket(), &typed);
     assert!(organizations.body.contains("Krystof Design"));
-    let denied = look.post("/consent", &[("ticket", &organizations.ticket()), ("action", "deny")]);
+    let denied =
+        sandbox.post("/consent", &[("ticket", &organizations.ticket()), ("action", "deny")]);
     assert!(denied.body.contains("Access denied"));
     let code = asked.text("device_code");
-    assert_eq!(look.poll(&code).outcome(), (403, "access_denied".into()));
+    assert_eq!(sandbox.poll(&code).outcome(), (403, "access_denied".into()));
 
-    let asked = look.device_code();
-    look.advance(900);
-    assert!(approve(&asked.text("verification_uri_complete"), look.base()).is_err());
+    let asked = sandbox.device_code();
+    sandbox.advance(900);
+    assert!(approve(&asked.text("verification_uri_complete"), sandbox.base()).is_err());
 }
 
 #[test]
-fn a_browser_login_with_pkce() {
-    let look = Look::new("iss=on");
+fn the_browser_with_pkce() {
+    let sandbox = Sandbox::new("iss=on");
     let (redirect_uri, client) = listen();
-    let url = authorize_url(look.base(), DEVICE_CLIENT, &redirect_uri);
-    let approval = approve(&url, look.base()).unwrap();
+    let url = authorize_url(sandbox.base(), DEVICE_CLIENT, &redirect_uri);
+    let approval = approve(&url, sandbox.base()).unwrap();
     assert_eq!(approval.client_status, Some(200));
     let line = client.join().unwrap();
     assert_eq!(param(&line, "state").as_deref(), Some("s t&ate"));
-    assert_eq!(param(&line, "iss").as_deref(), Some(look.base()));
+    assert_eq!(param(&line, "iss").as_deref(), Some(sandbox.base()));
     let code = param(&line, "code").unwrap();
     assert!(code.len() > 800);
     let exchange = |verifier: &str, redirect_uri: &str| {
-        look.post(
+        sandbox.post(
             "/oauth/token",
             &[
                 ("grant_type", "authorization_code"),
@@ -121,22 +123,23 @@ fn a_browser_login_with_pkce() {
     assert_eq!(exchange("", &redirect_uri).outcome(), (400, "invalid_request".into()));
     assert_eq!(exchange(VERIFIER, "http://x/").outcome(), (403, "invalid_grant".into()));
     let tokens = Tokens::of(&exchange(VERIFIER, &redirect_uri));
-    assert_eq!(look.get("/me", &tokens.access).status, 200);
+    assert_eq!(sandbox.get("/me", &tokens.access).status, 200);
     // A code that comes again ends what came out of it.
     assert_eq!(exchange(VERIFIER, &redirect_uri).outcome(), (403, "invalid_grant".into()));
-    assert_eq!(look.get("/me", &tokens.access).status, 401);
-    assert_eq!(look.refresh(&tokens.refresh).status, 403);
-    assert_eq!(look.families()[0]["ended"], "code-reused");
+    assert_eq!(sandbox.get("/me", &tokens.access).status, 401);
+    assert_eq!(sandbox.refresh(&tokens.refresh).status, 403);
+    assert_eq!(sandbox.families()[0]["ended"], "code-reused");
 }
 
 #[test]
 fn a_three_lo_app_speaks_json_and_has_no_device_grant() {
-    let look = Look::new("redirect-port=any");
+    let sandbox = Sandbox::new("redirect-port=any");
     let form = [("client_id", THREE_LO_CLIENT), ("scope", "read:me")];
-    assert_eq!(look.post("/oauth/device/code", &form).outcome(), (400, "invalid_client".into()));
+    assert_eq!(sandbox.post("/oauth/device/code", &form).outcome(), (400, "invalid_client".into()));
 
     let (redirect_uri, client) = listen();
-    approve(&authorize_url(look.base(), THREE_LO_CLIENT, &redirect_uri), look.base()).unwrap();
+    approve(&authorize_url(sandbox.base(), THREE_LO_CLIENT, &redirect_uri), sandbox.base())
+        .unwrap();
     let code = param(&client.join().unwrap(), "code").unwrap();
     let body = |secret: &str| {
         json!({
@@ -145,25 +148,25 @@ fn a_three_lo_app_speaks_json_and_has_no_device_grant() {
             "code_verifier": VERIFIER,
         })
     };
-    let wrong = look.post_json("/oauth/token", &body("wrong"));
+    let wrong = sandbox.post_json("/oauth/token", &body("wrong"));
     assert_eq!(wrong.outcome(), (401, "invalid_client".into()));
-    look.advance(59);
-    let got = look.post_json("/oauth/token", &body(THREE_LO_SECRET));
+    sandbox.advance(59);
+    let got = sandbox.post_json("/oauth/token", &body(THREE_LO_SECRET));
     let refresh = Tokens::of(&got).refresh;
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
     let client = (THREE_LO_CLIENT, THREE_LO_SECRET);
-    assert_eq!(look.post_basic("/oauth/token", client, &form).status, 200);
-    let malformed = look.send("POST", "/oauth/token", "Content-Type: application/json\r\n", "{");
+    assert_eq!(sandbox.post_basic("/oauth/token", client, &form).status, 200);
+    let malformed = sandbox.send("POST", "/oauth/token", "Content-Type: application/json\r\n", "{");
     assert_eq!(malformed.unwrap().outcome(), (400, "invalid_request".into()));
 }
 
 #[test]
 fn codes_expire() {
-    let look = Look::new("");
+    let sandbox = Sandbox::new("");
     let (redirect_uri, client) = listen();
-    approve(&authorize_url(look.base(), DEVICE_CLIENT, &redirect_uri), look.base()).unwrap();
+    approve(&authorize_url(sandbox.base(), DEVICE_CLIENT, &redirect_uri), sandbox.base()).unwrap();
     let code = param(&client.join().unwrap(), "code").unwrap();
-    look.advance(60);
+    sandbox.advance(60);
     let form = [
         ("grant_type", "authorization_code"),
         ("client_id", DEVICE_CLIENT),
@@ -171,14 +174,14 @@ fn codes_expire() {
         ("redirect_uri", &redirect_uri),
         ("code_verifier", VERIFIER),
     ];
-    assert_eq!(look.post("/oauth/token", &form).outcome(), (403, "invalid_grant".into()));
+    assert_eq!(sandbox.post("/oauth/token", &form).outcome(), (403, "invalid_grant".into()));
 }
 
 #[test]
 fn wrong_authorization_requests() {
-    let look = Look::new("");
+    let sandbox = Sandbox::new("");
     let right = authorize_url("", DEVICE_CLIENT, "http://127.0.0.1:1/auth/callback/oauth");
-    assert_eq!(look.page(&right).status, 200);
+    assert_eq!(sandbox.page(&right).status, 200);
     // These get a page, never a redirect.
     for (from, to) in [
         ("audience=api.atlassian.com", "audience="),
@@ -187,7 +190,7 @@ fn wrong_authorization_requests() {
         ("state=", "stale="),
         ("prompt=consent", "state=twice"),
     ] {
-        let got = look.page(&right.replace(from, to));
+        let got = sandbox.page(&right.replace(from, to));
         assert_eq!((got.status, got.header("location")), (400, None), "{to}");
         assert!(got.body.contains("incomplete or invalid"));
     }
@@ -198,7 +201,7 @@ fn wrong_authorization_requests() {
         ("S256", "plain", "invalid_request"),
         ("&scope=", "&x=", "invalid_scope"),
     ] {
-        let got = look.page(&right.replace(from, to));
+        let got = sandbox.page(&right.replace(from, to));
         let location = got.header("location").unwrap();
         assert_eq!(param(location, "error").as_deref(), Some(error), "{to}");
         assert_eq!(param(location, "state").as_deref(), Some("s t&ate"));
@@ -207,40 +210,40 @@ fn wrong_authorization_requests() {
 
 #[test]
 fn denial_and_wrong_redirects() {
-    let look = Look::new("decision=deny");
+    let sandbox = Sandbox::new("decision=deny");
     let url = authorize_url("", DEVICE_CLIENT, "http://127.0.0.1:1/auth/callback/oauth");
-    let got = look.page(&url);
+    let got = sandbox.page(&url);
     let location = got.header("location").unwrap();
     assert_eq!((got.status, param(location, "error").as_deref()), (303, Some("access_denied")));
     assert_eq!(param(location, "iss"), None);
     for (iss, sent) in [("wrong", Some("https://another-issuer.example")), ("missing", None)] {
-        look.switch("iss", iss);
-        assert_eq!(param(look.page(&url).header("location").unwrap(), "iss").as_deref(), sent);
-        let metadata = look.page("/.well-known/openid-configuration").json();
+        sandbox.switch("iss", iss);
+        assert_eq!(param(sandbox.page(&url).header("location").unwrap(), "iss").as_deref(), sent);
+        let metadata = sandbox.page("/.well-known/openid-configuration").json();
         assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
-        assert_eq!(metadata["issuer"], look.base());
+        assert_eq!(metadata["issuer"], sandbox.base());
     }
-    look.switch("redirect-state", "wrong");
-    let got = look.page(&url);
+    sandbox.switch("redirect-state", "wrong");
+    let got = sandbox.page(&url);
     assert_ne!(param(got.header("location").unwrap(), "state").as_deref(), Some("s t&ate"));
-    look.switch("redirect-state", "omit");
-    assert_eq!(param(look.page(&url).header("location").unwrap(), "state"), None);
+    sandbox.switch("redirect-state", "omit");
+    assert_eq!(param(sandbox.page(&url).header("location").unwrap(), "state"), None);
 }
 
 #[test]
 fn pages_cannot_be_framed_scripted_or_sent_from_elsewhere() {
-    let look = Look::new("");
+    let sandbox = Sandbox::new("");
     let url = authorize_url("", DEVICE_CLIENT, "http://127.0.0.1:1/auth/callback/oauth");
-    let got = look.page(&url);
+    let got = sandbox.page(&url);
     let policy = got.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
     assert!(policy.contains("form-action 'self' http://127.0.0.1:1;"), "{policy}");
     assert!(!got.body.contains("<script"));
     for ticket in ["", "guess"] {
         let form = [("ticket", ticket), ("action", "accept")];
-        assert_eq!(look.post("/consent", &form).status, 400);
+        assert_eq!(sandbox.post("/consent", &form).status, 400);
     }
     // Accepting before the site is chosen, or a site of another organization, changes nothing.
-    let skipped = look.post("/consent", &[("ticket", &got.ticket()), ("action", "accept")]);
+    let skipped = sandbox.post("/consent", &[("ticket", &got.ticket()), ("action", "accept")]);
     assert_eq!(skipped.status, 400);
 }

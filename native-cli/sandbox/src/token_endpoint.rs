@@ -1,41 +1,42 @@
-//! `/oauth/token`: codes, device codes and refresh tokens become access tokens.
+//! `/oauth/token`: access tokens for codes, device codes and refresh tokens.
 
 use serde_json::{Map, Value, json};
 
-use super::clients::{self, Client, Realm};
-use super::device;
-use super::grants::{Ending, Rules};
-use super::http::{Answer, Reply, Request};
-use super::state::{Access, Agreed};
-use super::tokens::{self, Claims};
-use super::values::{RefreshError, TokenBody};
-use super::world::World;
+use crate::clients::{self, Client, Realm};
+use crate::device;
+use crate::families::{Ending, Rules};
+use crate::grant_type;
+use crate::http::{Handled, Request, Response};
+use crate::state::{Access, Agreed};
+use crate::tokens::{self, Claims};
+use crate::values::{RefreshError, TokenBody};
+use crate::world::World;
 
-/// `POST /oauth/token`. Form and JSON are accepted alike.
-pub(super) fn exchange(world: &mut World, request: &Request) -> Answer {
-    check(request)?;
+/// `POST /oauth/token`, with a form or JSON.
+pub(crate) fn exchange(world: &mut World, request: &Request) -> Handled {
+    request.check()?;
     let readable = match world.switches.token_body {
         TokenBody::Both => true,
         TokenBody::Json => request.is_json,
         TokenBody::Form => !request.is_json,
     };
     if !readable {
-        return Err(Reply::error(400, "invalid_request", "The body cannot be read."));
+        return Err(Response::unreadable());
     }
     let client = clients::authenticate(request, Realm::Atlassian, &world.switches)?;
     match request.params.get("grant_type") {
-        None => Err(Reply::missing("grant_type")),
-        Some("authorization_code") => {
+        None => Err(Response::missing("grant_type")),
+        Some(grant_type::AUTHORIZATION_CODE) => {
             let (agreed, origin) = redeem(world, request, client)?;
-            let issued = log_in(world, client, &agreed, &origin)?;
+            let issued = sign_in(world, client, &agreed, &origin)?;
             Ok(respond(world, &issued, false))
         }
-        Some(device::GRANT_TYPE) => {
+        Some(grant_type::DEVICE_CODE) => {
             let (agreed, origin) = device::poll(world, request, client)?;
-            let issued = log_in(world, client, &agreed, &origin)?;
+            let issued = sign_in(world, client, &agreed, &origin)?;
             Ok(respond(world, &issued, false))
         }
-        Some("refresh_token") => {
+        Some(grant_type::REFRESH_TOKEN) => {
             if world.switches.password_changed || world.switches.sessions_revoked {
                 return Err(refresh_refused(world).outcome("session_ended"));
             }
@@ -43,7 +44,7 @@ pub(super) fn exchange(world: &mut World, request: &Request) -> Answer {
             let issued = renew(world, request, client, &rules)?;
             Ok(respond(world, &issued, true))
         }
-        Some(other) => Err(Reply::error(
+        Some(other) => Err(Response::error(
             403,
             "unsupported_grant_type",
             &format!("Unsupported grant type: {}", other.escape_debug()),
@@ -51,37 +52,26 @@ pub(super) fn exchange(world: &mut World, request: &Request) -> Answer {
     }
 }
 
-/// What is wrong with any token request: "parameters MUST NOT be included more than once".
-pub(super) fn check(request: &Request) -> Result<(), Reply> {
-    if request.malformed {
-        return Err(Reply::error(400, "invalid_request", "The body cannot be read."));
-    }
-    match request.params.repeated() {
-        Some(name) => Err(Reply::error(400, "invalid_request", &format!("{name} is there twice."))),
-        None => Ok(()),
-    }
-}
-
-/// Tokens on their way out. This is the only place where they exist in the clear.
-pub(super) struct Issued {
+/// Tokens on their way to the client. Only here do they exist in the clear.
+pub(crate) struct Issued {
     /// The access token.
-    pub(super) access: String,
+    pub(crate) access: String,
     /// Its lifetime in seconds.
-    pub(super) lifetime: u64,
+    pub(crate) lifetime: u64,
     /// The refresh token, if there is a new one.
-    pub(super) refresh: Option<String>,
-    /// What was granted.
-    pub(super) scopes: Vec<String>,
+    pub(crate) refresh: Option<String>,
+    /// The granted scopes.
+    pub(crate) scopes: Vec<String>,
 }
 
-/// Uses an authorization code. Returns what it stands for, and its hash.
-pub(super) fn redeem(
+/// Uses an authorization code. Returns what the user agreed to, and the hash of the code.
+pub(crate) fn redeem(
     world: &mut World,
     request: &Request,
     client: &Client,
-) -> Result<(Agreed, String), Reply> {
-    let refused = |text: &str| Reply::error(403, "invalid_grant", text);
-    let presented = request.params.get("code").ok_or_else(|| Reply::missing("code"))?;
+) -> Result<(Agreed, String), Response> {
+    let refused = |text: &str| Response::error(403, "invalid_grant", text);
+    let presented = request.params.get("code").ok_or_else(|| Response::missing("code"))?;
     let hash = tokens::hash(presented);
     let now = world.now();
     let Some(code) = world.state().codes.get(&hash).filter(|code| code.client == client.id) else {
@@ -103,14 +93,14 @@ pub(super) fn redeem(
         return Err(refused("Authorization code is expired.").outcome("code_expired"));
     }
     match (&code.redirect_uri, request.params.get("redirect_uri")) {
-        (Some(_), None) => return Err(Reply::missing("redirect_uri")),
+        (Some(_), None) => return Err(Response::missing("redirect_uri")),
         (Some(right), Some(given)) if right != given => {
             return Err(refused("The redirect URI is wrong.").outcome("wrong_redirect_uri"));
         }
         (Some(_), Some(_)) | (None, _) => {}
     }
     match (&code.challenge, request.params.get("code_verifier")) {
-        (Some(_), None) => return Err(Reply::missing("code_verifier")),
+        (Some(_), None) => return Err(Response::missing("code_verifier")),
         (Some(challenge), Some(verifier)) => {
             // RFC 7636 section 4.1: 43 to 128 unreserved characters.
             let formed = (43..=128).contains(&verifier.len())
@@ -135,15 +125,15 @@ pub(super) fn redeem(
     Ok((agreed, hash))
 }
 
-/// A login: an access token, and with `offline_access` a new refresh-token family.
-pub(super) fn log_in(
+/// A sign-in: an access token, and with `offline_access` a new refresh-token family.
+pub(crate) fn sign_in(
     world: &mut World,
     client: &Client,
     agreed: &Agreed,
     origin: &str,
-) -> Result<Issued, Reply> {
+) -> Result<Issued, Response> {
     let now = world.now();
-    // Bitbucket has no offline_access: every login has a refresh token.
+    // Bitbucket has no offline_access: every sign-in has a refresh token.
     let offline = client.realm == Realm::Bitbucket
         || agreed.scopes.iter().any(|scope| scope == "offline_access");
     let mut refresh = None;
@@ -165,15 +155,15 @@ pub(super) fn log_in(
     Ok(Issued { access, lifetime, refresh, scopes })
 }
 
-/// A refresh. The rules are in [`super::grants`].
-pub(super) fn renew(
+/// A refresh. The rules are in [`crate::families`].
+pub(crate) fn renew(
     world: &mut World,
     request: &Request,
     client: &Client,
     rules: &Rules,
-) -> Result<Issued, Reply> {
+) -> Result<Issued, Response> {
     let presented =
-        request.params.get("refresh_token").ok_or_else(|| Reply::missing("refresh_token"))?;
+        request.params.get("refresh_token").ok_or_else(|| Response::missing("refresh_token"))?;
     let now = world.now();
     let next = tokens::opaque(world.switches.refresh_bytes)?;
     let exchange = world.change().families.exchange(
@@ -203,14 +193,14 @@ pub(super) fn renew(
 }
 
 /// A new access token and its lifetime.
-pub(super) fn access(
+pub(crate) fn access(
     world: &mut World,
     client: &Client,
     account: Option<&str>,
     family: Option<String>,
     origin: Option<&str>,
     scopes: &[String],
-) -> Result<(String, u64), Reply> {
+) -> Result<(String, u64), Response> {
     let lifetime = match client.realm {
         Realm::Atlassian => world.switches.access_lifetime,
         Realm::Bitbucket => world.switches.bitbucket_lifetime,
@@ -242,7 +232,7 @@ pub(super) fn access(
 }
 
 /// The token response, RFC 6749 section 5.1, with what the switches leave out.
-fn respond(world: &World, issued: &Issued, refreshed: bool) -> Reply {
+fn respond(world: &World, issued: &Issued, refreshed: bool) -> Response {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         let switches = &world.switches;
@@ -260,21 +250,21 @@ fn respond(world: &World, issued: &Issued, refreshed: bool) -> Reply {
     put("scope", json!(issued.scopes.join(" ")));
     // "The authorization server MUST include the HTTP 'Cache-Control' response header field with a
     // value of 'no-store'", and Pragma.
-    Reply::json(200, &Value::Object(body))
+    Response::json(200, &Value::Object(body))
         .header("Cache-Control", "no-store")
         .header("Pragma", "no-cache")
 }
 
 /// "403 Forbidden with {"error": "invalid_grant", "error_description": "Unknown or invalid refresh
-/// token."}", or the other wording that has been observed.
-fn refresh_refused(world: &World) -> Reply {
+/// token."}", or the other error that was observed.
+fn refresh_refused(world: &World) -> Response {
     let status = u16::try_from(world.switches.refresh_error_status).unwrap_or(403);
     match world.switches.refresh_error {
         RefreshError::InvalidGrant => {
-            Reply::error(status, "invalid_grant", "Unknown or invalid refresh token.")
+            Response::error(status, "invalid_grant", "Unknown or invalid refresh token.")
         }
         RefreshError::UnauthorizedClient => {
-            Reply::error(status, "unauthorized_client", "refresh_token is invalid")
+            Response::error(status, "unauthorized_client", "refresh_token is invalid")
         }
     }
 }

@@ -1,55 +1,55 @@
-//! Refresh-token families: every transition of refresh-token rotation is in this file.
+//! Refresh-token families: every rule of refresh-token rotation is in this file.
 //!
-//! A login starts a family with one refresh token. Each exchange spends a token and gives out a
-//! child. A spent token that comes again within the leeway gives out another child ("this interval
-//! helps avoid network concurrency issues", Atlassian); after it, the whole family is revoked, because
-//! either the client or a thief holds a stale copy and the server cannot tell which (RFC 9700
-//! section 4.14.2).
+//! A sign-in starts a family with one refresh token. Each exchange spends a token and issues a child.
+//! A spent token that comes again within the leeway gets another child ("this interval helps avoid
+//! network concurrency issues", Atlassian). After the leeway it ends the whole family, because either
+//! the client or a thief holds a stale copy, and the server cannot tell which (RFC 9700 section
+//! 4.14.2).
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Children, Replay};
+use crate::values::{Children, Replay};
 
-/// A point in time or a span, in milliseconds.
-pub(super) type Millis = u64;
+/// A time or a duration in milliseconds.
+pub(crate) type Millis = u64;
 
-/// Spent tokens that are remembered per family, so that a storm does not grow the state for ever.
-/// An older one is simply unknown.
+/// A family keeps this many tokens, so that a storm of refreshes cannot grow the state without end.
+/// An older token is unknown.
 const REMEMBERED: usize = 500;
 
-/// Logins that are remembered. The oldest that is over is forgotten first.
-const LOGINS: usize = 2000;
+/// This many families are kept. The oldest one that has ended goes first.
+const FAMILIES: usize = 2000;
 
 /// What the switches say about refresh tokens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    /// Each exchange gives out a new refresh token.
-    pub(super) rotate: bool,
-    /// How long a spent token may come again.
-    pub(super) leeway: Millis,
-    /// Which spent tokens may.
-    pub(super) replay: Replay,
-    /// Which of its children then work.
-    pub(super) children: Children,
-    /// Whether a spent token that comes too late ends the family.
-    pub(super) reuse_ends: bool,
+pub(crate) struct Rules {
+    /// Whether each exchange issues a new refresh token.
+    pub(crate) rotate: bool,
+    /// How long a spent token may be used again.
+    pub(crate) leeway: Millis,
+    /// Which spent tokens may be used again.
+    pub(crate) replay: Replay,
+    /// Which of their children then work.
+    pub(crate) children: Children,
+    /// Whether a spent token that comes after the leeway ends the family.
+    pub(crate) reuse_ends: bool,
     /// "A rotating refresh token expires if the user is inactive for this period."
-    pub(super) idle: Millis,
+    pub(crate) idle: Millis,
     /// "The absolute expiry is associated with the whole token family."
-    pub(super) absolute: Millis,
+    pub(crate) absolute: Millis,
 }
 
-/// Why a family is over.
+/// Why a family ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Ending {
-    /// The client revoked a token of it.
+pub(crate) enum Ending {
+    /// The client revoked one of its tokens.
     Revoked,
     /// A spent token came again after the leeway.
     Reused,
-    /// The authorization code that began it was used twice.
+    /// The authorization code that started it was used twice.
     CodeReused,
-    /// The user consented anew.
+    /// The user gave a new consent.
     Replaced,
     /// An administrator revoked all sessions.
     SessionsRevoked,
@@ -57,61 +57,61 @@ pub(super) enum Ending {
 
 /// Why a refresh token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Nobody knows it.
+pub(crate) enum Refusal {
+    /// No family has it.
     Unknown,
     /// It belongs to another client.
     OtherClient,
-    /// Its family is over.
+    /// Its family has ended.
     Ended,
-    /// It was not used for too long.
+    /// It was unused for too long.
     Idle,
     /// Its family is too old.
     TooOld,
-    /// It was spent before, outside the leeway. The family is over from now on, if the rules say so.
+    /// It was spent before, and the leeway is over. The rules decide whether the family ends now.
     Reused,
 }
 
-/// A refresh token. Only its hash is kept.
+/// A refresh token. Only its hash is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Member {
     /// SHA-256 of the token.
     hash: String,
-    /// The token it was given out for.
+    /// The token that was spent for it.
     parent: Option<String>,
-    /// When it was given out or, without rotation, used last.
+    /// When it was issued or, without rotation, last used.
     touched: Millis,
-    /// When it was spent first.
+    /// When it was first spent.
     spent: Option<Millis>,
-    /// A newer child of the same parent took its place.
+    /// Whether a newer child of the same parent took its place.
     superseded: bool,
 }
 
-/// All refresh tokens that come from one login.
+/// All refresh tokens that come from one sign-in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Family {
-    /// Its name.
-    pub(super) id: String,
-    /// Whose login it is.
-    pub(super) client: String,
-    /// The account.
-    pub(super) account: String,
-    /// When the login was.
-    pub(super) born: Millis,
-    /// Why it is over.
-    pub(super) ended: Option<Ending>,
+pub(crate) struct Family {
+    /// A random name.
+    pub(crate) id: String,
+    /// The client id.
+    pub(crate) client: String,
+    /// The account id.
+    pub(crate) account: String,
+    /// When the user signed in.
+    pub(crate) born: Millis,
+    /// Why it ended; `None` while it lives.
+    pub(crate) ended: Option<Ending>,
     /// Exchanges that spent an unspent token.
-    pub(super) rotations: u64,
+    pub(crate) rotations: u64,
     /// Exchanges of a spent token within the leeway.
-    pub(super) replays: u64,
-    /// Spent tokens that came after the leeway.
-    pub(super) reuses: u64,
+    pub(crate) replays: u64,
+    /// Exchanges of a spent token after the leeway, all refused.
+    pub(crate) reuses: u64,
     members: Vec<Member>,
 }
 
 impl Family {
-    /// The hashes of the tokens that have not been spent, the newest last.
-    pub(super) fn unspent(&self) -> impl Iterator<Item = &str> {
+    /// The hashes of the unspent tokens, the newest last.
+    pub(crate) fn unspent(&self) -> impl Iterator<Item = &str> {
         self.members
             .iter()
             .filter(|member| member.spent.is_none() && !member.superseded)
@@ -121,23 +121,23 @@ impl Family {
 
 /// A successful exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     /// The family it happened in.
-    pub(super) family: String,
-    /// The account it belongs to.
-    pub(super) account: String,
-    /// Whether the next token was taken on; without rotation the old one stays.
-    pub(super) rotated: bool,
+    pub(crate) family: String,
+    /// The account of the family.
+    pub(crate) account: String,
+    /// Whether the family took on the next token; without rotation it keeps the old one.
+    pub(crate) rotated: bool,
 }
 
 /// Every family.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Families(Vec<Family>);
+pub(crate) struct Families(Vec<Family>);
 
 impl Families {
-    /// A login: a new family with its first token.
-    pub(super) fn begin(
+    /// A sign-in: a new family with its first token.
+    pub(crate) fn begin(
         &mut self,
         id: String,
         client: &str,
@@ -145,7 +145,7 @@ impl Families {
         first: String,
         now: Millis,
     ) {
-        if self.0.len() >= LOGINS {
+        if self.0.len() >= FAMILIES {
             let over = self.0.iter().position(|family| family.ended.is_some());
             self.0.remove(over.unwrap_or_default());
         }
@@ -168,8 +168,8 @@ impl Families {
         });
     }
 
-    /// A refresh: `presented` comes from `client`; `next` is the token to give out for it.
-    pub(super) fn exchange(
+    /// A refresh: `client` presents a token, and `next` is the token to issue for it.
+    pub(crate) fn exchange(
         &mut self,
         presented: &str,
         client: &str,
@@ -230,24 +230,24 @@ impl Families {
     }
 
     /// The family that a token, spent or not, belongs to.
-    pub(super) fn find(&self, hash: &str) -> Option<&Family> {
+    pub(crate) fn find(&self, hash: &str) -> Option<&Family> {
         self.0.iter().find(|family| family.members.iter().any(|member| member.hash == hash))
     }
 
     /// The family with this name.
-    pub(super) fn get(&self, id: &str) -> Option<&Family> {
+    pub(crate) fn get(&self, id: &str) -> Option<&Family> {
         self.0.iter().find(|family| family.id == id)
     }
 
-    /// Ends the families that `which` picks and that are not over yet.
-    pub(super) fn end(&mut self, ending: Ending, which: impl Fn(&Family) -> bool) {
+    /// Ends the families that `which` picks, unless they ended before.
+    pub(crate) fn end(&mut self, ending: Ending, which: impl Fn(&Family) -> bool) {
         for family in self.0.iter_mut().filter(|family| family.ended.is_none() && which(family)) {
             family.ended = Some(ending);
         }
     }
 
     /// All of them, the oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Family> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Family> {
         self.0.iter()
     }
 
@@ -260,7 +260,7 @@ impl Families {
 }
 
 impl Family {
-    /// Whether the spent token at `at` may be used once more.
+    /// Whether the spent token at `at` may be used again.
     fn may_replay(&self, at: usize, rules: &Rules, now: Millis) -> bool {
         let member = &self.members[at];
         let Some(spent) = member.spent else {
@@ -305,7 +305,7 @@ mod tests {
         absolute: 365 * DAY,
     };
 
-    fn login() -> Families {
+    fn signed_in() -> Families {
         let mut families = Families::default();
         families.begin("f".into(), "client", "mia", "r0".into(), 0);
         families
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_chain_of_rotations() {
-        let mut families = login();
+        let mut families = signed_in();
         for n in 0..1000_u64 {
             let (old, new) = (format!("r{n}"), format!("r{}", n + 1));
             spend(&mut families, &old, &new, &ATLASSIAN, n).unwrap();
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn within_the_leeway_the_previous_token_works_again_and_so_do_all_children() {
-        let mut families = login();
+        let mut families = signed_in();
         spend(&mut families, "r0", "a", &ATLASSIAN, 0).unwrap();
         spend(&mut families, "r0", "b", &ATLASSIAN, 10 * MINUTE - 1).unwrap();
         spend(&mut families, "a", "c", &ATLASSIAN, 10 * MINUTE).unwrap();
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn after_the_leeway_the_family_is_revoked() {
-        let mut families = login();
+        let mut families = signed_in();
         spend(&mut families, "r0", "a", &ATLASSIAN, 0).unwrap();
         assert_eq!(spend(&mut families, "r0", "b", &ATLASSIAN, 10 * MINUTE), Err(Refusal::Reused));
         assert_eq!(ended(&families), Some(Ending::Reused));
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn without_leeway_every_reuse_revokes() {
         let strict = Rules { leeway: 0, ..ATLASSIAN };
-        let mut families = login();
+        let mut families = signed_in();
         spend(&mut families, "r0", "a", &strict, 5).unwrap();
         assert_eq!(spend(&mut families, "r0", "b", &strict, 5), Err(Refusal::Reused));
     }
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn a_lenient_server_only_refuses_the_spent_token() {
         let lenient = Rules { leeway: 0, reuse_ends: false, ..ATLASSIAN };
-        let mut families = login();
+        let mut families = signed_in();
         spend(&mut families, "r0", "a", &lenient, 0).unwrap();
         assert_eq!(spend(&mut families, "r0", "b", &lenient, 0), Err(Refusal::Reused));
         spend(&mut families, "a", "c", &lenient, 0).unwrap();
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn only_the_previous_token_or_any() {
-        let mut families = login();
+        let mut families = signed_in();
         spend(&mut families, "r0", "a", &ATLASSIAN, 0).unwrap();
         spend(&mut families, "a", "b", &ATLASSIAN, 1).unwrap();
         let any = Rules { replay: Replay::Any, ..ATLASSIAN };
@@ -388,7 +388,7 @@ mod tests {
     #[test]
     fn only_the_newest_child() {
         let newest = Rules { children: Children::Newest, ..ATLASSIAN };
-        let mut families = login();
+        let mut families = signed_in();
         spend(&mut families, "r0", "a", &newest, 0).unwrap();
         spend(&mut families, "r0", "b", &newest, 1).unwrap();
         spend(&mut families.clone(), "b", "c", &newest, 2).unwrap();
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn idle_and_absolute_expiry() {
-        let mut families = login();
+        let mut families = signed_in();
         assert_eq!(spend(&mut families, "r0", "a", &ATLASSIAN, 90 * DAY), Err(Refusal::Idle));
         assert_eq!(ended(&families), None);
 
@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn without_rotation_the_token_stays_and_use_resets_the_idle_time() {
         let fixed = Rules { rotate: false, ..ATLASSIAN };
-        let mut families = login();
+        let mut families = signed_in();
         let exchange = families.exchange("r0", "client", "a".into(), &fixed, 80 * DAY).unwrap();
         assert!(!exchange.rotated);
         spend(&mut families, "r0", "a", &fixed, 160 * DAY).unwrap();
@@ -423,7 +423,7 @@ mod tests {
 
     #[test]
     fn another_client_changes_nothing() {
-        let mut families = login();
+        let mut families = signed_in();
         let thief = families.exchange("r0", "thief", "a".into(), &ATLASSIAN, 0);
         assert_eq!(thief, Err(Refusal::OtherClient));
         spend(&mut families, "r0", "a", &ATLASSIAN, 0).unwrap();
@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn ending_is_final_and_keeps_its_first_reason() {
-        let mut families = login();
+        let mut families = signed_in();
         families.end(Ending::Revoked, |family| family.account == "mia");
         families.end(Ending::SessionsRevoked, |_| true);
         assert_eq!(ended(&families), Some(Ending::Revoked));
