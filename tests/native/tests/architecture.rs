@@ -21,7 +21,9 @@ impl Sources {
             if module.iter().any(|name| name == "tests") {
                 continue;
             }
-            if module.last().is_some_and(|name| name == "mod") {
+            // The root of a crate stands above all of it.
+            let is_root = matches!(&module[..], [only] if only == "lib" || only == "main");
+            if is_root || module.last().is_some_and(|name| name == "mod") {
                 module.pop();
             }
             let text = fs::read_to_string(&file).expect("a source file");
@@ -59,7 +61,8 @@ impl Sources {
 }
 
 fn rust_files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.expect("an entry").path();
@@ -157,9 +160,7 @@ fn circles(directory: &str) -> Vec<String> {
     let sources = Sources::of(directory);
     let mut arrows: BTreeMap<&[String], Vec<Vec<String>>> = BTreeMap::new();
     for module in sources.0.keys() {
-        let is_family = |other: &[String]| {
-            other.starts_with(module) || module.starts_with(other)
-        };
+        let is_family = |other: &[String]| other.starts_with(module) || module.starts_with(other);
         let targets = sources.imports(module).into_keys().filter(|other| !is_family(other));
         arrows.insert(module, targets.collect());
     }
