@@ -8,7 +8,7 @@ use alloc::string::String;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::json::{FromJson, Mistakes};
+use crate::json::{self, FromJson, Mistakes};
 use crate::text::is_plain_name;
 
 /// One connection: an account at a provider. Its record, lock and refresh are its own.
@@ -86,6 +86,12 @@ impl Generation {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The generation that a record names; `None` if it names none. The rest of the record may be anything that is JSON.
+    #[must_use]
+    pub fn of_record(record: &str) -> Option<Self> {
+        json::value(record).ok()?.get("generation")?.as_u64().map(Self)
     }
 
     /// The bare count.
