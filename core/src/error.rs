@@ -338,7 +338,7 @@ impl fmt::Display for Error {
             Self::NotSaved(cause) => {
                 write!(f, "the sign-in was approved but could not be saved: {cause}")
             }
-            Self::OutOfOrder => f.write_str("a bug in twg: a step came out of order"),
+            Self::OutOfOrder => f.write_str("a defect of twg: a step came out of order"),
         }
     }
 }

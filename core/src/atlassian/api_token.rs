@@ -81,7 +81,9 @@ impl NamedSite {
             && !name.ends_with('-');
         if !is_label {
             let example = template.replace("{site}", "acme");
-            return Err(refused(format!("is not the name of a site, such as the acme in {example}")));
+            return Err(refused(format!(
+                "is not the name of a site, such as the acme in {example}"
+            )));
         }
         let url = EndpointUrl::parse(&template.replace("{site}", &name));
         let url = url.map_err(|bad| refused(format!("is not a site: {bad}")))?;
