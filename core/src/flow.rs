@@ -121,7 +121,7 @@ pub enum Effect {
     /// Move a record that cannot be read out of the way, keeping every byte of it.
     /// Answer: [`Outcome::Kept`].
     SetAsideRecord(ConnectionKey),
-    /// Durably remove the record and all that is kept beside it. The flow holds the lock.
+    /// Durably remove the record, and the files that are kept for it. The flow holds the lock.
     /// Answer: [`Outcome::Store`].
     RemoveRecord(ConnectionKey),
     /// Prepare the place for the response to one refresh attempt: a new private file beside the record, with
@@ -259,8 +259,8 @@ impl Effect {
 
     /// Whether a signal (Ctrl-C, a closed terminal) may end the flow before or during this effect.
     ///
-    /// It may not between the moment when a refresh token may be spent and the moment when its successor is
-    /// safe: then the signal takes effect afterwards.
+    /// It may not from the moment when a refresh token may be spent until its successor is safe: then the
+    /// signal takes effect afterwards.
     #[must_use]
     pub const fn is_interruptible(&self) -> bool {
         match self {
@@ -383,7 +383,7 @@ pub enum UserAgentError {
 pub enum LockError {
     /// Another process held it past the deadline. Its name, if known.
     TimedOut {
-        /// For people: a process id and name.
+        /// For people: a process ID and name.
         holder: Option<String>,
     },
     /// The lock file cannot be opened or is not a plain file.

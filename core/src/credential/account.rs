@@ -36,7 +36,7 @@ impl FromJson for Account {
 }
 
 impl Account {
-    /// The name, or else the e-mail address, or else the id.
+    /// The name, or else the e-mail address, or else the ID.
     #[must_use]
     pub fn shown(&self) -> &str {
         self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.id)

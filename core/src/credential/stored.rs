@@ -57,7 +57,7 @@ pub struct StoredCredential {
     /// The sites that the token reached when they were listed last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sites: Vec<Site>,
-    /// The id of the site that commands use when none is named.
+    /// The ID of the site that commands use when none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_site: Option<String>,
     /// Members of a newer version.

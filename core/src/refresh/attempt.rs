@@ -45,9 +45,9 @@ pub(super) struct Attempt {
     pub(super) pending: Pending,
     /// The intent that was there before, if this is not the first attempt with this token.
     before: Option<Pending>,
-    /// Where the response is staged, once it is.
+    /// Where the response is, once it is staged.
     pub(super) staged_at: Option<String>,
-    /// Whether another process began it, or an earlier run of this flow, and did not write its end.
+    /// Whether another process, or an earlier run of this flow, began it and did not write its end.
     pub(super) found: bool,
 }
 
