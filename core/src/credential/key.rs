@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::json::{self, FromJson, Mistakes};
 use crate::text::is_plain_name;
 
-/// One connection: an account at a provider. Its record, lock and refresh are its own.
+/// One connection: an account at a provider. It has its own record, lock and refresh.
 ///
 /// Both names become file names, so they are short and plain: `a-z`, `0-9`, `-`, `_` and `.`, beginning
 /// with a letter or digit, at most 64 characters.
@@ -22,7 +22,7 @@ pub struct ConnectionKey {
 }
 
 impl ConnectionKey {
-    /// The connection that is meant when none is named.
+    /// The connection that is used when none is named.
     pub const DEFAULT: &'static str = "default";
 
     /// Checks both names.
@@ -57,7 +57,7 @@ impl fmt::Display for ConnectionKey {
     }
 }
 
-/// A name that cannot be a provider's or a connection's, escaped for display.
+/// A name that no provider and no connection can have, escaped for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidName(pub String);
 
