@@ -24,7 +24,6 @@ mod reference;
 mod system;
 mod usage;
 
-#[doc(hidden)]
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,6 +32,7 @@ use crate::context::Context;
 use crate::environment::env;
 use crate::failure::{Exit, Failure};
 
+#[doc(hidden)]
 pub use driver::for_benches;
 
 /// The whole program: its exit code.

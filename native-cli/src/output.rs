@@ -9,6 +9,7 @@ use twg_core::time::UnixTime;
 
 use crate::effects::terminal::{Terminal, print_data};
 use crate::environment::env;
+use crate::system::os_error::words;
 
 /// Prints a JSON document.
 pub(crate) fn print_json(document: &impl Serialize) {
@@ -38,7 +39,8 @@ pub(crate) fn is_incomplete() -> bool {
 pub(crate) fn print_text(text: &str) {
     match print_data(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Terminal::new(&env).error(&format!("cannot write to standard output: {error}"));
+            Terminal::new(&env)
+                .error(&format!("Cannot write to standard output: {}", words(&error)));
             IS_INCOMPLETE.store(true, Ordering::Relaxed);
         }
         _ => {}

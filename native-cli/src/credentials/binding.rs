@@ -13,6 +13,7 @@ use twg_core::json::{self, FromJson, Members, Mistakes};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::system::os_error::words;
 use crate::system::privacy;
 
 /// The name of the file.
@@ -55,7 +56,7 @@ impl FromJson for Bound {
 pub(crate) fn of(directory: &Path) -> Result<Option<Binding>, Failure> {
     for directory in directory.ancestors() {
         let file = directory.join(FILE_NAME);
-        let text = read_own(&file).map_err(|error| unusable(&file, &error.to_string()))?;
+        let text = read_own(&file).map_err(|error| unusable(&file, &words(&error)))?;
         if let Some(text) = text {
             let Bound { connection, site } =
                 json::parse(&text).map_err(|bad| unusable(&file, &bad.to_string()))?;

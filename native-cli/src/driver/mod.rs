@@ -22,6 +22,7 @@ use crate::effects::record_store::RecordStore;
 use crate::effects::terminal::Terminal;
 use crate::failure::Failure;
 use crate::system::interrupt::Interrupts;
+use crate::system::os_error::words;
 
 pub(crate) use self::user::User;
 
@@ -104,7 +105,7 @@ pub(crate) async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T,
 
 fn watch_for_signals() -> Result<Interrupts, Failure> {
     Interrupts::take_over()
-        .map_err(|error| Failure::internal(format!("cannot watch for signals: {error}")))
+        .map_err(|error| Failure::internal(format!("Cannot watch for signals: {}", words(&error))))
 }
 
 /// Sends one request outside of any flow, and narrates it as in one. Ctrl-C ends it.

@@ -18,7 +18,7 @@ use super::http::is_loopback;
 #[cfg(windows)]
 use crate::environment::SYSTEM_ROOT;
 use crate::environment::{BROWSER, DISPLAYS, TWG_BROWSER, WSL};
-use crate::system::{child, platform};
+use crate::system::{platform, subprocess};
 
 /// A launcher that fails does so at once. One that is still there is a browser in the foreground.
 const GRACE: Duration = Duration::from_secs(2);
@@ -215,7 +215,7 @@ fn platform_candidates(
 /// Whether the program did it, or is still at it. Then a thread waits for it, so that it does not
 /// remain as a zombie.
 async fn launch(candidate: &Candidate) -> bool {
-    let mut command = child::command(&candidate.program);
+    let mut command = subprocess::command(&candidate.program);
     command.args(&candidate.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     platform::detach(&mut command);
     let Ok(mut child) = command.spawn() else { return false };

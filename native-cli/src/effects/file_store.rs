@@ -3,11 +3,12 @@
 //! Everything goes through open descriptors: a file is opened without following symlinks and then
 //! judged by what was opened, never by what its name meant a moment earlier.
 
-use std::ffi::OsString;
+mod siblings;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::Value;
 use twg_core::credential::Generation;
@@ -16,20 +17,18 @@ use twg_core::json::{self, FromJson, Members, Mistakes};
 use twg_core::secret::Secret;
 use zeroize::Zeroizing;
 
+use self::siblings::{DAMAGED, RemoveOnDrop, suffixed};
 use crate::config_dir::ConfigDir;
+use crate::system::os_error::words;
 use crate::system::platform::{self, Unfit};
+
+pub(crate) use self::siblings::{Temporary, abandoned, beside, stages_set_aside};
 
 /// A larger record is not one of ours.
 const MAX_RECORD_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What a preflight proves that there is room for: a record with the largest tokens seen.
 pub(crate) const PREFLIGHT_BYTES: u32 = 64 * 1024;
-
-/// A file that a writer without a lock left behind is one of a dead process after this time.
-const STALE_PROBE: Duration = Duration::from_secs(3600);
-
-/// What a file's name ends with that could not be read, before the time.
-const DAMAGED: &str = ".damaged-";
 
 /// The files of one configuration directory.
 #[derive(Clone, Debug)]
@@ -421,15 +420,6 @@ impl FileStore {
     }
 }
 
-/// The words of the operating system, without std's " (os error 28)".
-pub(crate) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
-}
-
 /// What is wrong with a file or directory.
 pub(crate) fn describe(unfit: Unfit) -> String {
     match unfit {
@@ -443,81 +433,6 @@ pub(crate) fn describe(unfit: Unfit) -> String {
 
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
-}
-
-fn is_random(name: &str) -> bool {
-    name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Whose temporary file this is, if a writer without a lock left it behind and died.
-pub(crate) fn abandoned(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?.to_str()?.strip_prefix('.')?;
-    let name = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".probe"))?;
-    let (name, random) = name.rsplit_once('.')?;
-    let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
-    let is_old = modified.elapsed().is_ok_and(|age| age > STALE_PROBE);
-    (is_random(random) && is_old).then(|| path.with_file_name(name))
-}
-
-/// `.NAME.KIND` in the directory of the file NAME.
-pub(crate) fn beside(place: &Path, kind: &str) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(place.file_name().unwrap_or_default());
-    name.push(format!(".{kind}"));
-    place.with_file_name(name)
-}
-
-/// Stages of this record that could not be read and were moved out of the way. They may hold tokens all the same.
-pub(crate) fn stages_set_aside(record: &Path) -> Vec<PathBuf> {
-    let stem = suffixed(&beside(record, "stage"), DAMAGED);
-    let stem = stem.file_name().unwrap_or_default().as_encoded_bytes();
-    let names = record.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten();
-    let names = names.flatten().map(|entry| entry.path());
-    names
-        .filter(|path| {
-            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem))
-        })
-        .collect()
-}
-
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// A new file under a name that goes away with it, unless it is renamed or kept.
-#[derive(Debug)]
-pub(crate) struct Temporary {
-    pub(crate) file: File,
-    name: RemoveOnDrop,
-}
-
-impl Temporary {
-    /// Leaves the file where it is.
-    pub(crate) fn keep(mut self) -> File {
-        self.name.0.clear();
-        self.file
-    }
-
-    fn rename(&mut self, to: &Path) -> io::Result<()> {
-        fs::rename(&self.name.0, to)?;
-        // Nothing has the old name now; an empty path names nothing.
-        self.name.0.clear();
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct RemoveOnDrop(PathBuf);
-
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            // What cannot be removed is removed by the next writer, see `FileStore::sweep`.
-            let _ = fs::remove_file(&self.0);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use url::{Host, Url};
 
 #[cfg(any(windows, target_vendor = "apple"))]
 use crate::environment;
+use crate::system::os_error::words;
 
 /// The first part of a request's time: name, connection, proxy and TLS. Less than the whole of any, so
 /// that a timeout tells whether the request may have been sent.
@@ -197,7 +198,7 @@ fn with_extra_roots(
     let unreadable = |error: String| {
         TransportFailure::Other(format!("cannot read the certificates in SSL_CERT_FILE: {error}"))
     };
-    let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+    let pem = std::fs::read(file).map_err(|error| unreadable(words(&error)))?;
     let roots = reqwest::Certificate::from_pem_bundle(&pem)
         .map_err(|error| unreadable(error.without_url().to_string()))?;
     Ok(builder.tls_certs_merge(roots))
@@ -292,8 +293,11 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
 
 /// The innermost words: those around them repeat what is said already.
 fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let cause = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    inert(&cause)
+    let text = |cause: &(dyn Error + 'static)| match cause.downcast_ref::<io::Error>() {
+        Some(error) => words(error),
+        None => cause.to_string(),
+    };
+    inert(&causes(error).last().map(text).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use twg_core::time::UnixTime;
 use zeroize::Zeroize;
 
 use super::clock;
+use crate::system::os_error::words;
 use crate::system::platform;
 
 /// The longest request target. Authorization codes are shorter than 2 KiB wherever one was seen.
@@ -155,7 +156,7 @@ impl LocalServer {
                 Some(port) if busy => UserAgentError::PortBusy(port),
                 _ => UserAgentError::Unavailable(format!(
                     "cannot listen on 127.0.0.1: {}",
-                    super::file_store::words(&error)
+                    words(&error)
                 )),
             }
         })?;

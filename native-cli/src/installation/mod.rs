@@ -36,6 +36,7 @@ use crate::effects::lock::{self, Lock};
 use crate::environment::{PATH, SYSTEM_ROOT, env};
 use crate::failure::{Cause, Failure, ReleaseTrouble};
 use crate::installation::release::{PROGRAM, Unpacked, Version};
+use crate::system::os_error::words;
 
 /// How long another process is waited for that installs. What it does may take minutes; what only notes
 /// something takes a moment.
@@ -72,8 +73,9 @@ pub(crate) fn is_from_cargo(program: &Path) -> bool {
 }
 
 fn this_program() -> Result<PathBuf, Failure> {
-    std::env::current_exe()
-        .map_err(|error| Failure::internal(format!("cannot tell where this program lies: {error}")))
+    std::env::current_exe().map_err(|error| {
+        Failure::internal(format!("Cannot find the path of this program: {}", words(&error)))
+    })
 }
 
 /// The path by which a shell would find this very file: a package manager keeps it over its updates.
@@ -202,8 +204,9 @@ impl Managed {
             return Ok(());
         }
         let source = this_program()?;
-        let bytes = fs::read(&source)
-            .map_err(|error| Failure::internal(format!("cannot read this program: {error}")))?;
+        let bytes = fs::read(&source).map_err(|error| {
+            Failure::internal(format!("Cannot read this program: {}", words(&error)))
+        })?;
         let program = self.program(version);
         if !fs::read(&program).is_ok_and(|there| there == bytes) {
             let staged = self.stage(version, &[Unpacked { name: PROGRAM, bytes }])?;
@@ -419,9 +422,10 @@ pub(crate) async fn starts(program: &Path, version: Version) -> Result<(), Strin
         command.env(SYSTEM_ROOT, root);
     }
     let begun = Instant::now();
-    let mut child = command.spawn().map_err(|error| format!("it cannot be started ({error})"))?;
+    let mut child =
+        command.spawn().map_err(|error| format!("it does not start: {}", words(&error)))?;
     let status = loop {
-        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+        if let Some(status) = child.try_wait().map_err(|error| words(&error))? {
             break status;
         }
         if begun.elapsed() > START_LIMIT {

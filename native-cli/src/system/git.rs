@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::program::{Call, Caller, Ended, System, trouble};
+use super::tool::{Ended, Invocation, Runner, System, trouble};
 
 /// The settings `credential.URL.helper`, each with its helpers in their order; an empty one makes git forget those
 /// before it. `None` if there is no git.
@@ -11,12 +11,12 @@ use super::program::{Call, Caller, Ended, System, trouble};
 /// # Errors
 /// What did not work, for people.
 pub(crate) fn helpers() -> Result<Option<BTreeMap<String, Vec<String>>>, String> {
-    let call = config(&["-z", "--get-regexp", r"^credential\..+\.helper$"]);
-    let ended = match System.call(&call) {
+    let invocation = config(&["-z", "--get-regexp", r"^credential\..+\.helper$"]);
+    let ended = match System.run(&invocation) {
         // git-config(1): "exits with error code 1" if the key was not found.
         Ok(ended) if matches!(ended.code, Some(0 | 1)) => ended,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => return Err(trouble(&call, &result)),
+        result => return Err(trouble(&invocation, &result)),
     };
     let mut helpers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // git-config(1), `-z`: "always end values with the null character (instead of a newline). Use newline instead as
@@ -63,11 +63,13 @@ fn draft(key: &str) -> String {
 }
 
 fn run(arguments: &[&str]) -> Result<(), String> {
-    let call = config(arguments);
-    let result = System.call(&call);
-    if result.as_ref().is_ok_and(Ended::well) { Ok(()) } else { Err(trouble(&call, &result)) }
+    let invocation = config(arguments);
+    let result = System.run(&invocation);
+    if result.as_ref().is_ok_and(Ended::well) { Ok(()) } else { Err(trouble(&invocation, &result)) }
 }
 
-fn config(arguments: &[&str]) -> Call {
-    arguments.iter().fold(Call::new("git", &["config", "--global"]), |call, word| call.arg(word))
+fn config(arguments: &[&str]) -> Invocation {
+    arguments.iter().fold(Invocation::new("git", &["config", "--global"]), |invocation, word| {
+        invocation.arg(word)
+    })
 }

@@ -418,7 +418,7 @@ fn what_dead_writers_left_is_removed() {
     let others = [".auth.conf.notes.tmp", ".other.conf.0123456789abcdef.tmp", ".auth.conf.swp"];
     for name in left.iter().chain(&others) {
         fs::write(dir.path().join(name), "").unwrap();
-        let old = SystemTime::now() - 2 * STALE_PROBE;
+        let old = SystemTime::now() - 2 * siblings::STALE_PROBE;
         File::open(dir.path().join(name)).unwrap().set_modified(old).unwrap();
     }
     fs::write(dir.path().join(alive), "").unwrap();

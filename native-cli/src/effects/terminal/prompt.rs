@@ -60,7 +60,7 @@ mod unix {
     use zeroize::Zeroizing;
 
     use super::{PromptError, plain};
-    use crate::effects::file_store::words;
+    use crate::system::os_error::words;
     use crate::system::platform::{Tty, Typing};
 
     /// Not noticed by anybody who types, and nothing beside the person's own time.
@@ -343,6 +343,7 @@ mod windows {
     use zeroize::Zeroizing;
 
     use super::{PromptError, plain};
+    use crate::system::os_error::words;
 
     pub(in super::super) async fn shown(question: &str) -> Result<Secret, PromptError> {
         let question = question.to_owned();
@@ -375,7 +376,7 @@ mod windows {
                 io::ErrorKind::Interrupted => PromptError::Interrupted,
                 io::ErrorKind::UnexpectedEof => PromptError::Closed,
                 io::ErrorKind::NotFound => PromptError::NoTerminal,
-                _ => PromptError::Failed(error.to_string()),
+                _ => PromptError::Failed(words(&error)),
             }),
         }
     }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Job, MINUTES, Placed, Refused, Schedule, Scheduler, unlink, writable, xml};
-use crate::system::program::{Call, Caller, Ended, trouble};
+use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
 /// `launchctl bootout` returns before the agent is gone, and until it is, `bootstrap` fails.
 const TRIES: u32 = 10;
@@ -16,10 +16,10 @@ pub(super) struct Launchd<'a, C> {
     pub(super) agents: PathBuf,
     /// The user's number.
     pub(super) user: String,
-    pub(super) caller: &'a C,
+    pub(super) runner: &'a C,
 }
 
-impl<C: Caller> Scheduler for Launchd<'_, C> {
+impl<C: Runner> Scheduler for Launchd<'_, C> {
     fn name(&self) -> &'static str {
         "LaunchAgent"
     }
@@ -55,9 +55,11 @@ impl<C: Caller> Scheduler for Launchd<'_, C> {
     }
 
     fn look(&self, name: &str) -> Result<Schedule, Refused> {
-        let call = self.call(&["print", &self.target(name)]);
-        let result = self.caller.call(&call);
-        let Ok(ended) = &result else { return Err(Refused::because(trouble(&call, &result))) };
+        let invocation = self.invocation(&["print", &self.target(name)]);
+        let result = self.runner.run(&invocation);
+        let Ok(ended) = &result else {
+            return Err(Refused::because(trouble(&invocation, &result)));
+        };
         Ok(match (ended.well(), self.file(name).exists()) {
             (true, true) => Schedule::Active,
             (false, false) => Schedule::Absent,
@@ -67,7 +69,7 @@ impl<C: Caller> Scheduler for Launchd<'_, C> {
     }
 }
 
-impl<C: Caller> Launchd<'_, C> {
+impl<C: Runner> Launchd<'_, C> {
     fn target(&self, name: &str) -> String {
         format!("gui/{}/{name}", self.user)
     }
@@ -89,16 +91,16 @@ impl<C: Caller> Launchd<'_, C> {
         done.map(drop)
     }
 
-    fn call(&self, words: &[&str]) -> Call {
-        Call::new("/bin/launchctl", words)
+    fn invocation(&self, words: &[&str]) -> Invocation {
+        Invocation::new("/bin/launchctl", words)
     }
 
     fn launchctl(&self, words: &[&str]) -> Result<Ended, Refused> {
-        let call = self.call(words);
-        let result = self.caller.call(&call);
+        let invocation = self.invocation(words);
+        let result = self.runner.run(&invocation);
         match result {
             Ok(ended) if ended.well() => Ok(ended),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 }
@@ -151,7 +153,7 @@ mod tests {
     use super::super::job;
     use super::*;
     use crate::effects::file_store::tests::scratch_dir;
-    use crate::system::program::tests::{Played, badly, well};
+    use crate::system::tool::tests::{FakeRunner, badly, well};
 
     /// Python reads it as Apple's own libraries would.
     #[test]
@@ -186,19 +188,19 @@ mod tests {
     fn enabling_waits_until_the_old_agent_is_gone() {
         let dir = scratch_dir();
         let busy = std::cell::Cell::new(3);
-        let caller = Played::new(|call| {
-            if call.contains("bootstrap") && busy.replace(busy.get() - 1) > 1 {
+        let runner = FakeRunner::new(|invocation| {
+            if invocation.contains("bootstrap") && busy.replace(busy.get() - 1) > 1 {
                 return badly(5, "Bootstrap failed: 5: Input/output error");
             }
             well()
         });
         let agents = dir.path().join("Library/LaunchAgents");
-        let launchd = Launchd { agents: agents.clone(), user: "501".to_owned(), caller: &caller };
+        let launchd = Launchd { agents: agents.clone(), user: "501".to_owned(), runner: &runner };
         launchd.enable(&job()).unwrap();
         let file = agents.join("twg-upkeep.plist");
         let bootstrap = format!("/bin/launchctl bootstrap gui/501 {}", file.display());
         assert_eq!(
-            *caller.calls.borrow(),
+            *runner.invocations.borrow(),
             [
                 "/bin/launchctl bootout gui/501/twg-upkeep",
                 "/bin/launchctl enable gui/501/twg-upkeep",
@@ -215,15 +217,15 @@ mod tests {
     #[test]
     fn what_cannot_be_loaded_leaves_nothing_behind() {
         let dir = scratch_dir();
-        let caller = Played::new(|call| {
-            if call.contains("bootstrap") {
+        let runner = FakeRunner::new(|invocation| {
+            if invocation.contains("bootstrap") {
                 badly(125, "Domain does not support it")
             } else {
                 well()
             }
         });
         let launchd =
-            Launchd { agents: dir.path().to_owned(), user: "501".to_owned(), caller: &caller };
+            Launchd { agents: dir.path().to_owned(), user: "501".to_owned(), runner: &runner };
         let refused = launchd.enable(&job()).unwrap_err();
         assert!(refused.trouble.ends_with("Domain does not support it"), "{refused:?}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

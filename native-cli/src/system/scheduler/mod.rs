@@ -14,9 +14,10 @@ use launchd::Launchd;
 use systemd::Systemd;
 use task_scheduler::TaskScheduler;
 
+use super::os_error::words;
 use super::platform;
 use super::privacy;
-use super::program::Caller;
+use super::tool::Runner;
 
 /// How often. Shorter than the window in which the upkeep refreshes ahead of time, so that no refresh that is
 /// due falls between two runs.
@@ -93,15 +94,15 @@ pub(crate) fn of_this_system<'a>(
     home: &Path,
     config_base: &Path,
     scratch: &Path,
-    caller: &'a impl Caller,
+    runner: &'a impl Runner,
 ) -> Box<dyn Scheduler + 'a> {
     let user = platform::user();
     if cfg!(target_os = "macos") {
-        Box::new(Launchd { agents: home.join("Library/LaunchAgents"), user, caller })
+        Box::new(Launchd { agents: home.join("Library/LaunchAgents"), user, runner })
     } else if cfg!(windows) {
-        Box::new(TaskScheduler { scratch: scratch.to_owned(), user, caller })
+        Box::new(TaskScheduler { scratch: scratch.to_owned(), user, runner })
     } else {
-        Box::new(Systemd { units: config_base.join("systemd/user"), user, caller })
+        Box::new(Systemd { units: config_base.join("systemd/user"), user, runner })
     }
 }
 
@@ -114,7 +115,8 @@ impl Placed {
     }
 
     fn put(&mut self, path: &Path, text: &[u8]) -> Result<(), Refused> {
-        let failed = |error: &io::Error| Refused::because(format!("{}: {error}", shown(path)));
+        let failed =
+            |error: &io::Error| Refused::because(format!("{}: {}", shown(path), words(error)));
         let before = match fs::read(path) {
             Ok(before) => Some(before),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -156,7 +158,7 @@ fn unlink(path: &Path) -> Result<bool, Refused> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Refused::because(format!("{}: {error}", shown(path)))),
+        Err(error) => Err(Refused::because(format!("{}: {}", shown(path), words(&error)))),
     }
 }
 

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use super::{DESCRIPTION, Job, MINUTES, Placed, Refused, Schedule, Scheduler, unlink, writable};
-use crate::system::program::{Call, Caller, Ended, trouble};
+use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
 pub(super) struct Systemd<'a, C> {
     /// `~/.config/systemd/user`
     pub(super) units: PathBuf,
     /// The user's number.
     pub(super) user: String,
-    pub(super) caller: &'a C,
+    pub(super) runner: &'a C,
 }
 
-impl<C: Caller> Scheduler for Systemd<'_, C> {
+impl<C: Runner> Scheduler for Systemd<'_, C> {
     fn name(&self) -> &'static str {
         "systemd user timer"
     }
@@ -104,8 +104,9 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
     }
 
     fn outlives_login(&self) -> Option<bool> {
-        let call = Call::new("loginctl", &["show-user", &self.user, "--property=Linger"]);
-        match self.caller.call(&call).ok()?.stdout.trim() {
+        let invocation =
+            Invocation::new("loginctl", &["show-user", &self.user, "--property=Linger"]);
+        match self.runner.run(&invocation).ok()?.stdout.trim() {
             "Linger=yes" => Some(true),
             "Linger=no" => Some(false),
             _ => None,
@@ -113,14 +114,16 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
     }
 }
 
-impl<C: Caller> Systemd<'_, C> {
+impl<C: Runner> Systemd<'_, C> {
     fn systemctl(&self, words: &[&str]) -> Result<Ended, Refused> {
-        let call =
-            words.iter().fold(Call::new("systemctl", &["--user"]), |call, word| call.arg(word));
-        let result = self.caller.call(&call);
+        let invocation =
+            words.iter().fold(Invocation::new("systemctl", &["--user"]), |invocation, word| {
+                invocation.arg(word)
+            });
+        let result = self.runner.run(&invocation);
         match result {
             Ok(ended) if ended.well() => Ok(ended),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 }

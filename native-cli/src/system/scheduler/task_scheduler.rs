@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::{DESCRIPTION, Job, MINUTES, Placed, Refused, Schedule, Scheduler, writable, xml};
 use crate::environment::{self, SYSTEM_ROOT};
-use crate::system::program::{Call, Caller, Ended, trouble};
+use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
 pub(super) struct TaskScheduler<'a, C> {
     /// A directory of this user where a file can lie for a moment.
     pub(super) scratch: PathBuf,
     /// `DOMAIN\name`
     pub(super) user: String,
-    pub(super) caller: &'a C,
+    pub(super) runner: &'a C,
 }
 
-impl<C: Caller> Scheduler for TaskScheduler<'_, C> {
+impl<C: Runner> Scheduler for TaskScheduler<'_, C> {
     fn name(&self) -> &'static str {
         "Scheduled Task"
     }
@@ -36,11 +36,11 @@ impl<C: Caller> Scheduler for TaskScheduler<'_, C> {
         placed.put(&file, &text.collect::<Vec<_>>())?;
         // The file is only read; it goes with `placed`, whatever happens. The task itself is created as a whole
         // or not at all.
-        let call = self.call(&["/Create", "/F", "/TN", &job.name, "/XML"]).arg(&file);
-        let result = self.caller.call(&call);
+        let invocation = self.invocation(&["/Create", "/F", "/TN", &job.name, "/XML"]).arg(&file);
+        let result = self.runner.run(&invocation);
         match &result {
             Ok(ended) if ended.well() => Ok(()),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 
@@ -48,29 +48,29 @@ impl<C: Caller> Scheduler for TaskScheduler<'_, C> {
         if self.look(name)? == Schedule::Absent {
             return Ok(false);
         }
-        let call = self.call(&["/Delete", "/F", "/TN", name]);
-        let result = self.caller.call(&call);
+        let invocation = self.invocation(&["/Delete", "/F", "/TN", name]);
+        let result = self.runner.run(&invocation);
         match &result {
             Ok(ended) if ended.well() => Ok(true),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 
     fn look(&self, name: &str) -> Result<Schedule, Refused> {
-        let call = self.call(&["/Query", "/TN", name]);
-        let result = self.caller.call(&call);
+        let invocation = self.invocation(&["/Query", "/TN", name]);
+        let result = self.runner.run(&invocation);
         match &result {
             Ok(ended) if ended.well() => Ok(Schedule::Active),
             // What it says then is in the user's language.
             Ok(Ended { code: Some(1), .. }) => Ok(Schedule::Absent),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 }
 
-impl<C: Caller> TaskScheduler<'_, C> {
-    fn call(&self, words: &[&str]) -> Call {
-        Call::new(system_program("schtasks.exe"), words)
+impl<C: Runner> TaskScheduler<'_, C> {
+    fn invocation(&self, words: &[&str]) -> Invocation {
+        Invocation::new(system_program("schtasks.exe"), words)
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
     use super::super::job;
     use super::*;
     use crate::effects::file_store::tests::scratch_dir;
-    use crate::system::program::tests::{Played, badly, well};
+    use crate::system::tool::tests::{FakeRunner, badly, well};
 
     fn windows_job() -> Job {
         Job {
@@ -201,8 +201,8 @@ print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))
     fn the_calls() {
         let dir = scratch_dir();
         let read = RefCell::new(Vec::new());
-        let caller = Played::new(|call| {
-            if let Some((_, file)) = call.split_once("/XML ") {
+        let runner = FakeRunner::new(|invocation| {
+            if let Some((_, file)) = invocation.split_once("/XML ") {
                 *read.borrow_mut() = fs::read(file).unwrap();
             }
             well()
@@ -210,15 +210,17 @@ print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))
         let tasks = TaskScheduler {
             scratch: dir.path().to_owned(),
             user: "mia".to_owned(),
-            caller: &caller,
+            runner: &runner,
         };
         tasks.enable(&windows_job()).unwrap();
         assert_eq!(read.borrow()[..4], [0xFF, 0xFE, b'<', 0]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "the file is gone");
         assert_eq!(tasks.disable("twg-upkeep"), Ok(true));
-        let calls = caller.calls.borrow();
-        let words: Vec<_> =
-            calls.iter().map(|call| call.split_once("schtasks.exe ").unwrap().1).collect();
+        let invocations = runner.invocations.borrow();
+        let words: Vec<_> = invocations
+            .iter()
+            .map(|invocation| invocation.split_once("schtasks.exe ").unwrap().1)
+            .collect();
         let create =
             format!("/Create /F /TN twg-upkeep /XML {}/twg-upkeep.xml", dir.path().display());
         assert_eq!(words, [&create, "/Query /TN twg-upkeep", "/Delete /F /TN twg-upkeep"]);
@@ -227,17 +229,17 @@ print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))
     #[test]
     fn what_the_task_scheduler_would_expand_is_refused() {
         let dir = scratch_dir();
-        let caller = Played::new(|_| badly(1, "no"));
+        let runner = FakeRunner::new(|_| badly(1, "no"));
         let tasks = TaskScheduler {
             scratch: dir.path().to_owned(),
             user: "mia".to_owned(),
-            caller: &caller,
+            runner: &runner,
         };
         for evil in ["C:\\%USERNAME%\\twg.exe", "C:\\$(Arg0)\\twg.exe", "C:\\\" & calc\\twg.exe"] {
             let job = Job { program: evil.to_owned(), ..windows_job() };
             tasks.enable(&job).unwrap_err();
         }
-        assert!(caller.calls.borrow().is_empty());
+        assert!(runner.invocations.borrow().is_empty());
         tasks.enable(&windows_job()).unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         assert_eq!(tasks.look("twg-upkeep"), Ok(Schedule::Absent));

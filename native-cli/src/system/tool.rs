@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use twg_core::text::{displayable, inert};
 
-use super::child;
+use super::os_error::words;
+use super::subprocess;
 use crate::environment::LC_ALL;
 
 /// What is called here answers at once, or hangs.
@@ -23,13 +24,13 @@ const MOST_OUTPUT: u64 = 64 * 1024;
 
 /// A program with its arguments and what its environment has beyond this process's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct Invocation {
     pub(crate) program: OsString,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(&'static str, String)>,
 }
 
-impl Call {
+impl Invocation {
     pub(crate) fn new(program: impl Into<OsString>, args: &[&str]) -> Self {
         let args = args.iter().map(OsString::from).collect();
         Self { program: program.into(), args, env: Vec::new() }
@@ -49,7 +50,7 @@ impl Call {
         self
     }
 
-    /// The call for people: `systemctl --user daemon-reload`.
+    /// The invocation for people: `systemctl --user daemon-reload`.
     pub(crate) fn shown(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.args);
         let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
@@ -85,25 +86,25 @@ impl Ended {
     }
 }
 
-/// Who makes calls: the system, or a test that plays it.
-pub(crate) trait Caller {
+/// Who makes invocations: the system, or a test that plays it.
+pub(crate) trait Runner {
     /// Makes one, and waits for its end.
     ///
     /// # Errors
     /// If it could not be started or did not end in time.
-    fn call(&self, call: &Call) -> io::Result<Ended>;
+    fn run(&self, invocation: &Invocation) -> io::Result<Ended>;
 }
 
 /// Starts real programs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct System;
 
-impl Caller for System {
-    fn call(&self, call: &Call) -> io::Result<Ended> {
-        let mut command = child::command(&call.program);
+impl Runner for System {
+    fn run(&self, invocation: &Invocation) -> io::Result<Ended> {
+        let mut command = subprocess::command(&invocation.program);
         command
-            .args(&call.args)
-            .envs(call.env.iter().map(|(name, value)| (name, value)))
+            .args(&invocation.args)
+            .envs(invocation.env.iter().map(|(name, value)| (name, value)))
             // What it says is looked at, and shown to people: in one language.
             .env(LC_ALL, "C")
             .stdin(Stdio::null())
@@ -145,16 +146,16 @@ fn text_of(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// What went wrong with a call, in one line for people.
-pub(crate) fn trouble(call: &Call, result: &io::Result<Ended>) -> String {
+/// What went wrong with a invocation, in one line for people.
+pub(crate) fn trouble(invocation: &Invocation, result: &io::Result<Ended>) -> String {
     let why = match result {
         Ok(ended) => ended.complaint(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             "there is no such program".to_owned()
         }
-        Err(error) => inert(&error.to_string()),
+        Err(error) => inert(&words(error)),
     };
-    format!("`{}`: {why}", call.shown())
+    format!("`{}`: {why}", invocation.shown())
 }
 
 #[cfg(test)]
@@ -163,22 +164,22 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Plays the system: notes every call, and answers what the test says.
-    pub(crate) struct Played<F> {
-        pub(crate) calls: RefCell<Vec<String>>,
+    /// Plays the system: notes every invocation, and answers what the test says.
+    pub(crate) struct FakeRunner<F> {
+        pub(crate) invocations: RefCell<Vec<String>>,
         answer: F,
     }
 
-    impl<F: Fn(&str) -> Ended> Played<F> {
+    impl<F: Fn(&str) -> Ended> FakeRunner<F> {
         pub(crate) fn new(answer: F) -> Self {
-            Self { calls: RefCell::default(), answer }
+            Self { invocations: RefCell::default(), answer }
         }
     }
 
-    impl<F: Fn(&str) -> Ended> Caller for Played<F> {
-        fn call(&self, call: &Call) -> io::Result<Ended> {
-            let shown = call.shown();
-            self.calls.borrow_mut().push(shown.clone());
+    impl<F: Fn(&str) -> Ended> Runner for FakeRunner<F> {
+        fn run(&self, invocation: &Invocation) -> io::Result<Ended> {
+            let shown = invocation.shown();
+            self.invocations.borrow_mut().push(shown.clone());
             Ok((self.answer)(&shown))
         }
     }
@@ -194,13 +195,14 @@ pub(crate) mod tests {
     #[cfg(unix)]
     #[test]
     fn a_program_that_says_a_lot_and_fails() {
-        let call = Call::new("sh", &["-c", "head -c 1000000 /dev/zero; echo no >&2; exit 3"]);
-        let ended = System.call(&call).unwrap();
+        let invocation =
+            Invocation::new("sh", &["-c", "head -c 1000000 /dev/zero; echo no >&2; exit 3"]);
+        let ended = System.run(&invocation).unwrap();
         assert_eq!((ended.code, ended.complaint().as_str()), (Some(3), "no"));
         assert_eq!(ended.stdout.len(), 65536);
-        let missing = Call::new("twg-no-such-program", &[]);
+        let missing = Invocation::new("twg-no-such-program", &[]);
         assert_eq!(
-            trouble(&missing, &System.call(&missing)),
+            trouble(&missing, &System.run(&missing)),
             "`twg-no-such-program`: there is no such program"
         );
     }
