@@ -52,7 +52,8 @@ pub(crate) async fn collect(
     open: impl AsyncFnOnce(&str),
 ) -> Result<(String, Option<Secret>), UserAgentError> {
     let mut server = LocalServer::bind(None)?;
-    let token = entropy::fresh().map_err(|e| UserAgentError::Unavailable(e.to_string()))?;
+    let token = entropy::fresh()
+        .map_err(|e| UserAgentError::Unavailable(format!("no random numbers available: {e}")))?;
     let path = Secret::new(format!("/{}", URL_SAFE_NO_PAD.encode(token)));
     let address = format!("{}{}", server.origin(), path.expose());
     let pages = Pages::new(&form);

@@ -1,15 +1,14 @@
-//! git's own configuration, of this user: which helpers it asks for credentials.
+//! The user's own git configuration: which helpers git asks for credentials.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use super::tool::{Ended, Invocation, Runner, System, trouble};
 
-/// The settings `credential.URL.helper`, each with its helpers in their order; an empty one makes git forget those
-/// before it. `None` if there is no git.
+/// The settings `credential.URL.helper`, each with its helpers in order. An empty helper makes git
+/// ignore those before it. `None` if git is not installed.
 ///
-/// # Errors
-/// What did not work, for people.
+/// # Errors A description of the problem.
 pub(crate) fn helpers() -> Result<Option<BTreeMap<String, Vec<String>>>, String> {
     let invocation = config(&["-z", "--get-regexp", r"^credential\..+\.helper$"]);
     let ended = match System.run(&invocation) {
@@ -29,13 +28,13 @@ pub(crate) fn helpers() -> Result<Option<BTreeMap<String, Vec<String>>>, String>
     Ok(Some(helpers))
 }
 
-/// Makes these the only helpers under `key`, or leaves none: a part of them could keep git from asking anybody. So they
-/// are collected under a name that git does not know, which it then replaces in one step.
+/// Makes these the only helpers under `key`, or leaves none, because an incomplete list could keep
+/// git from asking any helper. So they are collected under a name that means nothing to git, which
+/// git then renames in one step.
 ///
-/// # Errors
-/// What did not work, for people.
+/// # Errors A description of the problem.
 pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
-    // Also the draft of one that did not come to its end. Most often there is neither.
+    // This also removes an incomplete draft. Most often there is neither.
     let _ = unset_helpers(key);
     let draft = draft(key);
     for helper in helpers {
@@ -46,8 +45,7 @@ pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
 
 /// Removes all helpers under `key`.
 ///
-/// # Errors
-/// What did not work, for people.
+/// # Errors A description of the problem.
 pub(crate) fn unset_helpers(key: &str) -> Result<(), String> {
     let _ = run(&["--remove-section", &draft(key)]);
     run(&["--unset-all", key])
@@ -57,7 +55,7 @@ fn section(key: &str) -> &str {
     key.strip_suffix(".helper").unwrap_or(key)
 }
 
-/// Where helpers are collected for this key.
+/// The name under which the helpers for this key are collected.
 fn draft(key: &str) -> String {
     section(key).replacen("credential", "twg-draft", 1)
 }

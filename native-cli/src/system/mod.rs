@@ -1,4 +1,5 @@
-//! What touches the machine and is no effect of a flow: processes, permissions, the scheduler, what surrounds us.
+//! The parts of the machine that no flow asks for: processes, permissions, the scheduler, the
+//! environment.
 
 pub(crate) mod entropy;
 pub(crate) mod git;

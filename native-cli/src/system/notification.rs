@@ -1,4 +1,4 @@
-//! Native notifications: one short text that the desktop shows, without a window of ours.
+//! Notifications: one short text that the desktop shows.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::tool::{Invocation, Runner, trouble};
 use crate::environment::NOTIFICATION;
 
-/// What is shown. Plain text, of which nothing is from outside but what was checked before.
+/// The text to show. It is plain, and every part from outside was checked before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notification {
     pub(crate) title: String,
@@ -17,8 +17,7 @@ pub(crate) struct Notification {
 
 /// Shows it.
 ///
-/// # Errors
-/// What did not work, for people. There may be no desktop; that is no reason to stop.
+/// # Errors A description of the problem. There may be no desktop, so the caller goes on.
 pub(crate) fn show(notification: &Notification, runner: &impl Runner) -> Result<(), String> {
     let invocation = if cfg!(target_os = "macos") {
         notification.in_macos()
@@ -35,8 +34,9 @@ pub(crate) fn show(notification: &Notification, runner: &impl Runner) -> Result<
 }
 
 impl Notification {
-    /// Desktop Notifications Specification 1.2, `Notify`: app_name, replaces_id, app_icon, summary, body, no
-    /// actions, no hints, and for how long the desktop likes. In some desktops the body is markup.
+    /// Desktop Notifications Specification 1.2, `Notify`: app_name, replaces_id, app_icon, summary,
+    /// body, no actions, no hints, and the desktop's own duration. On some desktops the body is
+    /// markup.
     fn over_dbus(&self) -> Invocation {
         const NAME: &str = "org.freedesktop.Notifications";
         let body = self.body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -57,7 +57,7 @@ impl Notification {
         .arg("-1")
     }
 
-    /// The texts are arguments of the script, and not part of it.
+    /// The texts are arguments of the script, not part of it.
     fn in_macos(&self) -> Invocation {
         const SCRIPT: [&str; 3] = [
             "on run argv",
@@ -70,8 +70,8 @@ impl Notification {
         invocation.arg(&self.title).arg(&self.body)
     }
 
-    /// A toast in the name of PowerShell, which has an identity that toasts need. The texts stand in its
-    /// environment, and not in the script.
+    /// A toast in the name of PowerShell, because toasts need an app identity, and PowerShell has
+    /// one. The texts are in its environment, not in the script.
     fn in_windows(&self) -> Invocation {
         const SCRIPT: &str = r"
 $ErrorActionPreference = 'Stop'

@@ -1,4 +1,4 @@
-//! Calls of the system's own programs: by argv, never through a shell, and never for longer than a limit.
+//! Runs the system's own programs: by argv, never through a shell, and never longer than a limit.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -13,16 +13,16 @@ use super::os_error::words;
 use super::subprocess;
 use crate::environment::LC_ALL;
 
-/// What is called here answers at once, or hangs.
+/// These programs end within moments, or hang.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// How often it is looked whether the program has ended.
+/// How often to check whether the program has ended.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// More than this nobody wants to read.
+/// The longest output that is kept.
 const MOST_OUTPUT: u64 = 64 * 1024;
 
-/// A program with its arguments and what its environment has beyond this process's.
+/// A program, its arguments, and the variables that are added to its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Invocation {
     pub(crate) program: OsString,
@@ -72,7 +72,7 @@ impl Ended {
         self.code == Some(0)
     }
 
-    /// What it complained about, safe to show.
+    /// Its error message, safe to show.
     pub(crate) fn complaint(&self) -> String {
         let in_one_line = |text: &String| {
             let lines: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
@@ -80,18 +80,17 @@ impl Ended {
         };
         let said = [&self.stderr, &self.stdout].map(in_one_line);
         said.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| match self.code {
-            Some(code) => format!("exit code {code}, without a word"),
-            None => "it was ended by a signal".to_owned(),
+            Some(code) => format!("exit code {code}, no message"),
+            None => "a signal ended it".to_owned(),
         })
     }
 }
 
-/// Who makes invocations: the system, or a test that plays it.
+/// What runs an invocation: the system, or a test in its place.
 pub(crate) trait Runner {
-    /// Makes one, and waits for its end.
+    /// Runs it and waits for its end.
     ///
-    /// # Errors
-    /// If it could not be started or did not end in time.
+    /// # Errors It does not start, or does not end in time.
     fn run(&self, invocation: &Invocation) -> io::Result<Ended>;
 }
 
@@ -105,7 +104,7 @@ impl Runner for System {
         command
             .args(&invocation.args)
             .envs(invocation.env.iter().map(|(name, value)| (name, value)))
-            // What it says is looked at, and shown to people: in one language.
+            // Its output is parsed and shown to people, so it must be in one language.
             .env(LC_ALL, "C")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -125,7 +124,7 @@ impl Runner for System {
             }
             thread::sleep(LOOK);
         };
-        // Somebody that it left behind may hold these open.
+        // A process that it left behind may hold these open.
         let text = |reader: Option<mpsc::Receiver<String>>| {
             let left = LIMIT.saturating_sub(started.elapsed());
             reader.and_then(|reader| reader.recv_timeout(left).ok()).unwrap_or_default()
@@ -134,7 +133,7 @@ impl Runner for System {
     }
 }
 
-/// Reads a stream in a thread of its own, so that a program that says a lot can end.
+/// Reads a stream in a thread, so that a program with a lot of output can end.
 fn text_of(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -146,13 +145,11 @@ fn text_of(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// What went wrong with a invocation, in one line for people.
+/// What went wrong with an invocation, in one line for people.
 pub(crate) fn trouble(invocation: &Invocation, result: &io::Result<Ended>) -> String {
     let why = match result {
         Ok(ended) => ended.complaint(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            "there is no such program".to_owned()
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "program not found".to_owned(),
         Err(error) => inert(&words(error)),
     };
     format!("`{}`: {why}", invocation.shown())
@@ -164,7 +161,8 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Plays the system: notes every invocation, and answers what the test says.
+    /// Takes the place of the system: notes every invocation, and returns the result that the test
+    /// gives.
     pub(crate) struct FakeRunner<F> {
         pub(crate) invocations: RefCell<Vec<String>>,
         answer: F,
@@ -203,7 +201,7 @@ pub(crate) mod tests {
         let missing = Invocation::new("twg-no-such-program", &[]);
         assert_eq!(
             trouble(&missing, &System.run(&missing)),
-            "`twg-no-such-program`: there is no such program"
+            "`twg-no-such-program`: program not found"
         );
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Job, MINUTES, Placed, Refused, Schedule, Scheduler, unlink, writable, xml};
 use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
-/// `launchctl bootout` returns before the agent is gone, and until it is, `bootstrap` fails.
+/// `launchctl bootout` returns before the agent is gone, and until then `bootstrap` fails.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 200 });
 
@@ -29,9 +29,9 @@ impl<C: Runner> Scheduler for Launchd<'_, C> {
         let (target, file) = (self.target(&job.name), self.file(&job.name));
         let mut placed = Placed::nothing();
         placed.put(&file, plist(job).as_bytes())?;
-        // One that runs already goes on by what it was told before; one that is not there is no failure.
+        // A running agent would keep its old definition. If there is no agent, that is no failure.
         let _ = self.launchctl(&["bootout", &target]);
-        // Somebody may have switched it off by hand.
+        // The user may have disabled it by hand.
         let enabled = self.launchctl(&["enable", &target]);
         let done = enabled.and_then(|_| self.bootstrap(&file.to_string_lossy()));
         if let Err(refused) = done {
@@ -63,8 +63,8 @@ impl<C: Runner> Scheduler for Launchd<'_, C> {
         Ok(match (ended.well(), self.file(name).exists()) {
             (true, true) => Schedule::Active,
             (false, false) => Schedule::Absent,
-            (true, false) => Schedule::Broken("its file is missing".to_owned()),
-            (false, true) => Schedule::Broken("it is not loaded".to_owned()),
+            (true, false) => Schedule::Broken("the LaunchAgent's file is missing".to_owned()),
+            (false, true) => Schedule::Broken("the LaunchAgent is not loaded".to_owned()),
         })
     }
 }
@@ -105,7 +105,7 @@ impl<C: Runner> Launchd<'_, C> {
     }
 }
 
-/// launchd.plist(5). An agent that sleeps over its interval runs once at waking.
+/// launchd.plist(5). If the machine sleeps over the interval, the agent runs once when it wakes up.
 fn plist(job: &Job) -> String {
     let strings = |words: &mut dyn Iterator<Item = &String>| {
         words.map(|word| format!("    <string>{}</string>\n", xml(word))).collect::<String>()
@@ -155,7 +155,7 @@ mod tests {
     use crate::effects::file_store::tests::scratch_dir;
     use crate::system::tool::tests::{FakeRunner, badly, well};
 
-    /// Python reads it as Apple's own libraries would.
+    /// Python reads it as Apple's own libraries do.
     #[test]
     fn the_agent_is_a_property_list() {
         let script = "import plistlib, json, sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))";
@@ -178,7 +178,8 @@ mod tests {
                 "StartInterval": 720,
                 "RunAtLoad": true,
                 "ProcessType": "Background",
-                // launchd.plist(5): else what a run leaves behind to come back to an interrupted refresh dies with it.
+                // launchd.plist(5): otherwise the process that repairs an interrupted refresh would
+                // end with its run.
                 "AbandonProcessGroup": true,
             })
         );
@@ -229,7 +230,7 @@ mod tests {
         let refused = launchd.enable(&job()).unwrap_err();
         assert!(refused.trouble.ends_with("Domain does not support it"), "{refused:?}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        // What was there before is there again.
+        // The earlier file is there again.
         fs::write(dir.path().join("twg-upkeep.plist"), "before").unwrap();
         launchd.enable(&job()).unwrap_err();
         assert_eq!(fs::read_to_string(dir.path().join("twg-upkeep.plist")).unwrap(), "before");

@@ -7,7 +7,7 @@ use crate::environment::{self, SYSTEM_ROOT};
 use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
 pub(super) struct TaskScheduler<'a, C> {
-    /// A directory of this user where a file can lie for a moment.
+    /// A directory of this user for a temporary file.
     pub(super) scratch: PathBuf,
     /// `DOMAIN\name`
     pub(super) user: String,
@@ -30,12 +30,12 @@ impl<C: Runner> Scheduler for TaskScheduler<'_, C> {
         }
         let mut placed = Placed::nothing();
         let file = self.scratch.join(format!("{}.xml", job.name));
-        // schtasks reads UTF-16 with its mark.
+        // schtasks reads UTF-16 with a byte order mark.
         let text = document(job, &self.user);
         let text = std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes);
         placed.put(&file, &text.collect::<Vec<_>>())?;
-        // The file is only read; it goes with `placed`, whatever happens. The task itself is created as a whole
-        // or not at all.
+        // The file is only read, and dropping `placed` removes it. The task itself is created as a
+        // whole or not at all.
         let invocation = self.invocation(&["/Create", "/F", "/TN", &job.name, "/XML"]).arg(&file);
         let result = self.runner.run(&invocation);
         match &result {
@@ -61,7 +61,7 @@ impl<C: Runner> Scheduler for TaskScheduler<'_, C> {
         let result = self.runner.run(&invocation);
         match &result {
             Ok(ended) if ended.well() => Ok(Schedule::Active),
-            // What it says then is in the user's language.
+            // Its message is in the user's language, so only the code counts.
             Ok(Ended { code: Some(1), .. }) => Ok(Schedule::Absent),
             _ => Err(Refused::because(trouble(&invocation, &result))),
         }
@@ -74,16 +74,16 @@ impl<C: Runner> TaskScheduler<'_, C> {
     }
 }
 
-/// A program of Windows itself, by its whole path, so that none of the same name is started.
+/// A program of Windows, by its full path, so that no other program of that name is started.
 fn system_program(name: &str) -> PathBuf {
     let system = environment::env(SYSTEM_ROOT).unwrap_or_else(|| "C:\\Windows".into());
     Path::new(&system).join("System32").join(name)
 }
 
-/// A task in the words and in the order of its schema.
+/// A task, in the words and the order of its schema.
 ///
-/// `conhost.exe --headless` gives the program a console that nobody sees: a program of the console would flash one.
-/// A task has no environment of its own, so that what it must have are arguments.
+/// `conhost.exe --headless` gives the program a console without a window: otherwise a window would
+/// flash. A task has no environment of its own, so its variables are arguments.
 fn document(job: &Job, user: &str) -> String {
     let mut words = vec!["--headless".to_owned(), quoted(&job.program)];
     words.extend(job.arguments.iter().map(|word| quoted(word)));
@@ -140,7 +140,8 @@ fn document(job: &Job, user: &str) -> String {
     )
 }
 
-/// A word as `CommandLineToArgvW` reads it. There is no quote in it; backslashes mean something only before one.
+/// A word as `CommandLineToArgvW` reads it. It contains no quote; backslashes are special only
+/// before one.
 fn quoted(word: &str) -> String {
     let backslashes = word.len() - word.trim_end_matches('\\').len();
     format!("\"{word}{}\"", "\\".repeat(backslashes))
@@ -166,7 +167,8 @@ mod tests {
         }
     }
 
-    /// The Task Scheduler Schema: the namespace, and in a trigger the order. (Everything else may stand in any.)
+    /// The Task Scheduler Schema: the namespace, and the order inside a trigger. (Other elements
+    /// may be in any order.)
     #[test]
     fn the_task_is_one_of_its_schema() {
         let script = r#"
