@@ -1,5 +1,5 @@
-//! The files beside a record that belong to it, by their names: half-written successors, probes, stages, and what was
-//! set aside.
+//! The files beside a record that belong to it: unfinished replacements, probes, stages, and
+//! damaged files that were set aside.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -7,13 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A file that a writer without a lock left behind is one of a dead process after this time.
+/// After this time, a file of a writer without a lock belongs to a process that died.
 pub(super) const STALE_PROBE: Duration = Duration::from_secs(3600);
 
-/// What a file's name ends with that could not be read, before the time.
+/// The suffix for a file that was set aside. The time follows it.
 pub(super) const DAMAGED: &str = ".damaged-";
 
-/// A new file under a name that goes away with it, unless it is renamed or kept.
+/// A new file that is removed when it is dropped, unless it is renamed or kept.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     pub(crate) file: File,
@@ -29,7 +29,7 @@ impl Temporary {
 
     pub(super) fn rename(&mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.name.0, to)?;
-        // Nothing has the old name now; an empty path names nothing.
+        // The old name does not exist any more. An empty path names nothing.
         self.name.0.clear();
         Ok(())
     }
@@ -41,7 +41,7 @@ pub(super) struct RemoveOnDrop(pub(super) PathBuf);
 impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
-            // What cannot be removed is removed by the next writer, see `FileStore::sweep`.
+            // The next writer removes it, see `FileStore::sweep`.
             let _ = fs::remove_file(&self.0);
         }
     }
@@ -55,7 +55,8 @@ pub(crate) fn beside(place: &Path, kind: &str) -> PathBuf {
     place.with_file_name(name)
 }
 
-/// Whose temporary file this is, if a writer without a lock left it behind and died.
+/// The file that this temporary file belongs to, if a writer without a lock left it behind and
+/// died.
 pub(crate) fn abandoned(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?.strip_prefix('.')?;
     let name = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".probe"))?;
@@ -65,7 +66,7 @@ pub(crate) fn abandoned(path: &Path) -> Option<PathBuf> {
     (is_random(random) && is_old).then(|| path.with_file_name(name))
 }
 
-/// Stages of this record that could not be read and were moved out of the way. They may hold tokens all the same.
+/// Unreadable stages of this record that were moved out of the way. They may still hold tokens.
 pub(crate) fn stages_set_aside(record: &Path) -> Vec<PathBuf> {
     let stem = suffixed(&beside(record, "stage"), DAMAGED);
     let stem = stem.file_name().unwrap_or_default().as_encoded_bytes();
