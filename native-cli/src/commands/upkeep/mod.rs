@@ -24,8 +24,8 @@ use crate::environment::{
 use crate::failure::{Cause, Failure};
 use crate::installation;
 use crate::output::print_json;
-use crate::system::program::{Caller, System};
 use crate::system::scheduler::{self, Job, Refused, Schedule, Scheduler};
+use crate::system::tool::{Runner, System};
 
 /// What can be done about the scheduled upkeep.
 #[derive(Debug, Subcommand)]
@@ -272,13 +272,13 @@ fn text(path: &Path) -> Result<String, Failure> {
 
 fn scheduler<'a>(
     context: &Context,
-    caller: &'a impl Caller,
+    runner: &'a impl Runner,
 ) -> Result<Box<dyn Scheduler + 'a>, Failure> {
     let home = home_dir(&env)
         .ok_or_else(|| Failure::configuration("Nothing says where the home directory is"))?;
     let config_base = env(XDG_CONFIG_HOME).map(PathBuf::from).filter(|path| path.is_absolute());
     let config_base = config_base.unwrap_or_else(|| home.join(".config"));
-    Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), caller))
+    Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), runner))
 }
 
 fn failure(doing: &str, refused: Refused) -> Failure {

@@ -1,4 +1,4 @@
-//! Calls of the system's own programs: by argv, never through a shell, and never for longer than a limit.
+//! Runs the system's own programs: by argv, never through a shell, and never longer than a limit.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -9,27 +9,28 @@ use std::time::{Duration, Instant};
 
 use twg_core::text::{displayable, inert};
 
-use super::child;
+use super::os_error::words;
+use super::subprocess;
 use crate::environment::LC_ALL;
 
-/// What is called here answers at once, or hangs.
+/// These programs end within moments, or hang.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// How often it is looked whether the program has ended.
+/// How often to check whether the program has ended.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// More than this nobody wants to read.
+/// The longest output that is kept.
 const MOST_OUTPUT: u64 = 64 * 1024;
 
-/// A program with its arguments and what its environment has beyond this process's.
+/// A program, its arguments, and the variables that are added to its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct Invocation {
     pub(crate) program: OsString,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(&'static str, String)>,
 }
 
-impl Call {
+impl Invocation {
     pub(crate) fn new(program: impl Into<OsString>, args: &[&str]) -> Self {
         let args = args.iter().map(OsString::from).collect();
         Self { program: program.into(), args, env: Vec::new() }
@@ -49,7 +50,7 @@ impl Call {
         self
     }
 
-    /// The call for people: `systemctl --user daemon-reload`.
+    /// The invocation for people: `systemctl --user daemon-reload`.
     pub(crate) fn shown(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.args);
         let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
@@ -71,7 +72,7 @@ impl Ended {
         self.code == Some(0)
     }
 
-    /// What it complained about, safe to show.
+    /// Its error message, safe to show.
     pub(crate) fn complaint(&self) -> String {
         let in_one_line = |text: &String| {
             let lines: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
@@ -79,32 +80,31 @@ impl Ended {
         };
         let said = [&self.stderr, &self.stdout].map(in_one_line);
         said.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| match self.code {
-            Some(code) => format!("exit code {code}, without a word"),
-            None => "it was ended by a signal".to_owned(),
+            Some(code) => format!("exit code {code}, no message"),
+            None => "a signal ended it".to_owned(),
         })
     }
 }
 
-/// Who makes calls: the system, or a test that plays it.
-pub(crate) trait Caller {
-    /// Makes one, and waits for its end.
+/// What runs an invocation: the system, or a test in its place.
+pub(crate) trait Runner {
+    /// Runs it and waits for its end.
     ///
-    /// # Errors
-    /// If it could not be started or did not end in time.
-    fn call(&self, call: &Call) -> io::Result<Ended>;
+    /// # Errors It does not start, or does not end in time.
+    fn run(&self, invocation: &Invocation) -> io::Result<Ended>;
 }
 
 /// Starts real programs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct System;
 
-impl Caller for System {
-    fn call(&self, call: &Call) -> io::Result<Ended> {
-        let mut command = child::command(&call.program);
+impl Runner for System {
+    fn run(&self, invocation: &Invocation) -> io::Result<Ended> {
+        let mut command = subprocess::command(&invocation.program);
         command
-            .args(&call.args)
-            .envs(call.env.iter().map(|(name, value)| (name, value)))
-            // What it says is looked at, and shown to people: in one language.
+            .args(&invocation.args)
+            .envs(invocation.env.iter().map(|(name, value)| (name, value)))
+            // Its output is parsed and shown to people, so it must be in one language.
             .env(LC_ALL, "C")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -124,7 +124,7 @@ impl Caller for System {
             }
             thread::sleep(LOOK);
         };
-        // Somebody that it left behind may hold these open.
+        // A process that it left behind may hold these open.
         let text = |reader: Option<mpsc::Receiver<String>>| {
             let left = LIMIT.saturating_sub(started.elapsed());
             reader.and_then(|reader| reader.recv_timeout(left).ok()).unwrap_or_default()
@@ -133,7 +133,7 @@ impl Caller for System {
     }
 }
 
-/// Reads a stream in a thread of its own, so that a program that says a lot can end.
+/// Reads a stream in a thread, so that a program with a lot of output can end.
 fn text_of(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -145,16 +145,14 @@ fn text_of(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// What went wrong with a call, in one line for people.
-pub(crate) fn trouble(call: &Call, result: &io::Result<Ended>) -> String {
+/// What went wrong with an invocation, in one line for people.
+pub(crate) fn trouble(invocation: &Invocation, result: &io::Result<Ended>) -> String {
     let why = match result {
         Ok(ended) => ended.complaint(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            "there is no such program".to_owned()
-        }
-        Err(error) => inert(&error.to_string()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "program not found".to_owned(),
+        Err(error) => inert(&words(error)),
     };
-    format!("`{}`: {why}", call.shown())
+    format!("`{}`: {why}", invocation.shown())
 }
 
 #[cfg(test)]
@@ -163,22 +161,23 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Plays the system: notes every call, and answers what the test says.
-    pub(crate) struct Played<F> {
-        pub(crate) calls: RefCell<Vec<String>>,
+    /// Takes the place of the system: notes every invocation, and returns the result that the test
+    /// gives.
+    pub(crate) struct FakeRunner<F> {
+        pub(crate) invocations: RefCell<Vec<String>>,
         answer: F,
     }
 
-    impl<F: Fn(&str) -> Ended> Played<F> {
+    impl<F: Fn(&str) -> Ended> FakeRunner<F> {
         pub(crate) fn new(answer: F) -> Self {
-            Self { calls: RefCell::default(), answer }
+            Self { invocations: RefCell::default(), answer }
         }
     }
 
-    impl<F: Fn(&str) -> Ended> Caller for Played<F> {
-        fn call(&self, call: &Call) -> io::Result<Ended> {
-            let shown = call.shown();
-            self.calls.borrow_mut().push(shown.clone());
+    impl<F: Fn(&str) -> Ended> Runner for FakeRunner<F> {
+        fn run(&self, invocation: &Invocation) -> io::Result<Ended> {
+            let shown = invocation.shown();
+            self.invocations.borrow_mut().push(shown.clone());
             Ok((self.answer)(&shown))
         }
     }
@@ -194,14 +193,15 @@ pub(crate) mod tests {
     #[cfg(unix)]
     #[test]
     fn a_program_that_says_a_lot_and_fails() {
-        let call = Call::new("sh", &["-c", "head -c 1000000 /dev/zero; echo no >&2; exit 3"]);
-        let ended = System.call(&call).unwrap();
+        let invocation =
+            Invocation::new("sh", &["-c", "head -c 1000000 /dev/zero; echo no >&2; exit 3"]);
+        let ended = System.run(&invocation).unwrap();
         assert_eq!((ended.code, ended.complaint().as_str()), (Some(3), "no"));
         assert_eq!(ended.stdout.len(), 65536);
-        let missing = Call::new("twg-no-such-program", &[]);
+        let missing = Invocation::new("twg-no-such-program", &[]);
         assert_eq!(
-            trouble(&missing, &System.call(&missing)),
-            "`twg-no-such-program`: there is no such program"
+            trouble(&missing, &System.run(&missing)),
+            "`twg-no-such-program`: program not found"
         );
     }
 
