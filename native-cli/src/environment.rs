@@ -121,7 +121,7 @@ const AGENT_MEANING: &str = "A coding agent runs twg: errors show how to change 
 const LANGUAGE_MEANING: &str = "The language of other programs. twg speaks English.";
 
 /// Every variable, settings first.
-pub(crate) const VARIABLES: [Variable; 62] = [
+pub(crate) const VARIABLES: [Variable; 63] = [
     row(
         CONFIG_DIR,
         Bundle::Name,
@@ -179,6 +179,7 @@ pub(crate) const VARIABLES: [Variable; 62] = [
     row(PATH, Bundle::Nothing, "Where programs are."),
     row(SHELL, Bundle::Nothing, "The shell that `twg setup` adds completion to."),
     row(TERM, Bundle::Value, "The kind of terminal; dumb has no colors."),
+    row("COLUMNS", Bundle::Value, "The width of help that is not shown on a terminal."),
     row("LANG", Bundle::Value, LANGUAGE_MEANING),
     row(LC_ALL, Bundle::Value, LANGUAGE_MEANING),
     row(DISPLAYS[0], Bundle::Name, DISPLAY_MEANING),

@@ -30,13 +30,13 @@ use crate::system::tool::{Runner, System};
 /// What can be done about the scheduled upkeep.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Upkeep {
-    /// Let this system's scheduler run it every 12 minutes
+    /// Schedule the upkeep, every 12 minutes
     Enable,
-    /// Show whether it is scheduled, and what its last run found
+    /// Show the schedule and the last run
     Status,
-    /// Run it once: refresh what will be due soon, look for an update at most daily
+    /// Run it once: refresh what is due soon, look for an update once a day
     Run(run::Run),
-    /// Do not run it any more
+    /// Stop the scheduled upkeep
     Disable,
 }
 
