@@ -169,7 +169,7 @@ fn the_end_of_the_login_is_announced() {
     assert_eq!(check(&doctor, "horizon").0, "bad", "{doctor}");
     // A refresh announces it too, once.
     let refresh = sandbox.twg(["auth", "refresh", "--force"]).run();
-    refresh.expect_success().expect_stderr("This login ends in 1 day 23 h");
+    refresh.expect_success().expect_stderr("This connection ends in 1 day 23 h");
     sandbox.change_record(|record| record["login"]["at"] = now.into());
     let status = sandbox.twg(["auth", "status", "--json"]).run().json();
     assert_eq!(status["loginEndsSoon"], false);

@@ -23,7 +23,7 @@ fn with_a_leeway_the_login_survives() {
             sandbox.switch("fault.refresh", &format!("{fault}*1"));
             let mut token = sandbox.twg(["auth", "token"]).run();
             if token.code() == Some(75) {
-                token.expect_stderr("The login is kept; the next command repairs it.");
+                token.expect_stderr("The connection is kept; the next command repairs it.");
                 assert!(!sandbox.record().members()["pending"].is_null(), "{fault}");
                 token = sandbox.twg(["auth", "token"]).run();
             }

@@ -30,7 +30,7 @@ fn a_mounted_file_a_read_only_mount_and_a_full_disk() {
         refresh
             .expect_code(code)
             .expect_stderr(said)
-            .expect_stderr("Nothing was sent to the server; the login is unchanged.");
+            .expect_stderr("Nothing was sent to the server; the connection is unchanged.");
         let token = sandbox.twg(["auth", "token"]).after_mounting(script).run();
         token.expect_success().expect_stderr(said);
         assert_eq!(token.stdout.trim_end(), before.access_token());
@@ -51,7 +51,7 @@ fn a_mounted_file_a_read_only_mount_and_a_full_disk() {
     refresh
         .expect_code(74)
         .expect_stderr("No space left on device")
-        .expect_stderr("Nothing was sent to the server; the login is unchanged.");
+        .expect_stderr("Nothing was sent to the server; the connection is unchanged.");
     assert!(
         refresh.stderr.ends_with("\nauth.conf\nauth.conf.lock\nclients\nproviders\n"),
         "{refresh}"
@@ -128,7 +128,7 @@ fn a_response_that_cannot_be_committed_is_staged() {
         .expect_stderr("the login was refreshed, but the new tokens could not be saved")
         .expect_stderr("~/config/connections/scripted/.default.conf.stage")
         .expect_stderr("`twg auth refresh`")
-        .expect_stderr("do not delete the kept answer");
+        .expect_stderr("do not delete the kept response");
     assert!(!output.stderr.contains("new-"), "{output}");
     assert_eq!(place.record().access_token(), "old-access");
     freeze(&place.dir(), false);
