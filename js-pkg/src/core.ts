@@ -11,6 +11,8 @@ export interface Core {
   mayHaveToken(profile: string | ProviderProfile, url: string): boolean;
   /** Whether another access token may help where this answer came. */
   rejectsToken(response: HttpResponse): boolean;
+  /** The generation that a record names, a decimal number. */
+  generationOf(record: string): string | undefined;
   version(): string;
 }
 

@@ -1,4 +1,4 @@
-import type { Progress } from "./driver.js";
+import type { Progress } from "./performer.js";
 import type { TwgError } from "./errors.js";
 import type { Account, Grant, Site } from "./wire.js";
 

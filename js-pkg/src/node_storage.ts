@@ -46,21 +46,7 @@ export function fileStorage(directory: string, refuge?: string): Storage {
     set: (name, value) =>
       attempt("cannot_write", pathOf(name), async () => {
         await prepare(name);
-        const path = pathOf(name);
-        const temporary = beside(path, `${randomBytes(8).toString("hex")}.tmp`);
-        try {
-          const file = await createPrivate(temporary);
-          try {
-            await file.writeFile(value);
-            await file.sync();
-          } finally {
-            await file.close();
-          }
-          await rename(temporary, path);
-        } catch (error) {
-          await unlink(temporary).catch(() => {});
-          throw error;
-        }
+        await replace(pathOf(name), value);
         await syncDirectory(directoryOf(name));
       }),
 
@@ -74,49 +60,78 @@ export function fileStorage(directory: string, refuge?: string): Storage {
       attempt("cannot_write", pathOf(name), async () => {
         await prepare(name);
         await closeReserved(name);
-        await unlinkIfThere(pathOf(name));
-        const file = await createPrivate(pathOf(name));
-        try {
-          await file.write(Buffer.alloc(bytes), 0, bytes, 0);
-          await file.sync();
-          await syncDirectory(directoryOf(name));
-        } catch (error) {
-          await file.close();
-          await unlink(pathOf(name)).catch(() => {});
-          throw error;
-        }
-        reserved.set(name, file);
+        reserved.set(name, await createWithRoom(directoryOf(name), pathOf(name), bytes));
       }),
 
     fill: (name, value) =>
       attempt("cannot_write", pathOf(name), async () => {
         const file = reserved.get(name);
         if (!file) throw new StorageFailure("cannot_write", shown(pathOf(name)), "no room was reserved");
-        const bytes = Buffer.from(value);
-        for (let written = 0; written < bytes.length; ) {
-          written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten;
-        }
-        await file.datasync();
+        await writeOver(file, value);
         await closeReserved(name);
       }),
 
-    onChange(listener) {
-      try {
-        // Whoever listens from the first start on. Its first writer makes sure that it is ours.
-        mkdirSync(directory, { recursive: true, mode: 0o700 });
-        const watcher = watch(directory, { persistent: false }, (_event, file) => {
-          const name = file === null ? undefined : decode(file);
-          if (name !== undefined) listener(name);
-        });
-        watcher.on("error", () => {});
-        return () => watcher.close();
-      } catch {
-        return () => {}; // Whoever writes first is told what is the matter with the directory.
-      }
-    },
+    onChange: (listener) => watchTexts(directory, listener),
 
     place: (name) => shown(pathOf(name)),
   };
+}
+
+/** Writes a new file beside the old one, and renames it. */
+async function replace(path: string, value: string): Promise<void> {
+  const temporary = beside(path, `${randomBytes(8).toString("hex")}.tmp`);
+  try {
+    const file = await createPrivate(temporary);
+    try {
+      await file.writeFile(value);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/** A new file in the place of the old one, full of NULs. */
+async function createWithRoom(directory: string, path: string, bytes: number): Promise<FileHandle> {
+  await unlinkIfThere(path);
+  const file = await createPrivate(path);
+  try {
+    await file.write(Buffer.alloc(bytes), 0, bytes, 0);
+    await file.sync();
+    await syncDirectory(directory);
+    return file;
+  } catch (error) {
+    await file.close();
+    await unlink(path).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeOver(file: FileHandle, value: string): Promise<void> {
+  const bytes = Buffer.from(value);
+  for (let written = 0; written < bytes.length; ) {
+    written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten;
+  }
+  await file.datasync();
+}
+
+function watchTexts(directory: string, listener: (name: string) => void): () => void {
+  try {
+    // So that a listener hears of the first record. Its writer checks that the directory is ours.
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const watcher = watch(directory, { persistent: false }, (_event, file) => {
+      const name = file === null ? undefined : decode(file);
+      if (name !== undefined) listener(name);
+    });
+    watcher.on("error", () => {});
+    return () => watcher.close();
+  } catch {
+    return () => {}; // The first write reports what is wrong with the directory.
+  }
 }
 
 /** A name as that of one file, whatever is in it, also where case does not matter. */

@@ -97,7 +97,7 @@ impl Context {
     /// Shows several lines, indented, to the user, unless `--quiet`.
     pub(crate) fn say_lines(&mut self, lines: &Advice) {
         for line in lines.as_called(self.person.program).lines() {
-            self.say(format!("  {line}").trim_end());
+            self.person.say_plainly(format!("  {line}").trim_end());
         }
     }
 

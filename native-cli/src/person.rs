@@ -36,8 +36,13 @@ impl Person {
 
     /// Shows a line, unless `--quiet`.
     pub(crate) fn say(&mut self, line: impl Into<Advice>) {
+        self.say_plainly(&line.into().as_called(self.program));
+    }
+
+    /// Shows a line in which no command has to be called otherwise, unless `--quiet`.
+    pub(crate) fn say_plainly(&mut self, line: &str) {
         if !self.quiet {
-            self.terminal.line(&line.into().as_called(self.program));
+            self.terminal.line(line);
         }
     }
 

@@ -2,15 +2,15 @@
 // through each): so they must be of its types, and it must name nothing that they do not have.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { scenarios as byName } from "../scenarios/files.mjs";
 
 const root = join(import.meta.dirname, "../..");
 const contract = readFileSync(join(root, "wasm/src/wire/wire.ts"), "utf8");
-const scenarios = readdirSync(join(root, "tests/scenarios")).filter((name) => name.endsWith(".json"))
-  .map((name) => ({ name, ...JSON.parse(readFileSync(join(root, "tests/scenarios", name), "utf8")) }));
+const scenarios = Object.entries(byName).map(([name, scenario]) => ({ name, ...scenario }));
 const directory = mkdtempSync(join(tmpdir(), "twg-wire-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
 

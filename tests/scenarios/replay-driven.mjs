@@ -12,12 +12,12 @@ const NO_FLOW = { what: ['the flow'], because: 'its constructor throws, and noth
  * is listed here can be, or is gone.
  */
 export const EXCEPTIONS = {
-  'host-mistakes.json': {
+  'host-mistakes': {
     what: [0, 1, 2, 5].map((number) => `the mistakes at step ${number}`),
     because: 'the driver gives each step one answer; the steps themselves are driven, and replay.mjs makes the mistakes',
   },
-  'malformed-member.json': NO_FLOW,
-  'malformed-request.json': NO_FLOW,
+  'malformed-member': NO_FLOW,
+  'malformed-request': NO_FLOW,
 };
 
 /** Goes through all scenarios, by file, with flows of that class; and through spoiled ones, which must be noticed. */

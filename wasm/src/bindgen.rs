@@ -5,6 +5,7 @@
 //! serde-wasm-bindgen.
 
 use serde::Serialize;
+use twg_core::credential::Generation;
 use twg_core::error::Error;
 use twg_core::json::{self, FromJson};
 use wasm_bindgen::prelude::*;
@@ -116,6 +117,14 @@ pub fn rejects_token(
 ) -> Result<bool, JsValue> {
     let response: HttpResponse = read("response", &response)?;
     Ok(twg_core::resource::rejects_token(&response.into()))
+}
+
+/// The generation that a record names, a decimal number; nothing if it names none. A number above 2^53 would not survive
+/// JavaScript's own reader.
+#[wasm_bindgen(js_name = generationOf)]
+#[must_use]
+pub fn generation_of(record: &str) -> Option<String> {
+    Generation::of_record(record).map(|generation| generation.get().to_string())
 }
 
 /// The version of twg.

@@ -1,15 +1,19 @@
 //! The command line: which commands there are, and which function runs each. The arguments of a command stand in its
 //! file in [`crate::commands`].
 
+mod help;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    admin, api, auth_refresh, auth_status, auth_token, completions, doctor, helper, login, logout,
-    man, sandbox, setup, sites, uninstall, update, upkeep, whoami,
+    admin, api, auth_refresh, auth_status, auth_token, completions, doctor, help as help_command,
+    helper, login, logout, man, sandbox, setup, sites, uninstall, update, upkeep, whoami,
 };
 use crate::completion::candidates;
 use crate::context::Context;
@@ -20,7 +24,23 @@ use crate::usage;
 
 /// The credential stack that never loses a login.
 #[derive(Debug, Parser)]
-#[command(name = "twg", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "twg",
+    version,
+    max_term_width = 80,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  twg sandbox --approve login   try it: sign in to a look-alike of Atlassian
+  twg login                     sign in to Atlassian
+  twg api /rest/api/3/myself    call Jira
+  twg auth token                print an access token that works
+
+Learn more:
+  twg help COMMAND              what a command does, with examples
+  twg help TOPIC                a topic: exit-codes, environment or files
+  twg man COMMAND               the manual"
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -28,61 +48,77 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What can be done.
+/// The commands, in the order in which `twg --help` lists them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Sign in
     Login(login::Login),
-    /// Sign out: revoke the tokens, then forget them
+    /// Sign out: revoke the tokens, then delete them here
     Logout(logout::Logout),
     /// Show who is signed in
+    #[command(after_help = whoami::EXAMPLES)]
     Whoami(Connection),
-    /// List the Atlassian sites that the login reaches, or choose the default one
-    Sites(sites::Sites),
-    /// Send any request to the provider's API, and print what it answers
-    Api(api::Api),
-    /// Show how things are, and prove that they work
-    Doctor(doctor::Doctor),
-    /// Credentials for programs
-    #[command(subcommand)]
-    Auth(Auth),
-    /// Make this machine ready: sign in, completions, scheduled upkeep
-    Setup(setup::Setup),
-    /// Keep the login alive in the background
-    #[command(subcommand)]
-    Upkeep(upkeep::Upkeep),
-    /// Install the newest version
-    Update(update::Update),
-    /// Remove the scheduled upkeep, the credentials and this program
-    Uninstall(uninstall::Uninstall),
-    /// For administrators of an organization
+    /// Manage the admin API key of an organization
     #[command(subcommand)]
     Admin(admin::Admin),
-    /// Run the local look-alike of Atlassian, or a command against it
-    Sandbox(sandbox::Sandbox),
-    /// Print the script that makes a shell complete what is typed
+    /// List your Atlassian sites, or choose the default one
+    Sites(sites::Sites),
+    /// Send a request to the provider's API and print the response
+    Api(api::Api),
+    /// Show, refresh and hand out tokens
+    #[command(subcommand)]
+    Auth(Auth),
+    /// Refresh connections in the background
+    #[command(subcommand)]
+    Upkeep(upkeep::Upkeep),
+    /// Check login, store, network and installation
+    Doctor(doctor::Doctor),
+    /// Prepare this machine: sign in, completions, scheduled upkeep
+    Setup(setup::Setup),
+    /// Install the newest version
+    Update(update::Update),
+    /// Remove the upkeep, the credentials and this program
+    Uninstall(uninstall::Uninstall),
+    /// Print a completion script
     Completions(completions::Completions),
+    /// Run a local look-alike of Atlassian, or a command against it
+    Sandbox(sandbox::Sandbox),
     /// Show the manual
     Man(man::Man),
+    /// Show the help of a command, or a topic
+    Help(help_command::Help),
 }
 
 /// `twg auth ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Auth {
-    /// Show the state of the login
+    /// Show the state of a connection, without any request
+    #[command(after_help = auth_status::EXAMPLES)]
     Status(Connection),
     /// Print a live access token, refreshed if that is due
+    #[command(after_help = auth_token::EXAMPLES)]
     Token(Connection),
-    /// Refresh if that is due, or repair an interrupted refresh; nothing is sent while the token is fresh
+    /// Refresh if that is due, or repair an interrupted refresh
     Refresh(auth_refresh::Refresh),
-    /// Be git's credential helper for bitbucket.org
+    /// Act as git's credential helper for bitbucket.org
     GitCredential(helper::git::GitCredential),
-    /// Be docker's credential helper
+    /// Act as docker's credential helper
     DockerCredential(helper::docker::DockerCredential),
     /// Print a live access token as kubectl's ExecCredential
+    #[command(after_help = helper::exec::EXAMPLES)]
     ExecCredential(Connection),
-    /// Print a live access token as JSON, for programs with a `credential_process`
+    /// Print a live access token for a `credential_process`
+    #[command(after_help = helper::process::EXAMPLES)]
     Process(Connection),
+    /// Sign in, as `twg login` does
+    Login(login::Login),
+    /// Sign out, as `twg logout` does
+    Logout(logout::Logout),
+}
+
+/// The parser.
+pub(crate) fn command() -> clap::Command {
+    help::in_groups(Cli::command())
 }
 
 /// Parses a command line.
@@ -90,22 +126,30 @@ pub(crate) enum Auth {
 /// # Errors
 /// The exit code, after the mistake was explained.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
-    let mut cli = Cli::try_parse_from(arguments)
-        .map_err(|error| usage::explain(&error, usage::wants_json(arguments)))?;
+    let json = usage::wants_json(arguments);
+    let typed = command().try_get_matches_from(arguments);
+    let cli = typed.and_then(|typed| Cli::from_arg_matches(&typed));
+    let mut cli =
+        cli.map_err(|error| usage::explain(&error, json, &usage::command(arguments, &command())))?;
     // Also behind `twg sandbox`, whose arguments are another command line.
-    cli.global.json |= usage::wants_json(arguments);
+    cli.global.json |= json;
     Ok(cli)
 }
 
-/// What can be typed: as [`Cli`], but that each command stands behind `sandbox` too, where it is parsed later, and
-/// that `man` completes the names of commands.
+/// The parser for completion. In it each command also stands behind `sandbox`, where it is really parsed later, and
+/// `man` and `help` know the names of the commands.
 pub(crate) fn completable() -> clap::Command {
     let cli = Cli::command();
     let names = || candidates::commands(&Cli::command());
+    let names_and_topics =
+        || [candidates::commands(&Cli::command()), help_command::topics()].concat();
     let others: Vec<_> =
         cli.get_subcommands().filter(|other| other.get_name() != "sandbox").cloned().collect();
     cli.mut_subcommand("man", |man| {
         man.mut_arg("command", |command| command.add(candidates::of(names)))
+    })
+    .mut_subcommand("help", |help| {
+        help.mut_arg("words", |words| words.add(candidates::of(names_and_topics)))
     })
     .mut_subcommand("sandbox", |sandbox| {
         let options = sandbox.get_arguments().filter(|arg| !arg.is_positional()).cloned();
@@ -121,18 +165,19 @@ pub(crate) fn run(context: &mut Context, command: Command) -> Result<ExitCode, F
         Command::Login(arguments) => block_on(login::run(context, &arguments))?,
         Command::Logout(arguments) => block_on(logout::run(context, &arguments))?,
         Command::Whoami(arguments) => block_on(whoami::run(context, &arguments))?,
+        Command::Admin(what) => block_on(admin::run(context, what))?,
         Command::Sites(arguments) => block_on(sites::run(context, arguments))?,
         Command::Api(arguments) => block_on(api::run(context, &arguments))?,
-        Command::Doctor(arguments) => block_on(doctor::run(context, &arguments))?,
         Command::Auth(auth) => run_auth(context, auth),
-        Command::Setup(arguments) => block_on(setup::run(context, &arguments))?,
         Command::Upkeep(what) => block_on(upkeep::run(context, &what))?,
+        Command::Doctor(arguments) => block_on(doctor::run(context, &arguments))?,
+        Command::Setup(arguments) => block_on(setup::run(context, &arguments))?,
         Command::Update(arguments) => block_on(update::run(context, &arguments))?,
         Command::Uninstall(arguments) => block_on(uninstall::run(context, &arguments))?,
-        Command::Admin(what) => block_on(admin::run(context, what))?,
-        Command::Sandbox(arguments) => sandbox::run(context, arguments, parse_in_sandbox),
         Command::Completions(arguments) => Ok(completions::run(context, &arguments)),
-        Command::Man(arguments) => man::run(context, &arguments, Cli::command()),
+        Command::Sandbox(arguments) => sandbox::run(context, arguments, parse_in_sandbox),
+        Command::Man(arguments) => man::run(context, &arguments, self::command()),
+        Command::Help(arguments) => help_command::run(context, &arguments, self::command()),
     }
 }
 
@@ -145,6 +190,8 @@ fn run_auth(context: &mut Context, auth: Auth) -> Result<ExitCode, Failure> {
         Auth::DockerCredential(arguments) => helper::docker::run(context, &arguments),
         Auth::ExecCredential(arguments) => block_on(helper::exec::run(context, &arguments))?,
         Auth::Process(arguments) => block_on(helper::process::run(context, &arguments))?,
+        Auth::Login(arguments) => run(context, Command::Login(arguments)),
+        Auth::Logout(arguments) => run(context, Command::Logout(arguments)),
     }
 }
 

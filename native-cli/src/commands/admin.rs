@@ -21,7 +21,7 @@ use crate::output::{print_json, print_lines, rfc3339};
 /// What administrators can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
-    /// The admin API key of an organization
+    /// Enter, check or delete the key
     #[command(subcommand)]
     Auth(AdminAuth),
 }
@@ -29,27 +29,31 @@ pub(crate) enum Admin {
 /// `twg admin auth ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminAuth {
-    /// Enter the API key of an organization
+    /// Enter the admin API key of an organization
     Login(AdminLogin),
-    /// Show whether an API key is stored, and whether it works
+    /// Show whether a key is stored, and whether it works
     Status,
-    /// Forget the API key
+    /// Delete the key here
     Logout,
 }
 
 /// `twg admin auth login`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg admin auth login --email you@example.com --org ID
+  pass admin | twg admin auth login --email you@example.com --org ID --with-token")]
 pub(crate) struct AdminLogin {
-    /// Your e-mail address
+    /// Your email address
     #[arg(long)]
     pub(crate) email: String,
-    /// The id of the organization: it stands in the address of its pages on admin.atlassian.com, behind /o/
+    /// ID of the organization; on admin.atlassian.com it follows /o/ in the URL
     #[arg(long, value_name = "ID")]
     pub(crate) org: String,
     /// Read the key from standard input
     #[arg(long)]
     pub(crate) with_token: bool,
-    /// The day on which the key expires, for a warning before that: YYYY-MM-DD
+    /// Day on which the key expires, YYYY-MM-DD; twg warns before it
     #[arg(long, value_name = "DATE")]
     pub(crate) expires: Option<String>,
 }
@@ -190,9 +194,7 @@ async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
     }
     let state = match &failure {
         None => "works",
-        Some(failure) if matches!(failure.cause, Cause::KeyRejected | Cause::KeyNotPermitted) => {
-            "rejected"
-        }
+        Some(failure) if failure.cause.is_rejection() => "rejected",
         Some(_) => "not_checked",
     };
     if context.json {

@@ -35,38 +35,39 @@ use crate::output::print_json;
 /// `twg api`
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "twg api [OPTIONS] [METHOD] <PATH>",
+    allow_missing_positional = true,
     after_help = "\
-A path belongs to a site's product: /rest/api/3/myself is Jira's, /wiki/api/v2/spaces Confluence's.
-The access token goes to the provider's own hosts only, also where an answer redirects elsewhere.
+The path decides the product: /rest/api/3/myself is in Jira, /wiki/api/v2/spaces
+in Confluence. twg sends the token to the provider's hosts only, also where a
+response redirects to another host.
 
 Examples:
   twg api /rest/api/3/myself
-  twg api GET /rest/api/3/search/jql -f jql='assignee = currentUser()' -f fields=summary --site acme
-  twg api GET /wiki/api/v2/spaces
+  twg api /rest/api/3/search/jql -f jql='project = A' -f fields=summary
+  twg api /wiki/api/v2/spaces --site acme
   twg api POST /rest/api/3/issue --input issue.json
   twg api /me"
 )]
 pub(crate) struct Api {
-    /// GET, POST, PUT, PATCH, DELETE or HEAD; if left out, POST with --input or -f, else GET
+    /// GET, POST, PUT, PATCH, DELETE or HEAD [default: POST with --input or -f, else GET]
     #[arg(value_name = "METHOD")]
-    pub(crate) method_or_path: String,
-    /// A path of a site's product, or a whole address on one of the provider's hosts
+    pub(crate) method: Option<String>,
+    /// A path in Jira or Confluence, or a full URL on a host of the provider
     #[arg(value_name = "PATH")]
-    pub(crate) path: Option<String>,
-    /// Send this along: in the query of GET, HEAD and DELETE, else as a member of a JSON object
+    pub(crate) path: String,
+    /// Send this in the query of GET, HEAD and DELETE, else in a JSON object
     #[arg(short = 'f', long = "field", value_name = "KEY=VALUE")]
     pub(crate) fields: Vec<String>,
-    /// Send this file, which is JSON; - for standard input
+    /// Send this JSON file; - for standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "fields")]
     pub(crate) input: Option<std::path::PathBuf>,
-    /// The site: its name, address or id
+    /// Site to use: its name, URL or ID
     #[arg(long, add = candidates::sites())]
     pub(crate) site: Option<String>,
-    /// The product that the path belongs to, if the path does not tell
+    /// Product of the path, if the path does not show it
     #[arg(long, value_enum)]
     pub(crate) product: Option<ApiProduct>,
-    /// The provider; for others than Atlassian, give whole addresses
+    /// Provider to use; for other providers, PATH is a full URL
     #[arg(long, default_value = providers::DEFAULT, hide_default_value = true, add = candidates::providers())]
     pub(crate) provider: String,
     #[command(flatten)]
@@ -76,9 +77,7 @@ pub(crate) struct Api {
 /// `--product`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ApiProduct {
-    /// Jira
     Jira,
-    /// Confluence
     Confluence,
 }
 
@@ -136,7 +135,7 @@ async fn request(
 ) -> Result<(ApiRequest, Method), Failure> {
     let method = method(arguments)?;
     let fields = fields(arguments)?;
-    let mut path = path(arguments).to_owned();
+    let mut path = arguments.path.clone();
     let has_body = matches!(method, Method::Post | Method::Put | Method::Patch);
     let mut body = None;
     if let Some(file) = &arguments.input {
@@ -177,8 +176,8 @@ async fn request(
 
 /// As users of `gh api` expect: `POST` if something is sent along, else `GET`.
 fn method(arguments: &Api) -> Result<Method, Failure> {
-    let name = match &arguments.path {
-        Some(_) => arguments.method_or_path.to_ascii_uppercase(),
+    let name = match &arguments.method {
+        Some(name) => name.to_ascii_uppercase(),
         None if arguments.fields.is_empty() && arguments.input.is_none() => "GET".to_owned(),
         None => "POST".to_owned(),
     };
@@ -188,10 +187,6 @@ fn method(arguments: &Api) -> Result<Method, Failure> {
         Failure::usage(format!("'{}' is no method", printable(&name)))
             .or_hint("Use one of GET, POST, PUT, PATCH, DELETE and HEAD, then the path.")
     })
-}
-
-fn path(arguments: &Api) -> &str {
-    arguments.path.as_deref().unwrap_or(&arguments.method_or_path)
 }
 
 fn fields(arguments: &Api) -> Result<Vec<(String, String)>, Failure> {

@@ -19,10 +19,17 @@ use crate::output::{print_json, rfc3339};
 
 /// `twg auth refresh`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+While the token is fresh, twg sends no request.
+
+Examples:
+  twg auth refresh                     refresh if that is due
+  twg auth refresh --connection work   the same for another connection
+  twg auth refresh --force             refresh now, to repair a connection")]
 pub(crate) struct Refresh {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Refresh now, due or not: for repair
+    /// Refresh now, due or not, to repair a connection
     #[arg(long, short)]
     pub(crate) force: bool,
     /// For the process that an interrupted refresh leaves behind: begin then, in milliseconds since 1970

@@ -19,6 +19,13 @@ use crate::failure::{Exit, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
 use crate::system::host;
 
+/// Below the help of the command.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  twg auth status                     the usual connection
+  twg auth status --connection work   another one
+  twg auth status --json              the same for programs";
+
 /// Runs the command. Succeeds if the access token works now, or the next command that needs one refreshes it.
 pub(crate) fn run(context: &mut Context, arguments: &Connection) -> Result<ExitCode, Failure> {
     let chosen = arguments.chosen(context)?;

@@ -20,6 +20,13 @@ use crate::environment::env;
 use crate::failure::Failure;
 use crate::output::{print_json, rfc3339};
 
+/// Below the help of the command.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  TOKEN=$(twg auth token) ./script   hand a token to a program
+  twg auth token --connection work   the token of another connection
+  twg auth token --json              with scopes and expiry";
+
 /// The hot path: exactly `twg auth token`, no credential in the environment, and the token is fresh. Starts no parser, no runtime, no TLS
 /// and takes no lock. Anything else, any doubt and any error is left to the full command.
 pub(crate) fn print_if_fresh(typed: &[OsString]) -> bool {

@@ -14,12 +14,12 @@ use crate::output::{print_json, print_text};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  source <(twg completions bash)                        in ~/.bashrc
-  source <(twg completions zsh)                         in ~/.zshrc, after compinit
-  twg completions fish | source                         in ~/.config/fish/config.fish
-  twg completions powershell | Out-String | Invoke-Expression    in $PROFILE")]
+  source <(twg completions bash)   in ~/.bashrc
+  source <(twg completions zsh)    in ~/.zshrc, after compinit
+  twg completions fish | source    in ~/.config/fish/config.fish
+  twg completions powershell | Out-String | Invoke-Expression   in $PROFILE")]
 pub(crate) struct Completions {
-    /// For which shell
+    /// Shell that runs the script
     shell: Shell,
 }
 

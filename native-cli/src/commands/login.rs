@@ -29,13 +29,20 @@ use crate::output::{print_json, print_lines, rfc3339};
 
 /// `twg login`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg login                     sign in to Atlassian
+  twg login --device            sign in with a code, in a browser anywhere
+  twg login --connection work   sign in with a second account
+  twg login --force             sign in again, for other scopes or sites
+  twg login --explain           show how twg would sign in")]
 pub(crate) struct Login {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Sign in again; the old login is kept until the new one is saved
+    /// Sign in again; old tokens stay until new ones are saved
     #[arg(long, short)]
     pub(crate) force: bool,
-    /// Print the address, open nothing
+    /// Print the URL and open no browser
     #[arg(long)]
     pub(crate) no_browser: bool,
     /// Sign in with a code, in a browser on any device
@@ -44,22 +51,22 @@ pub(crate) struct Login {
     /// Sign in with a browser on this machine
     #[arg(long)]
     pub(crate) loopback: bool,
-    /// Ask for these scopes, separated by commas or spaces
+    /// Scopes to ask for, separated by commas or spaces
     #[arg(long, value_name = "A,B")]
     pub(crate) scopes: Option<String>,
-    /// Use this site by default: its name, address or id
+    /// Site to use by default: its name, URL or ID
     #[arg(long, add = candidates::sites())]
     pub(crate) site: Option<String>,
     /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub(crate) timeout: u32,
-    /// Use this client id instead of the stored one
+    /// Client ID to use instead of the stored one
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
-    /// Ask for the client id (and secret) again
+    /// Ask for the client ID (and secret) again
     #[arg(long, conflicts_with = "client_id")]
     pub(crate) new_client: bool,
-    /// Only show which way of signing in would be chosen, and why
+    /// Show how twg would sign in, and why; do nothing
     #[arg(long)]
     pub(crate) explain: bool,
 }
@@ -206,8 +213,8 @@ fn already_signed_in(
     let name = credential.account.as_ref().map_or("somebody", |account| account.shown()).to_owned();
     let left = end.since(clock::now());
     context.achieved(format!("Already signed in as {name}; the access token works for {left}"));
-    let (program, arguments) = (context.person.program, named(key));
-    context.say(format!("  To sign in again: `{program} login{arguments} --force`"));
+    let arguments = named(key);
+    context.say(format!("  To sign in again: `twg login{arguments} --force`"));
 }
 
 fn find_client(

@@ -21,6 +21,11 @@ use crate::output::{print_json, rfc3339};
 
 /// `twg logout`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg logout                     sign out of Atlassian
+  twg logout --connection work   sign out of one account
+  twg logout --all               sign out of everything")]
 pub(crate) struct Logout {
     #[command(flatten)]
     pub(crate) connection: Connection,

@@ -7,6 +7,7 @@ use std::process::{ExitCode, Stdio};
 use clap::{Arg, Args, Command, ValueHint};
 use serde_json::json;
 
+use super::help::find;
 use crate::context::Context;
 use crate::environment;
 use crate::failure::Failure;
@@ -16,12 +17,16 @@ use crate::system::subprocess;
 
 /// `twg man`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg man                                     about twg
+  twg man auth token                          about a command
+  twg man --dir ~/.local/share/man/man1       all pages, for `man twg-login`")]
 pub(crate) struct Man {
-    /// The command that the page is about, as it is typed
+    /// Command that the page is about
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
-    /// Write the pages of all commands into this directory; `man` finds them if it is called man1 and the one above it is
-    /// on MANPATH
+    /// Write all pages into this directory; name it man1 and put its parent on MANPATH
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
     pub(crate) dir: Option<std::path::PathBuf>,
 }
@@ -45,18 +50,6 @@ pub(crate) fn run(
         print_text(&text);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn find<'a>(cli: &'a mut Command, words: &[String]) -> Result<&'a mut Command, Failure> {
-    let mut command = cli;
-    for word in words {
-        command = command.find_subcommand_mut(word).ok_or_else(|| {
-            let word = twg_core::text::displayable(word);
-            Failure::usage(format!("There is no command '{word}'"))
-                .or_hint("`twg --help` lists the commands.")
-        })?;
-    }
-    Ok(command)
 }
 
 fn write_all(context: &mut Context, cli: &mut Command, dir: &Path) -> Result<ExitCode, Failure> {

@@ -7,6 +7,7 @@ pub(crate) mod auth_status;
 pub(crate) mod auth_token;
 pub(crate) mod completions;
 pub(crate) mod doctor;
+pub(crate) mod help;
 pub(crate) mod helper;
 pub(crate) mod login;
 pub(crate) mod logout;

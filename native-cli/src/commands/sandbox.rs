@@ -27,20 +27,24 @@ use crate::usage;
 
 /// `twg sandbox`
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
-  twg sandbox --approve login    sign in to the sandbox; nobody has to approve
-  twg sandbox login              sign in to the sandbox and play the user yourself
-  twg sandbox whoami             any command of twg, against the sandbox
-  twg sandbox serve              run the sandbox for other programs, until Ctrl-C")]
+  twg sandbox --approve login   sign in; the sandbox plays the user
+  twg sandbox login             sign in and play the user yourself
+  twg sandbox whoami            any command of twg, against the sandbox
+  twg sandbox serve             run it for other programs, until Ctrl-C
+  twg sandbox switches          the switches that --switch takes"
+)]
 pub(crate) struct Sandbox {
-    /// Play the user: approve every sign-in
+    /// Play the user and approve every sign-in
     #[arg(long)]
     pub(crate) approve: bool,
     /// Listen on this port instead of the usual one
     #[arg(long)]
     pub(crate) port: Option<u16>,
-    /// Behave differently; `twg sandbox switches` lists them
+    /// Behave differently; `twg sandbox switches` lists the switches
     #[arg(long = "switch", value_name = "NAME=VALUE", add = candidates::switches())]
     pub(crate) switches: Vec<String>,
     /// `serve`, `switches`, or a command of twg
@@ -53,17 +57,27 @@ pub(crate) struct Sandbox {
     pub(crate) command: Vec<String>,
 }
 
-// What may follow `serve` and `switches`, which are no commands of `Cli`. (No documentation: it would be their help.)
+/// Run the look-alike for other programs, or list its switches
 #[derive(Debug, clap::Parser)]
 #[command(
     no_binary_name = true,
-    override_usage = "twg sandbox [OPTIONS] serve|switches",
-    about = "`serve` runs the sandbox for other programs, until Ctrl-C; `switches` lists what `--switch` takes"
+    max_term_width = 80,
+    override_usage = "twg sandbox [--port PORT] [--switch NAME=VALUE]... serve
+       twg sandbox switches",
+    after_help = "\
+Examples:
+  twg sandbox serve                                    until Ctrl-C
+  twg sandbox --port 8123 serve                        on this port
+  twg sandbox --switch fault.refresh=502*1 serve       with a fault"
 )]
 struct OwnCommand {
+    /// `serve` runs the look-alike until Ctrl-C, `switches` lists the switches
+    #[arg(value_name = "COMMAND")]
     name: String,
+    /// Print JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Print only results and errors
     #[arg(long, short)]
     quiet: bool,
 }
@@ -98,7 +112,7 @@ pub(crate) fn run(
         };
     }
     match OwnCommand::try_parse_from(words) {
-        Err(error) => Ok(usage::explain(&error, json)),
+        Err(error) => Ok(usage::explain(&error, json, "twg sandbox")),
         Ok(own) if own.name == "switches" => {
             list_switches(context.json || own.json);
             Ok(ExitCode::SUCCESS)

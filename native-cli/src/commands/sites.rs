@@ -19,6 +19,11 @@ use crate::output::{print_json, print_text};
 
 /// `twg sites`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg sites                     the sites that you can use
+  twg sites --connection work   the sites of another account
+  twg sites use acme            use https://acme.atlassian.net by default")]
 pub(crate) struct Sites {
     #[command(subcommand)]
     pub(crate) action: Option<SitesAction>,
@@ -29,9 +34,13 @@ pub(crate) struct Sites {
 /// `twg sites ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum SitesAction {
-    /// Use this site when none is named
+    /// Use this site when no other is named
+    #[command(after_help = "\
+Examples:
+  twg sites use acme                          a name from `twg sites`
+  twg sites use https://acme.atlassian.net    or a URL")]
     Use {
-        /// Its name, address or id
+        /// Its name, URL or ID
         #[arg(add = candidates::sites())]
         site: String,
         #[command(flatten)]

@@ -21,8 +21,12 @@ use crate::output::{print_json, print_lines};
 
 /// `twg uninstall`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg uninstall --dry-run   show what this would remove
+  twg uninstall             remove it, after a question")]
 pub(crate) struct Uninstall {
-    /// Only show what would be removed
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -14,8 +14,13 @@ use crate::output::print_json;
 
 /// `twg update`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg update                   install the newest version
+  twg update --check           show whether there is one
+  twg update --version 1.2.3   install this version")]
 pub(crate) struct Update {
-    /// Only look whether there is a newer version
+    /// Show whether there is a newer version, and install nothing
     #[arg(long)]
     pub(crate) check: bool,
     /// Install this version instead of the newest

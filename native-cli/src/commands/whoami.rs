@@ -12,6 +12,13 @@ use crate::credentials::{providers, refresh};
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 
+/// Below the help of the command.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  twg whoami                     the account at Atlassian
+  twg whoami --connection work   the account of another connection
+  twg whoami bitbucket           the account at Bitbucket";
+
 /// Runs the command.
 pub(crate) async fn run(
     context: &mut Context,

@@ -11,6 +11,7 @@ use twg_core::flow::Flow;
 use crate::config_dir::ConfigDir;
 use crate::context::Context;
 use crate::driver::drive;
+use crate::environment::{CONFIG_DIR, HOME, XDG_RUNTIME_DIR};
 use crate::options::Global;
 use crate::system::host;
 
@@ -27,9 +28,9 @@ impl Shell {
     /// # Errors A description of the problem.
     pub fn below(home: &Path) -> Result<Self, String> {
         let env = |name: &str| match name {
-            "HOME" => Some(OsString::from(home)),
-            "XDG_RUNTIME_DIR" => Some(home.join("run").into()),
-            "TWG_CONFIG_DIR" => Some(home.join("config").into()),
+            HOME => Some(OsString::from(home)),
+            XDG_RUNTIME_DIR => Some(home.join("run").into()),
+            CONFIG_DIR => Some(home.join("config").into()),
             _ => None,
         };
         let config = ConfigDir::resolve(&env).map_err(|error| error.to_string())?;

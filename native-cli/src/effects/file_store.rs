@@ -10,10 +10,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde_json::Value;
 use twg_core::credential::Generation;
 use twg_core::flow::{StoreError, StoreErrorKind};
-use twg_core::json::{self, FromJson, Members, Mistakes};
 use twg_core::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -306,19 +304,7 @@ impl FileStore {
         path: &Path,
         expected: Option<Generation>,
     ) -> Result<(), StoreError> {
-        /// The only member of a record that this file knows.
-        struct Record {
-            generation: Generation,
-        }
-        impl FromJson for Record {
-            fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-                Self { generation: Members::of(value, mistakes).required("generation") }
-            }
-        }
-        let found = self
-            .load(path)?
-            .and_then(|record| json::parse::<Record>(record.expose()).ok())
-            .map(|record| record.generation);
+        let found = self.load(path)?.and_then(|record| Generation::of_record(record.expose()));
         if found == expected {
             return Ok(());
         }

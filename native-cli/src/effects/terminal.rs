@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
+use clap::builder::StyledStr;
 use twg_core::secret::Secret;
 use twg_core::time::Span;
 
@@ -98,6 +99,11 @@ impl Terminal {
         self.paint("1", text)
     }
 
+    /// Text with styles, which are left out where there are no colors.
+    pub(crate) fn styled(&self, text: &StyledStr) -> String {
+        if self.color { text.ansi().to_string() } else { text.to_string() }
+    }
+
     fn paint(&self, code: &str, text: &str) -> String {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
@@ -169,7 +175,7 @@ impl Drop for Terminal {
 
 /// <https://no-color.org> ("when present and not an empty string (regardless of its value),
 /// prevents the addition of ANSI color") takes precedence over <https://bixense.com/clicolors>.
-fn wants_color(env: &impl Fn(&str) -> Option<OsString>, is_tty: bool) -> bool {
+pub(crate) fn wants_color(env: &impl Fn(&str) -> Option<OsString>, is_tty: bool) -> bool {
     let set = |name| env(name).filter(|value| !value.is_empty());
     if set(NO_COLOR).is_some() {
         return false;

@@ -129,6 +129,11 @@ impl Cause {
         matches!(self, Self::Interrupted) || matches!(self, Self::Core(error) if is_closed(error))
     }
 
+    /// A server does not accept a token or a key that a person entered.
+    pub(crate) const fn is_rejection(&self) -> bool {
+        matches!(self, Self::TokenRejected | Self::KeyRejected | Self::KeyNotPermitted)
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {

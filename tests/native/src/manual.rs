@@ -3,7 +3,7 @@
 use crate::home::TempHome;
 
 /// The commands that can be run, with their names in the manual, such as `auth-status`. Commands
-/// that only group others are left out.
+/// that only group others, and second names of commands, are left out.
 #[must_use]
 pub fn commands() -> Vec<String> {
     let home = TempHome::new();
@@ -17,5 +17,6 @@ pub fn commands() -> Vec<String> {
     let holds = |name: &str| names.iter().any(|other| other.starts_with(&format!("{name}-")));
     // These two have subcommands and can also be run themselves.
     let runs = |name: &str| ["sites", "setup"].contains(&name) || !holds(name);
-    names.iter().filter(|name| runs(name)).cloned().collect()
+    let is_alias = |name: &str| ["auth-login", "auth-logout"].contains(&name);
+    names.iter().filter(|name| runs(name) && !is_alias(name)).cloned().collect()
 }

@@ -90,7 +90,7 @@ fn keys_that_do_not_fit_the_organization() {
     assert!(!wrong.stderr.contains(&access));
     let other = ["admin", "auth", "login", "--email", "a@b.c", "--with-token", "--org"];
     let nowhere = sandbox.twg(other).arg("00000000-0000-0000-0000-000000000000").stdin(KEY).run();
-    nowhere.expect_code(77).expect_stderr("no organization with this id");
+    nowhere.expect_code(77).expect_stderr("no organization with this ID");
     sandbox.clear_log();
     for bad in ["", "..", "../../me", "a/b", "a?b", "a#b", "a%2fb", "a b", "ä", "\u{1b}[2J"] {
         let output = sandbox.twg(other).arg(bad).stdin(KEY).run();

@@ -145,10 +145,13 @@ fn the_stored_token_is_preserved() {
     assert_eq!(stored(&home), before);
     drop(forge);
     let offline = home.twg(["setup", "bitbucket", "--json"]).run();
-    offline.expect_stderr("could not be reached");
+    offline.expect_stderr("request to the API failed");
     assert_eq!(offline.expect_success().json()["checked"], false);
     let offline = with_token(&home).arg("--force").run();
-    offline.expect_code(75).expect_stderr("could not be reached").expect_stderr("is unchanged");
+    offline
+        .expect_code(75)
+        .expect_stderr("request to the API failed")
+        .expect_stderr("is unchanged");
     assert_eq!(stored(&home), before);
     let removed = home.twg(["setup", "bitbucket", "--remove", "--json"]).run();
     assert_eq!(removed.expect_success().json()["removed"], true);

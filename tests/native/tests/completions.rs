@@ -145,6 +145,9 @@ fn every_shell_offers_commands_options_and_the_names_of_this_user() {
             ("twg sandbox auth to", &["token"]),
             ("twg auth git-credential ", &["erase", "get", "store"]),
             ("twg man upk", &["upkeep"]),
+            ("twg he", &["help"]),
+            ("twg help e", &["environment", "exec-credential", "exit-codes"]),
+            ("twg auth log", &["login", "logout"]),
             ("twg completions f", &["fish"]),
         ] {
             let found = place.complete(shell, line);

@@ -168,7 +168,7 @@ fn half_a_credential_is_a_mistake() {
     }
     let away =
         with_api_token(&home, CLASSIC, &["api", "https://evil.example/rest/api/3/myself"]).run();
-    away.expect_code(2).expect_stderr("neither a path nor an address of");
+    away.expect_code(2).expect_stderr("neither a path nor a URL of");
 }
 
 /// The nearest `.twg` file chooses connection and site. Flags and `TWG_SITE` win over it.

@@ -13,7 +13,7 @@ fn a_dead_token_leads_to_a_login_that_happens() {
     for command in [["whoami"], ["sites"]] {
         let dead = sandbox.twg(command).run();
         dead.expect_code(77)
-            .expect_stderr("no longer accepts the login")
+            .expect_stderr("the server ended this connection")
             .expect_stderr("`twg login`");
     }
     let refreshes = sandbox.requests_to("/oauth/token");

@@ -40,6 +40,9 @@ fn every_document_is_as_its_schema_says() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         check("completions", alone(&["completions", shell]).expect_success());
     }
+    check("help", alone(&["help"]).expect_success());
+    check("help", alone(&["help", "auth", "token"]).expect_success());
+    check("help", alone(&["help", "files"]).expect_success());
     check("man", alone(&["man", "auth", "token"]).expect_success());
     let dir = home.path().join("man");
     check("man", alone(&["man", "--dir", dir.to_str().expect("text")]).expect_success());

@@ -135,7 +135,7 @@ fn a_client_without_the_device_grant_signs_in_with_the_browser_from_then_on() {
 
     let plan = sandbox.twg(["login", "--explain"]).run();
     let told = &plan.expect_success().stdout;
-    assert!(told.contains("refused the device code to this client before"), "{plan}");
+    assert!(told.contains("refused a device code to this client before"), "{plan}");
     assert!(told.contains("loopback") && !told.contains("device code, else"), "{plan}");
     let again = sandbox.finish(sandbox.twg(["login", "--force"]).start());
     again.expect_success();

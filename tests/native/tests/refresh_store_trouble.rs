@@ -125,7 +125,7 @@ fn a_response_that_cannot_be_committed_is_staged() {
     let output = place.refresh(|| freeze(&place.dir(), true));
     output
         .expect_code(74)
-        .expect_stderr("the login was refreshed, but the new tokens could not be saved")
+        .expect_stderr("the refresh succeeded, but the new tokens could not be saved")
         .expect_stderr("~/config/connections/scripted/.default.conf.stage")
         .expect_stderr("`twg auth refresh`")
         .expect_stderr("do not delete the kept response");
@@ -212,8 +212,8 @@ fn a_response_that_cannot_be_saved_is_reported() {
 type Oddity = (&'static str, fn(&Path), i32, &'static str);
 
 const ODDITIES: [Oddity; 9] = [
-    ("torn record", |path| cut(path, 40), 77, "it ends too early"),
-    ("a pending that is no object", |path| pending(path, json!("soon")), 77, "wrong shape"),
+    ("torn record", |path| cut(path, 40), 77, "unexpected end"),
+    ("a pending that is no object", |path| pending(path, json!("soon")), 77, "missing or wrong"),
     (
         "a pending whose id is no id",
         |path| {
@@ -224,7 +224,7 @@ const ODDITIES: [Oddity; 9] = [
             )
         },
         77,
-        "wrong shape",
+        "missing or wrong",
     ),
     (
         "a record of a newer format",

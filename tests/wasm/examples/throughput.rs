@@ -2,7 +2,6 @@
 //! prints microseconds. For `tests/bench/npm-package`.
 
 use std::error::Error;
-use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -16,11 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [_, shell, name, count] = &*arguments else {
         return Err("usage: throughput native|wasmtime SCENARIO COUNT".into());
     };
-    let scenario = scenario::all()
-        .into_iter()
-        .find(|(path, _)| path.file_name() == Path::new(name).file_name())
-        .ok_or("there is no such scenario")?
-        .1;
+    let scenario = scenario::named(name);
     let mut host: Box<dyn Host> = match shell.as_str() {
         "native" => Box::new(Native::default()),
         "wasmtime" => Box::new(Plugin::new(module::compiled())?),

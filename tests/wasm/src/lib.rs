@@ -3,6 +3,9 @@
 
 pub mod component;
 pub mod host;
+pub mod json;
 pub mod module;
+pub mod names;
+pub mod notation;
 pub mod replay;
 pub mod scenario;

@@ -3,10 +3,11 @@
 //! A new scenario begins as a file with a request, a time and the first outcomes; the recorder says which effect still
 //! has none. Whatever it writes is to be looked at, with `git diff`, before it is believed.
 
+use std::fs;
 use std::process::ExitCode;
 
 use twg_wasm_tests::host::Native;
-use twg_wasm_tests::{replay, scenario};
+use twg_wasm_tests::{notation, replay, scenario};
 
 #[expect(
     clippy::print_stderr,
@@ -18,9 +19,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let mut result = ExitCode::SUCCESS;
+    let names = scenario::names();
     for (path, given) in scenario::all() {
-        match replay::record(&mut Native::default(), &given) {
-            Ok(seen) => scenario::write(&path, &seen),
+        let seen = replay::record(&mut Native::default(), &given);
+        match seen.and_then(|seen| notation::print(&seen, &names)) {
+            Ok(text) => fs::write(path, text).expect("a scenario can be written"),
             Err(why) => {
                 eprintln!("{}: {why}", path.display());
                 result = ExitCode::FAILURE;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use twg_wasm_tests::host::Host as _;
 use twg_wasm_tests::module::{self, Plugin};
+use twg_wasm_tests::scenario;
 
 fn plugin() -> Plugin {
     Plugin::new(module::compiled()).expect("the plain module")
@@ -125,10 +126,7 @@ fn a_status_says_what_the_record_says() {
     let look = |record: &str| json!({ "record": record, "profile": "atlassian", "now": 1_767_225_600_000_u64, "chance": 255 });
     let bad = plugin.status(&look("{"));
     assert_eq!(bad["status"]["error"]["code"], "RECORD_UNUSABLE");
-    let record = twg_wasm_tests::scenario::all()
-        .into_iter()
-        .find(|(path, _)| path.ends_with("refresh-fresh.json"))
-        .and_then(|(_, scenario)| scenario.steps[0].outcome.clone());
+    let record = scenario::named("refresh-fresh").steps[0].outcome.clone();
     let record = record.expect("a record")["loaded"]["ok"].as_str().expect("text").to_owned();
     let status = &plugin.status(&look(&record))["status"]["ok"];
     assert_eq!(status["state"], "fresh");

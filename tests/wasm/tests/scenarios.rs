@@ -39,10 +39,6 @@ fn the_component_does_what_the_scenarios_say() {
 
 #[test]
 fn a_scenario_that_says_something_else_fails() {
-    let of = |name: &str| {
-        let path = scenario::directory().join(name);
-        scenario::all().into_iter().find(|(other, _)| *other == path).expect("a scenario").1
-    };
     let spoiled: [fn(&mut Scenario); 7] = [
         |scenario| drop(scenario.steps.pop()),
         |scenario| scenario.steps.push(scenario.steps[0].clone()),
@@ -52,7 +48,7 @@ fn a_scenario_that_says_something_else_fails() {
         |scenario| scenario.done["ok"]["refreshed"]["how"] = "adopted".into(),
         |scenario| scenario.steps[0].mistakes[0].code = "WRONG_OUTCOME".into(),
     ];
-    let good = of("host-mistakes.json");
+    let good = scenario::named("host-mistakes");
     assert_eq!(replay(&mut Native::default(), &good), Ok(()));
     for (number, spoil) in spoiled.into_iter().enumerate() {
         let mut bad = good.clone();

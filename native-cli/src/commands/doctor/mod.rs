@@ -34,13 +34,18 @@ use crate::system::host;
 
 /// `twg doctor`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg doctor                        check everything
+  twg doctor --fix                  and repair what it can
+  twg doctor --bundle report.json   write a report for a bug")]
 pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Repair what can be repaired without a decision; no login is ever deleted
+    /// Repair what needs no decision from you; no connection is deleted
     #[arg(long)]
     pub(crate) fix: bool,
-    /// Write all of it to a new file for a bug report: without tokens, names, addresses of people and sites
+    /// Write a report for a bug to a new file, without tokens, names and sites
     #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath)]
     pub(crate) bundle: Option<Option<PathBuf>>,
     /// For the second process of the doctor itself: `try` or `hold` the lock

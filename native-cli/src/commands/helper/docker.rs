@@ -19,6 +19,12 @@ use crate::failure::{Exit, Failure};
 
 /// `twg auth docker-credential`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+docker finds this program under the name docker-credential-twg, a link to twg.
+
+Examples:
+  twg auth docker-credential list   the servers that twg has a credential for
+  twg auth docker-credential get    what docker runs; the server is on stdin")]
 pub(crate) struct DockerCredential {
     /// What docker asks for
     #[arg(value_enum)]
@@ -28,13 +34,9 @@ pub(crate) struct DockerCredential {
 /// What docker asks its credential helpers (docker/docker-credential-helpers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DockerOperation {
-    /// Print the credential for the server on standard input
     Get,
-    /// Keep a credential: only the one that is there already
     Store,
-    /// Forget a credential: not what this helper does
     Erase,
-    /// Print which servers there are credentials for
     List,
 }
 

@@ -20,6 +20,14 @@ use crate::output::rfc3339;
 const VERSIONS: [&str; 2] =
     ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
+/// Below the help of the command.
+pub(crate) const EXAMPLES: &str = "\
+In a kubeconfig, the user's exec names the command `twg` and these arguments.
+
+Examples:
+  twg auth exec-credential
+  twg auth exec-credential acme --connection work";
+
 /// Runs the command.
 pub(crate) async fn run(
     context: &mut Context,

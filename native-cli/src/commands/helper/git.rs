@@ -19,11 +19,15 @@ use crate::failure::Failure;
 
 /// `twg auth git-credential`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg setup bitbucket --git         let git use twg for bitbucket.org
+  twg auth git-credential get       what git runs; the question is on stdin")]
 pub(crate) struct GitCredential {
     /// What git asks for: get, store or erase
     #[arg(value_parser = GitOperation::parse, add = candidates::git_operations())]
     operation: GitOperation,
-    /// Give git the access token of this login to Bitbucket, instead of the token of `twg setup bitbucket`
+    /// Connection to Bitbucket whose access token git gets, instead of the token of `twg setup bitbucket`
     #[arg(long, value_name = "NAME", add = candidates::connections())]
     connection: Option<String>,
 }

@@ -12,6 +12,12 @@ use crate::credentials::source::live_token;
 use crate::failure::Failure;
 use crate::output::rfc3339;
 
+/// Below the help of the command.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  twg auth process
+  twg auth process acme --connection work";
+
 /// Runs the command.
 pub(crate) async fn run(
     context: &mut Context,

@@ -26,26 +26,26 @@ use crate::output::{print_json, rfc3339};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  twg setup bitbucket                                    enter the token, and let git use it
-  pass bitbucket | twg setup bitbucket --with-token --email you@example.com
-  twg setup bitbucket --remove                           forget it here")]
+  twg setup bitbucket            enter the token, and let git use it
+  twg setup bitbucket --remove   delete it here
+  pass bitbucket | twg setup bitbucket --with-token --email you@example.com")]
 pub(crate) struct Bitbucket {
-    /// Enter it again; the old one is kept until the new one is known to work
+    /// Enter it again; the old one stays until the new one works
     #[arg(long, short)]
     pub(crate) force: bool,
     /// Read the token from standard input
     #[arg(long)]
     pub(crate) with_token: bool,
-    /// The e-mail address of the Atlassian account that the token belongs to, if it is not that of the login
+    /// Email address of the Atlassian account that the token belongs to [default: that of the connection]
     #[arg(long)]
     pub(crate) email: Option<String>,
-    /// Print the address of the page for tokens, open nothing
+    /// Print the URL of the page for tokens and open no browser
     #[arg(long)]
     pub(crate) no_browser: bool,
     /// Let git use the token without asking
     #[arg(long)]
     pub(crate) git: bool,
-    /// Forget the token here
+    /// Delete the token here
     #[arg(long, conflicts_with_all = ["force", "with_token", "email", "git"])]
     pub(crate) remove: bool,
 }
@@ -118,9 +118,7 @@ pub(in crate::commands) async fn offer_after_login(context: &mut Context, again:
         context.warn(&failure.message);
     }
     if matches!(bitbucket_token::stored(context), Ok(None)) {
-        let program = context.person.program;
-        context
-            .say(format!("  No token was stored. To enter one later: `{program} setup bitbucket`"));
+        context.say(format!("  No token was stored. To enter one later: `{SETUP}`"));
     }
 }
 

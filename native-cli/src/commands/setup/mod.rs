@@ -23,6 +23,10 @@ use crate::output::print_json;
 
 /// `twg setup`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  twg setup             sign in, completions, scheduled upkeep
+  twg setup bitbucket   the Bitbucket token, and git's use of it")]
 pub(crate) struct Setup {
     #[command(subcommand)]
     pub(crate) part: Option<SetupPart>,

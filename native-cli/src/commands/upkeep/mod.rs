@@ -30,13 +30,13 @@ use crate::system::tool::{Runner, System};
 /// What can be done about the scheduled upkeep.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Upkeep {
-    /// Let this system's scheduler run it every 12 minutes
+    /// Schedule the upkeep, every 12 minutes
     Enable,
-    /// Show whether it is scheduled, and what its last run found
+    /// Show the schedule and the last run
     Status,
-    /// Run it once: refresh what will be due soon, look for an update at most daily
+    /// Run it once: refresh what is due soon, look for an update once a day
     Run(run::Run),
-    /// Do not run it any more
+    /// Stop the scheduled upkeep
     Disable,
 }
 
@@ -119,8 +119,11 @@ pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
 async fn forget(context: &mut Context) -> Result<bool, Failure> {
     let state = state_path(context);
     // Each run makes the lock file before anything else, and nobody removes it.
-    let _nobody_runs =
-        if lock_path(context).exists() { Some(end_of_runs(context).await?) } else { None };
+    let _nobody_runs = if lock_path(context).exists() {
+        Some(interruptible(end_of_runs(context)).await??)
+    } else {
+        None
+    };
     let had_state = state.exists();
     if had_state {
         context.files.remove(&state).map_err(|error| not_disabled(&error))?;
@@ -146,7 +149,7 @@ async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
         if !std::mem::replace(&mut is_told, true) {
             context.say("Waiting for the run that is under way…");
         }
-        interruptible(clock::wait_until(now.plus(Span::from_millis(50)), |_| {})).await?;
+        clock::wait_until(now.plus(Span::from_millis(50)), |_| {}).await;
     }
 }
 

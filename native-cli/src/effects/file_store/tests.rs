@@ -537,7 +537,7 @@ fn readers_never_see_half_a_record() {
         while !writer.is_finished() {
             let at_least = *newest.lock().unwrap();
             let text = loaded(&store, &path).unwrap();
-            let value: Value = serde_json::from_str(&text).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert!(value["generation"].as_u64().unwrap() >= at_least);
             assert_eq!(text.len(), content(at_least).expose().len().max(text.len()));
         }
