@@ -109,7 +109,7 @@ fn the_address_of_a_browser_elsewhere_can_be_pasted() {
     screen.wait_for("copy the URL the browser ends at");
     screen.wait_for(">");
     screen.send_line("what?");
-    screen.wait_for("That is not an address.");
+    screen.wait_for("That is not a URL.");
     screen.send_line("http://127.0.0.1:1/auth/callback/oauth?code=forged&state=forged");
     screen.send_line("com.example.twg:/auth/callback/oauth?code=forged&state=forged");
     let address = address_on(&screen);

@@ -158,7 +158,7 @@ fn an_interrupted_quarantine_leaves_a_scheduled_recovery() {
         if signal == Signal::INT {
             output
                 .expect_code(130)
-                .expect_stderr("repaired in the background")
+                .expect_stderr("a background process repairs")
                 .expect_stderr("`twg auth status`");
         }
         assert!(place.record().members()["pending"].is_object(), "{output}");
