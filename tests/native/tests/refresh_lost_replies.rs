@@ -101,14 +101,17 @@ fn without_a_leeway_the_user_learns_what_happened() {
     sandbox.age_tokens(1000);
     let over = sandbox.twg(["auth", "token"]).run();
     over.expect_code(77)
-        .expect_stderr("the login was interrupted: the answer to a refresh got lost")
+        .expect_stderr("the response to a refresh was lost")
         .expect_stderr("The stored credentials are kept as they are.")
         .expect_stderr("`twg login`");
     assert_eq!(over.stdout, "");
     let json = sandbox.twg(["auth", "token", "--json"]).run();
     assert_eq!(json.expect_code(77).json()["error"]["code"], "AUTH_REVOKED");
     let status = sandbox.twg(["auth", "status"]).run();
-    assert!(status.expect_code(77).stdout.contains("the login was interrupted"), "{status}");
+    assert!(
+        status.expect_code(77).stdout.contains("the response to a refresh was lost"),
+        "{status}"
+    );
     // The login is not tried again, and nothing is deleted.
     assert_eq!(sandbox.refreshes().len(), 2);
     let tombstone = sandbox.record();
@@ -153,7 +156,7 @@ fn a_strict_server_behind_a_bad_gateway() {
     lost.expect_code(75).expect_stderr("HTTP 502").expect_stderr("the connection has ended");
     let over = home.twg(["auth", "refresh", "oidc", "--force"]).run();
     over.expect_code(77)
-        .expect_stderr("the login was interrupted")
+        .expect_stderr("the response to a refresh was lost")
         .expect_stderr("`twg login oidc`");
     assert_eq!(gateway.requests().len(), 2);
 }
