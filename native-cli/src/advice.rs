@@ -30,8 +30,7 @@ impl fmt::Display for Program {
     }
 }
 
-/// Words, and commands between them. It is made from a text with commands in backquotes: "Run `twg
-/// login`."
+/// Words, and commands between them. It is made from a text with commands in backquotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Advice(Vec<Part>);
 

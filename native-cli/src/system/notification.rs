@@ -40,21 +40,18 @@ impl Notification {
     fn over_dbus(&self) -> Invocation {
         const NAME: &str = "org.freedesktop.Notifications";
         let body = self.body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        Invocation::new(
-            "busctl",
-            &["--user", "--", "invocation", NAME, "/org/freedesktop/Notifications"],
-        )
-        .arg(NAME)
-        .arg("Notify")
-        .arg("susssasa{sv}i")
-        .arg("twg")
-        .arg("0")
-        .arg("")
-        .arg(&self.title)
-        .arg(body)
-        .arg("0")
-        .arg("0")
-        .arg("-1")
+        Invocation::new("busctl", &["--user", "--", "call", NAME, "/org/freedesktop/Notifications"])
+            .arg(NAME)
+            .arg("Notify")
+            .arg("susssasa{sv}i")
+            .arg("twg")
+            .arg("0")
+            .arg("")
+            .arg(&self.title)
+            .arg(body)
+            .arg("0")
+            .arg("0")
+            .arg("-1")
     }
 
     /// The texts are arguments of the script, not part of it.
@@ -116,6 +113,7 @@ mod tests {
         let invocation = evil.in_macos();
         assert_eq!(words(&invocation)[6..], [&evil.title, &evil.body]);
         let invocation = evil.over_dbus();
+        assert_eq!(words(&invocation)[..3], ["--user", "--", "call"]);
         assert_eq!(
             words(&invocation)[8..],
             [

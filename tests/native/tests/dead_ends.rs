@@ -36,9 +36,9 @@ fn wishes_count_also_when_signed_in() {
     let chosen = sandbox.twg(["login", "--site", "krystof-design"]).run();
     chosen.expect_success().expect_stderr("by default").expect_stderr("Already signed in");
     let other = sandbox.twg(["login", "--client-id", "another-client", "--device"]).run();
-    other.expect_code(78).expect_stderr("client id");
+    other.expect_code(78).expect_stderr("client ID");
     let again = sandbox.twg(["login", "--new-client"]).run();
-    again.expect_code(78).expect_stderr("No client id");
+    again.expect_code(78).expect_stderr("No client ID");
     sandbox.twg(["whoami"]).run().expect_success();
 }
 

@@ -210,7 +210,7 @@ fn without_a_user_instance_nothing_is_left_behind() {
     }
     fs::remove_file(played.path().join("systemctl")).unwrap();
     let nowhere = home.twg(["upkeep", "enable"]).env("PATH", played.path());
-    nowhere.run().expect_code(1).expect_stderr("there is no such program");
+    nowhere.run().expect_code(1).expect_stderr("program not found");
     // A running schedule is not removed because this session has no bus.
     let played = Played::scheduler(home.path());
     enable().expect_success();

@@ -114,9 +114,38 @@ fn a_redirect_is_received_and_its_page_says_nothing() {
 /// of a person's browser has an effect. No other request ends the wait.
 #[test]
 fn everything_else_is_inert() {
-    let long = "x".repeat(17 * 1024);
     let huge = "x".repeat(80 * 1024);
-    let cases: Vec<(u16, &str, String)> = vec![
+    let (received, answers) = listening(20_000, |authority| {
+        let mut answers = Vec::new();
+        for (expected, what, request) in refused() {
+            let request = request.replace("HOST", authority);
+            let request = request.replace("PORT", authority.rsplit(':').next().unwrap());
+            answers.push((expected, what, exchange(authority, &request)));
+        }
+        // This one is too long to be read; hyper refuses it in its own words.
+        let refused =
+            exchange(authority, &get("").replace("a=1", &huge).replace("HOST", authority));
+        assert!(!refused.starts_with("HTTP/1.1 200"), "{refused}");
+        assert_eq!(status(&exchange(authority, &get("").replace("HOST", authority))), 200);
+        answers
+    });
+    for (expected, what, answer) in answers {
+        let got = status(&answer);
+        assert_eq!(got, expected, "{what}: {answer}");
+        if got != 400 || !answer.contains("content-length: 0") {
+            assert!(
+                answer.contains("content-security-policy: default-src 'none'"),
+                "{what}: {answer}"
+            );
+        }
+        assert!(answer.ends_with("\r\n\r\n"), "{what}: {answer}");
+    }
+    assert!(received.unwrap().expose().ends_with("/callback?a=1"));
+}
+
+/// Requests that are refused: with which status, what each is, and the request.
+fn refused() -> Vec<(u16, &'static str, String)> {
+    vec![
         (
             403,
             "another host name",
@@ -161,40 +190,14 @@ fn everything_else_is_inert() {
         (404, "dots", get("").replace("/callback?", "/x/../callback?")),
         (400, "nothing said", get("").replace("?a=1", "")),
         (400, "an empty query", get("").replace("?a=1", "?")),
-        (414, "a long URL", get("").replace("a=1", &long)),
+        (414, "a long URL", get("").replace("a=1", &"x".repeat(17 * 1024))),
         (400, "not HTTP", "hello\r\n\r\n".into()),
         (
             405,
             "both lengths: one request, and the rest is ignored",
             get("Content-Length: 4\r\nTransfer-Encoding: chunked\r\nX: y").replace("GET", "PUT"),
         ),
-    ];
-    let (received, answers) = listening(20_000, |authority| {
-        let mut answers = Vec::new();
-        for (expected, what, request) in &cases {
-            let request = request.replace("HOST", authority);
-            let request = request.replace("PORT", authority.rsplit(':').next().unwrap());
-            answers.push((*expected, *what, exchange(authority, &request)));
-        }
-        // This one is too long to be read; hyper refuses it in its own words.
-        let refused =
-            exchange(authority, &get("").replace("a=1", &huge).replace("HOST", authority));
-        assert!(!refused.starts_with("HTTP/1.1 200"), "{refused}");
-        assert_eq!(status(&exchange(authority, &get("").replace("HOST", authority))), 200);
-        answers
-    });
-    for (expected, what, answer) in answers {
-        let got = status(&answer);
-        assert_eq!(got, expected, "{what}: {answer}");
-        if got != 400 || !answer.contains("content-length: 0") {
-            assert!(
-                answer.contains("content-security-policy: default-src 'none'"),
-                "{what}: {answer}"
-            );
-        }
-        assert!(answer.ends_with("\r\n\r\n"), "{what}: {answer}");
-    }
-    assert!(received.unwrap().expose().ends_with("/callback?a=1"));
+    ]
 }
 
 fn get(field: &str) -> String {
