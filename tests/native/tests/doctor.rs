@@ -150,7 +150,7 @@ fn pending_intents_and_tombstones_are_named() {
     let doctor = sandbox.twg(["doctor", "--json"]).run();
     let (verdict, found) = check(&doctor, "login");
     assert_eq!(verdict, "bad");
-    assert!(found.contains("the login was interrupted"), "{found}");
+    assert!(found.contains("the response to a refresh was lost"), "{found}");
     doctor.expect_code(1);
 }
 

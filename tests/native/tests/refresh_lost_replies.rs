@@ -90,7 +90,7 @@ fn without_a_leeway_the_user_learns_what_happened() {
     refresh
         .expect_code(75)
         .expect_stderr("the refresh was interrupted after it was sent")
-        .expect_stderr("if it did carry the refresh out, the login is over")
+        .expect_stderr("if the server carried it out, the connection has ended")
         .expect_stderr("it is tried again when it is needed")
         .expect_stderr("`twg login --force` signs in again at once");
     // While the old token works, no token at risk is sent.
@@ -101,7 +101,7 @@ fn without_a_leeway_the_user_learns_what_happened() {
     sandbox.age_tokens(1000);
     let over = sandbox.twg(["auth", "token"]).run();
     over.expect_code(77)
-        .expect_stderr("the login was interrupted: the answer to a refresh got lost")
+        .expect_stderr("the response to a refresh was lost")
         .expect_stderr("The stored credentials are kept as they are.")
         .expect_stderr("`twg login`");
     assert_eq!(over.stdout, "");
@@ -150,10 +150,10 @@ fn a_strict_server_behind_a_bad_gateway() {
     std::fs::write(&path, record.to_string()).unwrap();
 
     let lost = home.twg(["auth", "refresh", "oidc", "--force"]).run();
-    lost.expect_code(75).expect_stderr("HTTP 502").expect_stderr("the login is over");
+    lost.expect_code(75).expect_stderr("HTTP 502").expect_stderr("the connection has ended");
     let over = home.twg(["auth", "refresh", "oidc", "--force"]).run();
     over.expect_code(77)
-        .expect_stderr("the login was interrupted")
+        .expect_stderr("the response to a refresh was lost")
         .expect_stderr("`twg login oidc`");
     assert_eq!(gateway.requests().len(), 2);
 }
