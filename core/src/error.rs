@@ -271,7 +271,7 @@ impl fmt::Display for Error {
             Self::NotOAuth { endpoint, status } => write!(
                 f,
                 "the {endpoint} sent something unexpected (HTTP {status}); it may come from \
-                 a proxy, or from the sign-in page of the network"
+                 a proxy or the network's sign-in page"
             ),
             Self::PeerMisbehaved { endpoint, what } => {
                 write!(f, "the response of the {endpoint} cannot be used: {what}")
@@ -368,10 +368,7 @@ fn interrupted(
     if is_repairable {
         return Ok(());
     }
-    f.write_str(
-        "; if the server carried it out, the connection has ended, unless the server accepts the \
-         refresh token again",
-    )
+    f.write_str("; if the server carried it out, the connection may have ended")
 }
 
 impl core::error::Error for Error {}
