@@ -287,10 +287,9 @@ impl fmt::Display for Error {
                 "the sign-in was not finished in time; if the browser shows an error, check \
                  client ID and redirect URI",
             ),
-            Self::UserAgent(UserAgentError::PortBusy(port)) => write!(
-                f,
-                "another program uses port {port} on 127.0.0.1, where the redirect must arrive"
-            ),
+            Self::UserAgent(UserAgentError::PortBusy(port)) => {
+                write!(f, "another program uses the local port {port}, where the redirect arrives")
+            }
             Self::UserAgent(UserAgentError::Unavailable(text)) => f.write_str(text),
             Self::CodeExpired => f.write_str("the code expired before it was approved"),
             Self::Configuration(text) => f.write_str(text),
@@ -307,8 +306,7 @@ impl fmt::Display for Error {
                 "the server ended this connection: it was revoked, or not used for too long",
             ),
             Self::Ended { interrupted: true } => f.write_str(
-                "the response to a refresh was lost, and the server does not accept the refresh \
-                 token again",
+                "the response to a refresh was lost, and the server rejects its refresh token",
             ),
             Self::NoRefreshToken { .. } => f.write_str(
                 "the server gave no refresh token, so the connection ends with its access token",

@@ -184,7 +184,7 @@ fn the_listener_is_on_loopback_and_a_busy_port_is_an_error() {
     refused
         .expect_code(78)
         .expect_stderr(&port.to_string())
-        .expect_stderr("another program uses port")
+        .expect_stderr("another program uses the local port")
         .expect_stderr("Your earlier sign-in is unchanged.")
         .expect_stderr("`twg login --force --device`");
     let json = sandbox.twg(["login", "--loopback", "--force", "--json"]).run();
