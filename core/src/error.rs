@@ -271,7 +271,7 @@ impl fmt::Display for Error {
             Self::NotOAuth { endpoint, status } => write!(
                 f,
                 "the {endpoint} sent something unexpected (HTTP {status}); it may come from \
-                 a proxy, or from the sign-in page of the network"
+                 a proxy or the network's sign-in page"
             ),
             Self::PeerMisbehaved { endpoint, what } => {
                 write!(f, "the response of the {endpoint} cannot be used: {what}")
@@ -287,10 +287,9 @@ impl fmt::Display for Error {
                 "the sign-in was not finished in time; if the browser shows an error, check \
                  client ID and redirect URI",
             ),
-            Self::UserAgent(UserAgentError::PortBusy(port)) => write!(
-                f,
-                "another program uses port {port} on 127.0.0.1, where the redirect must arrive"
-            ),
+            Self::UserAgent(UserAgentError::PortBusy(port)) => {
+                write!(f, "another program uses the local port {port}, where the redirect arrives")
+            }
             Self::UserAgent(UserAgentError::Unavailable(text)) => f.write_str(text),
             Self::CodeExpired => f.write_str("the code expired before it was approved"),
             Self::Configuration(text) => f.write_str(text),
@@ -307,8 +306,7 @@ impl fmt::Display for Error {
                 "the server ended this connection: it was revoked, or not used for too long",
             ),
             Self::Ended { interrupted: true } => f.write_str(
-                "the response to a refresh was lost, and the server does not accept the refresh \
-                 token again",
+                "the response to a refresh was lost, and the server rejects its refresh token",
             ),
             Self::NoRefreshToken { .. } => f.write_str(
                 "the server gave no refresh token, so the connection ends with its access token",
@@ -368,10 +366,7 @@ fn interrupted(
     if is_repairable {
         return Ok(());
     }
-    f.write_str(
-        "; if the server carried it out, the connection has ended, unless the server accepts the \
-         refresh token again",
-    )
+    f.write_str("; if the server carried it out, the connection may have ended")
 }
 
 impl core::error::Error for Error {}

@@ -92,7 +92,7 @@ fn a_user_declines_or_is_late() {
     login
         .wait()
         .expect_code(1)
-        .expect_stderr("access_denied")
+        .expect_stderr("you declined, or the request expired")
         .expect_stderr("No login was stored.")
         .expect_stderr("`twg login`");
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 1);
@@ -109,7 +109,7 @@ fn a_user_declines_or_is_late() {
     login
         .wait()
         .expect_code(1)
-        .expect_stderr("access_denied")
+        .expect_stderr("you declined, or the request expired")
         .expect_stderr("No login was stored.");
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
