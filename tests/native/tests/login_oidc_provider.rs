@@ -98,15 +98,11 @@ fn a_user_declines() {
     let before = place.record();
     let login = place.home.twg(["login", "oidc", "--loopback", "--force"]).start();
     let _page = place.server.decline(&Browser::new(), &login.wait_for_address());
-<<<<<<< HEAD
-    login.wait().expect_code(1).expect_stderr("you declined").expect_stderr("unchanged");
-=======
     login
         .wait()
         .expect_code(1)
         .expect_stderr("you declined, or the request expired")
         .expect_stderr("unchanged");
->>>>>>> wt-p3
     assert_eq!(place.record(), before);
     assert!(place.server.is_active(before.access_token()));
 }

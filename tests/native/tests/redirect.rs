@@ -184,11 +184,7 @@ fn the_listener_is_on_loopback_and_a_busy_port_is_an_error() {
     refused
         .expect_code(78)
         .expect_stderr(&port.to_string())
-<<<<<<< HEAD
-        .expect_stderr("another program uses port")
-=======
         .expect_stderr("another program uses the local port")
->>>>>>> wt-p3
         .expect_stderr("Your earlier sign-in is unchanged.")
         .expect_stderr("`twg login --force --device`");
     let json = sandbox.twg(["login", "--loopback", "--force", "--json"]).run();

@@ -379,11 +379,7 @@ fn a_damaged_stage() {
             assert!(std::fs::read_to_string(aside).unwrap().ends_with("torn"));
             assert_ne!(sandbox.record().access_token(), before.access_token());
         } else {
-<<<<<<< HEAD
-            output.expect_stderr("it is damaged").expect_stderr("`twg login`");
-=======
             output.expect_stderr("was kept, but it is damaged").expect_stderr("`twg login`");
->>>>>>> wt-p3
             assert_eq!(sandbox.record(), before);
             assert!(std::fs::read_to_string(&stage).unwrap().ends_with("torn"));
             assert_eq!(sandbox.refreshes().len(), 1);
