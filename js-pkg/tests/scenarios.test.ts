@@ -1,4 +1,4 @@
-/** Every scenario of tests/scenarios through the loop of this package, in Node; in Chromium: tests/browser. */
+/** Every scenario of tests/scenarios through the driver of this package, in Node; in Chromium: tests/browser. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Core } from "../dist/core.js";
@@ -11,7 +11,7 @@ const { replayAll } = (await import(new URL("replay-driven.mjs", directory).href
   replayAll(flow: Core["Flow"], scenarios: Record<string, unknown>): Promise<{ wrong: string[]; summary: string }>;
 };
 
-test("the driver does what each scenario says, and nothing of it is left over", async (t) => {
+test("the driver does what each scenario says, and no part of it is left over", async (t) => {
   const { Flow } = await loadCore(real.wasm);
   const { wrong, summary } = await replayAll(Flow, scenarios);
   t.diagnostic(summary);

@@ -17,6 +17,9 @@
 
 #[cfg(unix)]
 mod bare;
+#[cfg(unix)]
+#[path = "../../core/benches/shared/tokens.rs"]
+mod tokens;
 
 #[cfg(not(unix))]
 fn main() {}
@@ -32,7 +35,6 @@ mod unix {
     use std::path::{Path, PathBuf};
     use std::time::{Duration, Instant};
 
-    use serde_json::json;
     use twg::for_benches::{Shell, host};
     use twg_core::client::{Client, Registered};
     use twg_core::credential::ConnectionKey;
@@ -45,6 +47,7 @@ mod unix {
     use twg_core::time::Now;
 
     use super::bare::{Bare, Sizes};
+    use super::tokens;
 
     const ROUNDS: usize = 500;
     /// Few, because ext4 does not reuse the inode of a recently deleted file, and creating a file
@@ -56,9 +59,6 @@ mod unix {
     const CROWD: usize = 10_000;
     /// How often each crowd is used.
     const CROWD_ROUNDS: usize = 5;
-    /// The length of Atlassian's tokens.
-    const ACCESS_TOKEN: usize = 2000;
-    const REFRESH_TOKEN: usize = 1500;
 
     pub(super) fn main() {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -269,7 +269,7 @@ mod unix {
             seed[..4].copy_from_slice(&self.refreshes.to_le_bytes());
             let flow = Answered {
                 flow: RefreshFlow::refresh(request, Entropy::new(seed)),
-                reply: Some(reply(self.refreshes)),
+                reply: Some(tokens::response(self.refreshes)),
                 begun: None,
                 sizes: Sizes::default(),
             };
@@ -347,46 +347,7 @@ mod unix {
     }
 
     fn record(name: &str) -> String {
-        let scopes = ["offline_access", "read:me", "read:jira-user", "read:jira-work"];
-        let record = json!({
-            "schema_version": 1,
-            "generation": 1,
-            "provider": "atlassian",
-            "connection": name,
-            "server": {
-                "issuer": "https://auth.atlassian.com",
-                "token_endpoint": "https://auth.atlassian.com/oauth/token",
-                "revocation_endpoint": "https://auth.atlassian.com/oauth/revoke",
-                "client_authentication": "client_secret_post",
-            },
-            "client_id": "client",
-            "login": { "at": 1_700_000_000_000_u64, "grant": "device_code" },
-            "tokens": {
-                "access_token": token(0, ACCESS_TOKEN),
-                "refresh_token": token(0, REFRESH_TOKEN),
-                "scopes": scopes,
-                "issued_at": 1_700_000_000_000_u64,
-                "expires_at": 1_700_003_600_000_u64,
-            },
-            "account": { "id": "712020:0", "name": "Ada Lovelace", "email": "ada@example.com" },
-        });
-        format!("{record:#}\n")
-    }
-
-    fn reply(number: u32) -> HttpResponse {
-        let body = json!({
-            "access_token": token(number, ACCESS_TOKEN),
-            "refresh_token": token(number, REFRESH_TOKEN),
-            "expires_in": 3600,
-            "scope": "offline_access read:me read:jira-user read:jira-work",
-            "token_type": "Bearer",
-        });
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        HttpResponse { status: 200, headers, body: body.to_string().into_bytes() }
-    }
-
-    fn token(number: u32, length: usize) -> String {
-        format!("{number:0length$}")
+        format!("{:#}\n", tokens::record(name))
     }
 
     /// A directory that is removed when this is dropped.

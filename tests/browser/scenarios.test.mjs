@@ -34,18 +34,18 @@ async function pageOf(t) {
   return page;
 }
 
-test("every scenario goes in Chromium as everywhere, and nothing of it is left over", async (t) => {
+test("every scenario runs in Chromium as in all other hosts, and no part of it is left over", async (t) => {
   const page = await pageOf(t);
   const wrong = await page.evaluate(async (scenarios) => {
     const { default: load, Flow } = await import("/js-pkg/wasm/twg_wasm.js");
     const { replay } = await import("/tests/scenarios/replay.mjs");
-    await load(); // Fetched from beside the code, and compiled as it streams.
+    await load(); // Fetched from beside the code, and compiled while it streams.
     const wrong = [];
     for (const [name, scenario] of Object.entries(scenarios)) {
       const trouble = replay(Flow, scenario);
       if (trouble) wrong.push(`${name}: ${trouble}`);
       scenario.steps.push({ perform: {}, outcome: "waited", now: scenario.now });
-      if (!replay(Flow, scenario)) wrong.push(`${name}: a step that is left over is not noticed`);
+      if (!replay(Flow, scenario)) wrong.push(`${name}: it does not fail with a step that is left over`);
     }
     return wrong;
   }, scenarios);
@@ -54,7 +54,7 @@ test("every scenario goes in Chromium as everywhere, and nothing of it is left o
   assert.ok(count >= 60, `${count} scenarios`);
 });
 
-test("so it does through the driver, whose ports hear what they should and nothing else", async (t) => {
+test("the same through the driver, whose ports get exactly the expected calls", async (t) => {
   const page = await pageOf(t);
   const { wrong, summary } = await page.evaluate(async (scenarios) => {
     const { default: load, Flow } = await import("/js-pkg/wasm/twg_wasm.js");

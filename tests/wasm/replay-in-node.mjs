@@ -1,6 +1,6 @@
 // Replays every scenario in Node, through the plain module and through the npm package's: node replay-in-node.mjs
-// (Through the package's driver: js-pkg/tests/scenarios.test.ts, because that has to be built.)
-// Fails if one goes otherwise, and if the npm package's module imports anything that is not wasm-bindgen's.
+// (Through the package's driver: js-pkg/tests/scenarios.test.ts, because the driver has to be built.)
+// Also fails if the npm package's module imports anything else than functions of wasm-bindgen.
 import { readFile } from 'node:fs/promises';
 import { scenarios } from '../scenarios/files.mjs';
 import { replay } from '../scenarios/replay.mjs';
@@ -35,7 +35,7 @@ for (const [name, scenario] of Object.entries(scenarios)) {
   }
   const spoiled = structuredClone(scenario);
   spoiled.steps.push({ perform: {}, outcome: 'waited', now: scenario.now });
-  if (!replay(glue.Flow, spoiled)) fail(`${name}: a step that is left over is not noticed`);
+  if (!replay(glue.Flow, spoiled)) fail(`${name}: it does not fail with a step that is left over`);
 }
 
 const count = Object.keys(scenarios).length;

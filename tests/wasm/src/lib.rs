@@ -1,5 +1,5 @@
-//! Replays `tests/scenarios` through the core: as it is compiled for this machine, and as the plain module and the
-//! component in wasmtime.
+//! Replays `tests/scenarios` through the core: compiled for this machine, and as the plain module and the component in
+//! wasmtime.
 
 pub mod component;
 pub mod host;

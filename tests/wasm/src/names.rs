@@ -1,11 +1,11 @@
-//! The named values of the scenarios, and the texts that are made of values: see `tests/scenarios/README.md`.
+//! The named values of the scenarios, and the texts that are made from values: see `tests/scenarios/README.md`.
 //! `tests/scenarios/notation.mjs` expands in the same way; a test compares the two.
 
 use serde_json::{Map, Value};
 
 use crate::json::Json;
 
-/// The value itself with changes, where a layout makes a text of it.
+/// The value itself with changes. A layout makes a text of it.
 const WITH: &str = "$with";
 
 /// How a text shows a value.

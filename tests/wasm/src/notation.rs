@@ -9,10 +9,10 @@ use crate::json::Json;
 use crate::names::Names;
 use crate::scenario::{Mistake, Scenario, Step};
 
-/// How many milliseconds a step takes if its line does not say it.
+/// How many milliseconds a step takes, unless its line says otherwise.
 const USUAL_TIME: u64 = 5;
 
-/// Two octets of entropy in a row are that far apart.
+/// Each octet of the entropy is that much more than the one before.
 const ENTROPY_STEP: u8 = 7;
 
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ pub fn parse(text: &str, shared: &Names) -> Result<Scenario, String> {
 #[derive(Default)]
 struct Reader {
     scenario: Scenario,
-    /// They are made at the next step.
+    /// Mistakes for the next step.
     mistakes: Vec<Mistake>,
     next_id: u64,
 }
@@ -141,7 +141,7 @@ fn entropy(first: u8) -> String {
     (0..64).map(|at| format!("{:02x}", octet(at))).collect()
 }
 
-/// `now`, so many milliseconds later by each clock that there is.
+/// `now`, that many milliseconds later by each clock that it has.
 fn later(now: &Value, millis: u64) -> Value {
     let clocks = now.as_object().into_iter().flatten();
     clocks
@@ -149,7 +149,7 @@ fn later(now: &Value, millis: u64) -> Value {
         .collect()
 }
 
-/// Writes a scenario down, with names where they fit. A name of its own that fits nowhere is left out.
+/// The text of a scenario, with names where they fit. A name of its own that fits nowhere is left out.
 ///
 /// # Errors
 /// If the notation cannot express it.
@@ -218,7 +218,7 @@ fn lines(scenario: &Scenario) -> Vec<Json> {
     lines
 }
 
-/// What a step's line says of the time.
+/// The member of a step's line for the time.
 fn time_between(before: &Value, now: &Value) -> Option<(&'static str, Json)> {
     let wall = |now: &Value| now["wall"].as_u64().unwrap_or_default();
     let millis = wall(now).saturating_sub(wall(before));

@@ -1,4 +1,4 @@
-//! A transcript of one flow, and where it is.
+//! A transcript of one flow, and its file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::names::Names;
 use crate::notation;
 
-/// What a flow is asked and told, and what it must want.
+/// The request of a flow, the effects that it must want, and their outcomes.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Scenario {
     /// What it shows.
@@ -25,7 +25,7 @@ pub struct Scenario {
     pub now: Value,
     /// In order, to the end.
     pub steps: Vec<Step>,
-    /// `Done`: how the flow must end. Or `HostError["code"]`, if it must not even begin.
+    /// `Done`: how the flow must end. Or `HostError["code"]`, if it must not begin.
     pub done: Value,
 }
 
@@ -34,16 +34,16 @@ pub struct Scenario {
 pub struct Step {
     /// The step of the flow that is expected: `Step["perform"]`.
     pub perform: Value,
-    /// What the host does wrong first. The flow must not mind.
+    /// What the host does wrong first. The flow must refuse it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mistakes: Vec<Mistake>,
-    /// The host ends here. Another goes on with what the flow was suspended to.
+    /// The host ends here. Another one continues from the suspended flow.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub restart: bool,
-    /// `Outcome`. None if the host is ended instead.
+    /// `Outcome`. None if the host ends instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Value>,
-    /// `Now`, when it is told.
+    /// `Now`, when the flow gets it.
     pub now: Value,
 }
 
@@ -78,7 +78,7 @@ pub fn names() -> Names {
 /// All scenarios, by file.
 ///
 /// # Panics
-/// If one cannot be read: then there is nothing to test.
+/// If one cannot be read.
 #[must_use]
 pub fn all() -> Vec<(PathBuf, Scenario)> {
     let names = names();

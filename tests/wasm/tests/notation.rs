@@ -1,5 +1,5 @@
-//! The notation of `tests/scenarios`: Rust and JavaScript read it in the same way, the recorder writes it, and no name is
-//! there for nothing.
+//! The notation of `tests/scenarios`: Rust and JavaScript read it in the same way, the recorder writes it, and every name is
+//! used.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use twg_wasm_tests::host::Native;
 use twg_wasm_tests::names::Names;
 use twg_wasm_tests::{notation, replay, scenario};
 
-/// What `tests/scenarios/expand.mjs` makes of these names and texts: null for a text that it refuses.
+/// The scenarios that `tests/scenarios/expand.mjs` reads from these names and texts: null for a text that it refuses.
 fn in_javascript(inputs: &[(String, String)]) -> Vec<Value> {
     let inputs = inputs.iter().map(|(names, text)| json!({ "names": names, "text": text }));
     let inputs = Value::from_iter(inputs).to_string();
@@ -47,7 +47,7 @@ fn rust_and_javascript_expand_every_scenario_to_the_same() {
     }
 }
 
-/// Every rule of the README, with what it says of `done` or of the steps.
+/// Every rule of the README, with its result in `done` or in the steps.
 #[test]
 fn rust_and_javascript_expand_every_rule_to_the_same() {
     let names =
@@ -131,7 +131,7 @@ fn rust_and_javascript_expand_every_rule_to_the_same() {
     assert_eq!(said(4, "now"), json!({ "wall": 13 }));
 }
 
-/// So the files are as the recorder writes them, and a value that changes in one place changes one line.
+/// So the files are as the recorder writes them, and a change in one place changes one line.
 #[test]
 fn recording_what_did_not_change_changes_nothing() {
     let names = scenario::names();
@@ -154,7 +154,7 @@ fn every_shared_name_is_used() {
     }
 }
 
-/// A record that changes shows in the line where it changes, not as another name.
+/// A record that changes shows in its line, and not as another name.
 #[test]
 fn a_record_that_changes_shows() {
     let names = scenario::names();

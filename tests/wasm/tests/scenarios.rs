@@ -1,5 +1,4 @@
-//! Every scenario, through the core as it is compiled for this machine, and as the plain module and the component in
-//! wasmtime.
+//! Every scenario, through the core compiled for this machine, and through the plain module and the component in wasmtime.
 
 use twg_wasm_tests::component::{self, Typed};
 use twg_wasm_tests::host::{Host, Native};
@@ -57,7 +56,7 @@ fn a_scenario_that_says_something_else_fails() {
     }
 }
 
-/// No scenario is missing that makes a flow want something which no other does.
+/// Every effect of the contract is in a scenario.
 #[test]
 fn the_scenarios_want_every_effect() {
     let text: String = scenario::all()

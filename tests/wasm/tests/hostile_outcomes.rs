@@ -1,12 +1,12 @@
-//! Whatever a host, a server or a store answers, at whatever step of whatever flow: the module says something sensible, and
-//! does not trap. What it refuses changed nothing: the true answer still leads on.
+//! Any outcome, from any host, server or store, at any step of any flow: the module returns something sensible, and does not
+//! trap. An outcome that it refuses changes nothing: the right one still works.
 
 use serde_json::{Value, json};
 use twg_wasm_tests::host::Host as _;
 use twg_wasm_tests::module::{self, Plugin};
 use twg_wasm_tests::scenario::{self, Scenario};
 
-/// What is put in place of each value in turn.
+/// The replacements for each value in turn.
 fn unlikely() -> [Value; 10] {
     [
         Value::Null,
@@ -23,20 +23,20 @@ fn unlikely() -> [Value; 10] {
 }
 
 #[test]
-fn no_answer_traps() {
-    let mut answers = 0;
+fn no_outcome_traps() {
+    let mut tried = 0;
     let mut refused = 0;
     for (path, scenario) in scenario::all() {
         let name = path.display().to_string();
         let mut plugin = Plugin::new(module::compiled()).expect("the plain module");
         for number in 0..scenario.steps.len() {
             let Some(outcome) = scenario.steps[number].outcome.clone() else { break };
-            for answer in variants(&outcome) {
+            for variant in variants(&outcome) {
                 let Some((flow, input)) = at(&mut plugin, &scenario, number) else { break };
                 let mut wrong = input.clone();
-                wrong["outcome"] = answer;
+                wrong["outcome"] = variant;
                 let said = plugin.resume(flow, &wrong);
-                answers += 1;
+                tried += 1;
                 if said["error"].is_null() {
                     assert!(said["step"].is_object(), "{name}, step {number}: {wrong}\n{said}");
                 } else {
@@ -53,31 +53,30 @@ fn no_answer_traps() {
             }
         }
     }
-    assert!(answers > 50_000 && refused > 10_000, "{answers} answers, {refused} of them refused");
+    assert!(tried > 50_000 && refused > 10_000, "{tried} outcomes, {refused} of them refused");
 }
 
-/// Begins the scenario's flow and leads it to that step: its number, and what the scenario answers there. `None` where a
-/// scenario restarts the flow on the way.
+/// Begins the scenario's flow and leads it to that step. Returns its number, and the scenario's outcome there; `None` if the
+/// scenario restarts the flow before that.
 fn at(plugin: &mut Plugin, scenario: &Scenario, number: usize) -> Option<(u32, Value)> {
     let Scenario { request, entropy, now, steps, .. } = scenario;
-    let mut answer = plugin.begin(&json!({ "request": request, "now": now, "entropy": entropy }));
-    let flow = u32::try_from(answer["flow"].as_u64()?).ok()?;
+    let mut result = plugin.begin(&json!({ "request": request, "now": now, "entropy": entropy }));
+    let flow = u32::try_from(result["flow"].as_u64()?).ok()?;
     for (passed, step) in steps.iter().enumerate() {
-        let id = &answer["step"]["perform"]["id"];
+        let id = &result["step"]["perform"]["id"];
         let input = json!({ "id": id, "outcome": step.outcome.as_ref()?, "now": step.now });
         if passed == number {
             return Some((flow, input));
         }
-        answer = plugin.resume(flow, &input);
+        result = plugin.resume(flow, &input);
     }
     None
 }
 
-/// The answer with one value after the other replaced, and taken away; also within texts that are JSON themselves, as records
-/// and bodies are.
-fn variants(answer: &Value) -> Vec<Value> {
+/// The outcome with one value after the other replaced or removed; also within texts that are JSON, as records and bodies are.
+fn variants(outcome: &Value) -> Vec<Value> {
     let mut all = unlikely().to_vec();
-    match answer {
+    match outcome {
         Value::Object(members) => {
             for (name, value) in members {
                 let mut without = members.clone();
