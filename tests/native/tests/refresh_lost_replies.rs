@@ -102,7 +102,7 @@ fn without_a_leeway_the_user_learns_what_happened() {
     let over = sandbox.twg(["auth", "token"]).run();
     over.expect_code(77)
         .expect_stderr("the response to a refresh was lost")
-        .expect_stderr("The stored credentials are kept as they are.")
+        .expect_stderr("The stored connection is kept as it is.")
         .expect_stderr("`twg login`");
     assert_eq!(over.stdout, "");
     let json = sandbox.twg(["auth", "token", "--json"]).run();
