@@ -1,5 +1,6 @@
 //! What every command works with.
 
+use serde_json::Value;
 use twg_core::credential::{ConnectionKey, RecordError, StoredCredential};
 use twg_core::entropy::Entropy;
 use twg_core::error::Error;
@@ -104,6 +105,17 @@ impl Context {
     /// Shows a `✔` line to the user, unless `--quiet`.
     pub(crate) fn achieved(&mut self, line: impl Into<Advice>) {
         self.person.achieved(line);
+    }
+
+    /// Reports a failure, though the command goes on.
+    pub(crate) fn report(&mut self, failure: &Failure) {
+        let called = failure.clone().called(self.person.program);
+        called.report(&mut self.person.terminal, false);
+    }
+
+    /// A failure as a part of a document.
+    pub(crate) fn failure_to_json(&self, failure: &Failure) -> Value {
+        failure.clone().called(self.person.program).to_json()
     }
 
     /// Opens a URL for the user. The URL is on the screen already, so a failure is only a remark.

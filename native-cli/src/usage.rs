@@ -60,14 +60,14 @@ fn in_one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "A subcommand is missing".to_owned();
     }
-    // The names of missing arguments stand in lines of their own.
+    // The names of missing arguments are on their own lines.
     let text = error.render().to_string();
     let said = text.split("\n\n").next().unwrap_or_default();
     let words: Vec<_> = said.trim_start_matches("error: ").split_whitespace().collect();
     words.join(" ")
 }
 
-/// Whether `--json` stands on a command line, also on one that cannot be parsed.
+/// Whether `--json` is on a command line, also on one that cannot be parsed.
 pub(crate) fn wants_json(arguments: &[OsString]) -> bool {
     arguments.iter().take_while(|a| *a != "--").any(|argument| argument == "--json")
 }

@@ -1,5 +1,5 @@
-//! The command line: which commands there are, and which function runs each. The arguments of a command stand in its
-//! file in [`crate::commands`].
+//! The command line: the commands, and the function that runs each. The arguments of a command are in its file in
+//! [`crate::commands`].
 
 mod help;
 #[cfg(test)]
@@ -124,20 +124,20 @@ pub(crate) fn command() -> clap::Command {
 /// Parses a command line.
 ///
 /// # Errors
-/// The exit code, after the mistake was explained.
+/// The exit code, after the mistake was shown.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, ExitCode> {
     let json = usage::wants_json(arguments);
     let typed = command().try_get_matches_from(arguments);
     let cli = typed.and_then(|typed| Cli::from_arg_matches(&typed));
     let mut cli =
         cli.map_err(|error| usage::explain(&error, json, &usage::command(arguments, &command())))?;
-    // Also behind `twg sandbox`, whose arguments are another command line.
+    // Also after `twg sandbox`, whose arguments are another command line.
     cli.global.json |= json;
     Ok(cli)
 }
 
-/// The parser for completion. In it each command also stands behind `sandbox`, where it is really parsed later, and
-/// `man` and `help` know the names of the commands.
+/// The parser for completion. In it, `sandbox` has the other commands too, which are parsed later, and `man` and `help`
+/// know the names of the commands.
 pub(crate) fn completable() -> clap::Command {
     let cli = Cli::command();
     let names = || candidates::commands(&Cli::command());
@@ -195,7 +195,7 @@ fn run_auth(context: &mut Context, auth: Auth) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The command line behind `twg sandbox`.
+/// Parses the command line after `twg sandbox`.
 fn parse_in_sandbox(arguments: &[OsString]) -> Result<sandbox::Inner, ExitCode> {
     let Cli { global, command } = parse(arguments)?;
     let is_sandbox = matches!(command, Command::Sandbox(_));
@@ -208,9 +208,9 @@ fn block_on<T>(command: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::internal(format!("cannot start: {error}")))?;
+        .map_err(|error| Failure::internal(format!("Cannot start the runtime: {error}")))?;
     let result = runtime.block_on(command);
-    // A prompt that was given up may still block its thread in a read; it ends with the process.
+    // A cancelled prompt may still block its thread in a read. The thread ends with the process.
     runtime.shutdown_background();
     Ok(result)
 }

@@ -95,7 +95,7 @@ fn every_example_can_be_typed() {
         let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let examples = notes.split("Examples:\n").nth(1).unwrap_or_default();
         for line in examples.lines().take_while(|line| line.starts_with(' ')) {
-            // The explanation stands behind several spaces; around the command may be a shell's.
+            // The explanation follows several spaces, and the command may be inside one of a shell.
             let line = line.trim().split("  ").next().unwrap_or_default();
             let typed = line.find("twg ").map(|start| line[start..].split([')', '|']).next());
             let typed = typed.flatten().unwrap_or_else(|| panic!("no command: {line}"));

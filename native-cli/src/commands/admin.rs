@@ -18,7 +18,7 @@ use crate::effects::clock;
 use crate::failure::{Cause, Failure};
 use crate::output::{print_json, print_lines, rfc3339};
 
-/// What administrators can do.
+/// `twg admin ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     /// Enter, check or delete the key
@@ -58,7 +58,7 @@ pub(crate) struct AdminLogin {
     pub(crate) expires: Option<String>,
 }
 
-/// Where administrators create and revoke keys.
+/// The page on which administrators create and revoke keys.
 pub(super) const KEY_PAGE: &str = "https://admin.atlassian.com";
 
 /// Runs the command.
@@ -73,11 +73,11 @@ pub(crate) async fn run(context: &mut Context, what: Admin) -> Result<ExitCode, 
 
 async fn login(context: &mut Context, arguments: &AdminLogin) -> Result<ExitCode, Failure> {
     let org = OrgId::parse(&arguments.org).ok_or_else(|| {
-        Failure::usage(format!("'{}' is not the id of an organization", printable(&arguments.org)))
-            .or_hint(format!("It stands in the address of its pages on {KEY_PAGE}, behind /o/."))
+        Failure::usage(format!("'{}' is not the ID of an organization", printable(&arguments.org)))
+            .or_hint(format!("In the URL of its pages on {KEY_PAGE} it follows /o/."))
     })?;
     if !is_email(&arguments.email) {
-        return Err(Failure::usage("--email needs an e-mail address, such as you@example.com"));
+        return Err(Failure::usage("--email needs an email address, such as you@example.com"));
     }
     let named = arguments.expires.as_deref().map(|text| end_of(text).ok_or_else(|| no_date(text)));
     let named = named.transpose()?;
@@ -88,7 +88,7 @@ async fn login(context: &mut Context, arguments: &AdminLogin) -> Result<ExitCode
     let checked = admin_key::check(context, &org, &key).await;
     let org_name = checked.map_err(|failure| {
         failure.keeping(kept).or_hint(format!(
-            "Create an API key without scopes at {KEY_PAGE} (Settings, API keys), and use the id of its organization."
+            "Create an API key without scopes at {KEY_PAGE} (Settings, API keys), and use the ID of its organization."
         ))
     })?;
     let expires_at = match named {
@@ -112,14 +112,14 @@ async fn login(context: &mut Context, arguments: &AdminLogin) -> Result<ExitCode
 
 async fn ask(context: &mut Context) -> Result<Secret, Failure> {
     if !context.person.may_ask || !context.person.terminal.can_ask() {
-        return Err(Failure::usage("Nobody is here to enter the key").or_hint(
+        return Err(Failure::usage("This needs the key, and there is no terminal").or_hint(
             "Run the command in a terminal, or pipe the key into it and add `--with-token`.",
         ));
     }
     context
         .person
         .terminal
-        .line("An admin API key opens the whole organization; it is kept apart from your login.");
+        .line("An admin API key gives access to the whole organization. twg stores it in a file of its own.");
     context.person.terminal.line(&format!("  Create one at  {KEY_PAGE} (Settings, API keys)"));
     loop {
         let asked =
@@ -132,11 +132,11 @@ async fn ask(context: &mut Context) -> Result<Secret, Failure> {
             return Err(Failure::new(Cause::NothingEntered, "No key was entered")
                 .keeping("What was stored before is unchanged."));
         }
-        context.person.terminal.warning("A key is a single word of letters, digits and signs.");
+        context.person.terminal.warning("A key is one word without spaces.");
     }
 }
 
-/// The API does not tell when a key ends, though each does: after a week, unless another day within a year was chosen.
+/// Every key expires: after a week, or on another day within a year. The API does not say when.
 async fn ask_for_end(
     context: &mut Context,
     arguments: &AdminLogin,
@@ -145,8 +145,7 @@ async fn ask_for_end(
         return Ok(None);
     }
     loop {
-        let question =
-            "The day it expires, for a warning before (YYYY-MM-DD; press Enter if unknown):";
+        let question = "Day it expires, so that twg can warn you (YYYY-MM-DD; Enter if unknown):";
         let text = interruptible(context.person.terminal.ask(question)).await??;
         if text.is_empty() {
             return Ok(None);
@@ -173,20 +172,21 @@ fn end_of(text: &str) -> Option<UnixTime> {
     Some(start.plus(Span::from_days(1)))
 }
 
-/// The day that a person named, of whose end [`end_of`] is.
+/// The day whose end this is, as a person named it.
 fn last_day(end: UnixTime) -> String {
     let before = UnixTime::from_millis(end.as_millis().saturating_sub(1));
     let day = rfc3339(before);
     format!("at the end of {} (UTC)", day.split('T').next().unwrap_or(&day))
 }
 
-/// Whether the key works: now, if Atlassian can be asked. Succeeds only if it does.
+/// Shows whether the key works now. Succeeds only if it does.
 async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
     let Some(stored) = admin_key::stored(context)? else {
         return Err(Failure::new(Cause::AuthRequired, "No admin API key is stored")
             .or_hint("Run `twg admin auth login --email you@example.com --org ID`."));
     };
-    let org = OrgId::parse(&stored.org).ok_or_else(|| Failure::internal("no organization"))?;
+    let org = OrgId::parse(&stored.org)
+        .ok_or_else(|| Failure::internal("The stored key names no organization"))?;
     let checked = admin_key::check(context, &org, &stored.key).await;
     let failure = checked.err();
     if let Some(failure) = failure.as_ref().filter(|failure| failure.cause.is_interruption()) {
@@ -203,7 +203,7 @@ async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
             "ok": failure.is_none(),
             "state": state,
             "key": stored.to_json(),
-            "error": failure.as_ref().map(Failure::to_json),
+            "error": failure.as_ref().map(|failure| context.failure_to_json(failure)),
         }));
     } else {
         print_lines(&lines(context, &stored, state));
@@ -214,7 +214,7 @@ async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
             );
             let failure = failure.clone().keeping("The key is kept.");
             let failure = if state == "rejected" { failure.or_hint(again) } else { failure };
-            failure.report(&mut context.person.terminal, false);
+            context.report(&failure);
         }
         if let Some(end) = stored.near_end(clock::now()) {
             context.warn(format!("The key {end}: create the next one at {KEY_PAGE}."));
@@ -234,7 +234,7 @@ fn lines(context: &Context, stored: &Stored, state: &str) -> Vec<String> {
     };
     let mut rows = vec![("Organization", stored.org.clone())];
     rows.extend(stored.org_name.clone().map(|name| ("Name", name)));
-    rows.push(("E-mail", stored.email.clone()));
+    rows.push(("Email", stored.email.clone()));
     rows.push(("Key", state));
     rows.push(("Expires", stored.expires_at.map_or("not known".to_owned(), last_day)));
     rows.push(("Source", context.config.display(&context.config.admin_key_path())));
@@ -246,7 +246,7 @@ fn logout(context: &mut Context) -> Result<ExitCode, Failure> {
     if context.json {
         print_json(&json!({ "schemaVersion": 1, "ok": true, "removed": removed }));
     } else if removed {
-        context.achieved("The admin API key is forgotten here");
+        context.achieved("The admin API key is deleted here");
         context.say(format!("  It works until you revoke it at {KEY_PAGE} (Settings, API keys)"));
     } else {
         context.say("No admin API key is stored: nothing to do");

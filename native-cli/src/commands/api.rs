@@ -81,7 +81,7 @@ pub(crate) enum ApiProduct {
     Confluence,
 }
 
-/// Runs the command. The answer is standard output, whatever its status; the status decides the exit code.
+/// Runs the command. Prints the response, also that of a failure; its status decides the exit code.
 pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCode, Failure> {
     let chosen = arguments.name.chosen(context, &arguments.provider)?;
     let key = chosen.key.clone();
@@ -109,7 +109,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Api) -> Result<ExitCo
     show(context, &key, &source, &answer, method == Method::Head)
 }
 
-/// Whether a request that changes something was sent, and nobody knows what became of it.
+/// Whether a request that changes something was sent, and its result is unknown.
 const fn may_be_done(method: Method, error: &Error) -> bool {
     let is_unknown = matches!(
         error,
@@ -120,12 +120,13 @@ const fn may_be_done(method: Method, error: &Error) -> bool {
 
 fn not_to_be_repeated(mut failure: Failure, error: &Error) -> Failure {
     failure.cause = Cause::MaybeDone(Box::new(error.clone()));
-    failure.hint = Some("See whether it was carried out before you send it again.".into());
-    failure
-        .keeping("The request was sent, and may have been carried out. The login is kept as it is.")
+    failure.hint = Some("Check whether it was carried out before you send it again.".into());
+    failure.keeping(
+        "The request was sent, and may have been carried out. The connection is unchanged.",
+    )
 }
 
-/// What shall be asked.
+/// The request that the command line describes.
 async fn request(
     context: &mut Context,
     key: &ConnectionKey,
@@ -174,7 +175,7 @@ async fn request(
     Ok((ApiRequest::new(audience, method, url, body), method))
 }
 
-/// As users of `gh api` expect: `POST` if something is sent along, else `GET`.
+/// As in `gh api`: `POST` with fields or a body, else `GET`.
 fn method(arguments: &Api) -> Result<Method, Failure> {
     let name = match &arguments.method {
         Some(name) => name.to_ascii_uppercase(),
@@ -184,7 +185,7 @@ fn method(arguments: &Api) -> Result<Method, Failure> {
     let all = [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete, Method::Head];
     let known = all.into_iter().find(|method| method.as_str() == name);
     known.ok_or_else(|| {
-        Failure::usage(format!("'{}' is no method", printable(&name)))
+        Failure::usage(format!("'{}' is not an HTTP method", printable(&name)))
             .or_hint("Use one of GET, POST, PUT, PATCH, DELETE and HEAD, then the path.")
     })
 }
@@ -211,7 +212,7 @@ fn input(file: &std::path::Path) -> Result<Secret, Failure> {
     })
 }
 
-/// The site that is meant: the one that is named, or the default one, or the only one.
+/// The site of the request: the named one, else the default one, else the only one.
 async fn site(
     context: &mut Context,
     key: &ConnectionKey,
@@ -221,7 +222,7 @@ async fn site(
 ) -> Result<Site, Failure> {
     if profile.sites.is_none() {
         return Err(Failure::usage(format!("{} has no sites", profile.display_name))
-            .or_hint("Give the whole address: `twg api --provider NAME https://...`."));
+            .or_hint("Use a full URL: `twg api --provider NAME https://...`."));
     }
     let chosen = source::chosen_site(context).filter(|_| named.is_none());
     let named = named.or(chosen.as_deref());
@@ -234,7 +235,7 @@ async fn site(
     if let Some(site) = choose(known, default, named) {
         return Ok(site.clone());
     }
-    // What is stored may be old.
+    // The stored list may be old.
     let now = match source {
         Source::Given(given) => sites::of_given(context, given).await?,
         Source::Stored => sites::ask(context, key).await?.0,
@@ -244,7 +245,7 @@ async fn site(
     }
     match named {
         Some(name) => sites::find(&now, name).cloned().map_err(|mut failure| {
-            // Nobody typed it.
+            // The user did not type it.
             if chosen.is_some() {
                 let by = if environment::text(SITE).is_some() { SITE } else { "the .twg file" };
                 failure.message = format!("{}, which {by} names", failure.message);
@@ -254,7 +255,7 @@ async fn site(
         None if now.is_empty() => sites::find(&now, "").cloned(),
         None => {
             let list: Vec<_> = sites::distinct(&now).iter().map(|site| site.url.as_str()).collect();
-            Err(Failure::usage("The login reaches several sites, and none is chosen")
+            Err(Failure::usage("This connection has several sites, and none is chosen")
                 .or_hint(format!("Run `twg sites use SITE`, or add --site: {}.", list.join(", "))))
         }
     }
@@ -288,7 +289,7 @@ struct Document<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Body<'a> {
-    /// As it was written: what reads numbers may round them.
+    /// As the server wrote it, because a parser may round its numbers.
     Json(&'a RawValue),
     Text(String),
 }
@@ -313,7 +314,7 @@ fn show(
                 Ok(json) => Body::Json(json),
                 Err(_) => Body::Text(String::from_utf8_lossy(body).into()),
             },
-            error: failure.as_ref().map(Failure::to_json),
+            error: failure.as_ref().map(|failure| context.failure_to_json(failure)),
         });
         let exit = failure.map(|failure| ExitCode::from(failure.exit() as u8));
         return Ok(exit.unwrap_or(ExitCode::SUCCESS));
@@ -332,37 +333,37 @@ fn show(
         }
     }
     if print_data(&printed).is_err() {
-        return Err(Failure::internal("cannot write to standard output"));
+        return Err(Failure::internal("Cannot write to standard output"));
     }
     failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-/// What the status means, unless it is a good one.
+/// What the status means. `None` for a success.
 fn failure(key: &ConnectionKey, source: &Source, answer: &ApiAnswer) -> Option<Failure> {
     let status = answer.response.status;
     let host = answer.url.host();
-    let told = |what: &str| format!("{host} answered HTTP {status}{what}");
+    let told = |what: &str| format!("{host} responded with HTTP {status}{what}");
     let login = login_command(key);
     Some(match status {
         200..=299 => return None,
         300..=399 => Failure::new(
             Cause::Api(ApiTrouble::Redirected),
-            told(", a redirect, which is followed only for GET and HEAD"),
+            told(", a redirect; twg follows those of GET and HEAD only"),
         ),
         401 => {
             let lacking = |what| Failure::new(Cause::Api(ApiTrouble::NotPermitted), told(what));
             match source {
                 Source::Given(_) => lacking(": the token lacks a scope for this"),
-                Source::Stored => lacking(": the login lacks a scope for this").or_hint(format!(
-                    "Run `{login} --force --scopes ...` with the scope that it needs."
-                )),
+                Source::Stored => lacking(": the connection lacks a scope for this").or_hint(
+                    format!("Run `{login} --force --scopes ...` with the scope that this needs."),
+                ),
             }
         }
         403 => Failure::new(
             Cause::Api(ApiTrouble::NotPermitted),
-            told(": this account or login may not"),
+            told(": this account or connection is not permitted to do this"),
         )
-        .or_hint("`twg auth status` shows the scopes and sites of the login."),
+        .or_hint("`twg auth status` shows the scopes and sites of the connection."),
         404 => Failure::new(Cause::Api(ApiTrouble::NotFound), told("")),
         429 | 500.. => Failure::new(Cause::Api(ApiTrouble::Unavailable), told(""))
             .or_hint("Try the same command again later."),

@@ -1,4 +1,4 @@
-//! `twg auth refresh`: refresh if that is due, or repair what an interrupted refresh left behind.
+//! `twg auth refresh`: refreshes if that is due, and repairs an interrupted refresh.
 
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ pub(crate) struct Refresh {
     /// Refresh now, due or not, to repair a connection
     #[arg(long, short)]
     pub(crate) force: bool,
-    /// For the process that an interrupted refresh leaves behind: begin then, in milliseconds since 1970
+    /// When to begin, in milliseconds since 1970, for the process that an interrupted refresh schedules
     #[arg(long, hide = true, value_name = "MILLISECONDS", conflicts_with = "force")]
     pub(crate) recover_at: Option<u64>,
 }
@@ -49,19 +49,19 @@ pub(crate) async fn run(context: &mut Context, arguments: &Refresh) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// The one-shot recovery of an interrupted refresh, armed by the process that was interrupted.
+/// The recovery of an interrupted refresh. The process that was interrupted scheduled it.
 async fn recover(
     context: &mut Context,
     key: &ConnectionKey,
     at: UnixTime,
 ) -> Result<ExitCode, Failure> {
-    // Whatever is wrong here, nobody is there to hear of it, and the next command will say so.
+    // No person sees the output of this process. The next command reports what is wrong.
     let Ok(Some(only_one)) = context.records.claim_recovery(key) else {
         return Ok(ExitCode::SUCCESS);
     };
     interruptible(clock::wait_until(at, |_| ())).await?;
-    // From here on the lock keeps others out. If this refresh is interrupted too, the recovery that it arms has
-    // to find this free.
+    // From here on, the lock of the connection excludes other processes. If this refresh is interrupted too, the
+    // recovery that it schedules must be able to claim this.
     drop(only_one);
     refresh::run(context, key, Need::Due(Span::ZERO)).await?;
     Ok(ExitCode::SUCCESS)
@@ -101,7 +101,7 @@ fn report(context: &mut Context, key: &ConnectionKey, refreshed: &Refreshed) {
             context.say(format!("The access token of {name} works for {left}"));
         }
         How::Adopted => context.achieved(format!(
-            "Another process has refreshed {name}; the access token works for {left}"
+            "Another process refreshed {name}; the access token works for {left}"
         )),
         How::Refreshed | How::Recovered => {
             context.achieved(format!("Refreshed {name}; the access token works for {left}"));

@@ -1,4 +1,4 @@
-//! `twg auth status`: how a login is, without asking anybody.
+//! `twg auth status`: the state of a connection, without any request.
 
 use std::process::ExitCode;
 
@@ -33,7 +33,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Connection) -> Result<ExitC
     let profile = providers::load(context, key.provider())?;
     let source = source::find(context, &chosen)?;
     let credential = match source {
-        // It does not matter for those who use this one.
+        // The stored one is not used, so a damaged one is no failure.
         Source::Given(_) => context.credential(key).ok().flatten(),
         Source::Stored => context.credential(key)?,
     };
@@ -62,7 +62,7 @@ pub(crate) fn run(context: &mut Context, arguments: &Connection) -> Result<ExitC
     })
 }
 
-/// The Bitbucket token, which goes with the login at Atlassian.
+/// The Bitbucket token, which belongs to a connection to Atlassian.
 fn of_atlassian(context: &Context, key: &ConnectionKey) -> Option<bitbucket_token::Status> {
     bitbucket_token::status(context).filter(|_| key.provider() == providers::DEFAULT)
 }
@@ -72,7 +72,7 @@ fn with_bitbucket(context: &Context, key: &ConnectionKey, mut document: Value) -
     document
 }
 
-/// A credential of the environment, and the stored one that it stands before.
+/// Shows a credential of the environment, and the stored one that is not used because of it.
 fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
     if context.json {
         let document = json!({
@@ -98,14 +98,14 @@ fn tell_given(context: &Context, given: &Given, stored: &Status<'_>) {
     } else {
         "none".to_owned()
     };
-    lines.push(row("Stored login", &not_used));
+    lines.push(row("Stored", &not_used));
     if let Some(bitbucket) = bitbucket_token::status(context) {
         lines.push(row("Bitbucket", &bitbucket.line()));
     }
     print_lines(&lines);
 }
 
-/// What is known of a login.
+/// What is known of a connection.
 pub(crate) struct Status<'a> {
     pub(crate) key: &'a ConnectionKey,
     pub(crate) profile: &'a ProviderProfile,
@@ -119,7 +119,7 @@ impl Status<'_> {
             .map_or(TokenState::None, |credential| token_state(credential, self.now.wall))
     }
 
-    /// Whether the access token works now, as far as its lifetime tells.
+    /// Whether the access token works now, judged by its lifetime.
     pub(crate) fn works(&self) -> bool {
         matches!(self.state(), TokenState::Fresh { .. } | TokenState::Due { .. })
     }
@@ -191,7 +191,7 @@ impl Status<'_> {
         repairable_until(credential.pending.as_ref()?, leeway, &host::this(), self.now)
     }
 
-    /// A refresh whose end is not known, if there is one.
+    /// A refresh whose result is unknown, if there is one.
     pub(crate) fn interruption(&self) -> Option<String> {
         let pending = self.pending()?;
         let age = pending.age(&host::this(), self.now);
@@ -202,20 +202,20 @@ impl Status<'_> {
         };
         let remedy = match self.repairable_until() {
             Some(end) => format!(
-                "the next refresh repairs it, for certain in the next {}",
+                "the next refresh repairs it; guaranteed for the next {}",
                 end.since(self.now.wall)
             ),
             None if age.is_none() && self.profile.reuse_leeway_seconds > 0 => {
                 "the next refresh tries to repair it".to_owned()
             }
-            None => "the server is not known to accept its refresh token again; it is tried when \
-                     the access token is over"
+            None => "the server may not accept its refresh token again; twg tries it when the \
+                     access token has expired"
                 .to_owned(),
         };
         Some(format!("under way or interrupted {ago}{count}; {remedy}"))
     }
 
-    /// When the login ends, with a warning if that is soon.
+    /// When the login ends, and what to do if that is soon.
     pub(crate) fn login_line(&self) -> Option<String> {
         let (end, why) = self.login_end()?;
         let left = end.since(self.now.wall);
@@ -259,26 +259,26 @@ impl Status<'_> {
             TokenState::None => match self.credential.and_then(|c| c.ended.as_ref()) {
                 Some(ended) => match ended.reason {
                     EndReason::SignedOutUnconfirmed => format!(
-                        "signed out {} ago; the server did not confirm that the tokens are dead",
+                        "signed out {} ago; the tokens may still be valid, because the server did not confirm",
                         self.now.wall.since(ended.at)
                     ),
                     EndReason::Revoked => format!(
-                        "none: {} ago the server said that the login is over",
+                        "none: the server ended this login {} ago",
                         self.now.wall.since(ended.at)
                     ),
                     EndReason::Interrupted => format!(
-                        "none: the login was interrupted; the answer to a refresh got lost, and {} ago the \
-                         server did not accept its token again",
+                        "none: the response to a refresh was lost, and the server did not accept the token \
+                         again {} ago",
                         self.now.wall.since(ended.at)
                     ),
-                    EndReason::Other => "none: the login is over".to_owned(),
+                    EndReason::Other => "none: the login has ended".to_owned(),
                 },
                 None => "none".to_owned(),
             },
         }
     }
 
-    /// Whether there is a login: a token that works, or one that can be refreshed.
+    /// Whether there is a token that works, or one that can be refreshed.
     pub(crate) fn is_signed_in(&self) -> bool {
         let can_refresh = |credential: &StoredCredential| {
             let tokens = credential.tokens.as_ref().filter(|_| credential.ended.is_none());

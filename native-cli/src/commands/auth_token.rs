@@ -27,8 +27,8 @@ Examples:
   twg auth token --connection work   the token of another connection
   twg auth token --json              with scopes and expiry";
 
-/// The hot path: exactly `twg auth token`, no credential in the environment, and the token is fresh. Starts no parser, no runtime, no TLS
-/// and takes no lock. Anything else, any doubt and any error is left to the full command.
+/// The hot path: exactly `twg auth token`, no credential in the environment, and the token is fresh. It starts no
+/// parser, no runtime and no TLS, and takes no lock. In every other case, and after any error, the full command runs.
 pub(crate) fn print_if_fresh(typed: &[OsString]) -> bool {
     if !matches!(typed, [auth, token] if auth == "auth" && token == "token") {
         return false;
@@ -53,7 +53,7 @@ fn print_line(token: &Secret) -> bool {
     print_data(line.expose().as_bytes()).is_ok()
 }
 
-/// The full command: refreshes if that is due.
+/// The full command, which refreshes if that is due.
 pub(crate) async fn run(
     context: &mut Context,
     arguments: &Connection,
@@ -71,7 +71,7 @@ pub(crate) async fn run(
             "scopes": live.scopes,
         }));
     } else if !print_line(&live.token) {
-        return Err(Failure::internal("cannot write to standard output"));
+        return Err(Failure::internal("Cannot write to standard output"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `twg completions`: the script that makes a shell complete what is typed.
+//! `twg completions`: completion scripts for shells.
 
 use std::process::ExitCode;
 
@@ -23,8 +23,8 @@ pub(crate) struct Completions {
     shell: Shell,
 }
 
-/// Runs the command. The script belongs to this version: what installs it has the shell ask for it each time
-/// (`source <(twg completions bash)`) rather than keep a copy.
+/// Runs the command. The script belongs to this version, so a shell runs this each time (`source <(twg completions
+/// bash)`) and keeps no copy.
 pub(crate) fn run(context: &Context, arguments: &Completions) -> ExitCode {
     let shell = arguments.shell;
     let script = completion::script(shell);
@@ -32,7 +32,6 @@ pub(crate) fn run(context: &Context, arguments: &Completions) -> ExitCode {
         let shell = shell.to_string();
         print_json(&json!({ "schemaVersion": 1, "shell": shell, "script": script }));
     } else {
-        // A reader that went away is not our failure.
         print_text(&script);
     }
     ExitCode::SUCCESS

@@ -72,10 +72,10 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// `twg login` alone.
+    /// `twg login` without arguments.
     ///
     /// # Errors
-    /// None that can be brought about from outside.
+    /// Only if the parser has an argument without a default.
     pub(crate) fn plain() -> Result<Self, Failure> {
         let typed = Self::augment_args(clap::Command::new("login")).try_get_matches_from(["login"]);
         typed
@@ -97,10 +97,10 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let stored = match context.credential(&key) {
-        // A damaged record is no reason not to sign in: the flow sets it aside.
+        // A damaged record does not prevent a sign-in: the flow sets it aside.
         Err(Failure { cause: Cause::DamagedRecord(_), .. }) => None,
-        // One that a newer twg wrote, or that cannot be read at all, would refuse the new login when it
-        // is approved already.
+        // A record of a newer twg, or one that cannot be read, cannot be replaced. This must fail before the user
+        // approves the sign-in.
         stored => stored?,
     };
     let again = arguments.force || arguments.new_client || arguments.client_id.is_some();
@@ -143,7 +143,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Login) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// So that the next login need not find out again. Only a convenience, and only for a client that is kept.
+/// Saves the next sign-in a request that fails. Only for a stored client.
 fn remember_no_device_grant(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -155,7 +155,7 @@ fn remember_no_device_grant(
     }
 }
 
-/// The scopes to ask for; both separators are understood on the command line.
+/// The scopes to ask for, separated by commas or spaces.
 fn scopes(profile: &ProviderProfile, asked: Option<&str>) -> Vec<String> {
     match asked {
         None => profile.scopes.clone(),
@@ -165,8 +165,8 @@ fn scopes(profile: &ProviderProfile, asked: Option<&str>) -> Vec<String> {
     }
 }
 
-/// The login and when its token ends, if it has every scope that is asked for and works, perhaps after a
-/// refresh: nobody must be asked to approve what needs no approval.
+/// The credential and the end of its access token, if it has every scope and works, perhaps after a refresh. Then no
+/// approval is needed.
 async fn still_good(
     context: &mut Context,
     key: &ConnectionKey,
@@ -184,10 +184,10 @@ async fn still_good(
         Ok(Refreshed { credential, .. }) => {
             Ok(all_scopes(&credential).map(|end| (credential, end)))
         }
-        // Without the server, there is no signing in either.
+        // Without the server, a sign-in would fail too.
         Err(
             error @ (Error::Transport { .. } | Error::Unavailable { .. } | Error::NotOAuth { .. }),
-        ) => Err(refresh::failure(context, key, "Could not refresh the login", &error)),
+        ) => Err(refresh::failure(context, key, "Could not refresh the connection", &error)),
         Err(_) => Ok(None),
     }
 }
@@ -210,7 +210,11 @@ fn already_signed_in(
         }));
         return;
     }
-    let name = credential.account.as_ref().map_or("somebody", |account| account.shown()).to_owned();
+    let name = credential
+        .account
+        .as_ref()
+        .map_or("an unknown account", |account| account.shown())
+        .to_owned();
     let left = end.since(clock::now());
     context.achieved(format!("Already signed in as {name}; the access token works for {left}"));
     let arguments = named(key);
@@ -228,6 +232,15 @@ fn find_client(
     clients::find(context, profile, arguments.client_id.as_deref())
 }
 
+/// The source of a client, for people: the stored one is named by its file.
+pub(super) fn client_source(context: &Context, provider: &str, known: &Registration) -> String {
+    let stored = context.config.client_path(provider).filter(|_| known.source == clients::STORED);
+    let shown = stored.and_then(|file| {
+        Some(file.strip_prefix(context.config.path()).ok()?.display().to_string())
+    });
+    shown.unwrap_or_else(|| known.source.clone())
+}
+
 fn plan(
     context: &Context,
     profile: &ProviderProfile,
@@ -243,7 +256,7 @@ fn plan(
     let not_enabled = registration.is_some_and(|known| known.device_grant_not_enabled);
     let mut plan =
         plan_login(profile, not_enabled, &context.here, wishes).map_err(Failure::usage)?;
-    // The sandbox's approver needs no display.
+    // The sandbox approves without a display.
     plan.open |= matches!(context.person.user_agent, UserAgent::SandboxApprover(_));
     Ok(plan)
 }
@@ -272,8 +285,12 @@ fn explain(
     let mut lines = vec![format!("Would sign in to {key} with: {}", grants.join(", else "))];
     lines.extend(reasons.iter().map(|reason| format!("  - {reason}")));
     lines.push(match registration {
-        Some(known) => format!("  - client id {} from: {}", known.client.id, known.source),
-        None => "  - no client id is known: it will be asked for".to_owned(),
+        Some(known) => format!(
+            "  - client ID {} (from {})",
+            known.client.id,
+            client_source(context, key.provider(), known)
+        ),
+        None => "  - no client ID is stored: twg asks for one".to_owned(),
     });
     print_lines(&lines);
 }
@@ -298,7 +315,7 @@ async fn sign_in(
         timeout: Span::from_secs(u64::from(arguments.timeout)),
     };
     let doing = format!("Could not sign in to {name}");
-    // As it was typed: without `--force` the same command might find that all is well.
+    // As it was typed: without `--force` the command might find a connection that works.
     let login = login_command(key);
     let (login, sign_in) = if arguments.force {
         let forced = format!("{login} --force");
@@ -308,7 +325,7 @@ async fn sign_in(
     };
     let kept = match context.credential(key) {
         Ok(Some(credential)) if credential.tokens.is_some() => "Your earlier sign-in is unchanged.",
-        _ => "No login was stored.",
+        _ => "Nothing was stored.",
     };
     let failed = |error: &Error| {
         Failure::from_core(&doing, error, sign_in.clone())
@@ -346,7 +363,7 @@ fn tell(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
     match &signed_in.account {
         Some(Ok(account)) => context.achieved(format!("Authenticated as {}", account.shown())),
         Some(Err(error)) => {
-            context.person.terminal.warning(&format!("Your name is not known: {error}"))
+            context.person.terminal.warning(&format!("Your name is unknown: {error}"))
         }
         None => {}
     }
@@ -354,15 +371,15 @@ fn tell(context: &mut Context, key: &ConnectionKey, signed_in: &SignedIn) {
     remarks(context, signed_in);
 }
 
-/// What the user should know beside the good news.
+/// What else the user should know.
 fn remarks(context: &mut Context, signed_in: &SignedIn) {
     match &signed_in.sites {
         Some(Err(error)) => {
-            context.person.terminal.warning(&format!("Your sites are not known: {error}"))
+            context.person.terminal.warning(&format!("Your sites are unknown: {error}"))
         }
         Some(Ok(sites)) if sites.is_empty() => {
             context.person.terminal.warning(
-                "The login reaches no site. Run `twg login --force` and choose one in the browser.",
+                "This connection has no site. Run `twg login --force` and choose one in the browser.",
             );
         }
         Some(Ok(sites)) => context.say(format!("  Sites: {}", site_names(sites))),
@@ -377,7 +394,7 @@ fn remarks(context: &mut Context, signed_in: &SignedIn) {
         context
             .person
             .terminal
-            .warning("The server gave no refresh token: this login ends with its access token.");
+            .warning("The server sent no refresh token: this login ends with its access token.");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `twg logout`: revoke the tokens at the server, forget them here, and say which of both happened.
+//! `twg logout`: revokes the tokens at the server, deletes them here, and reports both.
 
 use std::process::ExitCode;
 
@@ -34,8 +34,8 @@ pub(crate) struct Logout {
     pub(crate) all: bool,
 }
 
-/// Runs the command. Fails if the server did not confirm a revocation that it offers, because then the
-/// tokens may still work somewhere; they are forgotten here all the same.
+/// Runs the command. Deletes the tokens here in any case. Fails if the server offers revocation but did not confirm it,
+/// because the tokens may still work elsewhere.
 pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<ExitCode, Failure> {
     let keys = if arguments.all {
         context.records.list()
@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
         vec![arguments.connection.chosen(context)?.key]
     };
     if keys.is_empty() && !context.json {
-        context.say("Nobody is signed in: nothing to do");
+        context.say("No connection is stored: nothing to do");
     }
     let done = sign_out_of(context, keys, arguments.all).await?;
     let exit = done.failed.or((!done.confirmed).then_some(Exit::Failed));
@@ -56,17 +56,17 @@ pub(crate) async fn run(context: &mut Context, arguments: &Logout) -> Result<Exi
     Ok(exit.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
 }
 
-/// What became of several logins.
+/// How signing out of several connections ended.
 pub(super) struct SignedOut {
-    /// For programs, one of each.
+    /// For programs, one for each.
     reports: Vec<Value>,
-    /// The servers confirmed all revocations that they offer.
+    /// The servers confirmed every revocation that they offer.
     pub(super) confirmed: bool,
-    /// Why some are still here.
+    /// The exit code of the first that is still here.
     pub(super) failed: Option<Exit>,
 }
 
-/// Signs out of connections. With `go_on`, one that cannot be signed out of does not keep the others signed in.
+/// Signs out of connections. With `go_on`, it continues after a failure.
 pub(super) async fn sign_out_of(
     context: &mut Context,
     keys: Vec<ConnectionKey>,
@@ -85,7 +85,7 @@ pub(super) async fn sign_out_of(
             }
             Err(failed) if go_on && !failed.cause.is_interruption() => {
                 if !context.json {
-                    failed.report(&mut context.person.terminal, false);
+                    context.report(&failed);
                 }
                 all.reports.push(json!({
                     "provider": key.provider(),
@@ -102,7 +102,7 @@ pub(super) async fn sign_out_of(
 }
 
 async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOut, Failure> {
-    // A profile or a client that cannot be read must not keep anybody signed in.
+    // A profile or a client that cannot be read must not prevent a sign-out.
     let registered = providers::load(context, key.provider()).ok().map(|profile| {
         let known = clients::find(context, &profile, None).ok().flatten();
         Registered { profile, client: known.map(|known| known.client) }
@@ -111,7 +111,7 @@ async fn sign_out(context: &mut Context, key: &ConnectionKey) -> Result<LoggedOu
     let done = drive(context, flow).await?;
     done.map_err(|error| {
         let kept = if matches!(error, Error::NotForgotten(_)) {
-            "The credentials are still here; they may no longer work."
+            "The credentials are still stored; they may no longer work."
         } else {
             "You are still signed in; nothing was revoked."
         };
@@ -136,9 +136,10 @@ fn tell(context: &mut Context, key: &ConnectionKey, done: &LoggedOut) {
         }
         LoggedOut::SetAside { place } => {
             context.achieved(format!("Signed out of {key}"));
-            context.person.terminal.warning(&format!(
-                "The unreadable credential in {place} may still hold tokens: delete that file."
-            ));
+            context
+                .person
+                .terminal
+                .warning(&format!("The damaged file {place} may still hold tokens: delete it."));
             return;
         }
         LoggedOut::WasNotSignedIn => {
@@ -155,10 +156,9 @@ fn tell(context: &mut Context, key: &ConnectionKey, done: &LoggedOut) {
             Revocation::NotSupported => {
                 context.say(format!("  The provider does not let apps revoke the {name}"));
             }
-            Revocation::Unconfirmed(why) => context
-                .person
-                .terminal
-                .warning(&format!("The server did not confirm that the {name} is dead: {why}")),
+            Revocation::Unconfirmed(why) => {
+                context.person.terminal.warning(&format!("The {name} may still be valid: {why}"))
+            }
         }
     }
     let may_still_work = access_token.may_still_work();

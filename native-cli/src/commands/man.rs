@@ -1,4 +1,4 @@
-//! `twg man`: the manual, a page for each command, made from what the parser knows.
+//! `twg man`: the manual, with a page for each command, made from the parser.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -73,7 +73,7 @@ fn write_all(context: &mut Context, cli: &mut Command, dir: &Path) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pages of a command and of those below it, as far as they are shown.
+/// The pages of a command and of its visible subcommands.
 fn collect(command: &mut Command, pages: &mut Vec<(String, String)>) {
     pages.push((file_name(command), page(command)));
     for below in command.get_subcommands_mut().filter(|command| !command.is_hide_set()) {
@@ -90,12 +90,12 @@ fn file_name(command: &Command) -> String {
     format!("{}.1", title(command))
 }
 
-/// A page for troff. (clap_mangen would write much the same, and be 100 KB of this program.)
+/// A page for troff. clap_mangen would write much the same, but adds 100 KB to the program.
 fn page(command: &mut Command) -> String {
     let usage = command.render_usage().to_string();
     let title = title(command).to_owned();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    // Before the version there would be a date: the pages of one version are the same, whenever they are made.
+    // The date before the version is empty, so that the pages of a version are always the same.
     let mut page =
         Page(format!(".TH {title} 1 \"\" \"twg {}\" \"twg manual\"\n", env!("CARGO_PKG_VERSION")));
     page.section("NAME");
@@ -129,7 +129,7 @@ fn page(command: &mut Command) -> String {
     page.0
 }
 
-/// What can stand behind the command, under the headings that `--help` has too.
+/// The arguments of the command, under the headings of `--help`.
 fn arguments(page: &mut Page, command: &Command) {
     let shown = || command.get_arguments().filter(|argument| !argument.is_hide_set());
     let heading = |argument: &Arg| match argument.get_help_heading() {
@@ -180,11 +180,11 @@ impl Page {
         self.text(meaning);
     }
 
-    /// Lines that are not to be filled, as examples are.
+    /// Lines that must not be filled, such as examples.
     fn as_it_is(&mut self, text: &str) {
         self.0.push_str(".nf\n");
         for line in text.lines() {
-            // At the beginning of a line a space means something else, and so does nothing.
+            // A space at the beginning of a line and an empty line have a meaning in troff.
             let words = line.trim_start();
             let spaces = "\\ ".repeat(line.len() - words.len());
             let line = if line.is_empty() { "\\&".to_owned() } else { spaces + &escaped(words) };
@@ -194,15 +194,15 @@ impl Page {
     }
 }
 
-/// Text in which nothing is a request of troff's, and hyphens and quotes are those that can be copied.
+/// Text without requests for troff, whose hyphens and quotes can be copied.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
     if text.starts_with('.') { format!("\\&{text}") } else { text }
 }
 
-/// Lets the system's reader show a page, with its pager. Whether there was one that did.
+/// Lets the system's reader show a page. Returns whether one did.
 fn show(page: &str) -> bool {
-    // That of macOS has no `-l`; what it has is mandoc.
+    // `man` of macOS has no `-l`, but macOS has mandoc.
     let readers: [(&str, &[&str]); 2] = [("man", &["-l", "-"]), ("mandoc", &["-a"])];
     let readers = if cfg!(target_os = "macos") { &readers[1..] } else { &readers[..] };
     cfg!(unix) && readers.iter().any(|(program, arguments)| pipe(program, arguments, page))
@@ -212,7 +212,7 @@ fn pipe(program: &str, arguments: &[&str], page: &str) -> bool {
     let child = subprocess::command(program).args(arguments).stdin(Stdio::piped()).spawn();
     let Ok(mut child) = child else { return false };
     if let Some(mut stdin) = child.stdin.take() {
-        // It may end before it read everything: somebody pressed q.
+        // It may end before it has read everything, when the user presses q.
         let _ = stdin.write_all(page.as_bytes());
     }
     child.wait().is_ok_and(|status| status.success())

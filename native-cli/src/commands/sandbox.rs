@@ -1,7 +1,7 @@
-//! `twg sandbox`: the look-alike of Atlassian for other programs, or for one command of this one.
+//! `twg sandbox`: a local look-alike of Atlassian, for other programs or for one command of twg.
 //!
-//! Commands run against it unchanged: the sandbox has a configuration directory of its own, with provider
-//! files that name its addresses and client files that name its apps.
+//! The commands run unchanged. The sandbox has its own configuration directory, with provider files that contain its
+//! URLs and client files that contain its apps.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -82,18 +82,18 @@ struct OwnCommand {
     quiet: bool,
 }
 
-/// Runs a command that was parsed.
+/// Runs a parsed command.
 type Run = Box<dyn FnOnce(&mut Context) -> Result<ExitCode, Failure>>;
 
-/// The command line behind `twg sandbox`, parsed.
+/// The parsed command line after `twg sandbox`.
 pub(crate) struct Inner {
     pub(crate) global: Global,
-    /// It is `twg sandbox` again.
+    /// Whether the inner command is `twg sandbox` again.
     pub(crate) is_sandbox: bool,
     pub(crate) run: Run,
 }
 
-/// Runs the command. `parse` parses a command line of twg, or explains what is wrong with it.
+/// Runs the command. `parse` parses a command line of twg, or shows what is wrong with it.
 pub(crate) fn run(
     context: &mut Context,
     arguments: Sandbox,
@@ -117,10 +117,8 @@ pub(crate) fn run(
             list_switches(context.json || own.json);
             Ok(ExitCode::SUCCESS)
         }
-        Ok(_) if arguments.approve => {
-            Err(Failure::usage("`serve` approves nothing: it does not know who signs in")
-                .or_hint("Run `twg sandbox --approve login` in another terminal to sign in to it."))
-        }
+        Ok(_) if arguments.approve => Err(Failure::usage("`serve` cannot approve sign-ins")
+            .or_hint("Run `twg sandbox --approve login` in another terminal to sign in.")),
         Ok(own) => {
             context.json |= own.json;
             context.person.quiet |= own.quiet;
@@ -144,16 +142,16 @@ fn list_switches(as_json: bool) {
 fn start(context: &mut Context, arguments: &Sandbox) -> Result<(Running, ConfigDir), Failure> {
     let mut switches = Switches::default();
     for switch in &arguments.switches {
-        switches
-            .apply(switch)
-            .map_err(|error| Failure::usage(error).or_hint("`twg sandbox switches` lists them."))?;
+        switches.apply(switch).map_err(|error| {
+            Failure::usage(error).or_hint("Run `twg sandbox switches` to see them.")
+        })?;
     }
     let config = context.config.sandbox();
     let state_dir = config.path().to_owned();
     let options = Options { state_dir, port: arguments.port, switches };
     let running = twg_sandbox::start(options).map_err(|error| {
         Failure::new(Cause::Sandbox, error.to_string())
-            .or_hint("Choose another place with TWG_CONFIG_DIR, or another port with `--port`.")
+            .or_hint("Choose another directory with TWG_CONFIG_DIR, or another port with `--port`.")
     })?;
     if running.is_anothers() && (!arguments.switches.is_empty() || arguments.port.is_some()) {
         let base_url = running.base_url();
@@ -166,7 +164,7 @@ fn start(context: &mut Context, arguments: &Sandbox) -> Result<(Running, ConfigD
     Ok((running, config))
 }
 
-/// Runs until Ctrl-C. The address is data, for whoever started it.
+/// Runs until Ctrl-C. Prints the URL on standard output, for other programs.
 fn serve(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure> {
     let (running, config) = start(context, &arguments)?;
     furnish(config.clone(), running.base_url())?;
@@ -181,10 +179,9 @@ fn serve(context: &mut Context, arguments: Sandbox) -> Result<ExitCode, Failure>
         let _ = print_data(format!("{base_url}\n").as_bytes());
     }
     let dir = context.config.display(config.path());
-    context
-        .say(format!("The sandbox listens at {base_url} until Ctrl-C. Nothing here is Atlassian."));
+    context.say(format!("The sandbox listens at {base_url} until Ctrl-C. It is not Atlassian."));
     context.say(twg_sandbox::describe_clients().trim_end());
-    context.say(format!("twg against it, in another terminal: TWG_CONFIG_DIR={dir} twg login"));
+    context.say(format!("To use it in another terminal: TWG_CONFIG_DIR={dir} twg login"));
     running.wait();
     Ok(ExitCode::SUCCESS)
 }
@@ -200,7 +197,7 @@ fn run_one(
     }
     let (running, config) = start(context, arguments)?;
     let mut inner = Context::new(config.clone(), &inner_command.global);
-    // Each option means the same before `sandbox` and behind it.
+    // Each option means the same before and after `sandbox`.
     inner.json |= context.json;
     inner.person.quiet |= context.person.quiet;
     inner.person.verbose |= context.person.verbose;
@@ -224,17 +221,17 @@ fn furnish(config: ConfigDir, base_url: &str) -> Result<(), Failure> {
     let store = FileStore::new(config.clone());
     for (name, profile) in BUNDLED {
         let profile = look_alike(profile, base_url)
-            .map_err(|error| Failure::internal(format!("the bundled profile '{name}': {error}")))?;
+            .map_err(|error| Failure::internal(format!("The bundled profile '{name}': {error}")))?;
         let (Some(provider), Some(client)) = (config.provider_path(name), config.client_path(name))
         else {
             continue;
         };
-        // Another port than last time, or another version of the bundled profile.
+        // The port or the bundled profile may have changed since the last time.
         let current = store.load(&provider).map_err(failed)?;
         if current.is_none_or(|current| current.expose() != profile) {
             store.replace(&provider, Expected::Anything, &Secret::new(profile)).map_err(failed)?;
         }
-        // A client that somebody chose stays.
+        // A client that the user chose stays.
         if store.load(&client).map_err(failed)?.is_none() {
             let file = Secret::new(format!("{:#}\n", client_file(name)));
             store.replace(&client, Expected::Anything, &file).map_err(failed)?;
@@ -255,8 +252,8 @@ fn client_file(provider: &str) -> Value {
     }
 }
 
-/// A bundled profile with the sandbox's addresses in place of Atlassian's, and any free port for the
-/// redirect, so that two sandboxes never quarrel about one.
+/// A bundled profile with the URLs of the sandbox instead of Atlassian's. The redirect URI has no fixed port, so that
+/// two sandboxes can run.
 fn look_alike(profile: &str, base_url: &str) -> Result<String, serde_json::Error> {
     let host = base_url.trim_start_matches("http://");
     let text = profile
@@ -283,13 +280,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_alikes_name_nobody_but_the_sandbox() {
+    fn look_alikes_contain_only_urls_of_the_sandbox() {
         for (name, profile) in BUNDLED {
             let profile = look_alike(profile, "http://127.0.0.1:4242").unwrap();
             assert_eq!(ProviderProfile::parse(&profile).unwrap().name, name);
-            let addresses = profile.matches("https://").count();
-            // Only the page where people register real apps.
-            assert_eq!(addresses, profile.matches("\"console\"").count(), "{profile}");
+            let urls = profile.matches("https://").count();
+            // Except the page on which people register real apps.
+            assert_eq!(urls, profile.matches("\"console\"").count(), "{profile}");
         }
     }
 }

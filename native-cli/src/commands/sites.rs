@@ -1,4 +1,4 @@
-//! `twg sites`: which Atlassian sites the login reaches, asked from Atlassian.
+//! `twg sites`: the Atlassian sites of a connection, from Atlassian.
 
 use std::process::ExitCode;
 
@@ -48,7 +48,7 @@ Examples:
     },
 }
 
-/// What all of it is for, if it fails.
+/// What failed, in messages.
 const DOING: &str = "Could not list the sites";
 
 /// Runs the command.
@@ -74,7 +74,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Sites) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sites that a credential of the environment reaches; an API token that of `TWG_SITE` alone.
+/// The sites of a credential in the environment. An API token has the one of `TWG_SITE`.
 pub(crate) async fn of_given(context: &mut Context, given: &Given) -> Result<Vec<Site>, Failure> {
     let profile = providers::load(context, providers::DEFAULT)?;
     if !given.is_api_token() {
@@ -86,13 +86,13 @@ pub(crate) async fn of_given(context: &mut Context, given: &Given) -> Result<Vec
     Ok(vec![Site { id, name: site.name, url: site.url.as_str().to_owned(), scopes: Vec::new() }])
 }
 
-/// The server's order has no meaning and changes.
+/// The order of the server has no meaning and changes.
 fn sorted(mut sites: Vec<Site>) -> Vec<Site> {
     sites.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     sites
 }
 
-/// Makes the site that `text` means the default one.
+/// Makes the site that `text` names the default one.
 pub(crate) async fn use_site(
     context: &mut Context,
     key: &ConnectionKey,
@@ -104,7 +104,7 @@ pub(crate) async fn use_site(
     Ok(chosen)
 }
 
-/// The sites, and the id of the default one.
+/// The sites, and the ID of the default one.
 pub(crate) async fn ask(
     context: &mut Context,
     key: &ConnectionKey,
@@ -114,7 +114,7 @@ pub(crate) async fn ask(
     Ok((sorted(answer.answer), answer.credential.default_site))
 }
 
-/// The one site that `text` means.
+/// The one site that `text` names.
 pub(crate) fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failure> {
     let called: Vec<&Site> =
         distinct(sites).into_iter().filter(|site| site.is_called(text)).collect();
@@ -123,16 +123,16 @@ pub(crate) fn find<'a>(sites: &'a [Site], text: &str) -> Result<&'a Site, Failur
     let shown = twg_core::text::displayable(text);
     match called.as_slice() {
         [site] => Ok(site),
-        [] if sites.is_empty() => Err(Failure::usage("The login reaches no site")
+        [] if sites.is_empty() => Err(Failure::usage("This connection has no site")
             .or_hint("Run `twg login --force` and choose a site in the browser.")),
-        [] => Err(Failure::usage(format!("The login reaches no site '{shown}'"))
-            .or_hint(format!("It reaches {}.", list(&sites.iter().collect::<Vec<_>>())))),
-        several => Err(Failure::usage(format!("'{shown}' may mean several sites"))
-            .or_hint(format!("Name one by its address or id: {}.", list(several)))),
+        [] => Err(Failure::usage(format!("No site '{shown}' in this connection"))
+            .or_hint(format!("Available: {}.", list(&sites.iter().collect::<Vec<_>>())))),
+        several => Err(Failure::usage(format!("'{shown}' names several sites"))
+            .or_hint(format!("Use the URL or ID of one: {}.", list(several)))),
     }
 }
 
-/// Each site once: it is listed once for each of its products.
+/// Each site once. The server lists it once for each product.
 pub(crate) fn distinct(sites: &[Site]) -> Vec<&Site> {
     let mut distinct: Vec<&Site> = sites.iter().collect();
     distinct.sort_by(|a, b| a.id.cmp(&b.id));
@@ -140,7 +140,7 @@ pub(crate) fn distinct(sites: &[Site]) -> Vec<&Site> {
     distinct
 }
 
-/// Keeps a site as the default.
+/// Stores a site as the default.
 async fn choose(
     context: &mut Context,
     key: &ConnectionKey,
@@ -153,9 +153,11 @@ async fn choose(
             context.achieved(format!("Using {} ({}) by default", chosen.name, chosen.url));
             Ok(())
         }
-        Ok(false) => Err(Failure::internal("the login is gone; somebody signed out just now")),
+        Ok(false) => Err(Failure::internal(
+            "The connection was removed meanwhile: signed out in another process",
+        )),
         Err(error) => {
-            Err(Failure::from_core("Could not keep the default site", &error, login_command(key)))
+            Err(Failure::from_core("Could not store the default site", &error, login_command(key)))
         }
     }
 }
@@ -172,7 +174,7 @@ fn show(context: &mut Context, key: &ConnectionKey, sites: &[Site], default: Opt
     }
     if sites.is_empty() {
         context.person.terminal.line(
-            "The login reaches no site. Run `twg login --force` and choose one in the browser.",
+            "This connection has no site. Run `twg login --force` and choose one in the browser.",
         );
     }
     let width = sites.iter().map(|site| site.name.chars().count()).max().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! `twg uninstall`: removes the upkeep, the credentials and the program, in this order, so that nothing is left that
-//! needs what is gone already.
+//! `twg uninstall`: removes the upkeep, the credentials and the program, in this order, so that nothing remains that
+//! needs a removed part.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,19 +31,19 @@ pub(crate) struct Uninstall {
     pub(crate) dry_run: bool,
 }
 
-/// What there is to remove.
+/// What can be removed.
 struct Plan {
     upkeep: bool,
     connections: Vec<ConnectionKey>,
-    /// Files with secrets, and what the program keeps beside them.
+    /// Files with secrets, and what the program stores beside them.
     kept: Vec<PathBuf>,
-    /// Files for other programs, as `twg setup` wrote them.
+    /// Files for other programs, unchanged since `twg setup` wrote them.
     written: Vec<PathBuf>,
-    /// git's settings that name this program; or why nobody knows.
+    /// git's settings that name this program, or why they are unknown.
     git: Result<Vec<String>, String>,
-    /// No other configuration directory is in use.
+    /// Whether no other configuration directory is in use.
     is_the_only_one: bool,
-    /// The program, if it is this one's to remove.
+    /// The program, if twg installed it.
     managed: Option<Managed>,
 }
 
@@ -51,7 +51,7 @@ struct Plan {
 pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<ExitCode, Failure> {
     context.unless_in_sandbox(
         "is not installed anywhere",
-        "Delete the directory `sandbox` in the configuration directory to forget it.",
+        "Delete the directory `sandbox` in the configuration directory to remove it.",
     )?;
     let plan = Plan::make(context)?;
     if arguments.dry_run {
@@ -62,8 +62,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
         context.say("Nothing was removed.");
         return Ok(ExitCode::SUCCESS);
     }
-    // First, so that it does not come back to what is being removed. Where the scheduler cannot be reached, what is
-    // left of it finds nobody signed in.
+    // First, so that no run meets a half-removed twg. If the scheduler cannot be reached, later runs find no
+    // connection.
     let disabled = upkeep::disable(context).await;
     if let Err(failure) = &disabled {
         if failure.cause.is_interruption() {
@@ -71,30 +71,30 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
         }
         context.person.terminal.warning(&failure.message);
     }
-    // Where there never was a schedule, it is no wonder that nobody can be told.
+    // If there never was a schedule, a scheduler that cannot be reached is no failure.
     let is_off = disabled.is_ok() || !plan.upkeep;
-    // As they are by now: somebody may have signed in while this was asked.
+    // Read again, because another process may have signed in during the question.
     let connections = context.records.list();
     let out = logout::sign_out_of(context, connections, true).await?;
     if out.failed.is_some() {
-        return Err(Failure::new(Cause::NotSignedOut, "Could not sign out everywhere")
-            .keeping("The credentials that are still here, and the program, are kept.")
+        return Err(Failure::new(Cause::NotSignedOut, "Could not sign out of every connection")
+            .keeping("The remaining credentials and the program are kept.")
             .or_hint("Repair what is named above, then run `twg uninstall` again."));
     }
-    // A signal that came while tokens were revoked waited until they were forgotten here.
+    // A signal during the revocation waited until the tokens were deleted here.
     context.unless_interrupted()?;
     let is_withdrawn = git::withdraw(context, &plan.git);
     let mut left = Vec::new();
     for path in &ours_in(context.config.path()) {
         remove(context, path, &mut left);
     }
-    // Replies of every configuration directory are rescued there.
+    // These hold responses of every configuration directory.
     for dir in context.config.rescue_dirs() {
         let _ = std::fs::remove_dir(&dir);
         if dir.exists() {
             let shown = context.config.display(&dir);
             context.person.terminal.warning(&format!(
-                "Replies with tokens are in {shown}: they may belong to another configuration directory, and stay"
+                "{shown} stays: it holds responses with tokens, perhaps of another configuration directory"
             ));
         }
     }
@@ -107,12 +107,12 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
         Some(managed) => managed.remove_all(context).await,
         None => Ok(()),
     };
-    // It stays if anything of the user's own is in it, such as providers.
+    // It stays if it holds files of the user, such as providers.
     let _ = std::fs::remove_dir(context.config.path());
     let revoked = out.confirmed && !left.iter().any(|path| is_set_aside(path));
     let end = End { revoked, is_complete: is_off && is_withdrawn && removed.is_ok(), left };
     end.tell(context, &plan);
-    // One document: that of the failure, if there is one.
+    // A failure has a JSON document of its own, so this prints none.
     removed?;
     Ok(end.report(context))
 }
@@ -120,7 +120,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Uninstall) -> Result<
 impl Plan {
     fn make(context: &Context) -> Result<Self, Failure> {
         let config = &context.config;
-        // Another configuration directory of this user may need the program, and what is for all of them.
+        // Another configuration directory of this user may need the program and the files for all of them.
         let is_the_only_one = !upkeep::is_another_in_use(config);
         let files = files::completions().into_iter().chain(files::skills());
         let files = files.filter(|_| is_the_only_one);
@@ -146,7 +146,7 @@ impl Plan {
         }
         lines.extend(self.connections.iter().map(|key| {
             let path = context.records.place(key);
-            format!("the login {key} ({path}), which is revoked first")
+            format!("the connection {key} ({path}), after its tokens are revoked")
         }));
         let records: Vec<_> =
             self.connections.iter().map(|key| context.config.record_path(key)).collect();
@@ -185,23 +185,23 @@ async fn agrees(context: &mut Context, plan: &Plan) -> Result<bool, Failure> {
         return Ok(true);
     }
     if !context.person.may_ask || !context.person.terminal.can_ask() {
-        return Err(Failure::usage("Nobody is here to agree to that")
+        return Err(Failure::usage("This needs confirmation, and there is no terminal")
             .keeping("Nothing was removed.")
-            .or_hint("Run `twg uninstall --dry-run` to see what would be removed, `twg uninstall --yes` to do it."));
+            .or_hint("Run `twg uninstall --dry-run` to see what would be removed, or `twg uninstall --yes` to remove it."));
     }
     context.say("This removes:");
     for line in plan.lines(context) {
         context.say(format!("  {line}"));
     }
-    let answer = interruptible(context.person.terminal.ask("Go on? [y/N]")).await;
+    let answer = interruptible(context.person.terminal.ask("Continue? [y/N]")).await;
     let answer = answer.and_then(|answer| answer.map_err(Failure::from));
     let answer = answer.map_err(|failure| failure.keeping("Nothing was removed."))?;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-/// A file of ours, and what it leads to if it is a link; or a directory of ours with all that is in it, of which links
-/// are only links: somebody may have put them there. What was damaged and set aside may hold tokens that nobody revoked:
-/// it is for the user to delete.
+/// Removes a file of twg, and its target if it is a link; or a directory of twg with its content, without the targets
+/// of links in it, which may be the user's. A damaged file that was set aside stays: it may hold tokens that were never
+/// revoked, so the user decides.
 fn remove(context: &Context, path: &Path, left: &mut Vec<PathBuf>) {
     let is_dir = |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
     let is_removed = if is_set_aside(path) {
@@ -218,7 +218,7 @@ fn remove(context: &Context, path: &Path, left: &mut Vec<PathBuf>) {
                 left.push(path);
             }
         }
-        // What keeps it from going is named already.
+        // What keeps the directory is in `left` already.
         std::fs::remove_dir(path).is_ok() || left.len() > before
     } else {
         context.files.remove(path).is_ok()
@@ -234,9 +234,9 @@ fn is_set_aside(path: &Path) -> bool {
 
 /// How it ended.
 struct End {
-    /// Every token is known to be dead at its server.
+    /// Every token is known to be revoked at its server.
     revoked: bool,
-    /// What was to be removed beside files of ours is.
+    /// Everything beside the files of twg was removed.
     is_complete: bool,
     left: Vec<PathBuf>,
 }
@@ -256,7 +256,7 @@ impl End {
             context
                 .person
                 .terminal
-                .warning(&format!("{shown} is still there, and may hold secrets: delete it"));
+                .warning(&format!("{shown} could not be removed and may hold secrets: delete it"));
         }
         for (path, what, page) in [
             (context.config.bitbucket_path(), "Bitbucket token", TOKEN_PAGE),
@@ -268,10 +268,10 @@ impl End {
         }
         if self.is_complete && self.left.is_empty() {
             context.achieved(
-                "twg is uninstalled: its upkeep, its credentials and what it wrote are gone",
+                "twg is uninstalled: its upkeep, its credentials and its files are removed",
             );
         } else {
-            context.person.terminal.warning("twg is uninstalled, but for what is named above");
+            context.person.terminal.warning("twg is uninstalled, except for what is named above");
         }
         how_else(context, plan);
     }
@@ -289,33 +289,33 @@ impl End {
     }
 }
 
-/// A program that something else installed is for that to remove.
+/// How to remove a program that twg did not install.
 fn how_else(context: &mut Context, plan: &Plan) {
     if plan.managed.is_some() {
         return;
     }
     if !plan.is_the_only_one {
-        context.say("  The program and what it wrote for others stay: another configuration directory is in use.");
+        context.say("  The program and its files for other programs stay: another configuration directory is in use.");
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
     let shown = context.config.display(&program);
     let how = if installation::is_from_cargo(&program) {
-        "`cargo uninstall twg`"
+        "run `cargo uninstall twg`".to_owned()
     } else {
-        "whatever installed it"
+        format!("remove {shown} the way it was installed")
     };
-    context.say(format!("  The program itself, {shown}, is removed with {how}."));
+    context.say(format!("  The program stays: {how}."));
 }
 
-/// Everything in the configuration directory but what the user wrote there: the definitions of providers, and what
-/// nobody here knows.
+/// Everything in the configuration directory except what the user wrote there: provider files, and files that twg does
+/// not know.
 fn ours_in(directory: &Path) -> Vec<PathBuf> {
     const DIRECTORIES: [&str; 3] = ["clients", "connections", "sandbox"];
     const FILES: [&str; 4] = ["auth.conf", "bitbucket.conf", "admin.conf", "upkeep.json"];
     let is_ours = |name: &str| {
         let beside = name.trim_start_matches('.');
-        // Locks, stages, and what was damaged and set aside stand beside a file, and are called after it.
+        // Locks, stages and damaged files that were set aside are beside a file and begin with its name.
         let is_of = |file: &str| {
             beside.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };

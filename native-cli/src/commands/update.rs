@@ -32,7 +32,7 @@ pub(crate) struct Update {
 pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<ExitCode, Failure> {
     context.unless_in_sandbox(
         "is not installed anywhere",
-        "What can be updated is the program itself: leave out the word `sandbox`.",
+        "Run `twg update` without `sandbox` to update the program.",
     )?;
     let wanted = arguments.version.as_deref().map(parse).transpose()?;
     let managed = Managed::of_user(&env)?;
@@ -48,14 +48,14 @@ pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<Exi
 
 /// How it ended.
 struct Outcome {
-    /// What was installed before.
+    /// The version that was installed before.
     before: Version,
     manifest: Manifest,
     updated: bool,
 }
 
 impl Outcome {
-    /// Whether there is something newer that could be installed here.
+    /// Whether there is a newer version for this system.
     fn is_newer(&self) -> bool {
         self.manifest.archive.is_some() && self.manifest.version > self.before
     }
@@ -68,7 +68,7 @@ fn parse(text: &str) -> Result<Version, Failure> {
     })
 }
 
-/// What the launcher starts; this program, if there is no launcher.
+/// The version that the launcher starts, or this one if there is no launcher.
 fn installed(managed: &Managed) -> Version {
     managed.current().filter(|_| managed.is_managed()).unwrap_or_else(Version::this)
 }
@@ -105,7 +105,7 @@ async fn update(
     allow(managed, before, version)?;
     managed.note(version)?;
     if previous == Some(version) {
-        // An update may have been killed after the launcher led to it.
+        // An earlier update may have been killed after it changed the launcher.
         forget_others(managed, version, None);
         return Ok(Outcome { before, manifest, updated: false });
     }
@@ -118,7 +118,7 @@ async fn update(
     Ok(Outcome { before, manifest, updated: true })
 }
 
-/// A version may be neither older than what is installed, nor than what was announced before.
+/// Refuses a version that is older than the installed one, or than one that was announced before.
 fn allow(managed: &Managed, before: Version, version: Version) -> Result<(), Failure> {
     if version < before {
         return Err(downgrade(version, &format!("{before} is installed")));
@@ -131,7 +131,7 @@ fn allow(managed: &Managed, before: Version, version: Version) -> Result<(), Fai
     }
 }
 
-/// Makes sure that the version is there, whole, and starts.
+/// Makes sure that the version is complete and starts.
 async fn provide(
     context: &mut Context,
     managed: &Managed,
@@ -139,7 +139,7 @@ async fn provide(
     manifest: &Manifest,
 ) -> Result<(), Failure> {
     let version = manifest.version;
-    // An update was killed after it was verified, and before the launcher led to it.
+    // An earlier update was killed after the verification and before it changed the launcher.
     if starts(&managed.program(version), version).await.is_ok() {
         return Ok(());
     }
@@ -154,7 +154,7 @@ async fn provide(
     managed.complete(version)
 }
 
-/// Back to what worked before.
+/// Returns to the previous version.
 fn roll_back(managed: &Managed, version: Version, previous: Option<Version>, why: &str) -> Failure {
     let undone = match previous {
         Some(previous) => managed.point_to(previous),
@@ -168,7 +168,7 @@ fn roll_back(managed: &Managed, version: Version, previous: Option<Version>, why
         );
         return Failure::new(Cause::Release(ReleaseTrouble::NotRolledBack), message);
     }
-    // What remains of it, the next update removes.
+    // If this fails, the next update removes the rest.
     let _ = managed.discard(version);
     let kept = previous.map_or(UNCHANGED.to_owned(), |previous| {
         format!("The update was rolled back; {previous} is in use as before.")
@@ -183,8 +183,8 @@ fn does_not_start(version: Version, why: &str) -> Failure {
     )
 }
 
-/// Keeps the version that was in use before this one; where nobody knows, the highest below it. If another cannot be
-/// removed, it is tried again with the next update.
+/// Keeps the version that was in use before this one, or the highest below it if that is unknown. What cannot be
+/// removed now, the next update tries again.
 fn forget_others(managed: &Managed, version: Version, previous: Option<Version>) {
     let mut others = managed.installed();
     others.retain(|other| *other != version);
@@ -195,7 +195,7 @@ fn forget_others(managed: &Managed, version: Version, previous: Option<Version>)
 }
 
 fn no_releases() -> Failure {
-    let message = "This build follows no releases, because it was made from source";
+    let message = "Built from source: no release to update to";
     Failure::new(Cause::Release(ReleaseTrouble::NoReleases), message)
         .keeping(UNCHANGED)
         .or_hint("Update the source, then run `cargo install --locked --path native-cli`.")
@@ -207,7 +207,7 @@ fn not_managed() -> Failure {
     let hint = if installation::is_from_cargo(&program) {
         "It was installed with cargo: update the source, then run `cargo install --locked --path native-cli`."
     } else {
-        "Update it the way it was installed: with the package manager, or by a new download."
+        "Update it the way it was installed: with the package manager or a new download."
     };
     Failure::new(
         Cause::Release(ReleaseTrouble::NotManaged),

@@ -1,4 +1,4 @@
-//! `twg whoami`: name, account id and status of the account, asked from the provider.
+//! `twg whoami`: name, account ID and status of the account, from the provider.
 
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ pub(crate) async fn run(
     let chosen = arguments.chosen(context)?;
     let key = &chosen.key;
     let profile = providers::load(context, key.provider())?;
-    let doing = "Could not ask who is signed in";
+    let doing = "Could not find out who is signed in";
     let account = match source::find(context, &chosen)? {
         Source::Given(given) => given.account(context, profile, doing).await?,
         Source::Stored => {

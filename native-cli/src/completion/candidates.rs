@@ -1,4 +1,4 @@
-//! What can stand at a place of the command line: providers, connections, sites, switches.
+//! Candidates for arguments: providers, connections, sites, switches.
 
 use clap::Command;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::environment::env;
 use crate::options::Global;
 
-/// Candidates that these names are.
+/// These names as candidates.
 pub(crate) fn of(names: fn() -> Vec<String>) -> ArgValueCandidates {
     ArgValueCandidates::new(move || named(names().into_iter()))
 }
@@ -24,12 +24,12 @@ pub(crate) fn commands(command: &Command) -> Vec<String> {
     inner.flat_map(|inner| [vec![inner.get_name().to_owned()], commands(inner)].concat()).collect()
 }
 
-/// What git asks for. It may ask for more in the future.
+/// The operations of git. More may follow in the future.
 pub(crate) fn git_operations() -> ArgValueCandidates {
     ArgValueCandidates::new(|| named(["get", "store", "erase"].map(str::to_owned).into_iter()))
 }
 
-/// What `PROVIDER` can be.
+/// Candidates for `PROVIDER`.
 pub(crate) fn providers() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let own = config().map(|config| config.own_providers()).unwrap_or_default();
@@ -38,7 +38,7 @@ pub(crate) fn providers() -> ArgValueCandidates {
     })
 }
 
-/// What `--connection` can be: the names of all connections, of whichever provider.
+/// Candidates for `--connection`: the connections of all providers.
 pub(crate) fn connections() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let keys = config().map(|config| config.stored_connections()).unwrap_or_default();
@@ -46,18 +46,18 @@ pub(crate) fn connections() -> ArgValueCandidates {
     })
 }
 
-/// What `--site` can be: the sites that any login was seen to reach.
+/// Candidates for `--site`: the known sites of all connections.
 pub(crate) fn sites() -> ArgValueCandidates {
     ArgValueCandidates::new(|| named(known_sites().iter().filter_map(typable)))
 }
 
-/// What `--switch` can be.
+/// Candidates for `--switch`.
 pub(crate) fn switches() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let rows = Switches::defaults().into_iter();
         rows.flat_map(|row| {
             let values: Vec<_> = row.form.split('|').filter(|value| is_plain_name(value)).collect();
-            // One alone is the name of a value, `seconds`, not a value.
+            // A single one is not a value, but the name of one, such as `seconds`.
             let values = if values.len() > 1 { values } else { vec![""] };
             let candidate = |value| {
                 CompletionCandidate::new(format!("{}={value}", row.name))
@@ -79,7 +79,7 @@ fn named(names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
     sorted.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// That of the sandbox, if the command is for it.
+/// The configuration directory; that of the sandbox if the command is for it.
 fn config() -> Option<ConfigDir> {
     let config = ConfigDir::resolve(&env).ok()?;
     let is_for_sandbox = std::env::args_os().any(|word| word == "sandbox");
@@ -94,8 +94,8 @@ fn known_sites() -> Vec<Site> {
     context.records.list().iter().filter_map(sites).flatten().collect()
 }
 
-/// How a site is best typed. Whoever makes a site chooses its name, and what is completed stands on the command
-/// line of a shell: nothing in it may mean anything there.
+/// The shortest safe text for a site. The owner of a site chooses its name, and a candidate ends up on the command line
+/// of a shell, so it must contain nothing that has a meaning there.
 fn typable(site: &Site) -> Option<String> {
     let host = site.url.split("//").nth(1).map(|rest| rest.split('/').next().unwrap_or(rest));
     [Some(site.name.as_str()), host, Some(site.id.as_str())]
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_completed_that_means_something_to_a_shell() {
+    fn candidates_have_no_meaning_in_a_shell() {
         let site = |name: &str, url: &str, id: &str| Site {
             id: id.to_owned(),
             name: name.to_owned(),

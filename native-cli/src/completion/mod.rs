@@ -1,6 +1,6 @@
-//! Completion in shells: what could be typed next. The script of a shell calls this program, which knows the
-//! providers, connections and sites of this user. Nobody is asked, no lock is taken, and whatever is in the way
-//! makes less to choose from, not noise on the line that is being typed.
+//! Completion in shells. The script of a shell calls this program, which knows the providers, connections and sites of
+//! this user. It sends no request and takes no lock. A problem only means fewer candidates: a message would disturb the
+//! line that is being typed.
 
 pub(crate) mod candidates;
 
@@ -11,7 +11,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::environment::{self, COMPLETE as VARIABLE};
 
-/// The script that teaches a shell to complete the command lines of `twg`.
+/// The completion script of a shell.
 pub(crate) fn script(shell: clap_complete::Shell) -> String {
     let mut script = Vec::new();
     if let Some(shell) = Shells::builtins().completer(&shell.to_string()) {
@@ -21,14 +21,15 @@ pub(crate) fn script(shell: clap_complete::Shell) -> String {
     String::from_utf8(script).unwrap_or_default()
 }
 
-/// Answers the script of a shell, if that is who asks. Whether it was. `command` makes what can be typed.
+/// Answers the completion script of a shell. Returns false if this program was not called by one. `command` makes the
+/// parser.
 pub(crate) fn answer(typed: &[OsString], command: fn() -> Command) -> bool {
     if !environment::is_set(VARIABLE) {
         return false;
     }
     let here = std::env::current_dir().ok();
     let completer = CompleteEnv::with_factory(command).var(VARIABLE).completer("twg");
-    // A shell that is not known, or a cursor that stands nowhere: there is nothing to choose from.
+    // For an unknown shell or an invalid position there are no candidates.
     let _ = completer.try_complete(typed, here.as_deref());
     true
 }

@@ -1,5 +1,5 @@
-//! `twg doctor --bundle`: one file for a bug report, which names nobody. What is known to be harmless is written; of
-//! everything else only the shape.
+//! `twg doctor --bundle`: a file for a bug report, without names of people and sites. It contains what is known to be
+//! harmless, and only the shape of everything else.
 
 use std::fs;
 use std::io::Write as _;
@@ -23,7 +23,7 @@ use crate::failure::{Cause, Failure};
 use crate::output::rfc3339;
 use crate::system::privacy;
 
-/// What of the status says nothing about anybody.
+/// The members of the status that say nothing about a person.
 const STATE: [&str; 11] = [
     "signedIn",
     "tokenState",
@@ -38,7 +38,7 @@ const STATE: [&str; 11] = [
     "source",
 ];
 
-/// Strings of a record that say nothing about anybody.
+/// Strings of a record that say nothing about a person.
 const PUBLIC: [&str; 9] = [
     "device_code",
     "authorization_code",
@@ -51,7 +51,7 @@ const PUBLIC: [&str; 9] = [
     "signed_out_unconfirmed",
 ];
 
-/// Writes the file, which must not exist. `None` chooses a name in the directory where the user is.
+/// Writes the file, which must not exist. `None` chooses a name in the current directory.
 pub(super) fn write(
     context: &Context,
     file: Option<&Path>,
@@ -104,7 +104,7 @@ fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check])
         .map(|check| redactor.check(check));
     object(&[
         ("schemaVersion", 1.into()),
-        ("about", "what `twg doctor --bundle` found; names and secrets are left out".into()),
+        ("about", "made by `twg doctor --bundle`; names and secrets are left out".into()),
         ("at", now.into()),
         ("version", version().into()),
         ("surroundings", object(&surroundings)),
@@ -118,7 +118,7 @@ fn document(context: &Context, now: &str, status: &Status<'_>, checks: &[Check])
     ])
 }
 
-/// (`json!` would be several times the code.)
+/// An object. (`json!` would be several times the code.)
 fn object(members: &[(&str, Value)]) -> Value {
     members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
@@ -127,7 +127,7 @@ fn shown(name: &str) -> String {
     env(name).map(|value| inert(&value.to_string_lossy())).unwrap_or_default()
 }
 
-/// What must not be said, and what is said instead.
+/// Words to hide, and what to write instead.
 struct Redactor {
     words: Vec<(String, &'static str)>,
 }
@@ -136,9 +136,9 @@ impl Redactor {
     fn new(context: &Context, status: &Status<'_>) -> Self {
         let mut words: Vec<(String, &'static str)> = Vec::new();
         let mut hide = |word: &str, name| {
-            // A shorter one would be found everywhere, and says nothing.
+            // A shorter word occurs everywhere and identifies nothing.
             if word.chars().count() > 2 {
-                // The longest first: one may be a part of another.
+                // The longest first, because one may be a part of another.
                 let place = words.partition_point(|(other, _)| other.len() > word.len());
                 words.insert(place, (word.to_owned(), name));
             }
@@ -160,18 +160,18 @@ impl Redactor {
         }
         let profile = status.profile;
         if let Ok(Some(known)) = crate::credentials::clients::find(context, profile, None) {
-            hide(&known.client.id, "<client id>");
+            hide(&known.client.id, "<client ID>");
             if let Some(secret) = &known.client.secret {
                 hide(secret.expose(), "<client secret>");
             }
         }
         if !BUNDLED.iter().any(|(name, _)| *name == profile.name) || is_own(context, &profile.name)
         {
-            let addresses =
+            let urls =
                 [&profile.issuer, &profile.endpoints.token, &profile.endpoints.authorization];
-            for address in addresses.into_iter().flatten() {
-                hide(address.as_str(), "<address>");
-                hide(&address.host(), "<host>");
+            for url in urls.into_iter().flatten() {
+                hide(url.as_str(), "<URL>");
+                hide(&url.host(), "<host>");
             }
             hide(&profile.display_name, "<provider>");
         }
@@ -196,7 +196,7 @@ impl Redactor {
                 hide(key.connection(), "<connection>");
             }
             let Ok(Some(stored)) = context.credential(key) else { continue };
-            hide(&stored.client_id, "<client id>");
+            hide(&stored.client_id, "<client ID>");
             if let Some(account) = &stored.account {
                 let name = [Some(&account.id), account.name.as_ref(), account.email.as_ref()];
                 name.into_iter().flatten().for_each(|name| hide(name, "<account>"));
@@ -216,10 +216,10 @@ impl Redactor {
         for (word, instead) in &self.words {
             text = text.replace(word, instead);
         }
-        // What a server said may name somebody whom nothing here knows.
-        let address = |word: &str| word.contains('@') && word.len() > 1;
+        // A message of a server may name a person that no file here names.
+        let is_email = |word: &str| word.contains('@') && word.len() > 1;
         text.split(' ')
-            .map(|word| if address(word) { "<address of a person>" } else { word })
+            .map(|word| if is_email(word) { "<email>" } else { word })
             .collect::<Vec<_>>()
             .join(" ")
     }
@@ -235,7 +235,7 @@ impl Redactor {
         }
     }
 
-    /// Everything in the configuration directory, with its mode and size; of a record and a client file also the shape.
+    /// Everything in the configuration directory with its mode and size, and the shape of records and client files.
     fn files(&self, context: &Context) -> Value {
         let mut dirs = vec![context.config.path().to_owned()];
         dirs.extend(context.config.rescue_dirs());
@@ -261,7 +261,7 @@ impl Redactor {
         files.into()
     }
 
-    /// A path whose every part is a name of ours, or hidden.
+    /// A path in which every part is a name that twg gives, or hidden.
     fn path(&self, context: &Context, path: &Path) -> String {
         let config = context.config.path();
         let (root, rest) = match path.strip_prefix(config) {
@@ -316,7 +316,7 @@ fn is_own(context: &Context, provider: &str) -> bool {
     context.config.provider_path(provider).is_some_and(|path| path.exists())
 }
 
-/// What a file of ours holds, without what it says. `null` if there is none.
+/// The shape of a file of twg, without its texts. `null` if there is none.
 fn shape_of(context: &Context, file: &Path) -> Value {
     let Ok(Some(text)) = context.files.load(file) else { return Value::Null };
     match serde_json::from_str(text.expose()) {
@@ -325,7 +325,7 @@ fn shape_of(context: &Context, file: &Path) -> Value {
     }
 }
 
-/// Numbers and truth are harmless; a string is harmless only if it is one of ours, or a time.
+/// Numbers and booleans are harmless. A string is harmless only if it is a known one or a time.
 fn shape(value: Value) -> Value {
     match value {
         Value::String(text) if PUBLIC.contains(&text.as_str()) || is_time(&text) => text.into(),
@@ -342,7 +342,7 @@ fn shape(value: Value) -> Value {
     }
 }
 
-/// The names that records have: `access_token`, `lastRunAt`.
+/// Names as those of records: `access_token`, `lastRunAt`.
 fn is_member(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     is_plain_name(&lower) && lower.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
@@ -376,14 +376,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_named_in_what_was_found() {
+    fn people_and_sites_are_hidden_in_results() {
         let redactor = Redactor {
             words: vec![("acme.example".to_owned(), "<site>"), ("acme".to_owned(), "<connection>")],
         };
         let found = "https://acme.example/x of acme: ada@acme.org was refused";
-        assert_eq!(
-            redactor.text(found),
-            "https://<site>/x of <connection>: <address of a person> was refused"
-        );
+        assert_eq!(redactor.text(found), "https://<site>/x of <connection>: <email> was refused");
     }
 }

@@ -1,17 +1,17 @@
-//! One thing that the doctor looks at, and what it found.
+//! A check of the doctor and its result.
 
 use serde_json::{Value, json};
 
 use crate::advice::{Advice, Program};
 use crate::failure::Failure;
 
-/// One thing that was looked at.
+/// A check and its result.
 pub(super) struct Check {
     pub(super) name: &'static str,
     verdict: Verdict,
     /// What was found, for people.
     pub(super) found: Advice,
-    /// What to do about it, where that takes more than a word.
+    /// What to do about it, if that needs lines of its own.
     pub(super) remedy: Vec<Advice>,
 }
 
@@ -45,14 +45,14 @@ impl Check {
         self.verdict != Verdict::Bad
     }
 
-    /// What was found is good, and worth knowing.
+    /// Turns a good result into one that is worth knowing.
     pub(super) fn needs_attention(&mut self) {
         if self.verdict == Verdict::Good {
             self.verdict = Verdict::Note;
         }
     }
 
-    /// The check in a line, where this program is called so.
+    /// The check in one line. `program` is how this program is called.
     pub(super) fn line(&self, program: Program) -> String {
         let mark = match self.verdict {
             Verdict::Good => '✔',

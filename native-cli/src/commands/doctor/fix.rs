@@ -1,5 +1,5 @@
-//! `twg doctor --fix`: repairs what can be repaired without a decision. Nothing is deleted here that could hold the
-//! only copy of a token: what a file holds is deleted only if the record proves that it is not needed.
+//! `twg doctor --fix`: repairs what needs no decision from the user. It deletes no file that could hold the only copy
+//! of a token: a file goes only if the record proves that its content is not needed.
 
 use std::path::{Path, PathBuf};
 
@@ -20,18 +20,18 @@ use crate::effects::{clock, lock};
 use crate::failure::Failure;
 use crate::system::privacy;
 
-/// How long to wait for somebody who is using a connection.
+/// How long to wait for another process that uses a connection.
 const PATIENCE: Span = Span::from_secs(5);
 
-/// Something that was found to be broken, and what became of it.
+/// A problem that was found, and whether it was repaired.
 pub(super) struct Fix {
     pub(super) name: &'static str,
-    /// Whether it is in order now.
+    /// Whether it is repaired.
     pub(super) fixed: bool,
     pub(super) what: String,
 }
 
-/// Repairs everything, and shows each thing that it repaired.
+/// Repairs everything, and shows each repair.
 pub(super) async fn everything(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -60,7 +60,7 @@ pub(super) async fn everything(
     Ok(fixes)
 }
 
-/// Files and directories that others can get at.
+/// Files and directories that other users can read.
 fn privacy(context: &Context) -> Vec<Fix> {
     let exposed = private_paths(context).into_iter();
     let exposed = exposed.filter_map(|path| Some((privacy::exposure(&path)?, path)));
@@ -70,7 +70,7 @@ fn privacy(context: &Context) -> Vec<Fix> {
             let made = privacy::make_private(&path);
             let fixed = made.is_ok() && privacy::exposure(&path).is_none();
             let what = match made {
-                Ok(()) if fixed => format!("{shown}: only you can get at it now (it {exposure})"),
+                Ok(()) if fixed => format!("{shown}: only you can read it now (it {exposure})"),
                 Ok(()) => format!("{shown} {exposure}, and that could not be changed"),
                 Err(error) => format!("{shown} {exposure}: {error}"),
             };
@@ -89,7 +89,7 @@ async fn leftovers(context: &Context, key: &ConnectionKey, fixes: &mut Vec<Fix>)
     if files.is_empty() {
         return;
     }
-    // Who holds the lock is not dead, and needs them.
+    // A process that holds the lock is alive and needs them.
     let path = context.config.lock_path(key);
     let deadline = clock::now().plus(PATIENCE);
     let Ok(_held) = lock::acquire(&context.files, &path, "twg doctor", deadline).await else {
@@ -97,7 +97,7 @@ async fn leftovers(context: &Context, key: &ConnectionKey, fixes: &mut Vec<Fix>)
     };
     let stored = context.credential(key).ok().flatten();
     if stored.as_ref().is_some_and(|stored| stored.pending.is_some()) {
-        // They belong to a refresh that is not finished.
+        // They belong to an unfinished refresh.
         return;
     }
     for file in files {
@@ -105,7 +105,7 @@ async fn leftovers(context: &Context, key: &ConnectionKey, fixes: &mut Vec<Fix>)
     }
 }
 
-/// What writers without a lock left that died: whatever it is, if the file that it was to become holds the same.
+/// What a killed writer without a lock left behind: removed if the file that it was writing has the same content.
 fn abandoned(context: &Context, fixes: &mut Vec<Fix>) {
     for file in private_paths(context) {
         let Some(of) = file_store::abandoned(&file) else { continue };
@@ -116,7 +116,7 @@ fn abandoned(context: &Context, fixes: &mut Vec<Fix>) {
     }
 }
 
-/// Replies that were rescued to another place, and whose tokens are in a record by now.
+/// Rescued responses whose tokens are now in a record.
 fn rescued(context: &Context, keys: &[ConnectionKey], fixes: &mut Vec<Fix>) {
     let stored: Vec<_> =
         keys.iter().filter_map(|key| context.credential(key).ok().flatten()).collect();
@@ -144,23 +144,25 @@ fn remove_if(
     let name = "leftovers";
     let text = context.files.load(file).ok().flatten()?;
     if !is_needless(&text) {
-        let what = format!("{shown} is kept: it may hold secrets that are nowhere else");
+        let what = format!("{shown} stays: it may hold the only copy of a secret");
         return Some(Fix { name, fixed: false, what });
     }
     Some(match context.files.unlink(file) {
-        Ok(_) => Fix { name, fixed: true, what: format!("Removed {shown}, which a crash left") },
+        Ok(_) => {
+            Fix { name, fixed: true, what: format!("Removed {shown}, left behind by a crash") }
+        }
         Err(error) => Fix { name, fixed: false, what: error.to_string() },
     })
 }
 
-/// Whether everything in a file is certain to be in a record: it is empty, an older version of one, or a reply whose
-/// tokens are there.
+/// Whether a record certainly has everything in a file: the file is empty, an older version of a record, or a response
+/// whose tokens are in one.
 fn is_needless(text: &Secret, stored: &[StoredCredential]) -> bool {
     let written = text.expose().trim_matches(['\0', ' ', '\n']);
     if written.is_empty() {
         return true;
     }
-    // A server may rotate the refresh token and leave the access token as it is.
+    // A server may rotate the refresh token and keep the access token.
     let is_stored = |answer: &Answer| {
         let mut tokens = stored.iter().filter_map(|stored| stored.tokens.as_ref());
         tokens.any(|tokens| {
@@ -182,7 +184,7 @@ fn is_needless(text: &Secret, stored: &[StoredCredential]) -> bool {
     answer.is_some_and(|answer| is_stored(&answer))
 }
 
-/// The one member of a staged reply that matters here.
+/// The one member of a staged response that matters here.
 struct Kept {
     body: Secret,
 }
@@ -193,7 +195,7 @@ impl FromJson for Kept {
     }
 }
 
-/// The one member of a token response that matters here: there is none without it.
+/// The members of a token response that matter here.
 struct Answer {
     access_token: Secret,
     refresh_token: Option<Secret>,
@@ -209,7 +211,7 @@ impl FromJson for Answer {
     }
 }
 
-/// A client file that cannot be read is moved, unchanged: it may hold the only copy of a secret.
+/// A damaged client file is moved, unchanged, because it may hold the only copy of a secret.
 fn client(context: &Context, profile: &ProviderProfile) -> Option<Fix> {
     let name = "client";
     Some(match clients::set_damaged_aside(context, profile)? {
@@ -221,7 +223,7 @@ fn client(context: &Context, profile: &ProviderProfile) -> Option<Fix> {
     })
 }
 
-/// A refresh whose end is not known: the next one repairs it, and this is the next one.
+/// An interrupted refresh. The next refresh repairs it, and this is the next one.
 async fn interrupted(context: &mut Context, key: &ConnectionKey) -> Result<Option<Fix>, Failure> {
     let stored = context.credential(key).ok().flatten();
     if stored.is_none_or(|stored| stored.pending.is_none()) {
@@ -246,7 +248,7 @@ async fn interrupted(context: &mut Context, key: &ConnectionKey) -> Result<Optio
     }))
 }
 
-/// A schedule that does not do its work is made anew, with the program that there is now.
+/// A broken schedule is created again, for this program.
 async fn upkeep(context: &mut Context) -> Option<Fix> {
     let Health::Broken(why) = upkeep::health(context) else { return None };
     let fix = |fixed, what| Some(Fix { name: "upkeep", fixed, what });
@@ -279,7 +281,7 @@ mod tests {
         assert!(is_needless(&text("\0\0\0\0"), &[]));
         assert!(is_needless(&text(golden), &record));
         assert!(is_needless(&reply("new"), &record));
-        // Newer, of nobody, torn, or another's.
+        // Newer, of another connection, without a record, or incomplete.
         assert!(!is_needless(&text(&golden.replace("42", "43")), &record));
         assert!(!is_needless(&text(&golden.replace("\"default\"", "\"work\"")), &record));
         assert!(!is_needless(&text(golden), &[]));

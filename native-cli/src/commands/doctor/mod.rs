@@ -1,5 +1,5 @@
-//! `twg doctor`: how things are, and proofs that they work. It refreshes a token that is due, as every command
-//! does, and changes nothing else that is kept, unless it is told to (`--fix`).
+//! `twg doctor`: checks login, store, network and installation. It refreshes a token that is due, as every command
+//! does. It changes nothing else that is stored, unless `--fix` is given.
 
 mod bundle;
 mod check;
@@ -19,6 +19,7 @@ use twg_core::refresh::{How, Need};
 use self::check::Check;
 use self::fix::Fix;
 use super::auth_status::Status;
+use super::login::client_source;
 use super::upkeep::{self, Health};
 use crate::context::Context;
 use crate::credentials::clients;
@@ -48,7 +49,7 @@ pub(crate) struct Doctor {
     /// Write a report for a bug to a new file, without tokens, names and sites
     #[arg(long, value_name = "FILE", num_args = 0..=1, value_hint = ValueHint::FilePath)]
     pub(crate) bundle: Option<Option<PathBuf>>,
-    /// For the second process of the doctor itself: `try` or `hold` the lock
+    /// For the second process of the lock check: `try` or `hold`
     #[arg(long, hide = true, requires = "probe_file")]
     pub(crate) probe_lock: Option<String>,
     /// Which lock
@@ -56,7 +57,7 @@ pub(crate) struct Doctor {
     pub(crate) probe_file: Option<PathBuf>,
 }
 
-/// Runs the command. Succeeds if nothing is broken; not being signed in counts as broken.
+/// Runs the command. Succeeds if no check is bad. Not being signed in is bad.
 pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<ExitCode, Failure> {
     if let (Some(what), Some(file)) = (&arguments.probe_lock, &arguments.probe_file) {
         return store::run_probe(context, file, what).await;
@@ -67,7 +68,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     let fixes =
         if arguments.fix { fix::everything(context, &profile, key).await? } else { Vec::new() };
     let stored = context.credential(key);
-    // A refresh that was interrupted is reported as it was found, before this repairs it.
+    // An interrupted refresh is reported as found, before the next check repairs it.
     let interrupted =
         refresh_check(context, key, &profile, stored.as_ref().ok().and_then(Option::as_ref));
     let is_needed = !matches!(source::find(context, &chosen), Ok(Source::Given(_)));
@@ -97,7 +98,7 @@ pub(crate) async fn run(context: &mut Context, arguments: &Doctor) -> Result<Exi
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(Exit::Failed as u8) })
 }
 
-/// The client, the store, the network, the installation, and what else belongs to the main provider.
+/// The client, the store, the network, the installation, and the other credentials of the main provider.
 async fn machine_checks(context: &mut Context, status: &Status<'_>) -> Result<Vec<Check>, Failure> {
     let (key, profile) = (status.key, status.profile);
     let mut checks = vec![
@@ -172,7 +173,7 @@ fn version() -> String {
     format!("twg {} ({build}, {arch}-{os})", env!("CARGO_PKG_VERSION"))
 }
 
-/// The credential of the environment, if there is one, used once: it goes before the stored login.
+/// The credential of the environment, if there is one, used once. It wins over the stored connection.
 async fn source_check(
     context: &mut Context,
     chosen: &Chosen,
@@ -183,15 +184,17 @@ async fn source_check(
         Ok(Source::Stored) => return Ok(None),
         Err(failure) => return Ok(Some(Check::failed("credential", failure))),
     };
-    let used = format!("{}; it goes before the stored login", given.describe());
+    let used = format!("{}; it wins over the stored connection", given.describe());
     Ok(Some(match given.account(context, profile, &used).await {
-        Ok(account) => Check::of("credential", Ok(format!("{used}; it is {}'s", account.shown()))),
+        Ok(account) => {
+            Check::of("credential", Ok(format!("{used}; it belongs to {}", account.shown())))
+        }
         Err(failure) if failure.cause.is_interruption() => return Err(failure),
         Err(failure) => Check::failed("credential", failure),
     }))
 }
 
-/// The login as every command would have it: refreshed, if that is due. What it is then, and what to say of it.
+/// The credential as every command would use it, refreshed if that is due, and the check of it.
 async fn login_check(
     context: &mut Context,
     key: &ConnectionKey,
@@ -212,13 +215,13 @@ async fn login_check(
             let check = match refreshed.how {
                 How::StillFresh => Check::of("login", Ok(used)),
                 How::Adopted | How::Refreshed => {
-                    Check::of("login", Ok(format!("{used}; a refresh was due, and succeeded")))
+                    Check::of("login", Ok(format!("{used}; a refresh was due and succeeded")))
                 }
                 How::Recovered => {
                     Check::of("login", Ok(format!("{used}; an interrupted refresh was repaired")))
                 }
                 How::NotRefreshed(error) => {
-                    let doing = format!("{used}; a refresh is due, and failed");
+                    let doing = format!("{used}; a refresh is due and failed");
                     Check::failed("login", refresh::failure(context, key, &doing, &error))
                 }
             };
@@ -226,14 +229,14 @@ async fn login_check(
         }
         Err(error) => {
             let failure = refresh::failure(context, key, &used, &error);
-            // As it is by now: the refresh may have found that it is over.
+            // Read again, because the refresh may have found that the login has ended.
             let stored = context.credential(key).ok().flatten().unwrap_or(stored);
             (Some(stored), Check::failed("login", failure))
         }
     })
 }
 
-/// An interrupted refresh: since when, and until when it can be repaired.
+/// An interrupted refresh: when it began, and how long it can be repaired.
 fn refresh_check(
     context: &Context,
     key: &ConnectionKey,
@@ -253,25 +256,27 @@ fn horizon_check(status: &Status<'_>) -> Option<Check> {
     status.is_near_end().then(|| Check::of("horizon", Err(status.login_line().unwrap_or_default())))
 }
 
-/// Whether a clock that nobody can set tells how old an intent is.
+/// Whether the age of an interrupted refresh comes from a clock that cannot be set.
 fn boot_check() -> Check {
     let host = host::this();
     if host.boot.is_some() {
-        Check::of(
-            "clock",
-            Ok("the age of an interrupted refresh is told by the boot clock".to_owned()),
-        )
+        Check::of("clock", Ok("clock changes cannot disturb a repair".to_owned()))
     } else {
-        Check::note("clock", "the age of an interrupted refresh is told by the wall clock only")
+        Check::note("clock", "a clock change can disturb a repair: this system has no boot ID")
     }
 }
 
 fn client_check(context: &Context, profile: &ProviderProfile) -> Check {
     match clients::find(context, profile, None) {
-        Ok(Some(known)) => {
-            Check::of("client", Ok(format!("{} from: {}", known.client, known.source)))
-        }
-        Ok(None) => Check::note("client", "no client id is known yet; `twg login` asks for it"),
+        Ok(Some(known)) => Check::of(
+            "client",
+            Ok(format!(
+                "{} (from {})",
+                known.client,
+                client_source(context, &profile.name, &known)
+            )),
+        ),
+        Ok(None) => Check::note("client", "no client ID is stored yet; `twg login` asks for it"),
         Err(failure) => Check::of("client", Err(failure.message)),
     }
 }
@@ -294,7 +299,7 @@ fn duplicates_on_path() -> Check {
         _ => Check::note(
             "path",
             format!(
-                "twg is on PATH several times, the first wins: {}",
+                "twg is on PATH several times; the first one wins: {}",
                 twg_core::text::displayable(&list())
             ),
         ),

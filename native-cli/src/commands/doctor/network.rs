@@ -1,4 +1,4 @@
-//! What lies between this machine and the provider, and what answers there.
+//! The network between this machine and the provider, and the provider's servers.
 
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -22,11 +22,10 @@ use crate::environment;
 use crate::environment::{NETWORK, SSL_CERT_FILE, env};
 use crate::failure::{Cause, Failure};
 
-/// A clock that is further off than this makes tokens look older or younger than they are.
+/// With a larger skew, tokens look older or younger than they are.
 const TOLERABLE_SKEW: Span = Span::from_secs(60);
 
-/// The proxy and CA settings that `effects/http.rs` honours.
-/// Whether a sign-in with the browser here could be answered.
+/// Whether a sign-in with a browser on this machine could return to twg.
 pub(super) fn port_check(profile: &ProviderProfile) -> Check {
     let target =
         RedirectTarget { port: profile.redirect.port, path: profile.redirect.path.clone() };
@@ -44,7 +43,7 @@ pub(super) fn port_check(profile: &ProviderProfile) -> Check {
     }
 }
 
-/// Names only: a proxy's address may hold a password.
+/// The settings of the network, by name only, because the URL of a proxy may hold a password.
 pub(super) fn network_settings() -> Check {
     let set: Vec<_> = NETWORK.into_iter().filter(|name| environment::is_set(name)).collect();
     if set.is_empty() {
@@ -52,20 +51,20 @@ pub(super) fn network_settings() -> Check {
     }
     match env(SSL_CERT_FILE).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty()) {
         Some(path) if !path.is_file() => {
-            Check::of("network", Err("SSL_CERT_FILE names no file".to_owned()))
+            Check::of("network", Err("the file of SSL_CERT_FILE does not exist".to_owned()))
         }
         _ => Check::note("network", format!("in use: {}", set.join(", "))),
     }
 }
 
-/// Asks the server for its metadata, with no credentials, for the sake of its clock.
+/// Asks the server for its metadata, without credentials, and compares the clocks.
 pub(super) async fn prove_server(
     context: &mut Context,
     profile: &ProviderProfile,
 ) -> Result<Check, Failure> {
     let endpoint = profile.issuer.as_ref().or(profile.endpoints.token.as_ref());
     let Some(endpoint) = endpoint else {
-        return Ok(Check::note("server", "no address is known"));
+        return Ok(Check::note("server", "no URL is known"));
     };
     let host = endpoint.host();
     let url = match profile.issuer {
@@ -85,17 +84,17 @@ pub(super) async fn prove_server(
     let after = clock::now();
     let date = response.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
     let Some(date) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else {
-        return Ok(Check::of("server", Ok(format!("{host} answers (HTTP {})", response.status))));
+        return Ok(Check::of("server", Ok(format!("{host} responds (HTTP {})", response.status))));
     };
     let server = UnixTime::from_millis(u64::try_from(date.as_millis()).unwrap_or(u64::MAX));
     let skew = server.since(after).max(before.since(server.plus(Span::from_secs(1))));
-    let found = format!("{host} answers; this clock is {skew} off");
+    let found = format!("{host} responds; this clock is {skew} off");
     let is_tolerable = skew <= TOLERABLE_SKEW;
     let found = if is_tolerable { Ok(found) } else { Err(format!("{found}: set the clock")) };
     Ok(Check::of("server", found))
 }
 
-/// Uses the token once. A lifetime is a promise that the server need not keep.
+/// Uses the token once, because a server may revoke it before it expires.
 pub(super) async fn prove_token(
     context: &mut Context,
     key: &ConnectionKey,
@@ -127,8 +126,10 @@ pub(super) async fn prove_token(
                 failure.or_hint(format!("Run `{login} --force` to sign in again.")),
             )
         }
-        Ok(response) => Check::note("token", format!("{name} answers HTTP {}", response.status)),
-        Err(error) => Check::note("token", format!("not known: {}", error.failure())),
+        Ok(response) => {
+            Check::note("token", format!("{name} responds with HTTP {}", response.status))
+        }
+        Err(error) => Check::note("token", format!("unknown: {}", error.failure())),
     }))
 }
 
@@ -171,7 +172,7 @@ pub(super) async fn prove_admin_key(context: &mut Context) -> Result<Option<Chec
     Ok(Some(check))
 }
 
-/// What is known of a secret, and whether its server still accepts it.
+/// The check of a secret: what is known of it, and whether its server accepts it.
 fn proved(
     name: &'static str,
     found: String,
@@ -186,7 +187,7 @@ fn proved(
         }
         Err(failure) => Check::note(
             name,
-            format!("{found}; not known whether it is accepted: {}", failure.message),
+            format!("{found}; unknown whether it is accepted: {}", failure.message),
         ),
     })
 }

@@ -1,5 +1,5 @@
-//! Proofs that the store does what a refresh needs of it, in the very directory of the record and by the very
-//! calls, on files of the doctor's own.
+//! Checks that the store does what a refresh needs: in the directory of the record and with the same calls, but on
+//! files of the doctor.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -20,19 +20,19 @@ use crate::effects::{clock, lock};
 use crate::failure::{Exit, Failure};
 use crate::system::{privacy, subprocess};
 
-/// What the doctor's own record is called, beside the real one.
+/// The name of the doctor's record, beside the real one.
 const OWN: &str = ".doctor";
 
-/// How long a lock may take to be free after its holder died.
+/// How long a lock may stay taken after its holder died.
 const PATIENCE: Span = Span::from_secs(5);
 
-/// A file is replaced atomically and durably, twice; and a reply is staged, read back and discarded.
+/// Replaces a file atomically and durably, twice; and stages a response, reads it back and discards it.
 pub(super) fn prove_replace(context: &Context, key: &ConnectionKey) -> Check {
     let record = context.config.record_path(key);
     let own = record.with_file_name(OWN);
     let result = context.files.preflight(&record).and_then(|()| {
         let proof = replace_twice(&context.files, &own).and_then(|()| stage_once(context, &own));
-        // Whatever came of it.
+        // Also after a failure.
         let removed = context.files.remove(&own);
         proof.and(removed)
     });
@@ -43,11 +43,11 @@ pub(super) fn prove_replace(context: &Context, key: &ConnectionKey) -> Check {
         result
             .map(|()| {
                 format!(
-                    "in {shown} a file was replaced atomically and durably, and a reply was staged \
-                     in reserved room and read back"
+                    "in {shown} a file was replaced atomically and durably, and a response was staged \
+                     in reserved space and read back"
                 )
             })
-            .map_err(|error| format!("{error}; no refresh can be saved, so none is sent")),
+            .map_err(|error| format!("{error}; a refresh could not be saved, so none is sent")),
     )
 }
 
@@ -63,18 +63,14 @@ fn replace_twice(store: &FileStore, own: &Path) -> Result<(), StoreError> {
     if found.is_some_and(|found| found.matches(version(first.next()).expose())) {
         return Ok(());
     }
-    Err(store.error(
-        twg_core::flow::StoreErrorKind::CannotRead,
-        own,
-        "what was written is not there",
-    ))
+    Err(store.error(twg_core::flow::StoreErrorKind::CannotRead, own, "it lacks what was written"))
 }
 
 fn stage_once(context: &Context, own: &Path) -> Result<(), StoreError> {
     let store = &context.files;
     let id = AttemptId::parse(&"0".repeat(32));
     let kind = twg_core::flow::StoreErrorKind::CannotRead;
-    let Some(id) = id else { return Err(store.error(kind, own, "no id")) };
+    let Some(id) = id else { return Err(store.error(kind, own, "no ID")) };
     let reply = HttpResponse { status: 200, headers: Vec::new(), body: b"{}".to_vec() };
     let mut stage = Stage::open(store, own)?;
     stage.write(store, &StagedReply::write(&id, &reply))?;
@@ -83,26 +79,25 @@ fn stage_once(context: &Context, own: &Path) -> Result<(), StoreError> {
     Stage::discard(store, own, &id)?;
     match found {
         Some(StagedReply::Complete(_)) => Ok(()),
-        _ => Err(store.error(kind, own, "the staged reply cannot be read back")),
+        _ => Err(store.error(kind, own, "the staged response cannot be read back")),
     }
 }
 
-/// Another process must not get the lock while this one holds it, nor this one while the other does; and a
-/// holder that is killed must not keep it. Tried on a lock of its own, so that a busy connection does not make
-/// the doctor wait.
+/// Checks that another process cannot take the lock while this one holds it, nor the reverse, and that a killed holder
+/// loses it. It uses a lock of its own, so that the doctor need not wait for a busy connection.
 pub(super) async fn prove_lock(context: &Context, key: &ConnectionKey) -> Check {
     let path = context.config.record_path(key).with_file_name(format!("{OWN}.lock"));
     let result = exclude(&context.files, &path).await;
-    // Nobody else uses it.
+    // Only the doctor uses it.
     let _ = std::fs::remove_file(&path);
     let kind = privacy::network_file_system(path.parent().unwrap_or(&path));
     Check::of(
         "lock",
         result.map(|()| {
-            let found = "a second process was kept out, and a killed one gave it back";
+            let found = "a second process could not take it, and a killed one lost it";
             match kind {
                 Some(kind) => {
-                    format!("{found}; but this is {kind}, where other machines may not see it")
+                    format!("{found}; but on {kind} other machines may not see it")
                 }
                 None => found.to_owned(),
             }
@@ -132,7 +127,7 @@ async fn exclude(store: &FileStore, path: &Path) -> Result<(), String> {
     match (is_held, second) {
         (true, Err(LockError::TimedOut { .. })) => {}
         (true, Ok(_)) => {
-            return Err(format!("this process got a lock that another held: {broken}"));
+            return Err(format!("this process got a lock that another one held: {broken}"));
         }
         (true, Err(error)) => return Err(words(error)),
         (false, _) => return Err("a second process could not take the lock".to_owned()),
@@ -141,7 +136,7 @@ async fn exclude(store: &FileStore, path: &Path) -> Result<(), String> {
     after.map(drop).map_err(|_| "a process that was killed kept the lock".to_owned())
 }
 
-/// This program again, as another process that wants the lock.
+/// Starts this program again, as a second process that takes the lock.
 fn probe(path: &Path, what: &str) -> Result<Child, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     subprocess::command(program)
@@ -155,7 +150,7 @@ fn probe(path: &Path, what: &str) -> Result<Child, String> {
         .map_err(|error| format!("no second process could be started: {error}"))
 }
 
-/// The other process: succeeds if it gets the lock. `hold` keeps it until somebody ends it.
+/// The second process: succeeds if it gets the lock. With `hold` it keeps the lock until it is killed.
 pub(super) async fn run_probe(
     context: &Context,
     path: &Path,
@@ -166,7 +161,7 @@ pub(super) async fn run_probe(
         Ok(held) => {
             if what == "hold" {
                 let _ = crate::effects::terminal::print_data(b"held\n");
-                // Until the doctor kills it, or is gone: then its end of the pipe is closed.
+                // Until the doctor kills it or ends, which closes its end of the pipe.
                 let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             }
             drop(held);
@@ -176,8 +171,8 @@ pub(super) async fn run_probe(
     }
 }
 
-/// Every directory and file of the configuration that may hold a secret: all but what people write themselves, and
-/// what belongs to the sandbox, which is a configuration of its own.
+/// Every directory and file of the configuration that may hold a secret: all except the provider files of the user, and
+/// the sandbox, which is a configuration directory of its own.
 pub(super) fn private_paths(context: &Context) -> Vec<PathBuf> {
     let config = &context.config;
     let mut dirs = vec![config.path().to_owned()];
@@ -200,7 +195,7 @@ pub(super) fn private_paths(context: &Context) -> Vec<PathBuf> {
     paths
 }
 
-/// Every file that may hold a secret is readable by its owner only.
+/// Checks that only the owner can read files that may hold a secret.
 pub(super) fn privacy_check(context: &Context) -> Check {
     let config = &context.config;
     let open: Vec<String> = private_paths(context)
@@ -208,7 +203,7 @@ pub(super) fn privacy_check(context: &Context) -> Check {
         .filter_map(|path| Some(format!("{} {}", config.display(path), privacy::exposure(path)?)))
         .collect();
     if open.is_empty() {
-        return Check::of("privacy", Ok("nobody else can read what is stored".to_owned()));
+        return Check::of("privacy", Ok("only you can read what is stored".to_owned()));
     }
     Check::of("privacy", Err(format!("{}; run `twg doctor --fix`", open.join(", "))))
 }
@@ -217,16 +212,16 @@ pub(super) fn names_in(dir: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// A reply that was kept for a refresh that is not finished.
+/// The stored response of an unfinished refresh.
 pub(super) fn leftovers(context: &Context, key: &ConnectionKey, id: &AttemptId) -> Option<String> {
-    // Not every answer holds tokens: a proxy's error page is kept as well.
+    // Not every response holds tokens: the error page of a proxy is stored too.
     let status = |kept: Option<Secret>| match StagedReply::parse(id, kept?.expose()) {
         StagedReply::Complete(reply) => Some(reply.status),
         StagedReply::Empty | StagedReply::Damaged => None,
     };
     if let Some(status) = status(context.records.load_stage(key).ok().flatten()) {
-        return Some(format!("its answer is in the stage (HTTP {status})"));
+        return Some(format!("its response is in the stage (HTTP {status})"));
     }
     let rescued = status(context.records.load_rescued(id).ok().flatten())?;
-    Some(format!("its answer was rescued (HTTP {rescued})"))
+    Some(format!("its response was rescued (HTTP {rescued})"))
 }

@@ -1,5 +1,5 @@
 //! `twg auth docker-credential`, or this program under the name `docker-credential-twg`: the protocol of
-//! docker/docker-credential-helpers. Its errors stand on standard output, where docker looks for them.
+//! docker/docker-credential-helpers. Its errors go to standard output, where docker reads them.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ pub(crate) struct DockerCredential {
     operation: DockerOperation,
 }
 
-/// What docker asks its credential helpers (docker/docker-credential-helpers).
+/// The operations of docker's protocol (docker/docker-credential-helpers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DockerOperation {
     Get,
@@ -50,7 +50,7 @@ pub(crate) fn run(
         DockerOperation::List => list(context),
         DockerOperation::Store => store(context),
         DockerOperation::Erase => {
-            // Read, so that docker can write all of it.
+            // Read it, so that docker can write all of it.
             let _ = question();
             refuse(&format!("twg deletes no credential for docker: run `{SETUP} --remove`"))
         }
@@ -83,7 +83,7 @@ fn list(context: &Context) -> Result<ExitCode, Failure> {
     answer(&Secret::new(format!("{}\n", json!(users))))
 }
 
-/// `docker login` stores what it signed in with. Where that came from here, it is stored already.
+/// `docker login` stores the credential that it signed in with. If that came from twg, it is stored already.
 fn store(context: &Context) -> Result<ExitCode, Failure> {
     let asked = question()?;
     let given = json::value(asked.expose()).unwrap_or_default();
@@ -96,12 +96,12 @@ fn store(context: &Context) -> Result<ExitCode, Failure> {
         {
             Ok(ExitCode::SUCCESS)
         }
-        _ => refuse(&format!("twg keeps no credential for docker: run `{SETUP} --force`")),
+        _ => refuse(&format!("twg stores no credential for docker: run `{SETUP} --force`")),
     }
 }
 
-/// The registry of Bitbucket, and what opens it: the e-mail address and the API token. Never an access token of a
-/// login, and never a token for docker to refresh (the user `<token>`).
+/// The registry of Bitbucket, with the email address and the API token that it takes. Never an access token of a
+/// connection, and never a token for docker to refresh (the user `<token>`).
 fn credential(context: &Context) -> Result<Option<(EndpointUrl, String, Secret)>, Failure> {
     let Some(registry) = registry(context) else { return Ok(None) };
     let Some(token) = bitbucket_token::find(context)? else { return Ok(None) };
@@ -110,14 +110,14 @@ fn credential(context: &Context) -> Result<Option<(EndpointUrl, String, Secret)>
     Ok(user.map(|user| (registry, user, token.secret)))
 }
 
-/// Where Bitbucket is a look-alike on this machine, its registry is there too.
+/// If Bitbucket is a look-alike on this machine, so is its registry.
 fn registry(context: &Context) -> Option<EndpointUrl> {
     let profile = bitbucket_token::profile(context).ok()?;
     let git = git_server(&profile)?;
     if git.is_loopback() {
         return EndpointUrl::parse(&format!("http://{}", git.host())).ok();
     }
-    // Whoever made a provider of another server has a token for that one.
+    // The token of a provider with another server belongs to that server.
     let is_cloud = git.host() == "bitbucket.org";
     EndpointUrl::parse(BITBUCKET_REGISTRY).ok().filter(|_| is_cloud)
 }

@@ -16,7 +16,7 @@ use crate::environment::{self, KUBERNETES_EXEC_INFO as QUESTION};
 use crate::failure::Failure;
 use crate::output::rfc3339;
 
-/// The versions of the answer that there are; the first where nobody asks for another.
+/// The known versions of the answer. The first is the default.
 const VERSIONS: [&str; 2] =
     ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];
 
@@ -38,12 +38,12 @@ pub(crate) async fn run(
 }
 
 async fn get(context: &mut Context, arguments: &Connection) -> Result<ExitCode, Failure> {
-    // First, because a token that nobody understands need not be refreshed.
+    // First, so that no token is refreshed for a version that is unknown.
     let version = version(environment::text(QUESTION).as_deref())?;
     let live = live_token(context, &arguments.chosen(context)?).await?;
     let mut status = json!({ "token": live.token.expose() });
     if let Some(end) = live.expires_at {
-        // kubectl keeps the token until then.
+        // kubectl caches the token until then.
         status["expirationTimestamp"] = rfc3339(end).into();
     }
     let credential = json!({ "apiVersion": version, "kind": "ExecCredential", "status": status });

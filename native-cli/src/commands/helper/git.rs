@@ -32,10 +32,10 @@ pub(crate) struct GitCredential {
     connection: Option<String>,
 }
 
-/// What git asks its credential helpers (gitcredentials(7)).
+/// The operations of git's protocol (gitcredentials(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GitOperation {
-    /// Print the credential for what stands on standard input
+    /// Print the credential for the question on standard input
     Get,
     /// A credential did not work
     Erase,
@@ -68,7 +68,7 @@ pub(crate) async fn run(
     or_tell(context, done)
 }
 
-/// Prints nothing where this helper has nothing to say, so that git asks the next one.
+/// Prints nothing if this helper has no answer, so that git asks the next one.
 async fn get(context: &mut Context, connection: Option<&str>) -> Result<ExitCode, Failure> {
     let Some(question) = asked(context) else { return Ok(ExitCode::SUCCESS) };
     let Some((kind, token, expires_at)) = credential(context, connection).await? else {
@@ -83,33 +83,33 @@ async fn get(context: &mut Context, connection: Option<&str>) -> Result<ExitCode
     }
 }
 
-/// git says that a server did not accept the credential. That may be one of another helper, or the token may lack a
-/// scope; nothing is deleted on its word alone.
+/// git reports that a server did not accept the credential. That may be the credential of another helper, or the token
+/// may lack a scope. So nothing is deleted.
 fn erase(context: &mut Context) -> Result<ExitCode, Failure> {
     if asked(context).is_some() && bitbucket_token::status(context).is_some() {
         context.warn(format!(
-            "git says that Bitbucket did not accept the token. It is kept; `{SETUP}` checks it, \
-             `{SETUP} --force` replaces it."
+            "git reports that Bitbucket did not accept the token. The token is unchanged: `{SETUP}` \
+             checks it, `{SETUP} --force` replaces it."
         ));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What git wants, if it is for Bitbucket.
+/// The question of git, if it is for Bitbucket.
 fn asked(context: &Context) -> Option<Question> {
     let question = Question::parse(question().ok()?.expose().as_bytes())?;
     let profile = bitbucket_token::profile(context).ok()?;
     git_server(&profile).is_some_and(|server| question.is_for(server)).then_some(question)
 }
 
-/// That of the environment, that of `twg setup bitbucket`, or the access token of a login; the last where it is asked
-/// for, or where there is no other.
+/// The token of the environment, the token of `twg setup bitbucket`, or the access token of a connection. The last one
+/// only if `--connection` names it, or if there is no other.
 async fn credential(
     context: &mut Context,
     connection: Option<&str>,
 ) -> Result<Option<(Kind, Secret, Option<UnixTime>)>, Failure> {
     let found = match connection {
-        // A login was chosen, but the environment goes before everything that is stored.
+        // A connection was chosen, but the environment wins over everything that is stored.
         Some(_) => bitbucket_token::from_environment(context)?,
         None => bitbucket_token::find(context)?.map(|token| token.secret),
     };

@@ -1,4 +1,4 @@
-//! `twg auth process`: a live access token as JSON, in the shape of the AWS tools' `credential_process`.
+//! `twg auth process`: a live access token as JSON, in the format of `credential_process` in the AWS tools.
 
 use std::process::ExitCode;
 

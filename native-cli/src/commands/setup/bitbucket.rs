@@ -1,4 +1,4 @@
-//! `twg setup bitbucket`: the Bitbucket token, and git's use of it.
+//! `twg setup bitbucket`: stores the Bitbucket token and lets git use it.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::process::ExitCode;
@@ -50,12 +50,12 @@ pub(crate) struct Bitbucket {
     pub(crate) remove: bool,
 }
 
-/// What a token must be allowed for all that is done with it here: the check, and git.
+/// The scopes that the check of the token and git need.
 const SCOPES: &str = "read:user:bitbucket, read:repository:bitbucket, write:repository:bitbucket";
 
 const UNCHANGED: &str = "What was stored before is unchanged.";
 
-/// No token is longer than this; what is longer is another file.
+/// A limit, because no token is longer.
 const MAX_INPUT: u64 = 8192;
 
 /// Runs the command.
@@ -77,7 +77,7 @@ pub(crate) async fn setup(
             }
             confirm(context, &profile, stored).await?
         }
-        // One that is damaged is moved aside, if there is another to be stored.
+        // A damaged one is moved aside when a new one is stored.
         Err(failure) if !arguments.force => return Err(failure),
         Ok(_) | Err(_) => enter(context, &profile, given, arguments).await?,
     };
@@ -88,14 +88,14 @@ pub(crate) async fn setup(
     Ok(ExitCode::SUCCESS)
 }
 
-/// At the end of a login: asks for the token, unless there is one. Whatever happens here, the login is safe.
+/// At the end of a sign-in: asks for the token, unless one is stored. A failure here does not affect the sign-in.
 pub(in crate::commands) async fn offer_after_login(context: &mut Context, again: bool) {
     let is_wanted = context.person.may_ask
         && context.person.terminal.can_ask()
         && !context.json
         && !context.person.quiet
         && !context.interrupted
-        // Nobody is there who could type it, or should.
+        // The sandbox's approver cannot type a token, and a coding agent must not.
         && context.person.user_agent == UserAgent::Browser
         && context.here.agent.is_none()
         && environment::text(VARIABLE).is_none();
@@ -122,11 +122,11 @@ pub(in crate::commands) async fn offer_after_login(context: &mut Context, again:
     }
 }
 
-/// What came of it.
+/// The result.
 struct Done {
     stored: Stored,
     already_stored: bool,
-    /// Whether Bitbucket accepted it just now.
+    /// Whether Bitbucket accepted it now.
     checked: bool,
 }
 
@@ -145,7 +145,7 @@ impl Done {
     }
 }
 
-/// Looks whether the stored token still works.
+/// Checks whether the stored token works.
 async fn confirm(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -163,13 +163,13 @@ async fn confirm(
             context.warn(format!("A Bitbucket token is stored. {}", failure.message));
             Ok(Done { stored, already_stored: true, checked: false })
         }
-        Err(failure) => {
-            Err(failure.keeping("It is kept.").or_hint(format!("Run `{again}` to enter another.")))
-        }
+        Err(failure) => Err(failure
+            .keeping("The token is unchanged.")
+            .or_hint(format!("Run `{again}` to enter another."))),
     }
 }
 
-/// Takes a new token, and keeps it if it works.
+/// Takes a new token, and stores it if it works.
 async fn enter(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -203,11 +203,11 @@ async fn enter(
     Ok(Done { stored, already_stored: false, checked: true })
 }
 
-/// What it means to enter nothing.
+/// What pressing Enter without a token does.
 fn on_enter(context: &Context) -> &'static str {
     match bitbucket_token::stored(context) {
-        Ok(None) => "press Enter to go without",
-        _ => "press Enter to keep the one that is stored",
+        Ok(None) => "press Enter to skip this",
+        _ => "press Enter to keep the stored one",
     }
 }
 
@@ -215,15 +215,15 @@ fn on_enter(context: &Context) -> &'static str {
 struct Found {
     token: Secret,
     email: Option<String>,
-    /// If the token may say whose it is.
+    /// Its account, if the scopes of the token show it.
     account: Option<Account>,
 }
 
-/// Shows a person where to create a token.
+/// Shows where to create a token.
 async fn begin(context: &mut Context, arguments: &Bitbucket) -> Result<(), Failure> {
     if !context.person.may_ask || !context.person.terminal.can_ask() {
         if bitbucket_token::stored(context)?.is_some() {
-            return Err(Failure::usage("Nobody is here to enter a token")
+            return Err(Failure::usage("This needs the token, and there is no terminal")
                 .keeping("The stored one is unchanged.")
                 .or_hint(format!("Pipe the token into `{SETUP} --force --with-token`.")));
         }
@@ -239,7 +239,7 @@ async fn begin(context: &mut Context, arguments: &Bitbucket) -> Result<(), Failu
     Ok(())
 }
 
-/// Asks on the terminal, until a token works, or none is entered.
+/// Asks on the terminal until a token works, or the user enters none.
 async fn ask(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -267,7 +267,7 @@ async fn ask(
 fn explain(context: &mut Context, email: Option<&str>) {
     let known = email.map(str::to_owned).or_else(|| bitbucket_token::known_email(context));
     let terminal = &mut context.person.terminal;
-    terminal.line("Bitbucket needs a token of its own: an API token with scopes.");
+    terminal.line("Bitbucket needs its own token: an API token with scopes.");
     terminal.line(&format!("  Create one at  {TOKEN_PAGE}"));
     terminal.line(&format!("  with scopes    {SCOPES}"));
     if let Some(email) = known {
@@ -275,7 +275,7 @@ fn explain(context: &mut Context, email: Option<&str>) {
     }
 }
 
-/// `None` if there is none.
+/// `None` if the user enters none.
 async fn ask_for_token(context: &mut Context, otherwise: &str) -> Result<Option<Secret>, Failure> {
     let question = format!("Bitbucket token (not shown; {otherwise}):");
     loop {
@@ -287,11 +287,11 @@ async fn ask_for_token(context: &mut Context, otherwise: &str) -> Result<Option<
         if token.is_one_word() {
             return Ok(Some(token));
         }
-        context.person.terminal.warning("A token is a single word of letters, digits and signs.");
+        context.person.terminal.warning("A token is one word without spaces.");
     }
 }
 
-/// The e-mail address that goes with a token, if one must. `before` was typed last time.
+/// The email address for a token, if it needs one. `before` was typed last time.
 async fn email_for(
     context: &mut Context,
     named: Option<&str>,
@@ -302,7 +302,7 @@ async fn email_for(
         return if is_email(named) {
             Ok(Some(named.to_owned()))
         } else {
-            Err(Failure::usage("--email needs an e-mail address, such as you@example.com"))
+            Err(Failure::usage("--email needs an email address, such as you@example.com"))
         };
     }
     if Kind::of(token) == Kind::AccessToken {
@@ -312,18 +312,18 @@ async fn email_for(
         return Ok(Some(known));
     }
     if !context.person.may_ask || !context.person.terminal.can_ask() {
-        return Err(Failure::usage("Nothing says which Atlassian account the token belongs to")
+        return Err(Failure::usage("The Atlassian account of the token is unknown")
             .or_hint("Add `--email you@example.com`."));
     }
     let usual = before.map(|before| format!(" [{before}]")).unwrap_or_default();
-    let question = format!("E-mail address of your Atlassian account{usual}:");
+    let question = format!("Email address of your Atlassian account{usual}:");
     loop {
         let typed = interruptible(context.person.terminal.ask(&question)).await??;
         let email = before.filter(|_| typed.is_empty()).map_or(typed, str::to_owned);
         if is_email(&email) {
             return Ok(Some(email));
         }
-        context.person.terminal.warning("That is no e-mail address.");
+        context.person.terminal.warning("That is not an email address.");
     }
 }
 
@@ -335,10 +335,10 @@ fn keep(context: &mut Context, found: Found) -> Result<Stored, Failure> {
     let (of, place) = (shown(&stored), context.config.display(&file.path));
     context.achieved(format!("Bitbucket accepts the token{of}; it is saved to {place}"));
     if account.is_none() {
-        context.say("  (Its scopes do not show whose it is: read:user:bitbucket would.)");
+        context.say("  (With the scope read:user:bitbucket, twg could show whose it is.)");
     }
     if environment::text(VARIABLE).is_some() && !context.in_sandbox {
-        context.warn(format!("{VARIABLE} is set, and goes before the stored token."));
+        context.warn(format!("{VARIABLE} is set, and wins over the stored token."));
     }
     Ok(stored)
 }
@@ -352,12 +352,12 @@ fn shown(stored: &Stored) -> String {
 }
 
 fn remove(context: &mut Context) -> Result<ExitCode, Failure> {
-    // Before the token, so that git is never sent to who has none; and if there is none, all the same.
+    // Before the token, so that git never asks for a missing one. Also if no token is stored.
     let configured = git::configured_here(context);
     git::withdraw(context, &configured);
     let removed = bitbucket_token::file(context).remove(context)?;
     if removed {
-        context.achieved("The Bitbucket token is forgotten here");
+        context.achieved("The Bitbucket token is deleted here");
         context.say(format!("  It works until you revoke it at {TOKEN_PAGE}"));
     } else {
         context.say("No Bitbucket token is stored: nothing to do");
@@ -368,12 +368,12 @@ fn remove(context: &mut Context) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A secret that another program writes to standard input: its one line.
+/// A secret that another program writes to standard input.
 pub(in crate::commands) fn secret_from_stdin(what: &str) -> Result<Secret, Failure> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         return Err(Failure::usage(format!("--with-token reads the {what} from another program"))
-            .or_hint("Leave --with-token out to be asked for it, without it being shown."));
+            .or_hint("Leave out --with-token to type it at a prompt that does not show it."));
     }
     let mut text = Zeroizing::new(String::with_capacity(MAX_INPUT as usize));
     let read = stdin.lock().take(MAX_INPUT).read_to_string(&mut text);
@@ -381,5 +381,5 @@ pub(in crate::commands) fn secret_from_stdin(what: &str) -> Result<Secret, Failu
     if read.is_ok() && secret.is_one_word() {
         return Ok(secret);
     }
-    Err(Failure::usage(format!("Standard input does not hold a {what}: one word was expected")))
+    Err(Failure::usage(format!("Standard input holds no {what}: one word was expected")))
 }

@@ -1,4 +1,4 @@
-//! What `twg setup` writes for other programs, and `twg uninstall` removes again: which files, and where.
+//! The files that `twg setup` writes for other programs, and `twg uninstall` removes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use crate::installation::marked_file::Comment;
 
 /// A file for another program.
 pub(crate) struct FileFor {
-    /// Whom it is for, for people.
+    /// The program that reads it, for people.
     pub(crate) whom: &'static str,
     pub(crate) path: PathBuf,
     pub(crate) text: &'static str,
     pub(crate) comment: Comment,
 }
 
-/// How coding agents shall behave: the format of Agent Skills, which all of these read.
+/// Rules for coding agents, in the format of Agent Skills, which all of these read.
 const SKILL: &str = include_str!("SKILL.md");
 
-/// Coding agents, each with the directory that it has if it is used here.
+/// Coding agents, each with the directory that shows that it is used here.
 const AGENTS: [(&str, &str); 5] = [
     ("Claude Code", ".claude"),
     ("Codex", ".codex"),
@@ -39,8 +39,7 @@ pub(crate) fn skills() -> Vec<FileFor> {
     .collect()
 }
 
-/// The shells whose completion is a file in a place that they know. What is in it asks the program that is there
-/// then, so that it never belongs to another version.
+/// The shells that read completions from a file in a known place. The file calls the program, so it fits every version.
 pub(crate) fn completions() -> Vec<FileFor> {
     let Some(home) = home_dir(&env) else { return Vec::new() };
     let base = |variable: &str, usual: &str| {

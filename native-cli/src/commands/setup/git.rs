@@ -1,4 +1,4 @@
-//! How git is told to ask `twg` for the credentials of Bitbucket.
+//! The settings by which git asks `twg` for the credentials of Bitbucket.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::system::git;
 pub(in crate::commands) enum GitState {
     Configured,
     NotConfigured,
-    /// Somebody chose another helper for Bitbucket, which stays.
+    /// The user has another helper for Bitbucket, which stays.
     AnotherHelper,
     NotInstalled,
 }
@@ -35,7 +35,7 @@ impl GitState {
     }
 }
 
-/// Configures git, if it is not yet and the user agrees; else says how. Nothing depends on it.
+/// Configures git if the user agrees, else shows how. A failure is only a warning.
 pub(in crate::commands) async fn offer(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -48,13 +48,13 @@ pub(in crate::commands) async fn offer(
         Ok(Some(all)) => all,
         Ok(None) => return Ok(GitState::NotInstalled),
         Err(error) => {
-            context.warn(format!("git's configuration cannot be read: {error}"));
+            context.warn(format!("The configuration of git cannot be read: {error}"));
             return Ok(GitState::NotConfigured);
         }
     };
     let found = all.remove(&key).unwrap_or_default();
-    // The empty one makes git forget the helpers that it has for all servers: they would be offered the token to
-    // keep it, in files of their own.
+    // The empty one makes git ignore its helpers for all servers: git would give them the token, and they would store
+    // it in their own files.
     let wanted = ["", helper.as_str()];
     if found == wanted {
         return Ok(GitState::Configured);
@@ -65,7 +65,7 @@ pub(in crate::commands) async fn offer(
         tell(context, &key, &helper);
         return Ok(GitState::AnotherHelper);
     }
-    // What is configured for the sandbox would stay in the configuration of the real git.
+    // In the sandbox, the setting would stay in the user's git configuration.
     let agrees = agreed || !context.in_sandbox && ask(context, server).await?;
     if !agrees {
         tell(context, &key, &helper);
@@ -74,7 +74,7 @@ pub(in crate::commands) async fn offer(
     match git::set_helpers(&key, &wanted) {
         Ok(()) => {
             let host = server.host();
-            context.achieved(format!("git asks twg for the credentials of {host} from now on"));
+            context.achieved(format!("git now gets its {host} credentials from twg"));
             Ok(GitState::Configured)
         }
         Err(error) => {
@@ -85,17 +85,17 @@ pub(in crate::commands) async fn offer(
     }
 }
 
-/// git's settings by which it asks this program and nobody else, for this configuration directory and its sandbox;
-/// with `of_all`, for every one.
+/// The settings by which git asks only this program, for this configuration directory and its sandbox; with `of_all`,
+/// for every one.
 ///
 /// # Errors
-/// Why nobody knows, for people.
+/// Why git's settings are unknown, for people.
 pub(in crate::commands) fn configured(
     context: &Context,
     of_all: bool,
 ) -> Result<Vec<String>, String> {
     let here = directory(context);
-    // That of the sandbox is always named.
+    // The settings of the sandbox always contain its directory.
     let sandbox = named(context.config.sandbox().path());
     let is_meant = |helper: &String| of_all || is_of(helper, &here) || is_of(helper, &sandbox);
     let is_ours_alone = |helpers: &[String]| {
@@ -106,10 +106,10 @@ pub(in crate::commands) fn configured(
     Ok(all.filter(|(_, helpers)| is_ours_alone(helpers)).map(|(key, _)| key).collect())
 }
 
-/// Those of them that are for the Bitbucket of this configuration.
+/// The settings of [`configured`] for the Bitbucket of this configuration.
 ///
 /// # Errors
-/// As there.
+/// Those of [`configured`].
 pub(in crate::commands) fn configured_here(context: &Context) -> Result<Vec<String>, String> {
     let profile = crate::credentials::bitbucket_token::profile(context).ok();
     let here = profile.as_ref().and_then(git_server).map(key);
@@ -118,7 +118,7 @@ pub(in crate::commands) fn configured_here(context: &Context) -> Result<Vec<Stri
     Ok(keys)
 }
 
-/// Lets git forget this program. Whether it does.
+/// Removes settings of git. Returns whether all of them are removed.
 pub(in crate::commands) fn withdraw(
     context: &mut Context,
     keys: &Result<Vec<String>, String>,
@@ -132,7 +132,7 @@ pub(in crate::commands) fn withdraw(
     }
     let is_done = results.iter().all(Result::is_ok);
     if is_done && !results.is_empty() {
-        context.achieved("git does not ask twg any more");
+        context.achieved("git no longer asks twg");
     }
     is_done
 }
@@ -152,20 +152,20 @@ fn tell(context: &mut Context, key: &str, helper: &str) {
     context.say(format!("    git config --global --add {key} {}", quoted(helper)));
 }
 
-/// The name of git's setting for this server.
+/// The name of git's setting for a server.
 fn key(server: &EndpointUrl) -> String {
     let scheme = server.as_str().split(':').next().unwrap_or_default();
     format!("credential.{scheme}://{}.helper", server.host())
 }
 
-/// What git runs, by `sh`, on every system.
+/// The command that git runs, with `sh` on every system.
 fn helper(context: &Context, launcher: &Path) -> String {
     let directory = directory(context);
     format!("!{directory}{} auth git-credential", word(launcher))
 }
 
-/// What stands before the program, where the configuration directory is not the usual one: git is started in all kinds
-/// of environments.
+/// The text before the program if the configuration directory is not the usual one, because git may start in another
+/// environment.
 fn directory(context: &Context) -> String {
     let is_chosen = context.in_sandbox || environment::is_set(CONFIG_DIR);
     if is_chosen { named(context.config.path()) } else { String::new() }
@@ -175,7 +175,7 @@ fn named(path: &Path) -> String {
     format!("TWG_CONFIG_DIR={} ", word(path))
 }
 
-/// Whether a helper of ours is for the configuration directory that `directory` names.
+/// Whether a helper of twg is for the configuration directory in `directory`.
 fn is_of(helper: &str, directory: &str) -> bool {
     let command = helper.trim_start_matches('!');
     if directory.is_empty() {
@@ -185,7 +185,7 @@ fn is_of(helper: &str, directory: &str) -> bool {
     }
 }
 
-/// The shell that comes with git for Windows takes either slash, but not a backslash that escapes.
+/// A path for the shell. In the one of git for Windows a backslash escapes, and a slash works.
 fn word(path: &Path) -> String {
     let text = path.to_string_lossy();
     quoted(&if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() })
@@ -198,7 +198,7 @@ fn is_ours(helper: &str) -> bool {
     matches!(name.flatten(), Some("twg" | "twg.exe"))
 }
 
-/// A word for a shell.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! `twg setup`: makes this machine ready. Every step can be done again, and none of them keeps another from being done.
+//! `twg setup`: prepares this machine. Every step can be repeated, and a failed one does not stop the others.
 
 pub(crate) mod bitbucket;
 pub(crate) mod files;
@@ -39,7 +39,7 @@ pub(crate) enum SetupPart {
     Bitbucket(bitbucket::Bitbucket),
 }
 
-/// One step, and what came of it.
+/// A step and its result.
 struct Step {
     name: &'static str,
     result: Result<Done, Failure>,
@@ -49,11 +49,11 @@ enum Done {
     Now,
     /// There was nothing to do.
     Already,
-    /// It was not done, for this reason.
+    /// It was skipped, for this reason.
     Not(String),
 }
 
-/// Runs the command. Only a sign-in that was tried and failed makes it fail.
+/// Runs the command. Fails only if a sign-in was tried and failed.
 pub(crate) async fn run(context: &mut Context, arguments: &Setup) -> Result<ExitCode, Failure> {
     match &arguments.part {
         None => all(context).await,
@@ -61,15 +61,16 @@ pub(crate) async fn run(context: &mut Context, arguments: &Setup) -> Result<Exit
     }
 }
 
-/// Every step.
+/// Runs every step.
 async fn all(context: &mut Context) -> Result<ExitCode, Failure> {
     let not_needed = || Ok(Done::Not("the sandbox needs none".to_owned()));
     let program = if context.in_sandbox { not_needed() } else { install(context).await };
     let mut steps = vec![Step { name: "program", result: program }];
     steps.push(Step { name: "login", result: sign_in(context).await });
     if is_interrupted(&steps) {
-        return Err(Failure::interrupted()
-            .keeping("What was set up so far stays; run it again for the rest."));
+        return Err(
+            Failure::interrupted().keeping("The finished steps stay. Run it again for the rest.")
+        );
     }
     if context.in_sandbox {
         let rest = ["completions", "skills", "upkeep"];
@@ -85,7 +86,7 @@ async fn all(context: &mut Context) -> Result<ExitCode, Failure> {
         _ => None,
     });
     if context.json {
-        let steps: Vec<Value> = steps.iter().map(to_json).collect();
+        let steps: Vec<Value> = steps.iter().map(|step| to_json(context, step)).collect();
         print_json(&json!({ "schemaVersion": 1, "ok": failed.is_none(), "steps": steps }));
     } else {
         for step in &steps {
@@ -101,8 +102,8 @@ fn is_interrupted(steps: &[Step]) -> bool {
     steps.iter().any(is_interruption)
 }
 
-/// A program that was downloaded becomes one that is found, and that updates itself. Whatever installed it otherwise
-/// keeps it up to date.
+/// Installs a downloaded program so that a shell finds it and `twg update` can update it. A program that a package
+/// manager installed stays as it is.
 async fn install(context: &mut Context) -> Result<Done, Failure> {
     let managed = Managed::of_user(&env)?;
     if managed.is_managed() || installation::is_on_path() {
@@ -113,12 +114,13 @@ async fn install(context: &mut Context) -> Result<Done, Failure> {
     let directory = managed.launcher().parent();
     let path = env(PATH).unwrap_or_default();
     if !std::env::split_paths(&path).any(|on_path| Some(on_path.as_path()) == directory) {
-        context.say("  That directory is not on your PATH: add it, so that `twg` is found.");
+        context
+            .say("  That directory is not on your PATH: add it, so that your shell finds `twg`.");
     }
     Ok(Done::Now)
 }
 
-/// Signs in if nobody is, and somebody is there to do it.
+/// Signs in, unless a connection is stored or there is no terminal.
 async fn sign_in(context: &mut Context) -> Result<Done, Failure> {
     let key = ConnectionKey::new(providers::DEFAULT, ConnectionKey::DEFAULT);
     let key = key.map_err(|error| Failure::internal(error.to_string()))?;
@@ -129,10 +131,10 @@ async fn sign_in(context: &mut Context) -> Result<Done, Failure> {
         return Ok(Done::Already);
     }
     if !context.person.may_ask || !context.person.terminal.can_ask() {
-        return Ok(Done::Not("nobody is here to do it: run `twg login` in a terminal".to_owned()));
+        return Ok(Done::Not("there is no terminal: run `twg login` in one".to_owned()));
     }
     let arguments = Login::plain()?;
-    // Its own document would be a second one.
+    // A second JSON document must not be printed.
     let json = std::mem::replace(&mut context.json, false);
     let signed_in = login::run(context, &arguments).await;
     context.json = json;
@@ -144,13 +146,13 @@ fn write_completions(context: &mut Context) -> Result<Done, Failure> {
     let of_shell = |file: &FileFor| Some(file.whom) == shell.as_deref();
     let wanted: Vec<_> = files::completions().into_iter().filter(of_shell).collect();
     if wanted.is_empty() {
-        let what = "`twg completions SHELL` prints what your shell has to read at its start";
+        let what = "`twg completions SHELL` prints the script for your shell's startup file";
         return Ok(Done::Not(what.to_owned()));
     }
     let is_zsh = wanted.iter().any(|file| file.whom == "zsh");
     let done = write_all(context, "completion", wanted)?;
     if is_zsh && matches!(done, Done::Now) {
-        context.say("  zsh finds it if this stands before `compinit` in ~/.zshrc:");
+        context.say("  zsh finds it if ~/.zshrc has this line before `compinit`:");
         context.say("    fpath=(~/.local/share/zsh/site-functions $fpath)");
     }
     Ok(done)
@@ -167,33 +169,34 @@ fn write_all(context: &mut Context, what: &str, files: Vec<FileFor>) -> Result<D
             }
             Ok(Written::Already) => {}
             Ok(Written::NotOurs) => {
-                context.say(format!("  {shown} was changed by somebody, and is left as it is"));
+                context
+                    .say(format!("  {shown} was changed since twg wrote it, and stays as it is"));
             }
             Err(error) => {
                 let message = format!("Could not write {shown}: {error}");
                 return Err(Failure::new(Cause::NotWritten, message)
-                    .or_hint("Make that place writable, then run `twg setup` again."));
+                    .or_hint("Make that directory writable, then run `twg setup` again."));
             }
         }
     }
     Ok(done)
 }
 
-/// What its own lines did not say already.
+/// Shows the result, unless the step showed it already.
 fn tell(context: &mut Context, step: &Step) {
     match &step.result {
         Ok(Done::Now | Done::Already) => {}
         Ok(Done::Not(why)) => context.say(format!("  No {}: {why}", step.name)),
-        Err(failure) => failure.report(&mut context.person.terminal, false),
+        Err(failure) => context.report(failure),
     }
 }
 
-fn to_json(step: &Step) -> Value {
+fn to_json(context: &Context, step: &Step) -> Value {
     let (state, detail, error) = match &step.result {
         Ok(Done::Now) => ("done", None, None),
         Ok(Done::Already) => ("already", None, None),
         Ok(Done::Not(why)) => ("skipped", Some(why), None),
-        Err(failure) => ("failed", None, Some(failure.to_json())),
+        Err(failure) => ("failed", None, Some(context.failure_to_json(failure))),
     };
     json!({ "name": step.name, "state": state, "detail": detail, "error": error })
 }

@@ -1,4 +1,4 @@
-//! `twg upkeep`: keeps the logins alive in the background.
+//! `twg upkeep`: refreshes the connections in the background.
 
 mod run;
 mod status;
@@ -27,7 +27,7 @@ use crate::output::print_json;
 use crate::system::scheduler::{self, Job, Refused, Schedule, Scheduler};
 use crate::system::tool::{Runner, System};
 
-/// What can be done about the scheduled upkeep.
+/// `twg upkeep ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Upkeep {
     /// Schedule the upkeep, every 12 minutes
@@ -40,12 +40,12 @@ pub(crate) enum Upkeep {
     Disable,
 }
 
-/// The variables that the schedule keeps beside [`CONFIG_DIR`], which it always has.
+/// The variables that the schedule stores beside [`CONFIG_DIR`], which it always stores.
 fn kept_by_schedule() -> impl Iterator<Item = &'static str> {
     VARIABLES.iter().filter(|variable| variable.is_scheduled).map(|variable| variable.name)
 }
 
-/// After so much time without a run something is wrong with a schedule.
+/// A schedule without a run for this long is broken.
 const SILENCE: Span = Span::from_mins(120);
 
 /// A run may have to wait for an interrupted request (20 s) before it refreshes.
@@ -55,8 +55,8 @@ const PATIENCE: Span = Span::from_secs(60);
 pub(crate) async fn run(context: &mut Context, what: &Upkeep) -> Result<ExitCode, Failure> {
     if matches!(what, Upkeep::Enable | Upkeep::Disable) {
         context.unless_in_sandbox(
-            "has no schedule: it would outlive the sandbox",
-            "`twg upkeep run` does by hand what a schedule would.",
+            "has no schedule, because it would outlive the sandbox",
+            "Run `twg upkeep run` to do by hand what a schedule would do.",
         )?;
     }
     match what {
@@ -76,7 +76,7 @@ pub(crate) async fn run(context: &mut Context, what: &Upkeep) -> Result<ExitCode
 pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
     let job = job(context)?;
     let scheduler = scheduler(context, &System)?;
-    // The file lies for a moment where only this user can read it.
+    // Prepared first, because the scheduler's file is for a moment in this directory, which only this user can read.
     context.files.prepare_dir(&state_path(context)).map_err(|error| {
         Failure::new(
             Cause::UpkeepNotStored(StoreErrorKind::CannotCreate),
@@ -85,8 +85,8 @@ pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
     })?;
     scheduler.enable(&job).map_err(|refused| {
         failure("Could not enable the upkeep", refused)
-            .keeping("The schedule is as it was before.")
-            .or_hint("Every command refreshes by itself all the same. Run `twg upkeep enable` again once it can work:")
+            .keeping("The schedule is unchanged.")
+            .or_hint("Commands still refresh when needed. Run `twg upkeep enable` again when this is repaired:")
     })?;
     let name = scheduler.name();
     context.achieved(format!("The upkeep runs every 12 minutes ({name})"));
@@ -96,30 +96,30 @@ pub(crate) async fn enable(context: &mut Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Removes the schedule and what the upkeep remembers, whichever of them is there.
+/// Removes the schedule and the state of the upkeep.
 pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
     let scheduler = scheduler(context, &System)?;
     let removed = scheduler.disable(&name_of(&context.config));
-    // Also where that failed: what nobody needs any more goes. Of two failures, the scheduler's is told.
+    // Also after a failure, because the state is not needed any more. Of two failures, the first is reported.
     let forgotten = forget(context).await;
     let removed = removed.map_err(|refused| failure("Could not disable the upkeep", refused))?;
     let had_state = forgotten?;
     if removed {
-        context.achieved("The upkeep does not run any more, and what it remembered is removed");
+        context.achieved("The upkeep is stopped, and its state is removed");
     } else if had_state {
-        context.achieved("The upkeep was not enabled; what its runs remembered is removed");
+        context.achieved("The upkeep was not scheduled; its state is removed");
     } else {
-        context.say("The upkeep is not enabled: nothing to do");
+        context.say("The upkeep is not scheduled: nothing to do");
     }
     Ok(())
 }
 
-/// Removes what the upkeep remembers; whether there was anything. A run that is under way notes what it did when it
-/// ends, so that is waited for.
+/// Removes the state of the upkeep. Returns whether there was one. It waits for a run in progress, which writes the
+/// state when it ends.
 async fn forget(context: &mut Context) -> Result<bool, Failure> {
     let state = state_path(context);
-    // Each run makes the lock file before anything else, and nobody removes it.
-    let _nobody_runs = if lock_path(context).exists() {
+    // Each run creates the lock file first, and no process removes it.
+    let _no_run = if lock_path(context).exists() {
         Some(interruptible(end_of_runs(context)).await??)
     } else {
         None
@@ -131,7 +131,7 @@ async fn forget(context: &mut Context) -> Result<bool, Failure> {
     Ok(had_state)
 }
 
-/// Waits until no run is under way, and lets none begin.
+/// Waits until no run is in progress, and lets none begin.
 async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
     let deadline = clock::now().plus(PATIENCE);
     let mut is_told = false;
@@ -142,12 +142,15 @@ async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
         }
         let now = clock::now();
         if now >= deadline {
-            return Err(Failure::new(Cause::UpkeepBusy, "A run of the upkeep is still under way")
-                .keeping("It is not scheduled any more.")
-                .or_hint("Run `twg upkeep disable` again to remove what it remembers."));
+            return Err(Failure::new(
+                Cause::UpkeepBusy,
+                "A run of the upkeep is still in progress",
+            )
+            .keeping("It is no longer scheduled.")
+            .or_hint("Run `twg upkeep disable` again to remove its state."));
         }
         if !std::mem::replace(&mut is_told, true) {
-            context.say("Waiting for the run that is under way…");
+            context.say("Waiting for the run in progress…");
         }
         clock::wait_until(now.plus(Span::from_millis(50)), |_| {}).await;
     }
@@ -160,17 +163,17 @@ fn not_disabled(error: &StoreError) -> Failure {
     )
 }
 
-/// How the schedule is, for `doctor`.
+/// The state of the schedule, for `doctor`.
 pub(crate) enum Health {
-    /// It runs: by whom.
+    /// It runs: the scheduler and the last run.
     Good(String),
-    /// There is none, or nobody can tell: why.
+    /// There is none, or that is unknown: why.
     Off(String),
-    /// There is one that does not do its work: why. Enabling it again repairs that.
+    /// It does not run: why. `twg upkeep enable` repairs that.
     Broken(String),
 }
 
-/// Looks at the schedule, and at its last run.
+/// Checks the schedule and its last run.
 pub(crate) fn health(context: &Context) -> Health {
     if context.in_sandbox {
         return Health::Off("the sandbox needs none".to_owned());
@@ -181,16 +184,16 @@ pub(crate) fn health(context: &Context) -> Health {
     };
     match scheduler.look(&name_of(&context.config)) {
         Ok(Schedule::Absent) => {
-            Health::Off("not enabled; `twg upkeep enable` does that".to_owned())
+            Health::Off("not scheduled; `twg upkeep enable` schedules it".to_owned())
         }
         Ok(Schedule::Broken(why)) => Health::Broken(why),
         Err(refused) => Health::Off(refused.trouble),
         Ok(Schedule::Active) => {
             let last = load(context).last_run_at.map(|at| clock::now().since(at));
             match last {
-                // It runs every 12 minutes, and soon after the machine was asleep.
+                // It runs every 12 minutes, also soon after a sleep of the machine.
                 Some(ago) if ago > SILENCE => {
-                    Health::Broken(format!("it is scheduled, but did not run for {ago}"))
+                    Health::Broken(format!("it is scheduled, but has not run for {ago}"))
                 }
                 Some(ago) => Health::Good(format!("{}, last run {ago} ago", scheduler.name())),
                 None => Health::Good(format!("{}, no run yet", scheduler.name())),
@@ -199,13 +202,13 @@ pub(crate) fn health(context: &Context) -> Health {
     }
 }
 
-/// Whether there is a schedule, or what is left of one, as far as the scheduler tells.
+/// Whether the scheduler knows a schedule, also a broken one.
 pub(crate) fn is_enabled(context: &Context) -> bool {
     let Ok(scheduler) = scheduler(context, &System) else { return false };
     !matches!(scheduler.look(&name_of(&context.config)), Ok(Schedule::Absent) | Err(_))
 }
 
-/// Whether this is not the usual configuration directory, and that one is in use too.
+/// Whether the usual configuration directory is another one, and in use too.
 pub(crate) fn is_another_in_use(config: &ConfigDir) -> bool {
     usual_dir().is_some_and(|usual| {
         usual.path() != config.path()
@@ -213,14 +216,13 @@ pub(crate) fn is_another_in_use(config: &ConfigDir) -> bool {
     })
 }
 
-/// The configuration directory of who says nothing about it.
+/// The configuration directory without variables that choose one.
 fn usual_dir() -> Option<ConfigDir> {
     let said = |name: &str| name == CONFIG_DIR || name == XDG_CONFIG_HOME;
     ConfigDir::resolve(&|name| (!said(name)).then(|| env(name)).flatten()).ok()
 }
 
-/// What the schedule is called. Each configuration directory has one of its own; that of the usual one has the short
-/// name.
+/// The name of the schedule. Each configuration directory has its own; the usual one has the short name.
 fn name_of(config: &ConfigDir) -> String {
     if usual_dir().is_some_and(|usual| usual.path() == config.path()) {
         return "twg-upkeep".to_owned();
@@ -230,7 +232,7 @@ fn name_of(config: &ConfigDir) -> String {
     format!("twg-upkeep-{hash}")
 }
 
-/// What the scheduler is told. Warns of what it is not told.
+/// The job for the scheduler. Warns about variables that are left out.
 fn job(context: &mut Context) -> Result<Job, Failure> {
     let launcher = installation::launcher()?;
     let mut environment = vec![(CONFIG_DIR, text(context.config.path())?)];
@@ -240,10 +242,10 @@ fn job(context: &mut Context) -> Result<Job, Failure> {
         else {
             continue;
         };
-        // The name alone may be the secret.
+        // Also a name alone may be a secret.
         if name.ends_with("PROXY") && name != NO_PROXY && value.contains('@') {
             context.warn(format!(
-                "{name} holds a name or a password for the proxy, which is not written down: the upkeep does without that proxy."
+                "{name} contains a user name or a password, so the schedule does not store it: the upkeep does not use this proxy."
             ));
             continue;
         }
@@ -251,8 +253,8 @@ fn job(context: &mut Context) -> Result<Job, Failure> {
     }
     if environment::text(CLIENT_SECRET).is_some() {
         context.warn(
-            "TWG_CLIENT_SECRET is not written down: the upkeep can refresh only with the secret that `twg login \
-             --new-client` keeps.",
+            "The schedule does not store TWG_CLIENT_SECRET: the upkeep needs the secret that `twg login \
+             --new-client` stores.",
         );
     }
     Ok(Job {
@@ -266,7 +268,9 @@ fn job(context: &mut Context) -> Result<Job, Failure> {
 fn text(path: &Path) -> Result<String, Failure> {
     path.to_str().map(str::to_owned).ok_or_else(|| {
         let shown = twg_core::text::inert(&path.to_string_lossy());
-        Failure::configuration(format!("The path {shown} is not Unicode: no schedule can hold it"))
+        Failure::configuration(format!(
+            "The path {shown} is not Unicode, so no schedule can contain it"
+        ))
     })
 }
 
@@ -274,8 +278,8 @@ fn scheduler<'a>(
     context: &Context,
     runner: &'a impl Runner,
 ) -> Result<Box<dyn Scheduler + 'a>, Failure> {
-    let home = home_dir(&env)
-        .ok_or_else(|| Failure::configuration("Nothing says where the home directory is"))?;
+    let home =
+        home_dir(&env).ok_or_else(|| Failure::configuration("The home directory is unknown"))?;
     let config_base = env(XDG_CONFIG_HOME).map(PathBuf::from).filter(|path| path.is_absolute());
     let config_base = config_base.unwrap_or_else(|| home.join(".config"));
     Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), runner))
@@ -287,10 +291,10 @@ fn failure(doing: &str, refused: Refused) -> Failure {
     failure
 }
 
-/// On a machine where nobody stays logged in, that decides whether anything runs at all.
+/// On a machine without a desktop, this decides whether the upkeep runs at all.
 fn lingering_remark(scheduler: &dyn Scheduler) -> Option<String> {
     (scheduler.outlives_login() == Some(false)).then(|| {
-        "It runs while you are logged in. On a machine without a desktop, `loginctl enable-linger` lets it go on after that.".to_owned()
+        "It runs while you are logged in. On a machine without a desktop, `loginctl enable-linger` lets it continue after that.".to_owned()
     })
 }
 
@@ -302,7 +306,7 @@ fn lock_path(context: &Context) -> PathBuf {
     context.config.path().join("upkeep.json.lock")
 }
 
-/// What earlier runs noted. What cannot be read is forgotten: it can be done without.
+/// The state that earlier runs wrote. A file that cannot be read is ignored, because no run depends on it.
 fn load(context: &Context) -> State {
     let text = context.files.load(&state_path(context)).ok().flatten();
     text.and_then(|text| State::parse(text.expose()).ok()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `twg upkeep run`: refreshes every login whose refresh will be due soon, looks for an update at most daily, and
+//! `twg upkeep run`: refreshes every connection that is due soon, looks for an update at most daily, and
 //! tells the user what they must do themselves. It never downloads anything.
 
 use std::process::{Command, ExitCode};
@@ -31,30 +31,30 @@ use crate::system::{entropy, subprocess};
 /// `twg upkeep run`
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// What the environment must have, for schedulers that give a program none: NAME=VALUE
+    /// A variable for the run, NAME=VALUE, for schedulers that cannot set one
     #[arg(long, value_name = "NAME=VALUE", hide = true)]
     pub(crate) environment: Vec<String>,
 }
 
-/// What became of a connection.
+/// The result for a connection.
 enum Tended {
     /// A refresh is not due soon.
     Fresh,
     Refreshed,
-    /// Nobody is signed in, or the login cannot be refreshed.
+    /// It has no tokens, or none that can be refreshed.
     Skipped,
     Failed(Box<Failure>),
 }
 
-/// Runs the command. One connection's failure does not stop the others; it is the exit code.
+/// Runs the command. A failure of one connection does not stop the others, but decides the exit code.
 pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCode, Failure> {
     if !arguments.environment.is_empty() {
         return run_again_with(&arguments.environment);
     }
-    // Without a person nothing is said but what went wrong.
+    // Without a terminal, only failures are shown.
     context.person.quiet |= !context.here.terminal;
     context.files.prepare_dir(&state_path(context)).map_err(|error| not_noted(&error))?;
-    // Of two at once, one is enough.
+    // If two start at once, one is enough.
     let only_one = context.files.claim_alone(&lock_path(context));
     let Some(_only_one) = only_one.map_err(|error| not_noted(&error))? else {
         if context.json {
@@ -63,7 +63,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
                 "schemaVersion": 1, "ok": true, "connections": connections, "availableVersion": null,
             }));
         } else {
-            context.say("The upkeep runs already: nothing to do");
+            context.say("The upkeep is already running: nothing to do");
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -79,19 +79,19 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
             failed.get_or_insert(failure.exit());
         }
         tell(context, key, &tended);
-        reports.push(to_json(key, &tended));
+        reports.push(to_json(context, key, &tended));
         notifications.extend(end_of_login(context, key, &mut state));
     }
     look_for_update(context, &mut state).await?;
     let now = clock::now();
     notifications.extend(state.take_reminder(now).as_deref().and_then(update_notification));
     state.ran(now, failed.is_none());
-    // First noted, then shown: what could not be noted would be shown every 12 minutes.
+    // First stored, then shown: a notification that is not stored would be shown every 12 minutes.
     let text = Secret::new(state.to_json());
     let noted = context.files.replace(&state_path(context), Expected::Anything, &text);
     noted.map_err(|error| not_noted(&error))?;
     for notification in &notifications {
-        // Without a desktop nobody sees it; in a terminal, this is the place.
+        // Without a desktop, it is shown in the terminal.
         if notification::show(notification, &System).is_err() {
             context.say(format!("{}: {}", notification.title, notification.body));
         }
@@ -107,9 +107,9 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
     Ok(failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
 }
 
-/// The same run in the environment that these say. Only variables that `enable` writes down are among them.
+/// The same run with these variables. Only variables that `enable` stores are allowed.
 fn run_again_with(environment: &[String]) -> Result<ExitCode, Failure> {
-    let failed = |error: std::io::Error| Failure::internal(format!("cannot start: {error}"));
+    let failed = |error: std::io::Error| Failure::internal(format!("Cannot start twg: {error}"));
     let mut command: Command = subprocess::command(std::env::current_exe().map_err(failed)?);
     command.args(["upkeep", "run"]);
     for pair in environment {
@@ -117,7 +117,7 @@ fn run_again_with(environment: &[String]) -> Result<ExitCode, Failure> {
             |name: &str| name == CONFIG_DIR || kept_by_schedule().any(|known| known == name);
         match pair.split_once('=') {
             Some((name, value)) if known(name) => command.env(name, value),
-            _ => return Err(Failure::usage("--environment does not take that variable")),
+            _ => return Err(Failure::usage("--environment does not take this variable")),
         };
     }
     let status = command.status().map_err(failed)?;
@@ -137,12 +137,12 @@ async fn tend(context: &mut Context, key: &ConnectionKey) -> Result<Tended, Fail
     if !stored.as_ref().is_some_and(alive) {
         return Ok(Tended::Skipped);
     }
-    let doing = "Could not refresh the login";
+    let doing = "Could not refresh the connection";
     Ok(match refresh::attempt(context, key, Need::Due(UPKEEP_WINDOW)).await {
         Ok(Ok(refreshed)) => match refreshed.how {
             How::StillFresh | How::Adopted => Tended::Fresh,
             How::Refreshed | How::Recovered => Tended::Refreshed,
-            // Somebody else is refreshing it.
+            // Another process is refreshing it.
             How::NotRefreshed(error)
                 if matches!(*error, Error::Lock(LockError::TimedOut { .. })) =>
             {
@@ -152,7 +152,7 @@ async fn tend(context: &mut Context, key: &ConnectionKey) -> Result<Tended, Fail
                 Tended::Failed(Box::new(refresh::failure(context, key, doing, &error)))
             }
         },
-        // Signed out meanwhile.
+        // Signed out in the meantime.
         Ok(Err(Error::NotSignedIn(_))) => Tended::Skipped,
         Ok(Err(error)) => Tended::Failed(Box::new(refresh::failure(context, key, doing, &error))),
         Err(failure) if failure.cause.is_interruption() => return Err(failure),
@@ -160,26 +160,24 @@ async fn tend(context: &mut Context, key: &ConnectionKey) -> Result<Tended, Fail
     })
 }
 
-/// What is due to the person at the terminal; of a failure, to whoever reads the journal too.
+/// Shows the result on the terminal. A failure is shown also without one, for the journal.
 fn tell(context: &mut Context, key: &ConnectionKey, tended: &Tended) {
     let name = shown(key);
     match tended {
         Tended::Fresh => context.say(format!("{name}: fresh")),
         Tended::Refreshed => context.achieved(format!("Refreshed {name}")),
         Tended::Skipped => {}
-        Tended::Failed(failure) if !context.json => {
-            failure.report(&mut context.person.terminal, false)
-        }
+        Tended::Failed(failure) if !context.json => context.report(failure),
         Tended::Failed(_) => {}
     }
 }
 
-fn to_json(key: &ConnectionKey, tended: &Tended) -> Value {
+fn to_json(context: &Context, key: &ConnectionKey, tended: &Tended) -> Value {
     let (result, error) = match tended {
         Tended::Fresh => ("fresh", None),
         Tended::Refreshed => ("refreshed", None),
         Tended::Skipped => ("skipped", None),
-        Tended::Failed(failure) => ("failed", Some(failure.to_json())),
+        Tended::Failed(failure) => ("failed", Some(context.failure_to_json(failure))),
     };
     json!({
         "provider": key.provider(),
@@ -189,12 +187,12 @@ fn to_json(key: &ConnectionKey, tended: &Tended) -> Value {
     })
 }
 
-/// What to tell the user of a login that ended, or ends soon whatever is done here: once for each.
+/// The notification of a login that has ended, or ends soon in spite of refreshes. Once for each.
 fn end_of_login(context: &Context, key: &ConnectionKey, state: &mut State) -> Option<Notification> {
     let stored = context.credential(key).ok().flatten()?;
     let (name, login) = (shown(key), login_command(key));
     if let Some(ended) = &stored.ended {
-        // Who signed out knows.
+        // After `twg logout` the user knows.
         let _ = stored.tokens.as_ref()?;
         return state.take_end_of_login(&key.to_string(), ended.at).then(|| Notification {
             title: format!("twg: the login at {name} has ended"),
@@ -210,7 +208,7 @@ fn end_of_login(context: &Context, key: &ConnectionKey, state: &mut State) -> Op
     })
 }
 
-/// Looks for an update, if that is due. That it failed is for `twg update` to say.
+/// Looks for an update, if that is due. A failure is ignored here; `twg update` shows it.
 async fn look_for_update(context: &mut Context, state: &mut State) -> Result<(), Failure> {
     state.forget_installed(is_newer);
     let now: UnixTime = clock::now();
@@ -231,7 +229,7 @@ fn is_newer(version: &str) -> bool {
 }
 
 fn update_notification(version: &str) -> Option<Notification> {
-    // It comes from a file, and before that from a server.
+    // Checked again, because it comes from a server through a file.
     Version::parse(version).map(|version| Notification {
         title: format!("twg {version} is available"),
         body: "Run `twg update` to install it.".to_owned(),
@@ -239,7 +237,8 @@ fn update_notification(version: &str) -> Option<Notification> {
 }
 
 fn not_noted(error: &StoreError) -> Failure {
-    let message = format!("Could not note what the upkeep did: {error}");
-    Failure::new(Cause::UpkeepNotStored(error.kind), message)
-        .or_hint("Make that place writable for this user; the next run comes by itself.")
+    let message = format!("Could not store the state of the upkeep: {error}");
+    Failure::new(Cause::UpkeepNotStored(error.kind), message).or_hint(
+        "Make that directory writable for this user; the next run starts within 12 minutes.",
+    )
 }

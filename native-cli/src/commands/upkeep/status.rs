@@ -1,4 +1,4 @@
-//! `twg upkeep status`: whether the upkeep is scheduled, and what its last run found.
+//! `twg upkeep status`: the schedule of the upkeep and its last run.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use crate::output::{print_json, print_lines, rfc3339};
 use crate::system::scheduler::Schedule;
 use crate::system::tool::System;
 
-/// Runs the command. That nothing is scheduled is an answer, and no failure.
+/// Runs the command. A missing schedule is no failure.
 pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
     let scheduler = scheduler(context, &System)?;
     let name = name_of(&context.config);
@@ -48,13 +48,13 @@ pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {
     }
     let scheduled = match &schedule {
         Ok(Schedule::Active) => format!("every 12 minutes, by the {} {name}", scheduler.name()),
-        Ok(Schedule::Absent) => "no; `twg upkeep enable` does that".to_owned(),
+        Ok(Schedule::Absent) => "no; `twg upkeep enable` schedules it".to_owned(),
         Ok(Schedule::Broken(why)) => format!("no: {why}; `twg upkeep enable` repairs it"),
-        Err(refused) => format!("not known: {}", refused.trouble),
+        Err(refused) => format!("unknown: {}", refused.trouble),
     };
-    let missing = if launcher_exists { "" } else { " (it is not there)" };
+    let missing = if launcher_exists { "" } else { " (missing)" };
     let ago = |at: UnixTime| format!("{} ({} ago)", rfc3339(at), clock::now().since(at));
-    let result = if state.last_run_succeeded { "" } else { ", and something failed" };
+    let result = if state.last_run_succeeded { "" } else { ", with a failure" };
     let last_run = state.last_run_at.map_or("never".to_owned(), |at| ago(at) + result);
     let check = state.next_update_check_at.map_or("with the next run".to_owned(), rfc3339);
     let mut lines = vec![
