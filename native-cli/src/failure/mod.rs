@@ -6,10 +6,11 @@ mod hint;
 use serde_json::{Value, json};
 use twg_core::error::Error;
 
-pub(crate) use self::cause::{ApiTrouble, Cause, Exit, ReleaseTrouble};
-pub(crate) use self::hint::SignIn;
 use crate::advice::{Advice, Program};
 use crate::effects::terminal::Terminal;
+
+pub(crate) use self::cause::{ApiTrouble, Cause, Exit, ReleaseTrouble};
+pub(crate) use self::hint::SignIn;
 
 /// Why a command failed.
 #[derive(Clone, Debug)]
