@@ -11,6 +11,9 @@
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock; the core does not")]
 #![allow(clippy::print_stdout, clippy::disallowed_macros, reason = "a bench prints its figures")]
 
+#[path = "shared/memory.rs"]
+mod memory;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -23,6 +26,8 @@ use twg_core::login::LoginFlow;
 use twg_core::provider::{BUNDLED, Grant, ProviderProfile};
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
+
+use memory::Memory;
 
 const WARM_UP: usize = 200;
 const RUNS: usize = 2000;
@@ -79,7 +84,7 @@ fn sign_in(profile: &ProviderProfile, grant: Grant) -> usize {
                 if let Effect::WaitUntil(until) = effect {
                     now = until;
                 }
-                step = flow.resume(id, world.answer(effect), now).unwrap();
+                step = flow.resume(id, world.perform(&effect), now).unwrap();
                 steps += 1;
             }
             Step::Done(result) => {
@@ -90,39 +95,28 @@ fn sign_in(profile: &ProviderProfile, grant: Grant) -> usize {
     }
 }
 
+/// A machine in front of Atlassian's servers, and a user who approves.
 #[derive(Default)]
 struct World {
+    machine: Memory,
     polls: u32,
-    record: Option<Secret>,
 }
 
 impl World {
-    fn answer(&mut self, effect: Effect) -> Outcome {
+    fn perform(&mut self, effect: &Effect) -> Outcome {
         match effect {
             Effect::SendHttp(request) => {
                 let (status, body) = self.serve(&request.url);
                 Outcome::Http(Ok(HttpResponse { status, headers: vec![], body: body.into() }))
             }
-            Effect::WaitUntil(_) => Outcome::Waited,
-            Effect::ShowUserCode(_) => Outcome::Shown(Ok(())),
-            Effect::ObtainRedirectUri(_) => {
-                self.polls = POLLS;
-                Outcome::RedirectUri(Ok("http://127.0.0.1:7998/cb".to_owned()))
-            }
             Effect::OpenUserAgent(prompt) => {
+                // The code of a browser is exchanged at once.
+                self.polls = POLLS;
                 let state = prompt.url.split("state=").nth(1).unwrap().split('&').next().unwrap();
                 let redirect = format!("{}?code=code&state={state}", prompt.redirect_uri);
                 Outcome::Redirected(Ok(Secret::new(redirect)))
             }
-            Effect::AcquireLock { .. } => Outcome::Locked(Ok(())),
-            Effect::LoadRecord(_) => Outcome::Loaded(Ok(self.record.clone())),
-            Effect::ReplaceRecord { bytes, .. } => {
-                self.record = Some(bytes);
-                Outcome::Store(Ok(()))
-            }
-            Effect::PreflightStore(_) => Outcome::Store(Ok(())),
-            Effect::ReleaseLock(_) => Outcome::Notified,
-            unexpected => panic!("{unexpected:?}"),
+            effect => self.machine.perform(effect),
         }
     }
 

@@ -11,6 +11,11 @@
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock; the core does not")]
 #![allow(clippy::print_stdout, clippy::disallowed_macros, reason = "a bench prints its figures")]
 
+#[path = "shared/memory.rs"]
+mod memory;
+#[path = "shared/tokens.rs"]
+mod tokens;
+
 use std::hint::black_box;
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
@@ -19,18 +24,15 @@ use twg_core::client::{Client, Registered};
 use twg_core::credential::{ConnectionKey, Host};
 use twg_core::entropy::Entropy;
 use twg_core::flow::{Effect, Flow, Outcome, Step};
-use twg_core::http::HttpResponse;
 use twg_core::provider::{BUNDLED, ProviderProfile};
 use twg_core::refresh::{How, Need, RefreshFlow, RefreshRequest};
 use twg_core::secret::Secret;
 use twg_core::time::{Now, Span, UnixTime};
 
+use memory::Memory;
+
 const WARM_UP: usize = 200;
 const RUNS: usize = 2000;
-
-/// As long as Atlassian's tokens.
-const ACCESS_TOKEN: usize = 2000;
-const REFRESH_TOKEN: usize = 1500;
 
 const AT: UnixTime = UnixTime::from_millis(1_700_000_000_000);
 const NOW: Now = Now { wall: AT, uptime: Some(Span::from_secs(1000)) };
@@ -39,7 +41,8 @@ fn main() {
     let profile = ProviderProfile::parse(BUNDLED[0].1).unwrap();
     let client = Some(Client { id: "client".to_owned(), secret: None });
     let registered = Registered { profile, client };
-    let stored = World { record: record(), stage: None };
+    let record = Some(Secret::new(tokens::record("default").to_string()));
+    let stored = World(Memory { record, ..Memory::default() });
     // What a process leaves behind if it dies after it staged the response.
     let mut interrupted = stored.clone();
     refresh(&mut interrupted, &registered, Need::Now, World::is_about_to_commit);
@@ -89,80 +92,26 @@ fn refresh(
         match step {
             Step::Perform(_, effect) if dies(world, &effect) => return None,
             Step::Perform(id, effect) => {
-                step = flow.resume(id, world.answer(effect), NOW).unwrap();
+                step = flow.resume(id, world.perform(&effect), NOW).unwrap();
             }
             Step::Done(result) => return Some(result.unwrap().how),
         }
     }
 }
 
+/// A machine in front of a server that issues tokens.
 #[derive(Clone)]
-struct World {
-    record: Secret,
-    stage: Option<Secret>,
-}
+struct World(Memory);
 
 impl World {
     fn is_about_to_commit(&self, effect: &Effect) -> bool {
-        self.stage.is_some() && matches!(effect, Effect::ReplaceRecord { .. })
+        self.0.reply.is_some() && matches!(effect, Effect::ReplaceRecord { .. })
     }
 
-    fn answer(&mut self, effect: Effect) -> Outcome {
+    fn perform(&mut self, effect: &Effect) -> Outcome {
         match effect {
-            Effect::SendHttp(_) => Outcome::Http(Ok(reply())),
-            Effect::AcquireLock { .. } => Outcome::Locked(Ok(())),
-            Effect::ReleaseLock(_) => Outcome::Notified,
-            Effect::LoadRecord(_) => Outcome::Loaded(Ok(Some(self.record.clone()))),
-            Effect::ReplaceRecord { bytes, .. } => {
-                self.record = bytes;
-                Outcome::Store(Ok(()))
-            }
-            Effect::OpenStage { .. } => Outcome::Store(Ok(())),
-            Effect::StageReply { bytes, .. } => {
-                self.stage = Some(bytes);
-                Outcome::Kept(Ok("there".to_owned()))
-            }
-            Effect::LoadStage { .. } => Outcome::Loaded(Ok(self.stage.clone())),
-            Effect::DiscardStage { .. } => Outcome::Store(Ok(())),
-            unexpected => panic!("{unexpected:?}"),
+            Effect::SendHttp(_) => Outcome::Http(Ok(tokens::response(1))),
+            effect => self.0.perform(effect),
         }
     }
-}
-
-fn record() -> Secret {
-    Secret::new(format!(
-        r#"{{
-            "schema_version": 1,
-            "generation": 1,
-            "provider": "atlassian",
-            "connection": "default",
-            "server": {{
-                "issuer": "https://auth.atlassian.com",
-                "token_endpoint": "https://auth.atlassian.com/oauth/token",
-                "client_authentication": "client_secret_post"
-            }},
-            "client_id": "client",
-            "login": {{ "at": 1700000000000, "grant": "device_code" }},
-            "tokens": {{
-                "access_token": "{}",
-                "refresh_token": "{}",
-                "scopes": ["offline_access", "read:me", "read:jira-user", "read:jira-work"],
-                "issued_at": 1700000000000,
-                "expires_at": 1700003600000
-            }},
-            "account": {{ "id": "712020:0", "name": "Ada Lovelace", "email": "ada@example.com" }}
-        }}"#,
-        "a".repeat(ACCESS_TOKEN),
-        "r".repeat(REFRESH_TOKEN),
-    ))
-}
-
-fn reply() -> HttpResponse {
-    let body = format!(
-        r#"{{"access_token":"{}","refresh_token":"{}","expires_in":3600,
-            "scope":"offline_access read:me read:jira-user read:jira-work","token_type":"Bearer"}}"#,
-        "A".repeat(ACCESS_TOKEN),
-        "R".repeat(REFRESH_TOKEN),
-    );
-    HttpResponse { status: 200, headers: vec![], body: body.into() }
 }

@@ -1,6 +1,6 @@
 //! Any request to a provider's API, with a live token.
 //!
-//! The token goes to the hosts of its provider and nowhere else, also where an answer leads elsewhere.
+//! The token goes to its provider's hosts and nowhere else, also after a redirect.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -18,13 +18,13 @@ use crate::resource::{Authorization, ResourceRequest, TokenAudience, WithToken, 
 use crate::secret::Secret;
 use crate::time::{Now, Span};
 
-/// Reports and attachments are larger than anything that an authorization server says.
+/// Reports and attachments are larger than any response of an authorization server.
 const MAX_ANSWER_BYTES: u32 = 64 * 1024 * 1024;
 
 /// Searches may take long.
 const TIMEOUT: Span = Span::from_secs(120);
 
-/// More redirects than this lead nowhere.
+/// The most redirects that are followed.
 const MOST_REDIRECTS: u32 = 5;
 
 /// One request to an API.
@@ -52,7 +52,7 @@ impl ApiRequest {
     fn message(&self, url: &EndpointUrl, authorization: Option<&Authorization>) -> HttpRequest {
         let mut headers = vec![("accept", Secret::new("application/json"))];
         headers.extend(authorization.map(Authorization::header));
-        // As the token, for the provider's hosts alone.
+        // Like the token, only for the provider's hosts.
         let body = self.body.as_ref().filter(|_| authorization.is_some());
         if body.is_some() {
             headers.push(("content-type", Secret::new("application/json")));
@@ -71,7 +71,7 @@ impl ApiRequest {
 }
 
 impl ResourceRequest for ApiRequest {
-    /// Whatever the API says, unless another token may help.
+    /// The response of the API, unless another token may help.
     type Answer = HttpResponse;
 
     fn request(
@@ -83,7 +83,9 @@ impl ResourceRequest for ApiRequest {
             return Ok(self.message(&self.url, Some(authorization)));
         }
         let host = self.url.host();
-        Err(Error::Configuration(format!("'{host}' is not one of the provider's hosts")))
+        Err(Error::Configuration(format!(
+            "twg sends no token to {host}: it is not one of the provider's hosts"
+        )))
     }
 
     fn answer(
@@ -99,14 +101,14 @@ impl ResourceRequest for ApiRequest {
     }
 }
 
-/// What the API said in the end.
+/// The last response of the API.
 #[derive(Debug)]
 pub struct ApiAnswer {
-    /// The answer, whatever its status.
+    /// The response, of any status.
     pub response: HttpResponse,
-    /// Who gave it, after redirects.
+    /// The URL that sent it, after redirects.
     pub url: EndpointUrl,
-    /// The login whose access token was used; `None` if the token was given.
+    /// The connection whose access token was used; `None` if the caller gave the token.
     pub login: Option<Refreshed>,
 }
 
@@ -125,9 +127,9 @@ pub struct ApiMachine {
 /// How the first request is sent.
 #[derive(Clone, Debug)]
 enum Asking {
-    /// With the token of a login.
+    /// With the token of a connection.
     LoggedIn(Box<AuthorizedMachine<ApiRequest>>),
-    /// With a token that somebody else keeps.
+    /// With a token that the caller gave.
     Given(Authorization, Box<WithToken<ApiRequest>>),
 }
 
@@ -135,7 +137,7 @@ enum Asking {
 #[derive(Clone, Debug)]
 struct Following {
     login: Option<Refreshed>,
-    /// `None` once a stranger was asked on the way: whatever follows is what the stranger chose.
+    /// `None` after a redirect to a foreign host: that host chooses all that follows.
     authorization: Option<Authorization>,
     url: EndpointUrl,
     redirects: u32,
@@ -150,7 +152,7 @@ impl ApiFlow {
         Self::new(ApiMachine { request, asking, following: None })
     }
 
-    /// A request with a token that somebody else keeps: nothing is refreshed.
+    /// A request with a token that the caller gives: nothing is refreshed.
     #[must_use]
     pub fn ask_with(request: ApiRequest, authorization: Authorization) -> Self {
         let asking = WithToken::new(request.clone(), authorization.clone(), None);
@@ -194,9 +196,10 @@ impl ApiMachine {
         }
     }
 
-    /// Goes where the answer leads, if it leads anywhere and the request is one that can be repeated there.
-    /// The token goes along to the provider's own hosts only, and no longer once a stranger was asked: else the
-    /// stranger would choose what the token is used for.
+    /// Follows a redirect, if the response is one and the request can be repeated.
+    ///
+    /// The token goes to the provider's own hosts only, and nowhere after a redirect through a foreign host: that host
+    /// would choose what the token is used for.
     fn follow(&mut self, response: HttpResponse, mut at: Box<Following>) -> Transition {
         let leads_on = matches!(response.status, 301 | 302 | 303 | 307 | 308)
             && matches!(self.request.method, Method::Get | Method::Head);
@@ -226,16 +229,15 @@ impl ApiMachine {
 
 /// Where a redirect leads, without a fragment.
 fn target(from: &EndpointUrl, location: &str) -> Result<EndpointUrl, String> {
-    // Not the address itself in any of these: its query may hold a key.
-    let unusable = |why: &dyn core::fmt::Display| {
-        format!("it redirects to an address that cannot be used: {why}")
-    };
+    // None of these messages shows the URL itself: its query may hold a key.
+    let unusable =
+        |why: &dyn core::fmt::Display| format!("it redirects to a URL that cannot be used: {why}");
     let location = location.split('#').next().unwrap_or_default();
     if let Some(c) = location.chars().find(|c| !c.is_ascii_graphic() || *c == '\\') {
         return Err(unusable(&format!("it contains the character {c:?}")));
     }
-    let base = from.url().ok_or_else(|| String::from("it has no address"))?;
-    // A host is looked at as it is written: the parser forgives too much, and panics at some in debug builds.
+    let base = from.url().ok_or_else(|| String::from("it has no URL"))?;
+    // The host is checked as it is written: the parser forgives too much, and panics on some hosts in debug builds.
     let absolute = if location.starts_with("//") {
         format!("{}:{location}", base.scheme())
     } else if location.split(['/', '?']).next().is_some_and(|first| first.contains(':')) {

@@ -1,21 +1,21 @@
-//! An authorization server whose endpoints are known: what a login is bound to.
+//! An authorization server whose endpoints are known: what a connection is bound to.
 
 use crate::credential::IssuedBy;
 use crate::endpoint_url::EndpointUrl;
 use crate::provider::{Endpoints, IssParameter, ProviderProfile};
 use crate::token_endpoint::TokenEndpoint;
 
-/// Where to send what, decided once at the start of a login.
+/// The endpoints of a server, decided once at the start of a sign-in.
 ///
 /// RFC 9700 section 4.4.2: "clients MUST store, for each authorization request, the issuer they sent the
 /// authorization request to and bind this information to the user agent."
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationServer {
-    /// Who the server is, if it has an issuer identifier.
+    /// The issuer identifier, if the server has one.
     pub issuer: Option<EndpointUrl>,
     /// RFC 6749 section 3.1.
     pub authorization: Option<EndpointUrl>,
-    /// RFC 6749 section 3.2. Without it no grant can end, so no server is without one.
+    /// RFC 6749 section 3.2. Required, because no grant can end without it.
     pub token: TokenEndpoint,
     /// RFC 8628 section 3.1.
     pub device_authorization: Option<EndpointUrl>,
@@ -23,12 +23,12 @@ pub struct AuthorizationServer {
     pub revocation: Option<EndpointUrl>,
     /// OpenID Connect's endpoint for the account's name.
     pub userinfo: Option<EndpointUrl>,
-    /// What it does about `iss`.
+    /// Whether it sends `iss`.
     pub iss_parameter: IssParameter,
 }
 
 impl AuthorizationServer {
-    /// From a profile, and from what its issuer says where the profile is silent: a person wrote the profile on
+    /// From a profile, completed by the metadata of its issuer. The profile wins, because a person wrote it on
     /// purpose. `None` without a token endpoint.
     pub(crate) fn new(
         profile: &ProviderProfile,

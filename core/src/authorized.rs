@@ -14,14 +14,14 @@ use crate::time::Now;
 /// Sends one request of a connection.
 pub type AuthorizedFlow<R> = Running<AuthorizedMachine<R>>;
 
-/// What the resource server said, and with which record.
+/// The response of the resource server, and the record that was used.
 #[derive(Debug)]
 pub struct Authorized<A> {
-    /// The answer.
+    /// What the response means.
     pub answer: A,
     /// The record whose access token was accepted.
     pub credential: StoredCredential,
-    /// How its token came about.
+    /// Where its token came from.
     pub how: How,
 }
 

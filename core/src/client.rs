@@ -1,4 +1,4 @@
-//! The client registration: who we are to an authorization server.
+//! The client registration at an authorization server.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -18,7 +18,7 @@ use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::{ClientAuthentication, ProviderProfile, TokenRequestFormat};
 use crate::secret::{Secret, serialize_exposed_option};
 
-/// A client id and, for a confidential client, its secret.
+/// A client ID and, for a confidential client, its secret.
 ///
 /// A secret that ships with a program is no secret (RFC 8252 section 8.5); one that a developer keeps in
 /// a 0600 file is as safe as that file.
@@ -44,8 +44,8 @@ impl FromJson for Client {
 }
 
 impl Client {
-    /// Whether `text` can be a client id or secret: printable ASCII (RFC 6749 Appendix A.1 and A.2) without
-    /// spaces, which mean that something else was pasted along.
+    /// Whether `text` can be a client ID or secret: printable ASCII (RFC 6749 Appendix A.1 and A.2) without spaces. A
+    /// space means that more was pasted than the value.
     #[must_use]
     pub fn is_plausible(text: &str) -> bool {
         !text.is_empty() && text.len() <= 1024 && text.bytes().all(|b| matches!(b, b'!'..=b'~'))
@@ -57,14 +57,15 @@ impl Client {
 pub struct Registered {
     /// The profile.
     pub profile: ProviderProfile,
-    /// The client; `None` if none is known any more.
+    /// The client; `None` if it is no longer known.
     pub client: Option<Client>,
 }
 
 impl Registered {
-    /// The client to be for tokens that are stored: the registered one, if they were issued to it by its
-    /// server. A client's secret belongs to one server, and a profile may have been pointed at another
-    /// since. Otherwise the client that the tokens were issued to, as a public one.
+    /// The client for stored tokens: the registered one, if its server issued them to it.
+    ///
+    /// Otherwise it is the client that the tokens were issued to, as a public one. A client's secret belongs to one
+    /// server, and the profile may name another server by now.
     pub(crate) fn client_for(registered: Option<&Self>, credential: &StoredCredential) -> Client {
         registered
             .filter(|registered| registered.profile.is_of(&credential.server))
@@ -75,8 +76,8 @@ impl Registered {
 }
 
 impl ProviderProfile {
-    /// Whether tokens that `server` issued are from this provider's server, as far as the profile says:
-    /// a client's secret belongs to one server, and a profile may have been pointed at another since.
+    /// Whether `server`, which issued stored tokens, is this provider's server, as far as the profile shows. The
+    /// profile may name another server by now.
     #[must_use]
     pub fn is_of(&self, server: &IssuedBy) -> bool {
         match (&self.endpoints.token, &self.issuer) {
@@ -94,7 +95,7 @@ pub(crate) struct RequestStyle {
 }
 
 impl RequestStyle {
-    /// The standard's encoding. Only the token endpoint may want another.
+    /// The standard's encoding. Only the token endpoint may need another.
     pub(crate) const fn form(authentication: ClientAuthentication) -> Self {
         Self { authentication, format: TokenRequestFormat::Form }
     }
@@ -127,8 +128,8 @@ pub(crate) fn authenticated_request<'a>(
     HttpRequest::new(Method::Post, endpoint.as_str().into(), headers, Secret::new(body))
 }
 
-/// The media type and the body of a request. A server that wants its parameters in another way, or under other names,
-/// is another [`TokenRequestFormat`], and one more arm here.
+/// The media type and the body of a request. A server that needs another encoding, or other names, gets another
+/// [`TokenRequestFormat`] and one more arm here.
 fn encoded(format: TokenRequestFormat, parameters: &[(&str, &str)]) -> (&'static str, String) {
     match format {
         TokenRequestFormat::Form => (
@@ -139,7 +140,7 @@ fn encoded(format: TokenRequestFormat, parameters: &[(&str, &str)]) -> (&'static
     }
 }
 
-/// RFC 6749 section 2.3.1: client id and secret are form-encoded, then joined as user and password.
+/// RFC 6749 section 2.3.1: client ID and secret are form-encoded, then joined as user and password.
 fn basic(id: &str, secret: &Secret) -> Secret {
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
     let (id, secret): (String, String) = (encoded(id), encoded(secret.expose()));

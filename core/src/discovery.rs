@@ -1,4 +1,4 @@
-//! Discovery: finding out where the endpoints of an authorization server are. RFC 8414, OpenID Connect Discovery 1.0.
+//! Discovery of the endpoints of an authorization server. RFC 8414, OpenID Connect Discovery 1.0.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -15,7 +15,7 @@ use crate::provider::{Endpoints, ProviderProfile};
 use crate::secret::Secret;
 use crate::time::Now;
 
-/// The two places where a server may keep its metadata, to be tried in this order.
+/// The two places where a server may keep its metadata, in the order in which they are tried.
 ///
 /// RFC 8414 section 3.1 inserts the well-known part before the issuer's path; OpenID Connect Discovery
 /// section 4 appends it.
@@ -30,7 +30,7 @@ fn well_known_urls(issuer: &EndpointUrl) -> [String; 2] {
     ]
 }
 
-/// Finds out where the endpoints are: from the profile, and from the issuer where the profile is silent.
+/// Finds the endpoints: in the profile, and in the issuer's metadata if the profile does not have them all.
 #[derive(Debug)]
 pub(crate) struct Discovery {
     profile: ProviderProfile,
@@ -68,7 +68,7 @@ impl Discovery {
         }
         let metadata =
             AuthorizationServerMetadata::parse(issuer, &response.body).map_err(misbehaved)?;
-        // Without it no grant can end, which the user should not learn after having approved.
+        // Without a token endpoint no grant can end. The user must learn that before approving.
         let AuthorizationServerMetadata { endpoints, userinfo, iss_parameter, .. } = metadata;
         AuthorizationServer::new(&self.profile, endpoints, userinfo, iss_parameter)
             .ok_or_else(|| misbehaved("it names no token_endpoint".to_owned()))
@@ -84,7 +84,7 @@ impl Machine for Discovery {
                 Some(request) => Next::Perform(request),
                 None => Next::Done(Err(Error::OutOfOrder)),
             },
-            // A profile without a token endpoint has an issuer, or it was refused.
+            // `ProviderProfile::check` refuses a profile with neither a token endpoint nor an issuer.
             _ => Next::Done(
                 AuthorizationServer::new(&self.profile, Endpoints::default(), None, false)
                     .ok_or(Error::OutOfOrder),
@@ -98,7 +98,7 @@ impl Machine for Discovery {
         };
         match answer {
             Err(error) => Next::Done(Err(Error::Transport { endpoint: Endpoint::Metadata, error })),
-            // Not at this place, perhaps at the other.
+            // Not here; try the other place.
             Ok(response)
                 if matches!(response.status, 400..=499)
                     && response.status != 429

@@ -1,4 +1,4 @@
-//! Which addresses the core is willing to send anything to, or a user to.
+//! The URLs that the core sends requests or users to.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -11,7 +11,7 @@ use url::{Host, Url};
 
 use crate::json::{FromJson, Mistakes};
 
-/// An absolute address that may receive requests: `https`, or `http` to a loopback address only.
+/// An absolute URL that may receive requests: `https`, or `http` on a loopback address only.
 ///
 /// No user name, no password, no fragment, no control characters, no non-ASCII host. OAuth 2.1
 /// section 1.5: "OAuth URLs MUST use the https scheme except for loopback interface redirect URIs, which MAY use
@@ -21,17 +21,17 @@ use crate::json::{FromJson, Mistakes};
 pub struct EndpointUrl(String);
 
 impl fmt::Debug for EndpointUrl {
-    /// Without its query, which may hold a key: that of a presigned address does.
+    /// Without its query, which may hold a key: that of a presigned URL does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("EndpointUrl").field(&self.without_query()).finish()
     }
 }
 
 impl EndpointUrl {
-    /// Checks an address.
+    /// Checks a URL.
     ///
     /// # Errors
-    /// [`BadUrl`], which says what is wrong in words that fit behind the address.
+    /// [`BadUrl`], which says what is wrong in words that fit behind the URL.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         if let Some(c) =
             text.chars().find(|c| !matches!(c, '!'..='~') || matches!(c, '\\' | '"' | '<' | '>'))
@@ -42,8 +42,8 @@ impl EndpointUrl {
             return Err(BadUrl(format!("its host contains the character {c:?}")));
         }
         let url =
-            Url::parse(text).map_err(|e| BadUrl(format!("it is not an absolute address ({e})")))?;
-        // The parser forgives `https:///host` and `https:host`; nobody writes that in good faith.
+            Url::parse(text).map_err(|e| BadUrl(format!("it is not an absolute URL ({e})")))?;
+        // The parser forgives `https:///host` and `https:host`, which no honest URL has.
         let Some(host) = url.host().filter(|_| !authority(text).is_empty()) else {
             return Err(BadUrl("it has no host".to_owned()));
         };
@@ -68,8 +68,7 @@ impl EndpointUrl {
         Ok(Self(text.to_owned()))
     }
 
-    /// Checks an address that the server at `self_named_by` names: only a server on loopback may name an
-    /// address on loopback.
+    /// Checks a URL that the server at `self_named_by` names: only a server on loopback may name a URL on loopback.
     ///
     /// # Errors
     /// As [`EndpointUrl::parse`].
@@ -83,19 +82,19 @@ impl EndpointUrl {
         Ok(url)
     }
 
-    /// The address exactly as it was given.
+    /// The URL exactly as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The address without its query, for people.
+    /// The URL without its query, for people.
     #[must_use]
     pub fn without_query(&self) -> &str {
         self.0.split('?').next().unwrap_or_default()
     }
 
-    /// The parsed address. It was parsed before, so the fallback is never taken.
+    /// The parsed URL. It was parsed before, so the fallback is never taken.
     pub(crate) fn url(&self) -> Option<Url> {
         Url::parse(&self.0).ok()
     }
@@ -106,7 +105,7 @@ impl EndpointUrl {
         self.url().map(|url| host_and_port(&url)).unwrap_or_default()
     }
 
-    /// Whether the address is on this machine.
+    /// Whether the URL is on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.url().as_ref().and_then(Url::host).is_some_and(|host| is_loopback(&host))
@@ -140,14 +139,14 @@ fn host_text(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
 }
 
-/// What stands between the scheme's `://` and the path; nothing if there is no `//`.
+/// The part between the scheme's `://` and the path; empty without a `//`.
 fn authority(text: &str) -> &str {
     let rest = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
     rest.unwrap_or_default().split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// A character with which a host is not what it looks like: the parser decodes percent signs and other
-/// letters than ASCII's, and skips over tabs and backslashes before it looks for a host.
+/// A character that disguises the host: the parser decodes percent signs and non-ASCII letters, and skips tabs and
+/// backslashes before the host.
 fn disguise(text: &str) -> Option<char> {
     match authority(text) {
         "" => text
@@ -158,13 +157,13 @@ fn disguise(text: &str) -> Option<char> {
     }
 }
 
-/// Parses an address from outside that is only looked at. One whose host is disguised is none; in debug
-/// builds the parser panics on some of them.
+/// Parses a URL from outside that gets no request. `None` if its host is disguised: in debug builds the parser panics
+/// on some of those.
 pub(crate) fn parse_plain(text: &str) -> Option<Url> {
     if disguise(text).is_some() { None } else { Url::parse(text).ok() }
 }
 
-/// Letters, digits and what stands between them in names and numeric addresses. URLs allow more.
+/// Letters, digits, and the separators of host names and IP addresses. URLs allow more.
 const fn is_host_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']')
 }
@@ -177,7 +176,7 @@ fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
-/// What is wrong with an address.
+/// What is wrong with a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadUrl(String);
 
@@ -187,7 +186,7 @@ impl fmt::Display for BadUrl {
     }
 }
 
-/// The host of a web address, without complaint: for names of sites.
+/// The host of a URL, if it has one: for the names of sites.
 pub(crate) fn host_of(url: &str) -> Option<String> {
     parse_plain(url).filter(|url| url.has_host()).map(|url| host_and_port(&url))
 }

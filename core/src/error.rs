@@ -1,4 +1,4 @@
-//! Why a flow ended without its result: typed by who failed, so that a shell knows what to advise.
+//! Why a flow failed, and which party failed, so that a shell knows what to advise.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -10,39 +10,40 @@ use crate::http::{TransportError, TransportFailure};
 use crate::oauth_error::OAuthError;
 use crate::time::{Span, UnixTime};
 
-/// Why a flow failed. `Display` says what happened, escaped for a terminal and without any secret;
-/// what to do about it is the shell's to say, because only it knows its own commands.
+/// Why a flow failed. `Display` says what happened, escaped for a terminal and without any secret.
+///
+/// The shell says what to do about it: only the shell knows its own commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The server said no, in OAuth's words.
+    /// The server refused with an OAuth error.
     Refused(OAuthError),
-    /// The client may not use the device grant, and there is no other to try.
+    /// The client may not use the device grant, and there is no other grant to try.
     GrantNotEnabled(OAuthError),
-    /// The server cannot answer now: 5xx or 429.
+    /// The server is unavailable now: 5xx or 429.
     Unavailable {
         /// Which endpoint.
         endpoint: Endpoint,
-        /// The status of the answer.
+        /// The status of the response.
         status: u16,
         /// How long to wait, if the server said so.
         retry_after: Option<Span>,
     },
-    /// Something that is not OAuth: an HTML page, torn JSON. Mostly a proxy or a captive portal that
-    /// answered in the server's place, so nothing is concluded from it.
+    /// The response is not OAuth: an HTML page, torn JSON. Mostly a proxy or a captive portal sent it, so it
+    /// proves nothing about the server.
     NotOAuth {
         /// Which endpoint.
         endpoint: Endpoint,
-        /// The status of the answer.
+        /// The status of the response.
         status: u16,
     },
     /// The server broke the protocol.
     PeerMisbehaved {
         /// Which endpoint.
         endpoint: Endpoint,
-        /// What is wrong with its answer, escaped.
+        /// What is wrong with its response, escaped.
         what: String,
     },
-    /// No complete answer came.
+    /// No complete response came.
     Transport {
         /// Which endpoint.
         endpoint: Endpoint,
@@ -53,24 +54,24 @@ pub enum Error {
     TokenRejected,
     /// The access token does not allow this (403).
     NotPermitted,
-    /// The user did not act in time, or said no by closing the window.
+    /// The user did not act in time, or closed the window.
     UserAgent(UserAgentError),
     /// The device code expired before the user approved it.
     CodeExpired,
     /// The profile or the client registration does not allow it.
     Configuration(String),
-    /// The store could not do it.
+    /// The store failed.
     Store(StoreError),
-    /// The lock could not be had.
+    /// The lock could not be taken.
     Lock(LockError),
     /// The stored record cannot be used as it is.
     Record(RecordError),
-    /// There is no login to work with.
+    /// There is no connection to work with.
     NotSignedIn(ConnectionKey),
-    /// The server no longer accepts the refresh token: the login is over. Its record is kept, and it is not
-    /// tried again.
+    /// The server no longer accepts the refresh token: the connection has ended. Its record is kept, and not tried
+    /// again.
     Ended {
-        /// Whether a refresh whose answer got lost came before, which then most likely spent the token.
+        /// Whether the response to an earlier refresh was lost. Then that refresh most likely spent the token.
         interrupted: bool,
     },
     /// A refresh is due, and the server gave no refresh token.
@@ -78,30 +79,30 @@ pub enum Error {
         /// When the access token stops working.
         expires_at: UnixTime,
     },
-    /// A refresh request may have been carried out, and its answer did not arrive. The old tokens are kept,
-    /// and the next refresh repairs the login if the server lets it.
+    /// The server may have carried out a refresh whose response did not arrive. The old tokens are kept, and the
+    /// next refresh repairs the connection if the server allows it.
     Interrupted {
         /// What became of the request; `None` if its sender died.
         cause: Option<Box<Self>>,
         /// Until when the server is known to accept the old refresh token; `None` if that is unknown.
         repairable_until: Option<UnixTime>,
     },
-    /// The server answered a refresh, and the new tokens could not be written into the record.
+    /// The refresh succeeded, but the new tokens could not be written into the record.
     ReplyNotSaved {
-        /// What the store said.
+        /// Why the store failed.
         cause: StoreError,
-        /// Where the answer is kept, if anywhere; the next refresh takes it from there.
+        /// Where the response is kept, if anywhere; the next refresh reads it there.
         place: Option<String>,
     },
-    /// The answer to an interrupted refresh was kept and cannot be read, and the server is not known to
-    /// accept the old refresh token again. Nothing was sent, and nothing was overwritten.
+    /// The kept response to an interrupted refresh cannot be read, and the server is not known to accept the old
+    /// refresh token again. Nothing was sent, and nothing was overwritten.
     ReplyDamaged,
     /// The user approved and the server issued tokens, but they could not be saved. What was stored
     /// before is unchanged.
     NotSaved(Box<Self>),
-    /// The tokens were revoked, or tried to be, and could not be deleted here.
+    /// The tokens could not be deleted here, after the attempt to revoke them.
     NotForgotten(Box<Self>),
-    /// A defect of this library: a machine met an outcome that it cannot have asked for.
+    /// A bug in this library: a machine got an outcome that it did not ask for.
     OutOfOrder,
 }
 
@@ -118,9 +119,9 @@ pub enum Endpoint {
     DeviceAuthorization,
     /// RFC 7009.
     Revocation,
-    /// Who the account is.
+    /// The account of an access token.
     Identity,
-    /// Which sites the token reaches.
+    /// The sites that the token reaches.
     Sites,
     /// Any other resource.
     Api,
@@ -141,10 +142,10 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Who failed. Each party has its own remedy.
+/// The party that failed. Each has its own remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
-    /// The person: declined, was late, closed the window.
+    /// The user declined, was late, or closed the window.
     User,
     /// The authorization or resource server.
     Server,
@@ -164,7 +165,7 @@ impl Error {
         Self::PeerMisbehaved { endpoint, what }
     }
 
-    /// Who failed.
+    /// The party that failed.
     #[must_use]
     pub fn party(&self) -> Party {
         match self {
@@ -235,15 +236,15 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether the same call may succeed later although nothing else changes.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         if let Self::Refused(error) = self {
             return error.is_transient();
         }
         if let Self::Transport { endpoint, error } = self {
-            // What an API has too much of now, it has too much of again. No other endpoint has that much to say:
-            // there somebody on the way answered, and that may pass.
+            // An API sends a response that is too large again. Other endpoints never send that much: a proxy did,
+            // and that may pass.
             let is_too_large = *error.failure() == TransportFailure::TooLarge;
             return *endpoint != Endpoint::Api || !is_too_large;
         }
@@ -260,37 +261,37 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Refused(error) if error.is_declined() => {
+                f.write_str("you declined, or the request expired")
+            }
             Self::Refused(error) => write!(f, "the server refused: {error}"),
             Self::Unavailable { endpoint, status, retry_after } => {
-                write!(f, "the {endpoint} is not available now (HTTP {status})")?;
-                match retry_after {
-                    Some(span) => write!(f, "; it asks to wait {span}"),
-                    None => Ok(()),
-                }
+                unavailable(f, *endpoint, *status, *retry_after)
             }
             Self::NotOAuth { endpoint, status } => write!(
                 f,
-                "the {endpoint} answered with something else than was asked for (HTTP {status}); a proxy or a \
-                 sign-in page of the network may have answered in its place"
+                "the {endpoint} sent something unexpected (HTTP {status}); it may come from \
+                 a proxy or the network's sign-in page"
             ),
             Self::PeerMisbehaved { endpoint, what } => {
-                write!(f, "the {endpoint} gave an answer that cannot be used: {what}")
+                write!(f, "the response of the {endpoint} cannot be used: {what}")
             }
             Self::Transport { endpoint, error } => {
-                write!(f, "the {endpoint} could not be reached: {}", error.failure())
+                write!(f, "the request to the {endpoint} failed: {}", error.failure())
             }
             Self::TokenRejected => f.write_str("the server no longer accepts the access token"),
             Self::NotPermitted => f.write_str("the access token does not allow this"),
             Self::UserAgent(UserAgentError::Closed) => f.write_str("the sign-in was cancelled"),
-            Self::UserAgent(UserAgentError::TimedOut) => {
-                f.write_str("nobody finished the sign-in in time")
-            }
-            Self::UserAgent(UserAgentError::PortBusy(port)) => write!(
-                f,
-                "port {port} on 127.0.0.1, where the answer must arrive, is used by another program"
+            // With a wrong client ID or redirect URI, the browser shows an error and no redirect comes.
+            Self::UserAgent(UserAgentError::TimedOut) => f.write_str(
+                "the sign-in was not finished in time; if the browser shows an error, check \
+                 client ID and redirect URI",
             ),
+            Self::UserAgent(UserAgentError::PortBusy(port)) => {
+                write!(f, "another program uses the local port {port}, where the redirect arrives")
+            }
             Self::UserAgent(UserAgentError::Unavailable(text)) => f.write_str(text),
-            Self::CodeExpired => f.write_str("the code expired before anybody approved it"),
+            Self::CodeExpired => f.write_str("the code expired before it was approved"),
             Self::Configuration(text) => f.write_str(text),
             Self::Store(error) | Self::Lock(LockError::Unusable(error)) => error.fmt(f),
             Self::Lock(LockError::TimedOut { holder: Some(holder) }) => {
@@ -302,56 +303,70 @@ impl fmt::Display for Error {
             Self::Record(error) => error.fmt(f),
             Self::NotSignedIn(key) => write!(f, "not signed in ({key})"),
             Self::Ended { interrupted: false } => f.write_str(
-                "the server no longer accepts the login: it was revoked, or not used for too long",
+                "the server ended this connection: it was revoked, or not used for too long",
             ),
             Self::Ended { interrupted: true } => f.write_str(
-                "the login was interrupted: the answer to a refresh got lost, and the server does not \
-                 accept its refresh token a second time",
+                "the response to a refresh was lost, and the server rejects its refresh token",
             ),
-            Self::NoRefreshToken { .. } => {
-                f.write_str("the server gave no refresh token, so the login ends with its access token")
-            }
+            Self::NoRefreshToken { .. } => f.write_str(
+                "the server gave no refresh token, so the connection ends with its access token",
+            ),
             Self::Interrupted { cause, repairable_until } => {
-                match cause {
-                    Some(cause) => write!(f, "the refresh was interrupted after it was sent: {cause}")?,
-                    None => f.write_str("an earlier refresh was interrupted after it was begun")?,
-                }
-                if repairable_until.is_none() {
-                    f.write_str(
-                        "; the server is not known to accept a refresh token twice, so if it did carry \
-                         the refresh out, the login is over",
-                    )?;
-                }
-                Ok(())
+                interrupted(f, cause.as_deref(), repairable_until.is_some())
             }
             Self::ReplyNotSaved { cause, place: Some(place) } => write!(
                 f,
-                "the login was refreshed, but the new tokens could not be saved: {cause}; the server's \
-                 answer is kept in {place}"
+                "the refresh succeeded, but the new tokens could not be saved: {cause}; the \
+                 response is kept in {place}"
             ),
             Self::ReplyNotSaved { cause, place: None } => write!(
                 f,
-                "the login was refreshed, but the new tokens could not be saved anywhere: {cause}"
+                "the refresh succeeded, but the new tokens could not be saved anywhere: {cause}"
             ),
-            Self::ReplyDamaged => f.write_str(
-                "the login was interrupted: the answer to a refresh was kept, but what is left of it \
-                 cannot be read",
-            ),
+            Self::ReplyDamaged => {
+                f.write_str("the response to an interrupted refresh was kept, but it is damaged")
+            }
             Self::GrantNotEnabled(error) => {
                 write!(f, "this client may not sign in with a device code: {error}")
             }
-            Self::NotForgotten(cause) => {
-                write!(
-                    f,
-                    "the server was asked to revoke the tokens, but they could not be deleted here: {cause}"
-                )
-            }
+            Self::NotForgotten(cause) => write!(
+                f,
+                "the tokens could not be deleted here, after a request to revoke them: {cause}"
+            ),
             Self::NotSaved(cause) => {
                 write!(f, "the sign-in was approved but could not be saved: {cause}")
             }
             Self::OutOfOrder => f.write_str("a defect of twg: a step came out of order"),
         }
     }
+}
+
+fn unavailable(
+    f: &mut fmt::Formatter<'_>,
+    endpoint: Endpoint,
+    status: u16,
+    retry_after: Option<Span>,
+) -> fmt::Result {
+    write!(f, "the {endpoint} is not available now (HTTP {status})")?;
+    match retry_after {
+        Some(span) => write!(f, "; it asks to wait {span}"),
+        None => Ok(()),
+    }
+}
+
+fn interrupted(
+    f: &mut fmt::Formatter<'_>,
+    cause: Option<&Error>,
+    is_repairable: bool,
+) -> fmt::Result {
+    match cause {
+        Some(cause) => write!(f, "the refresh was interrupted after it was sent: {cause}")?,
+        None => f.write_str("an earlier refresh was interrupted")?,
+    }
+    if is_repairable {
+        return Ok(());
+    }
+    f.write_str("; if the server carried it out, the connection may have ended")
 }
 
 impl core::error::Error for Error {}

@@ -24,10 +24,10 @@
 //! }
 //! ```
 //!
-//! Every effect can fail, and failure is an ordinary outcome. A stale or wrong outcome is answered
-//! with [`Misuse`] and changes nothing. Step ids are never reused, so that an answer can never be
-//! delivered to another request. Inside the core, a flow is a [`Machine`]: private state and its
-//! transitions, nothing else. [`Running`] adds the ids and checks the outcomes, in one place.
+//! Every effect can fail, and failure is an ordinary outcome. A stale or wrong outcome returns
+//! [`Misuse`] and changes nothing. Step IDs are never reused, so that an outcome never reaches
+//! another request. Inside the core, a flow is a [`Machine`]: private state and its transitions,
+//! nothing else. [`Running`] adds the IDs and checks the outcomes, in one place.
 
 use alloc::string::String;
 use core::fmt;
@@ -43,7 +43,7 @@ use crate::time::{Now, UnixTime};
 #[derive(Debug)]
 #[must_use = "a step that is dropped leaves its flow waiting forever"]
 pub enum Step<T> {
-    /// Perform the effect, then call [`Flow::resume`] with this id and the outcome.
+    /// Perform the effect, then call [`Flow::resume`] with this ID and the outcome.
     Perform(StepId, Effect),
     /// The flow is over.
     Done(T),
@@ -61,31 +61,31 @@ impl StepId {
         self.0
     }
 
-    /// The id that came back over a wasm or JSON boundary; a made-up one is answered with [`Misuse`].
+    /// The ID that came back over a wasm or JSON boundary; an invented one returns [`Misuse`].
     #[must_use]
     pub const fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
 }
 
-/// What the shell is asked to do. `Debug` shows no secret.
+/// What the shell must do. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// Send one request, once. Answer: [`Outcome::Http`].
     SendHttp(HttpRequest),
-    /// Wait until the wall clock shows this time. Compare again at least every 30 s, because clocks
-    /// stop during suspend, and stop waiting too once that much time has passed on a monotonic clock,
-    /// because clocks are set back. Answer: [`Outcome::Waited`].
+    /// Wait until the wall clock shows this time. Check again at least every 30 s, because clocks
+    /// stop during suspend. Also stop once that much time has passed on a monotonic clock, because
+    /// clocks are set back. Answer: [`Outcome::Waited`].
     WaitUntil(UnixTime),
-    /// Show the verification address and the user code, then open the address if `open` is set.
+    /// Show the verification URL and the user code, then open the URL if `open` is set.
     /// Answer: [`Outcome::Shown`].
     ShowUserCode(DevicePrompt),
-    /// Get ready to receive a redirect, and say at which address. Answer: [`Outcome::RedirectUri`].
+    /// Get ready to receive a redirect, and return the redirect URI. Answer: [`Outcome::RedirectUri`].
     ObtainRedirectUri(RedirectTarget),
-    /// Show the address to the user, open a browser if `open` is set, and wait for the redirect
+    /// Show the URL to the user, open a browser if `open` is set, and wait for the redirect
     /// until the deadline. Answer: [`Outcome::Redirected`].
     OpenUserAgent(AuthorizationPrompt),
-    /// The last redirect was not the answer to this login. Wait for another one, without opening a
+    /// The last redirect did not belong to this sign-in. Wait for another one, without opening a
     /// browser again. Answer: [`Outcome::Redirected`].
     AwaitRedirect {
         /// When to give up.
@@ -121,25 +121,25 @@ pub enum Effect {
     /// Move a record that cannot be read out of the way, keeping every byte of it.
     /// Answer: [`Outcome::Kept`].
     SetAsideRecord(ConnectionKey),
-    /// Durably remove the record, and whatever was kept beside it for it. The flow holds the lock. Answer: [`Outcome::Store`].
-    RemoveRecord(ConnectionKey),
-    /// Make the place ready where the reply to one refresh attempt will be kept: a new private file beside
-    /// the record with [`STAGE_BYTES`] reserved, it and its name durable, kept open. A connection has one
-    /// stage; that of an earlier attempt is replaced. The flow holds the lock.
+    /// Durably remove the record, and the files that are kept for it. The flow holds the lock.
     /// Answer: [`Outcome::Store`].
+    RemoveRecord(ConnectionKey),
+    /// Prepare the place for the response to one refresh attempt: a new private file beside the record, with
+    /// [`STAGE_BYTES`] reserved, the file and its name durable, kept open. A connection has one stage; a new
+    /// one replaces that of an earlier attempt. The flow holds the lock. Answer: [`Outcome::Store`].
     OpenStage {
         /// Whose stage.
         key: ConnectionKey,
         /// Which attempt's.
         id: AttemptId,
     },
-    /// Write the reply into the stage that was opened, and make it durable. Answer: [`Outcome::Kept`].
+    /// Write the response into the open stage, and make it durable. Answer: [`Outcome::Kept`].
     StageReply {
         /// Whose stage.
         key: ConnectionKey,
         /// Which attempt's.
         id: AttemptId,
-        /// The reply, as [`StagedReply`](crate::credential::StagedReply) writes it.
+        /// The response, as [`StagedReply`](crate::credential::StagedReply) writes it.
         bytes: Secret,
     },
     /// Read the stage of an attempt. Answer: [`Outcome::Loaded`].
@@ -149,19 +149,19 @@ pub enum Effect {
         /// Which attempt's.
         id: AttemptId,
     },
-    /// The reply could be kept neither in the stage nor in the record: keep it anywhere else, durably and
-    /// for this user only. Answer: [`Outcome::Kept`].
+    /// Neither the stage nor the record could take the response: keep it anywhere else, durably and for this
+    /// user only. Answer: [`Outcome::Kept`].
     RescueReply {
-        /// Whose reply.
+        /// Whose response.
         key: ConnectionKey,
         /// Which attempt's.
         id: AttemptId,
         /// As in [`Effect::StageReply`].
         bytes: Secret,
     },
-    /// Read what [`Effect::RescueReply`] kept of an attempt. Answer: [`Outcome::Loaded`].
+    /// Read the response that [`Effect::RescueReply`] kept of an attempt. Answer: [`Outcome::Loaded`].
     LoadRescue {
-        /// Whose reply.
+        /// Whose response.
         key: ConnectionKey,
         /// Which attempt's.
         id: AttemptId,
@@ -173,7 +173,7 @@ pub enum Effect {
         /// Which attempt's.
         id: AttemptId,
     },
-    /// The attempt is over and its outcome is safe: remove its stage and what was rescued of it.
+    /// The attempt is over and its outcome is safe: remove its stage and its rescued response.
     /// Answer: [`Outcome::Store`].
     DiscardStage {
         /// Whose stage.
@@ -181,8 +181,8 @@ pub enum Effect {
         /// Which attempt's.
         id: AttemptId,
     },
-    /// Arrange for this connection to be refreshed at that time, once, whether or not this process lives
-    /// then: an interrupted refresh can be repaired only while the server's leeway lasts. Best effort.
+    /// Schedule one refresh of this connection at that time, which must start even if this process has ended:
+    /// an interrupted refresh can be repaired only while the server's leeway lasts. Best effort.
     /// Answer: [`Outcome::Notified`].
     ArmRecovery {
         /// Which connection.
@@ -192,8 +192,8 @@ pub enum Effect {
     },
 }
 
-/// How much room [`Effect::OpenStage`] reserves: enough for a reply with the largest tokens seen. What
-/// does not fit is written all the same, as far as there is room.
+/// How much room [`Effect::OpenStage`] reserves: enough for a response with the largest tokens seen. A
+/// larger one is still written, if there is room.
 pub const STAGE_BYTES: u32 = 64 * 1024;
 
 /// How an effect ended. `Debug` shows no secret.
@@ -203,13 +203,13 @@ pub enum Outcome {
     Http(Result<HttpResponse, TransportError>),
     /// Answers [`Effect::WaitUntil`].
     Waited,
-    /// Answers [`Effect::ShowUserCode`]. A browser that could not be opened is not a failure: the
-    /// address stands on the screen.
+    /// Answers [`Effect::ShowUserCode`]. A browser that could not be opened is not a failure: the URL is on
+    /// the screen.
     Shown(Result<(), UserAgentError>),
     /// Answers [`Effect::ObtainRedirectUri`] with the exact redirect URI.
     RedirectUri(Result<String, UserAgentError>),
-    /// Answers [`Effect::OpenUserAgent`] and [`Effect::AwaitRedirect`] with the whole URL, code and
-    /// all, that the user agent was sent to.
+    /// Answers [`Effect::OpenUserAgent`] and [`Effect::AwaitRedirect`] with the whole URL of the redirect,
+    /// which holds the code.
     Redirected(Result<Secret, UserAgentError>),
     /// Answers [`Effect::Notify`], [`Effect::ReleaseLock`] and [`Effect::ArmRecovery`].
     Notified,
@@ -227,7 +227,7 @@ pub enum Outcome {
 }
 
 impl Effect {
-    /// Whether `outcome` is an answer to this effect, successful or not.
+    /// Whether `outcome` answers this effect, successful or not.
     #[must_use]
     pub const fn is_answered_by(&self, outcome: &Outcome) -> bool {
         match self {
@@ -257,9 +257,10 @@ impl Effect {
         }
     }
 
-    /// Whether a signal (Ctrl-C, a closed terminal) may end the flow while this effect is performed or
-    /// before it is. From the moment when a refresh token may be spent until its successor is safe, it may
-    /// not: then the signal is heard afterwards.
+    /// Whether a signal (Ctrl-C, a closed terminal) may end the flow before or during this effect.
+    ///
+    /// It may not from the moment when a refresh token may be spent until its successor is safe: then the
+    /// signal takes effect afterwards.
     #[must_use]
     pub const fn is_interruptible(&self) -> bool {
         match self {
@@ -289,12 +290,12 @@ impl Effect {
     }
 }
 
-/// What the user needs for a device login. RFC 8628 section 3.3.
+/// What the user needs for a sign-in with a device code. RFC 8628 section 3.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DevicePrompt {
     /// Where to enter the code: `https`, or `http` on loopback; checked and free of control characters.
     pub verification_uri: String,
-    /// The same address with the code filled in, if the server gave one. Checked like the other.
+    /// The same URL with the code filled in, if the server gave one. Checked like the other.
     pub verification_uri_complete: Option<String>,
     /// What to enter there, escaped for a terminal. Never the device code.
     pub user_code: String,
@@ -304,7 +305,7 @@ pub struct DevicePrompt {
     pub open: bool,
 }
 
-/// Where a redirect shall be received.
+/// Where a redirect must arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectTarget {
     /// The loopback port that is registered with the server; `None` for any free one. A registered
@@ -314,16 +315,16 @@ pub struct RedirectTarget {
     pub path: String,
 }
 
-/// What the user needs for a browser login. `Debug` leaves out the URL's query, which holds the state.
+/// What the user needs for a sign-in with a browser. `Debug` leaves out the URL's query, which holds the state.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthorizationPrompt {
-    /// The authorization request: `https`, or `http` on loopback; checked like every address.
+    /// The authorization request: `https`, or `http` on loopback; checked like every URL.
     pub url: String,
-    /// Where the answer will arrive.
+    /// Where the redirect will arrive.
     pub redirect_uri: String,
     /// When to give up waiting.
     pub deadline: UnixTime,
-    /// Whether to open a browser after showing the address.
+    /// Whether to open a browser after showing the URL.
     pub open: bool,
 }
 
@@ -341,21 +342,21 @@ impl fmt::Debug for AuthorizationPrompt {
 /// Something that the user should know now, in the middle of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A redirect arrived that is not the answer to this login (a wrong or missing `state`, another
-    /// address). It was ignored, and the login still waits.
+    /// A redirect arrived that does not belong to this sign-in (a wrong or missing `state`, another URL). It
+    /// was ignored, and the sign-in still waits.
     RedirectIgnored,
-    /// The server or the network has been in trouble for a while; the login goes on trying.
+    /// The server or the network has failed for a while; the sign-in keeps trying.
     StillTrying(
-        /// What the trouble is.
+        /// The last failure.
         String,
     ),
-    /// A refresh was interrupted; its request may still be running. The flow waits until it cannot
-    /// be, and then repairs the login.
+    /// A refresh was interrupted; its request may still be running. The flow waits until it cannot be, then
+    /// repairs the connection.
     Recovering,
-    /// The client may not use the device grant; the login goes on in the browser, and this is
-    /// remembered for next time.
+    /// The client may not use the device grant; the sign-in continues in the browser, and the shell remembers
+    /// this for next time.
     DeviceGrantNotEnabled,
-    /// The record of the connection could not be read and was moved to this place, unchanged.
+    /// The record of the connection could not be read and was moved elsewhere, unchanged.
     RecordSetAside {
         /// Where it is now.
         place: String,
@@ -364,39 +365,39 @@ pub enum Notice {
     },
 }
 
-/// What is wrong with the user agent (browser) or with its user.
+/// Why a sign-in failed at the user agent (browser) or at its user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserAgentError {
     /// The user closed the window or pressed Ctrl-C.
     Closed,
     /// No redirect came before the deadline.
     TimedOut,
-    /// The registered port is taken by another program, whose name follows if it is known.
+    /// Another program uses this port, which is the registered one.
     PortBusy(u16),
     /// Nothing can be shown or opened here. The text is the shell's.
     Unavailable(String),
 }
 
-/// Why the lock could not be had.
+/// Why the lock could not be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LockError {
     /// Another process held it past the deadline. Its name, if known.
     TimedOut {
-        /// For people: a process id and name.
+        /// For people: a process ID and name.
         holder: Option<String>,
     },
     /// The lock file cannot be opened or is not a plain file.
     Unusable(StoreError),
 }
 
-/// Why the store could not do it. The old record is unchanged.
+/// Why the store failed. The old record is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
     /// Which kind of failure.
     pub kind: StoreErrorKind,
     /// The directory or file it happened to.
     pub place: String,
-    /// The operating system's words.
+    /// The message of the operating system.
     pub detail: String,
 }
 
@@ -409,7 +410,7 @@ pub enum StoreErrorKind {
     CannotWrite,
     /// It cannot be read.
     CannotRead,
-    /// The record is not the generation that the flow read: somebody wrote without the lock.
+    /// The record no longer has the generation that the flow read: a program wrote without the lock.
     Changed,
 }
 
@@ -419,7 +420,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::CannotCreate => "cannot create",
             StoreErrorKind::CannotWrite => "cannot write",
             StoreErrorKind::CannotRead => "cannot read",
-            StoreErrorKind::Changed => "somebody else changed",
+            StoreErrorKind::Changed => "another program changed",
         };
         write!(f, "{verb} {}: {}", self.place, self.detail)
     }
@@ -430,7 +431,7 @@ pub trait Flow {
     /// What the flow is for.
     type Output;
 
-    /// The first step. Called again, it returns the step that is waited for, under the same id.
+    /// The first step. Called again, it returns the current step, under the same ID.
     ///
     /// # Errors
     /// [`Misuse::NotWaiting`] if the flow is over.
@@ -439,8 +440,8 @@ pub trait Flow {
     /// The next step.
     ///
     /// # Errors
-    /// [`Misuse`] if `id` is not the step that is waited for or `outcome` does not answer its
-    /// effect. The flow is unchanged and still waits.
+    /// [`Misuse`] if `id` is not the current step or `outcome` does not answer its effect. The flow is
+    /// unchanged and still waits.
     fn resume(
         &mut self,
         id: StepId,
@@ -449,10 +450,10 @@ pub trait Flow {
     ) -> Result<Step<Self::Output>, Misuse>;
 }
 
-/// A mistake of the shell. It is never caused by a server or a user, and never changes a flow.
+/// A mistake of the shell. No server and no user can cause it, and it never changes a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// That step is not the one the flow waits for: it was answered already, or belongs elsewhere.
+    /// The flow does not wait for that step: it was answered already, or belongs to another flow.
     StaleStep,
     /// The outcome does not answer the effect of that step.
     WrongOutcome,
@@ -498,7 +499,7 @@ pub enum Next<T> {
 }
 
 impl<T> Next<T> {
-    /// Goes on where a part of a flow is done: its output leads to the next transition of the whole.
+    /// Continues when a part of a flow is done: its output leads to the next transition of the whole flow.
     pub(crate) fn and_then<U>(self, done: impl FnOnce(T) -> Next<U>) -> Next<U> {
         match self {
             Self::Perform(effect) => Next::Perform(effect),
@@ -507,7 +508,7 @@ impl<T> Next<T> {
     }
 }
 
-/// A [`Machine`] with step ids: the only implementation of [`Flow`].
+/// A [`Machine`] with step IDs: the only implementation of [`Flow`].
 #[derive(Clone, Debug)]
 pub struct Running<M> {
     machine: M,
@@ -522,17 +523,17 @@ impl<M: Machine> Running<M> {
         Self::resuming_at(machine, 0)
     }
 
-    /// A restored flow: `next_id` is beyond every id that it gave out before it was suspended.
+    /// A restored flow: `next_id` is beyond every ID that it gave out before it was suspended.
     pub(crate) const fn resuming_at(machine: M, next_id: u64) -> Self {
         Self { machine, next_id, waiting: None, begun: false }
     }
 
-    /// The machine, to ask it what it can be asked.
+    /// The machine inside.
     pub(crate) const fn machine(&self) -> &M {
         &self.machine
     }
 
-    /// An id that was never given out.
+    /// An ID that was never given out.
     pub(crate) const fn next_id(&self) -> u64 {
         self.next_id
     }

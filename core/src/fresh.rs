@@ -1,4 +1,4 @@
-//! The one question that scripts and agents ask all day, answered from as little as possible.
+//! The glance at a record that scripts and agents need all day: is its access token fresh?
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::schedule::{TokenState, state_of};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
-/// The members that the question needs; the rest of the record is skipped, not understood.
+/// The members that this needs; the rest of the record is skipped.
 struct Glance {
     schema_version: u64,
     tokens: Option<Tokens>,
@@ -28,8 +28,8 @@ impl FromJson for Glance {
     }
 }
 
-/// The access token of a record, if a refresh is neither due nor under way. `None` in any other case and in any
-/// doubt: then the whole record must be read, to find out what is the matter.
+/// The access token of a record, if a refresh is neither due nor under way. `None` otherwise, and in any doubt: then
+/// the caller must read the whole record.
 #[must_use]
 pub fn fresh_access_token(record: &str, now: UnixTime) -> Option<Secret> {
     let glance: Glance = json::parse(record).ok()?;

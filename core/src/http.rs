@@ -7,9 +7,8 @@ use core::fmt;
 use crate::secret::Secret;
 use crate::time::Span;
 
-/// An answer larger than this, unless its request says otherwise, is cut off by the shell and reported as
-/// [`TransportFailure::TooLarge`].
-/// Token answers with 64 KiB tokens fit many times over.
+/// The largest response body, unless its request says otherwise. The shell cuts off a larger one and reports
+/// [`TransportFailure::TooLarge`]. Token responses with 64 KiB tokens fit many times over.
 pub const MAX_RESPONSE_BYTES: u32 = 1024 * 1024;
 
 /// How long an exchange may take, from connecting to the last byte, unless its request says otherwise.
@@ -30,13 +29,13 @@ pub struct HttpRequest {
     pub body: Secret,
     /// How long the exchange may take, from connecting to the last byte. The shell gives up then.
     pub timeout: Span,
-    /// How large the body of the answer may be, in bytes.
+    /// How large the body of the response may be, in bytes.
     pub max_response_bytes: u32,
-    /// Whether the request spends the refresh token of a stored login: its response may be the only copy of the
-    /// next one. Once begun, it is not abandoned because of a signal.
+    /// Whether the request spends the refresh token of a stored connection: its response may be the only copy of the
+    /// next one. Once sent, it is not aborted by a signal.
     ///
-    /// The code of a sign-in is spent only once too. But a sign-in that is abandoned loses nothing that was stored,
-    /// and its user may wish to end it while the server is silent, so those requests can be abandoned.
+    /// A sign-in spends its code only once too. But an aborted sign-in loses nothing that was stored, and its user
+    /// may want to end it while the server is silent, so those requests can be aborted.
     pub single_use: bool,
 }
 
@@ -103,7 +102,7 @@ impl Method {
     }
 }
 
-/// A complete answer. `Debug` shows the status only; the body may hold credentials.
+/// A complete response. `Debug` shows the status only; the body may hold credentials.
 #[derive(Clone)]
 pub struct HttpResponse {
     /// The status code.
@@ -140,18 +139,18 @@ impl Drop for HttpResponse {
     }
 }
 
-/// No complete answer came. What matters to a flow is whether the server may have acted: a
+/// No complete response came. What matters to a flow is whether the server may have acted: a
 /// single-use code or refresh token may be spent after [`TransportError::Unknown`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportError {
-    /// Not one byte of the request can have reached the server.
+    /// No byte of the request can have reached the server.
     NotSent(TransportFailure),
     /// The request may have been received and acted upon.
     Unknown(TransportFailure),
 }
 
 impl TransportError {
-    /// What went wrong, wherever the request got to.
+    /// What went wrong.
     #[must_use]
     pub const fn failure(&self) -> &TransportFailure {
         match self {
@@ -160,10 +159,10 @@ impl TransportError {
     }
 }
 
-/// Why there is no answer, as far as the shell can tell.
+/// Why there is no response, as far as the shell knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportFailure {
-    /// The host name has no address.
+    /// The host name has no IP address.
     NameResolution,
     /// The connection was refused or could not be made.
     Connect,
@@ -171,9 +170,9 @@ pub enum TransportFailure {
     Tls,
     /// It took longer than [`HttpRequest::timeout`].
     Timeout,
-    /// The connection broke before the answer was complete.
+    /// The connection broke before the response was complete.
     Interrupted,
-    /// The answer is larger than [`HttpRequest::max_response_bytes`].
+    /// The response is larger than [`HttpRequest::max_response_bytes`].
     TooLarge,
     /// Anything else. The text is the shell's, for people; it holds no URL query, header or body.
     Other(String),
@@ -183,14 +182,14 @@ impl fmt::Display for TransportFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NameResolution => f.write_str("the host name could not be resolved"),
-            Self::Connect => f.write_str("the connection could not be made"),
+            Self::Connect => f.write_str("the server could not be reached"),
             Self::Tls => f.write_str(
-                "the secure connection failed; if a corporate proxy inspects TLS, point \
-                 SSL_CERT_FILE at its certificate",
+                "TLS failed; if a corporate proxy inspects TLS, point SSL_CERT_FILE at its \
+                 certificate",
             ),
-            Self::Timeout => f.write_str("no complete answer came in time"),
-            Self::Interrupted => f.write_str("the connection broke before the answer was complete"),
-            Self::TooLarge => f.write_str("the answer is too large"),
+            Self::Timeout => f.write_str("no complete response came in time"),
+            Self::Interrupted => f.write_str("the response broke off before it was complete"),
+            Self::TooLarge => f.write_str("the response is too large"),
             Self::Other(text) => f.write_str(text),
         }
     }

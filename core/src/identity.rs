@@ -1,4 +1,4 @@
-//! Who an access token acts for: Atlassian's `/me`, Bitbucket's `/2.0/user`, OpenID Connect's userinfo.
+//! The account of an access token: Atlassian's `/me`, Bitbucket's `/2.0/user`, OpenID Connect's userinfo.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ impl Account {
         let id = shown_member(answer, &members.id).or_else(number).ok_or_else(|| {
             Error::PeerMisbehaved {
                 endpoint: Endpoint::Identity,
-                what: alloc::format!("there is no '{}' in it", members.id),
+                what: alloc::format!("it has no '{}'", members.id),
             }
         })?;
         Ok(Self {
@@ -32,9 +32,8 @@ impl Account {
     }
 }
 
-/// Whether `text` can be the e-mail address of an account. Only what would be a danger elsewhere is refused; whether
-/// there is such an account is for the server to say. RFC 7617 section 2: "a user-id containing a colon character is
-/// invalid".
+/// Whether `text` can be the e-mail address of an account. Only dangerous texts are refused; the server knows which
+/// accounts exist. RFC 7617 section 2: "a user-id containing a colon character is invalid".
 #[must_use]
 pub fn is_email(text: &str) -> bool {
     text.len() <= 254
@@ -43,7 +42,7 @@ pub fn is_email(text: &str) -> bool {
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
 }
 
-/// Asks who an access token acts for.
+/// Asks for the account of an access token.
 #[derive(Clone, Debug)]
 pub struct IdentityRequest {
     profile: ProviderProfile,
@@ -65,11 +64,11 @@ impl ResourceRequest for IdentityRequest {
         authorization: &Authorization,
         userinfo: Option<&EndpointUrl>,
     ) -> Result<HttpRequest, Error> {
-        // Where the login found the account's name, if there was one.
+        // The URL that the sign-in discovered comes first.
         let in_profile = || self.profile.identity.as_ref()?.url.as_ref();
         let url = userinfo.or_else(in_profile).ok_or_else(|| {
             let name = &self.profile.display_name;
-            Error::Configuration(alloc::format!("{name} does not tell who an account is"))
+            Error::Configuration(alloc::format!("the profile of {name} has no identity URL"))
         })?;
         TokenAudience::new(&self.profile, Some(url)).get(url, authorization)
     }

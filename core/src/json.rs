@@ -1,11 +1,11 @@
 //! Reading JSON, member by member.
 //!
-//! What serde derives for reading is a function per member of each type, and each of them can return early; those were
-//! more than a third of the WebAssembly modules. (What it derives for writing costs little, and is used.) Here a mistake is
-//! noted, and reading goes on: the reader of a type is one straight list of members, and a complaint names the member.
-//! It never shows a text that stands there, which may be a secret; only names of members, and numbers.
+//! The readers that serde derives are a function per member of each type, and each of them can return early: they were
+//! more than a third of the WebAssembly modules. (The writers that it derives cost little, and are used.) A reader here
+//! notes a mistake and goes on, so that it is one plain list of members, and the mistake names the member. A mistake
+//! never shows a text from the JSON, which may be a secret; only names of members, and numbers.
 //!
-//! Of a member that stands twice, the last one counts, as for most readers of JSON.
+//! If a member occurs twice, the last one counts, as in most readers of JSON.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -19,22 +19,22 @@ use serde_json::{Map, Value};
 use crate::secret::Secret;
 use crate::text::printable;
 
-/// What can be read from JSON, with [`parse`] or [`read`].
+/// A type that can be read from JSON, with [`parse`] or [`read`].
 pub trait FromJson: Sized {
-    /// Reads it. Where it is not what it should be, that is noted, and something is returned that nobody will see.
+    /// Reads the value. If it is wrong, this notes the mistake and returns a placeholder that no caller sees.
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self;
 }
 
-/// What was wrong with the values that were read so far.
+/// The mistakes in the values that were read so far.
 #[derive(Default)]
 pub struct Mistakes {
     /// The members that are being read, the outermost first.
     path: Vec<&'static str>,
-    /// Later ones may only follow from it.
+    /// Later mistakes may only follow from it.
     first: Option<BadJson>,
 }
 
-/// The members of an object that were not read yet.
+/// The members of an object that are not read yet.
 pub struct Members<'a> {
     members: Vec<(String, Value)>,
     mistakes: &'a mut Mistakes,
@@ -51,7 +51,7 @@ pub struct BadJson {
 /// Reads text.
 ///
 /// # Errors
-/// [`BadJson`]; of text that is not JSON at all it says where.
+/// [`BadJson`], with the line if the text is not JSON.
 pub fn parse<T: FromJson>(json: &str) -> Result<T, BadJson> {
     read(value(json)?)
 }
@@ -72,17 +72,17 @@ pub fn read<T: FromJson>(value: Value) -> Result<T, BadJson> {
 /// The value in a text.
 ///
 /// # Errors
-/// [`BadJson`] says where it is none.
+/// [`BadJson`], with the line.
 pub fn value(json: &str) -> Result<Value, BadJson> {
     // The only place that parses, so that serde_json's reader is in a module only once.
     serde_json::from_str(json).map_err(|error| {
-        let what = if error.is_eof() { "it ends too early" } else { "it is not JSON" };
-        let what = format!("{what} (line {}, column {})", error.line(), error.column());
+        let what = if error.is_eof() { "unexpected end" } else { "not JSON" };
+        let what = format!("{what}, line {}", error.line());
         BadJson { member: String::new(), what: what.into() }
     })
 }
 
-/// The number that a text is, written as in JSON.
+/// The number in a text, written as in JSON.
 pub(crate) fn number_in(text: &str) -> Option<f64> {
     value(text.trim()).ok()?.as_f64()
 }
@@ -112,12 +112,12 @@ impl Mistakes {
 }
 
 impl<'a> Members<'a> {
-    /// Of an object.
+    /// The members of `value`, which must be an object.
     pub fn of(value: Value, mistakes: &'a mut Mistakes) -> Self {
         let members = if let Value::Object(members) = value {
             members.into_iter().collect()
         } else {
-            mistakes.note("it is not an object");
+            mistakes.note("not an object");
             Vec::new()
         };
         Self { members, mistakes }
@@ -126,7 +126,7 @@ impl<'a> Members<'a> {
     /// A member that must be there.
     pub fn required<T: FromJson>(&mut self, name: &'static str) -> T {
         let value = self.begin(name).unwrap_or_else(|| {
-            self.mistakes.note("it is missing");
+            self.mistakes.note("missing");
             Value::Null
         });
         let read = T::from_json(value, self.mistakes);
@@ -147,7 +147,7 @@ impl<'a> Members<'a> {
         self.optional(name).unwrap_or_default()
     }
 
-    /// What nobody asked for.
+    /// The members that were not read.
     #[must_use]
     pub fn rest(self) -> Map<String, Value> {
         let mut rest = Map::new();
@@ -157,10 +157,10 @@ impl<'a> Members<'a> {
         rest
     }
 
-    /// Where a member that nobody asked for is a mistake.
+    /// Ends the reading: a member that was not read is a mistake.
     pub fn end(self) {
         if let Some((name, _)) = self.members.first() {
-            self.mistakes.note(format!("there is no member '{}'", printable(name)));
+            self.mistakes.note(format!("unknown member '{}'", printable(name)));
         }
     }
 
@@ -175,7 +175,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The one of `names` that stands there.
+/// The one of `names` that the value is.
 pub fn one_of<T: Copy>(
     value: &Value,
     mistakes: &mut Mistakes,
@@ -204,7 +204,7 @@ pub fn kind(value: Value, mistakes: &mut Mistakes) -> (String, Value) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {}
     }
-    mistakes.note("it is neither a kind nor an object with one member");
+    mistakes.note("neither a name nor an object with one member");
     (String::new(), Value::Null)
 }
 
@@ -239,7 +239,7 @@ impl FromJson for String {
         if let Value::String(text) = value {
             return text;
         }
-        mistakes.note("it is not a text");
+        mistakes.note("not a string");
         Self::new()
     }
 }
@@ -253,7 +253,7 @@ impl FromJson for Secret {
 impl FromJson for bool {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         value.as_bool().unwrap_or_else(|| {
-            mistakes.note("it is neither true nor false");
+            mistakes.note("neither true nor false");
             false
         })
     }
@@ -262,7 +262,7 @@ impl FromJson for bool {
 impl FromJson for u64 {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         value.as_u64().unwrap_or_else(|| {
-            mistakes.note("it is not a whole number");
+            mistakes.note("not a whole number");
             0
         })
     }
@@ -303,7 +303,7 @@ impl<T: FromJson> FromJson for Vec<T> {
                 read.push(T::from_json(value, mistakes));
             }
         } else {
-            mistakes.note("it is not a list");
+            mistakes.note("not a list");
         }
         read
     }
@@ -317,7 +317,7 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
                 read.insert(name, T::from_json(value, mistakes));
             }
         } else {
-            mistakes.note("it is not an object");
+            mistakes.note("not an object");
         }
         read
     }
@@ -371,24 +371,24 @@ mod tests {
         assert_eq!(Value::Object(read.rest).to_string(), r#"{"new":[1.5]}"#);
     }
 
-    /// The first mistake is told with its member, and nothing that stands there.
+    /// The first mistake is shown, with its member and without its content.
     #[test]
     fn mistakes() {
         for (json, told) in [
-            ("", "it ends too early (line 1, column 0)"),
-            ("{\n\"CANARY", "it ends too early (line 2, column 7)"),
-            ("CANARY", "it is not JSON (line 1, column 1)"),
-            ("[\"CANARY\"]", "it is not an object"),
-            ("{}", "inner: it is missing"),
-            (r#"{"inner":"CANARY"}"#, "inner: it is not an object"),
-            (r#"{"inner":{"on":true}}"#, "inner.name: it is missing"),
-            (r#"{"inner":{"name":["CANARY"],"on":7}}"#, "inner.name: it is not a text"),
-            (r#"{"inner":{"name":"n","on":"CANARY"}}"#, "inner.on: it is neither true nor false"),
-            (r#"{"inner":{"name":"n","nmae":"CANARY"}}"#, "inner: there is no member 'nmae'"),
-            (r#"{"inner":{"name":"n"},"list":["CANARY"]}"#, "list: it is not a whole number"),
-            (r#"{"inner":{"name":"n"},"list":[-1]}"#, "list: it is not a whole number"),
+            ("", "unexpected end, line 1"),
+            ("{\n\"CANARY", "unexpected end, line 2"),
+            ("CANARY", "not JSON, line 1"),
+            ("[\"CANARY\"]", "not an object"),
+            ("{}", "inner: missing"),
+            (r#"{"inner":"CANARY"}"#, "inner: not an object"),
+            (r#"{"inner":{"on":true}}"#, "inner.name: missing"),
+            (r#"{"inner":{"name":["CANARY"],"on":7}}"#, "inner.name: not a string"),
+            (r#"{"inner":{"name":"n","on":"CANARY"}}"#, "inner.on: neither true nor false"),
+            (r#"{"inner":{"name":"n","nmae":"CANARY"}}"#, "inner: unknown member 'nmae'"),
+            (r#"{"inner":{"name":"n"},"list":["CANARY"]}"#, "list: not a whole number"),
+            (r#"{"inner":{"name":"n"},"list":[-1]}"#, "list: not a whole number"),
             (r#"{"inner":{"name":"n"},"list":[65536]}"#, "list: 65536 is too large"),
-            (r#"{"inner":{"name":"n"},"list":{}}"#, "list: it is not a list"),
+            (r#"{"inner":{"name":"n"},"list":{}}"#, "list: not a list"),
         ] {
             assert_eq!(parse::<Outer>(json).unwrap_err().to_string(), told, "{json}");
         }

@@ -6,7 +6,7 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
-// A variant that is added must not slip through a `_` that was written before it.
+// A new variant must not slip through an older `_`.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 extern crate alloc;

@@ -6,7 +6,7 @@
 //!                                  +-- not enabled --+
 //! ```
 //!
-//! Until the new record is saved, an old one is untouched: a login that is cancelled, refused or cut off
+//! Until the new record is saved, an old one is untouched: a sign-in that is cancelled, refused or cut off
 //! loses nothing. Before anything is sent, the store proves that it could take the record.
 
 mod suspended;
@@ -35,20 +35,20 @@ use crate::revocation::{Revocation, TokenKind, revocation_answered, revocation_r
 use crate::time::{Now, UnixTime};
 use crate::token_endpoint::TokenResponse;
 
-/// A login that succeeded. It is saved.
+/// A sign-in that succeeded. Its connection is saved.
 #[derive(Debug)]
 pub struct SignedIn {
     /// The record as it is stored.
     pub credential: StoredCredential,
-    /// The account, or why its name could not be had: a login is a login without it.
+    /// The account, or why it could not be read. The sign-in succeeds without it.
     pub account: Option<Result<Account, Error>>,
-    /// The sites, or why their list could not be had; `None` if the provider has none.
+    /// The sites, or why they could not be listed; `None` if the provider has none.
     pub sites: Option<Result<Vec<Site>, Error>>,
-    /// Whether the client turned out not to have the device grant, which is worth remembering.
+    /// Whether the server refused the device grant to the client. The shell remembers it.
     pub device_grant_not_enabled: bool,
-    /// What became of the refresh token of the login that this one replaced.
+    /// What became of the refresh token of the connection that this one replaced.
     pub replaced: Option<Revocation>,
-    /// Asked for and not granted.
+    /// Scopes that were requested and not granted.
     pub scopes_not_granted: Vec<String>,
 }
 
@@ -91,10 +91,10 @@ enum Asking {
 }
 
 impl LoginFlow {
-    /// A login that has not begun. The two pieces of entropy become the PKCE verifier and the state.
+    /// A sign-in that has not begun. The two pieces of entropy become the PKCE verifier and the state.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if a name or a scope cannot be one.
+    /// [`Error::Configuration`] if a name or a scope is invalid.
     pub fn sign_in(request: LoginRequest, entropy: (Entropy, Entropy)) -> Result<Self, Error> {
         let mut machine = LoginMachine::new(request)?;
         machine.entropy = Some(entropy);
@@ -178,7 +178,7 @@ impl LoginMachine {
                 if grant == Grant::DeviceCode && error.is_grant_not_enabled() =>
             {
                 self.device_grant_not_enabled = true;
-                // A restored login has no entropy left for a browser: the refusal is the whole story.
+                // A restored sign-in has no entropy left for a browser, so the refusal ends it.
                 if self.request.grants.is_empty() || self.entropy.is_none() {
                     return failed(Error::GrantNotEnabled(error));
                 }
@@ -251,8 +251,8 @@ impl LoginMachine {
         }
     }
 
-    /// Revokes the refresh token of the login that was replaced, but only where that cannot end the new
-    /// login too, and only where it came from.
+    /// Revokes the refresh token of the replaced connection, but only if that cannot end the new one too, and only
+    /// at the server that issued it.
     fn revoke_replaced(&self, old: &StoredCredential, new: &StoredCredential) -> Option<Effect> {
         let profile = &self.request.profile;
         let same_client = old.client_id == self.request.client.id && profile.is_of(&old.server);
@@ -260,7 +260,7 @@ impl LoginMachine {
             return None;
         }
         let token = old.tokens.as_ref()?.refresh_token.as_ref()?;
-        // A server that does not rotate may give the same token again: it is the new login's now.
+        // A server that does not rotate may give the same token again: then it belongs to the new connection.
         let kept = new.tokens.as_ref().and_then(|tokens| tokens.refresh_token.as_ref());
         if kept.is_some_and(|kept| kept.matches(token.expose())) {
             return None;
@@ -276,7 +276,7 @@ impl LoginMachine {
         ))
     }
 
-    /// Also shows that the new token is alive.
+    /// Asks for the account, which also shows that the new token works.
     fn identify(&mut self, signed_in: Box<SignedIn>, now: Now) -> Transition {
         let server = signed_in.credential.server.clone();
         let (true, Some(tokens)) =
@@ -333,11 +333,11 @@ impl LoginMachine {
         }
         let ours = signed_in.credential.generation;
         let mut update = RecordUpdate::new(self.key.clone(), Damaged::Refuse, move |old| {
-            // If somebody wrote in between, theirs is the newer login, and this is not its account.
+            // A record that another process wrote meanwhile is newer, and this account is not its own.
             let mut new = old.filter(|old| old.generation == ours)?.clone();
             new.account = account;
             if let Some(sites) = sites {
-                // A site that was chosen once and is no longer reached is no default.
+                // A default site that the token no longer reaches is dropped.
                 new.default_site = new.default_site.filter(|id| sites.iter().any(|s| s.id == *id));
                 new.sites = sites;
             }
@@ -348,7 +348,7 @@ impl LoginMachine {
         next.and_then(|result| self.noted(result))
     }
 
-    /// The login is saved already: a note that could not be written is no failure.
+    /// The connection is saved already, so a note that could not be written is no failure.
     fn noted(&mut self, result: Result<Updated, Error>) -> Transition {
         let phase = core::mem::replace(&mut self.phase, Phase::Over);
         let Phase::Noting(mut signed_in, _) = phase else {
@@ -369,7 +369,7 @@ impl Machine for LoginMachine {
     type Output = Result<SignedIn, Error>;
 
     fn start(&mut self, now: Now) -> Transition {
-        // A login that was suspended goes on where it waited.
+        // A suspended sign-in continues where it waited.
         if let Phase::Asking(grant, asking) = core::mem::replace(&mut self.phase, Phase::Over) {
             return self.run_grant(grant, asking, |grant| grant.start(now), now);
         }
@@ -385,8 +385,8 @@ impl Machine for LoginMachine {
             }
             (Phase::LookingAtRecord, Outcome::Loaded(Err(error))) => failed(Error::Store(error)),
             (Phase::LookingAtRecord, Outcome::Loaded(Ok(record))) => {
-                // What could not be replaced in the end must be known before the user approves. A damaged
-                // record can be: it is set aside then.
+                // A record that cannot be replaced must end the sign-in before the user approves. A damaged one can
+                // be replaced: it is set aside.
                 if let Some(Err(newer @ RecordError::Newer { .. })) =
                     record.map(|record| StoredCredential::parse_for(&self.key, record.expose()))
                 {

@@ -1,7 +1,7 @@
 //! Signing out: revoke the refresh token, then the access token, then forget both.
 //!
-//! The lock is held from the first look to the removal, so that no refresh can bring the login back.
-//! What the server says does not decide whether the tokens are forgotten here; it is reported.
+//! The lock is held from the first look to the removal, so that no refresh can bring the connection back. The
+//! tokens are deleted here in any case; the result of the revocation is only reported.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -25,7 +25,7 @@ use crate::token_endpoint::TokenEndpoint;
 pub enum LoggedOut {
     /// There was nothing to sign out of.
     WasNotSignedIn,
-    /// The tokens are gone from here.
+    /// The tokens are deleted here.
     Done {
         /// What became of the refresh token at the server.
         refresh_token: Revocation,
@@ -34,7 +34,7 @@ pub enum LoggedOut {
         /// When the access token stops working if it was not revoked.
         expires_at: Option<UnixTime>,
     },
-    /// The record could not be read. It was moved to this place with all that is in it.
+    /// The record could not be read. It was moved elsewhere, unchanged.
     SetAside {
         /// Where it is now.
         place: String,
@@ -70,9 +70,8 @@ enum Phase {
 }
 
 impl LogoutFlow {
-    /// A logout of `key`. The registered client of the provider authenticates the revocation; without
-    /// one, or if the tokens were issued to another client or by another server, it is tried as a
-    /// public client.
+    /// A logout of `key`. The registered client of the provider authenticates the revocation. Without one, or if the
+    /// tokens were issued to another client or by another server, a public client tries it.
     #[must_use]
     pub fn sign_out(key: ConnectionKey, registered: Option<Registered>) -> Self {
         let (revoked, phase) = (Vec::new(), Phase::Locking);
@@ -96,7 +95,7 @@ impl LogoutMachine {
     fn loaded(&mut self, record: Option<Secret>) -> Transition {
         match record.map(|record| StoredCredential::parse_for(&self.key, record.expose())) {
             None => self.release(Ok(LoggedOut::WasNotSignedIn)),
-            // Tokens that could not be deleted here afterwards are not revoked either.
+            // Checked first: tokens that cannot be deleted here are not revoked either.
             Some(Ok(credential)) => {
                 let effect = Effect::PreflightStore(self.key.clone());
                 self.perform(Phase::Preflight(Box::new(credential)), effect)
@@ -145,7 +144,7 @@ impl LogoutMachine {
         match kind {
             TokenKind::Refresh => self.revoke(credential, TokenKind::Access, now),
             TokenKind::Access => match &credential.pending {
-                // First, because removing the record makes it durable too.
+                // The stage goes first, because removing the record makes that durable too.
                 Some(pending) => {
                     let (key, id) = (self.key.clone(), pending.id.clone());
                     let effect = Effect::DiscardStage { key, id };
@@ -156,8 +155,8 @@ impl LogoutMachine {
         }
     }
 
-    /// Removes the record. Where the server did not confirm the end of the tokens, a tombstone without
-    /// any secret stays, so that `auth status` and `doctor` can say so.
+    /// Removes the record. If the server did not confirm the revocation, a tombstone without any secret stays, so
+    /// that `auth status` and `doctor` can show it.
     fn forget(&mut self, credential: StoredCredential, now: Now) -> Transition {
         let mut revoked = core::mem::take(&mut self.revoked).into_iter();
         let (Some(refresh_token), Some(access_token)) = (revoked.next(), revoked.next()) else {
@@ -189,8 +188,8 @@ impl LogoutMachine {
         self.perform(Phase::Removing(done), effect)
     }
 
-    /// What an interrupted refresh brought is what must be revoked: the record with those tokens, or as it was
-    /// if `kept` is no whole reply.
+    /// The record with the tokens of an interrupted refresh, which are the ones to revoke; `Err` with the record as it
+    /// was if `kept` is not a whole response.
     fn with_reply(
         &self,
         mut credential: Box<StoredCredential>,
@@ -236,7 +235,7 @@ impl Machine for LogoutMachine {
                     None => self.revoke(credential, TokenKind::Refresh, now),
                 }
             }
-            // What cannot be read keeps nobody signed in.
+            // A stage that cannot be read does not stop the logout.
             (Phase::LoadingStage(credential, pending), Outcome::Loaded(stage)) => {
                 match self.with_reply(credential, &pending, stage.ok().flatten()) {
                     Ok(newer) => self.revoke(newer, TokenKind::Refresh, now),

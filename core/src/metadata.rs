@@ -14,7 +14,7 @@ use crate::text::printable;
 /// What a server says about itself, as far as the flows need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationServerMetadata {
-    /// Exactly the issuer that was asked for.
+    /// Exactly the issuer that was expected.
     pub issuer: EndpointUrl,
     /// The endpoints it names.
     pub endpoints: Endpoints,
@@ -28,7 +28,7 @@ impl AuthorizationServerMetadata {
     /// Reads a metadata document.
     ///
     /// # Errors
-    /// What is wrong with it. Endpoints that are absent are not an error here.
+    /// What is wrong with it. An absent endpoint is no error here.
     pub fn parse(issuer: &EndpointUrl, document: &[u8]) -> Result<Self, String> {
         let members =
             json::object_in(document).ok_or_else(|| "it is not a JSON object".to_owned())?;
@@ -44,7 +44,7 @@ impl AuthorizationServerMetadata {
         }
         let endpoint = |name: &str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
-            // A server elsewhere has no business on this machine's loopback.
+            // A remote server must not name an endpoint on this machine.
             Some(Value::String(text)) => EndpointUrl::parse_beside(issuer, text)
                 .map(Some)
                 .map_err(|e| format!("its {name} '{}' cannot be used: {e}", printable(text))),

@@ -1,4 +1,4 @@
-//! The error answers of OAuth. RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5.
+//! The error responses of OAuth. RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::text::printable;
 
-/// `error` and `error_description` of an OAuth answer, made safe to show.
+/// `error` and `error_description` of an OAuth response, made safe to show.
 ///
-/// `error_uri` is deliberately not kept: nobody should be sent to an address that an error names.
+/// `error_uri` is deliberately dropped: twg sends no user to a URL that an error names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuthError {
     code: String,
@@ -17,10 +17,10 @@ pub struct OAuthError {
 }
 
 impl OAuthError {
-    /// An error with the given members, as they stand in an answer; an empty one counts as absent.
+    /// An error with the given members of a response; an empty one counts as absent.
     ///
     /// RFC 6749 section 5.2: "Values for the "error" parameter MUST NOT include characters outside
-    /// the set %x20-21 / %x23-5B / %x5D-7E." Others are escaped before anybody sees them.
+    /// the set %x20-21 / %x23-5B / %x5D-7E." Other characters are escaped.
     #[must_use]
     pub fn new(code: &str, description: Option<&str>) -> Self {
         let description = description.filter(|d| !d.is_empty()).map(printable);
@@ -45,9 +45,9 @@ impl OAuthError {
         self.description.as_deref()
     }
 
-    /// Whether the grant (code or refresh token) is dead. Only this ends a login.
+    /// Whether the grant (code or refresh token) is dead. Only this ends a connection.
     ///
-    /// Atlassian also says it as `unauthorized_client` with "refresh_token is invalid".
+    /// Atlassian also sends `unauthorized_client` with "refresh_token is invalid" for it.
     #[must_use]
     pub fn is_invalid_grant(&self) -> bool {
         self.code == "invalid_grant"
@@ -76,8 +76,8 @@ impl OAuthError {
 
     /// Whether the client exists but may not use the device grant.
     ///
-    /// Ordinary Atlassian apps are answered with `invalid_client`, "grant_type is not enabled for
-    /// client"; RFC 6749 section 5.2 has two codes of its own for it.
+    /// Ordinary Atlassian apps get `invalid_client`, "grant_type is not enabled for client"; RFC 6749 section 5.2 has
+    /// two codes of its own for it.
     #[must_use]
     pub fn is_grant_not_enabled(&self) -> bool {
         match self.code.as_str() {
@@ -89,15 +89,15 @@ impl OAuthError {
         }
     }
 
-    /// Whether the user declined, or a device code expired in words that mean the same (RFC 6749 section 4.1.2.1: "The
-    /// resource owner or authorization server denied the request").
+    /// Whether the user declined (RFC 6749 section 4.1.2.1: "The resource owner or authorization server denied the
+    /// request"), or a device code expired: Atlassian sends the same code for that.
     #[must_use]
     pub fn is_declined(&self) -> bool {
         self.code == "access_denied"
     }
 
-    /// Whether it is one of the answers that a device code or a dead grant gets, which Atlassian sends with
-    /// 429 too. RFC 8628 section 3.5.
+    /// Whether it is one of the errors for a device code or a dead grant, which Atlassian sends with 429 too.
+    /// RFC 8628 section 3.5.
     pub(crate) fn is_answer_to_poll(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -109,7 +109,7 @@ impl OAuthError {
         )
     }
 
-    /// Whether the server reports a passing trouble of its own.
+    /// Whether the server reports a temporary problem of its own.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.code.as_str(), "temporarily_unavailable" | "server_error")

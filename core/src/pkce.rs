@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(verifier.challenge().as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }
 
-    /// A1: 43 to 128 unreserved characters, whatever the octets.
+    /// A1: 43 to 128 unreserved characters, for every octet.
     #[test]
     fn verifiers_are_43_unreserved_characters() {
         for octet in 0..=255 {

@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::provider::{Grant, ProviderProfile};
 
-/// What the shell can tell about the place it runs in. Hints, never a security boundary.
+/// What the shell knows about the place it runs in. Hints, never a security boundary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
     /// Standard input and standard error are a terminal.
@@ -18,7 +18,7 @@ pub struct Surroundings {
     pub wsl: bool,
     /// A container or a cloud workspace: its loopback is not the browser's.
     pub container: bool,
-    /// Continuous integration: nobody is there.
+    /// Continuous integration: no person is there.
     pub ci: bool,
     /// The coding agent that runs this command, if one does.
     pub agent: Option<String>,
@@ -26,7 +26,7 @@ pub struct Surroundings {
     pub browser: bool,
 }
 
-/// What the user insists on.
+/// What the user chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
     /// `--device` or `--loopback`.
@@ -42,11 +42,11 @@ pub struct Plan {
     pub grants: VecDeque<Grant>,
     /// Whether to open a browser.
     pub open: bool,
-    /// Why, in the order of thought.
+    /// Why, in the order of the decisions.
     pub reasons: Vec<Reason>,
 }
 
-/// Why a plan is as it is.
+/// One reason for a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A flag said so.
@@ -55,26 +55,25 @@ pub enum Reason {
     ProviderPrefers(Grant),
     /// The profile lists only this one.
     OnlyOne(Grant),
-    /// It was tried before, and the client may not.
+    /// An earlier sign-in showed that the client may not use the device grant.
     DeviceGrantNotEnabled,
     /// The redirect would arrive at another machine, so the device code comes first.
     RemoteBrowser(&'static str),
-    /// The browser is elsewhere, and the provider has no device code for us: the redirect must be
-    /// forwarded to this machine.
+    /// The browser is elsewhere, and there is no device code to use: the redirect must be forwarded to this machine.
     RedirectMustBeForwarded(&'static str),
     /// A browser is opened.
     BrowserOpens,
     /// `--no-browser`
     BrowserNotWanted,
-    /// Nothing here can open one.
+    /// Nothing here can open a browser.
     NoBrowser,
-    /// Nobody is there to see one.
+    /// No person is there to see a browser.
     NobodyThere,
     /// Windows' browser is opened.
     WindowsBrowser,
-    /// Nobody may be reading along.
+    /// There is no terminal.
     NoTerminal,
-    /// A coding agent runs the command: a person must see the address and act.
+    /// A coding agent runs the command: a person must see the URL and approve.
     Agent(String),
 }
 
@@ -85,7 +84,7 @@ impl fmt::Display for Reason {
             Self::ProviderPrefers(grant) => write!(f, "the provider profile lists first: {grant}"),
             Self::OnlyOne(grant) => write!(f, "the provider profile lists only: {grant}"),
             Self::DeviceGrantNotEnabled => {
-                f.write_str("the server refused the device code to this client before")
+                f.write_str("the server has refused a device code to this client before")
             }
             Self::RemoteBrowser(place) => write!(
                 f,
@@ -94,22 +93,22 @@ impl fmt::Display for Reason {
             Self::RedirectMustBeForwarded(place) => write!(
                 f,
                 "this is {place} and there is no device code to use: forward the port of the redirect, \
-                 or paste the address that your browser ends up at"
+                 or paste the URL that your browser ends at"
             ),
             Self::BrowserOpens => f.write_str("a browser can be opened here"),
-            Self::BrowserNotWanted => f.write_str("--no-browser: the address is only printed"),
+            Self::BrowserNotWanted => f.write_str("--no-browser: the URL is only printed"),
             Self::NoBrowser => {
-                f.write_str("nothing here can open a browser: the address is only printed")
+                f.write_str("nothing here can open a browser: the URL is only printed")
             }
             Self::WindowsBrowser => f.write_str(
                 "this is WSL: Windows' browser is opened, and its redirect to 127.0.0.1 arrives here",
             ),
-            Self::NoTerminal => f.write_str(
-                "there is no terminal: whoever reads standard error must see the address",
-            ),
-            Self::NobodyThere => f.write_str("this is CI, where nobody sees a browser"),
+            Self::NoTerminal => {
+                f.write_str("there is no terminal: a person must see the URL on standard error")
+            }
+            Self::NobodyThere => f.write_str("this is CI: there is no person to see a browser"),
             Self::Agent(name) => {
-                write!(f, "{name} runs this command: a person must see the address and approve it")
+                write!(f, "{name} runs this command: a person must see the URL and approve")
             }
         }
     }
@@ -118,7 +117,7 @@ impl fmt::Display for Reason {
 /// Decides how to sign in.
 ///
 /// # Errors
-/// What is wrong with the wish: the provider does not offer that grant.
+/// The message that the provider does not offer that grant.
 pub fn plan_login(
     profile: &ProviderProfile,
     device_grant_not_enabled: bool,
@@ -184,7 +183,7 @@ fn choose_grants(
         Some(place) => reasons.push(Reason::RedirectMustBeForwarded(place)),
         None => {}
     }
-    let first = grants.front().copied().ok_or_else(|| "no grant".to_string())?;
+    let first = grants.front().copied().ok_or_else(|| "there is no grant to use".to_string())?;
     if grants.len() == 1 {
         reasons.push(Reason::OnlyOne(first));
     } else if profile.grants.first() == Some(&first) {

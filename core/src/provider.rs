@@ -1,4 +1,4 @@
-//! Provider profiles: what is particular about an authorization server, as data.
+//! Provider profiles: the peculiarities of an authorization server, as data.
 //!
 //! The format is documented member by member on [`ProviderProfile`]; the bundled profiles in
 //! `providers/` are examples of it. A person's own file replaces a bundled profile as a whole.
@@ -21,7 +21,7 @@ use crate::scope::{ScopeSeparator, is_scope_token};
 use crate::text::{displayable, is_plain_name, printable};
 use crate::time::Span;
 
-/// No token is believed for longer than this, whatever the server or a profile says.
+/// The longest lifetime of a token that is believed, from any server or profile.
 pub(crate) const LONGEST_TOKEN_LIFETIME: Span = Span::from_days(365);
 
 /// The profiles that come with every shell: name and JSON text.
@@ -32,7 +32,7 @@ pub const BUNDLED: [(&str, &str); 2] = [
 
 /// One authorization server and what its clients need to know about it.
 ///
-/// Unknown members are an error, because a misspelt one would silently change how a login works.
+/// Unknown members are an error, because a misspelt one would silently change how a sign-in works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProviderProfile {
     /// Always 1.
@@ -47,7 +47,7 @@ pub struct ProviderProfile {
     pub issuer: Option<EndpointUrl>,
     /// Endpoints that are given instead of discovered.
     pub endpoints: Endpoints,
-    /// What the server does about the `iss` parameter of RFC 9207; discovered metadata wins.
+    /// Whether the server sends the `iss` parameter of RFC 9207; discovered metadata wins.
     pub iss_parameter: IssParameter,
     /// The grants that clients of this server may use, best first.
     pub grants: Vec<Grant>,
@@ -65,19 +65,19 @@ pub struct ProviderProfile {
     pub token_request_has_redirect_uri: bool,
     /// The scopes asked for when the user names none.
     pub scopes: Vec<String>,
-    /// What stands between scopes in requests and answers: a space (the standard) or a comma.
+    /// The separator of scopes in requests and responses: a space (the standard) or a comma.
     pub scope_separator: ScopeSeparator,
     /// Where redirects arrive.
     pub redirect: RedirectProfile,
     /// How long after its rotation the server still accepts the old refresh token, in seconds.
-    /// 0 if it does not, or if it is unknown.
+    /// 0 if it does not, or if that is unknown.
     pub reuse_leeway_seconds: u64,
-    /// How long a login lives. Only for warnings: the server decides.
+    /// How long a connection lives. Only for warnings: the server decides.
     pub login_lifetime: LoginLifetime,
     /// The lifetime to assume for an access token when the server does not say, in seconds.
     pub assumed_token_lifetime_seconds: u64,
-    /// Whether revoking one token may end every login of this account with this client. If so, an
-    /// old login that was replaced is forgotten rather than revoked.
+    /// Whether revoking one token may end every connection of this account with this client. If so, a
+    /// replaced connection is not revoked.
     pub revocation_ends_grant: bool,
     /// Where the account's name comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub struct ProviderProfile {
     /// Where the list of Atlassian sites comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sites: Option<EndpointUrl>,
-    /// The address of a site, with `{site}` for its name: where API tokens without scopes work.
+    /// The URL of a site, with `{site}` for its name: where API tokens without scopes work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site_address: Option<String>,
     /// The hosts (`host` or `host:port`) that access tokens may be sent to, beside those of
@@ -123,7 +123,7 @@ pub enum IssParameter {
     Unsupported,
 }
 
-/// How a user is asked.
+/// How a user grants access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grant {
@@ -149,7 +149,7 @@ pub struct ClientProfile {
     pub authentication: ClientAuthentication,
     /// Whether the user is asked for a secret.
     pub secret: SecretNeed,
-    /// A client id that everybody uses. Atlassian's are per developer, so the bundled profiles have none.
+    /// A client ID for all users. Atlassian's are per developer, so the bundled profiles have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Where a person registers a client.
@@ -195,8 +195,8 @@ pub enum TokenRequestFormat {
 /// Where redirects arrive: `http://127.0.0.1:{port}{path}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RedirectProfile {
-    /// The registered port. Without one any free port is used, which RFC 8252 section 7.3 wants servers
-    /// to allow, and which many do not.
+    /// The registered port. Without one, any free port is used. RFC 8252 section 7.3 requires servers to allow that,
+    /// and many do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// The registered path.
@@ -209,24 +209,24 @@ impl Default for RedirectProfile {
     }
 }
 
-/// How long a login lives, as far as is known.
+/// How long a connection lives, as far as is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LoginLifetime {
-    /// It ends when it was not refreshed for this long.
+    /// It ends after this long without a refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_seconds: Option<u64>,
-    /// It ends this long after the sign-in, whatever happens.
+    /// It ends this long after the sign-in, in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absolute_seconds: Option<u64>,
 }
 
-/// Where the account's name comes from, and in which members of the JSON answer.
+/// Where the account's name comes from, and in which members of the JSON response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IdentityProfile {
     /// A `GET` with the access token. Without one, the discovered OpenID `userinfo_endpoint`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<EndpointUrl>,
-    /// The member with the account id.
+    /// The member with the account ID.
     pub id: String,
     /// The member with the name.
     pub name: String,
@@ -300,7 +300,7 @@ impl ProviderProfile {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// How long to believe in an access token of unsaid lifetime.
+    /// The lifetime of an access token if the server gives none.
     #[must_use]
     pub const fn assumed_token_lifetime(&self) -> Span {
         Span::from_secs(self.assumed_token_lifetime_seconds)
@@ -309,7 +309,7 @@ impl ProviderProfile {
     pub(crate) fn check(&self) -> Result<(), BadProfile> {
         let bad = |member: &str, what: &str| Err(BadProfile(format!("{member}: {what}")));
         if self.schema_version != 1 {
-            return bad("schema_version", "this version of twg reads 1 only");
+            return bad("schema_version", "this twg reads version 1 only");
         }
         if !is_plain_name(&self.name) {
             return bad("name", "use 1 to 64 of a-z, 0-9, '-', '_' and '.'");
@@ -321,14 +321,14 @@ impl ProviderProfile {
             return bad("redirect.port", "leave it out to use any free port");
         }
         if self.assumed_token_lifetime() > LONGEST_TOKEN_LIFETIME {
-            return bad("assumed_token_lifetime_seconds", "no token lives longer than a year");
+            return bad("assumed_token_lifetime_seconds", "use at most 31536000 (a year)");
         }
         let query = self.endpoints.authorization.as_ref().and_then(EndpointUrl::url);
         let query = query.as_ref().map(url::Url::query_pairs).into_iter().flatten();
         if let Some((name, _)) =
             query.into_iter().find(|(n, _)| RESERVED_PARAMETERS.contains(&&**n))
         {
-            return bad("endpoints.authorization", &format!("'{name}' is set by twg itself"));
+            return bad("endpoints.authorization", &format!("twg itself sets '{name}'"));
         }
         if self.grants.is_empty() {
             return bad("grants", "name at least one of \"device_code\", \"authorization_code\"");
@@ -336,10 +336,7 @@ impl ProviderProfile {
         if self.issuer.is_none() {
             for (member, missing) in self.missing_endpoints() {
                 if missing {
-                    return bad(
-                        member,
-                        "is needed, because there is no issuer to discover it from",
-                    );
+                    return bad(member, "missing, and there is no issuer to discover it from");
                 }
             }
         }
@@ -349,7 +346,7 @@ impl ProviderProfile {
         if let Some(name) =
             self.authorize_parameters.keys().find(|k| RESERVED_PARAMETERS.contains(&k.as_str()))
         {
-            return bad("authorize_parameters", &format!("'{name}' is set by twg itself"));
+            return bad("authorize_parameters", &format!("twg itself sets '{name}'"));
         }
         if let Some(scope) = self.scopes.iter().find(|scope| !is_scope_token(scope)) {
             return bad("scopes", &format!("'{}' is not a scope", printable(scope)));
@@ -373,7 +370,7 @@ impl ProviderProfile {
             && (address.matches("{site}").count() != 1
                 || EndpointUrl::parse(&address.replace("{site}", "site")).is_err())
         {
-            return bad("site_address", "must be an https address with one {site} in it");
+            return bad("site_address", "must be an https URL with one {site} in it");
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use crate::http::REQUEST_TIMEOUT;
 use crate::secret::Secret;
 use crate::time::{Now, Span};
 
-/// How long to wait for another process that holds the lock. The longest that one may hold it is a
-/// logout, for two requests; a save that gave up earlier would lose what the user has just approved.
+/// How long to wait for another process that holds the lock. A logout holds it longest, for two requests. A save
+/// that gave up earlier would lose what the user has just approved.
 pub(crate) const LOCK_PATIENCE: Span = Span::from_millis(3 * REQUEST_TIMEOUT.as_millis());
 
 /// What to do about a record that cannot be read.
@@ -19,7 +19,7 @@ pub(crate) const LOCK_PATIENCE: Span = Span::from_millis(3 * REQUEST_TIMEOUT.as_
 pub(crate) enum Damaged {
     /// Keep it elsewhere, and write a new one in its place.
     SetAside,
-    /// Leave it: what was to be written is nothing without it.
+    /// Leave it and fail: the change needs the old record.
     Refuse,
 }
 
@@ -77,7 +77,7 @@ impl RecordUpdate {
         Next::Perform(effect)
     }
 
-    /// The lock is given back before anything else happens, whatever came before.
+    /// Every ending releases the lock first.
     fn release(&mut self, result: Result<Updated, Error>) -> Next<Result<Updated, Error>> {
         let effect = Effect::ReleaseLock(self.key.clone());
         self.perform(Phase::Releasing(result), effect)
@@ -111,7 +111,7 @@ impl RecordUpdate {
         self.perform(Phase::Replacing(Updated { old, new: Some(new) }), effect)
     }
 
-    /// A new login ends what was pending of the old one: a reply to it, if one is staged, is of no use.
+    /// A new connection ends a pending refresh of the old one, so a staged response to it is useless.
     fn replaced(&mut self, updated: Updated) -> Next<Result<Updated, Error>> {
         let pending = |record: &Option<StoredCredential>| record.as_ref()?.pending.clone();
         match (pending(&updated.old), pending(&updated.new)) {
@@ -147,7 +147,7 @@ impl Machine for RecordUpdate {
             }
             (Phase::Notifying, Outcome::Notified) => self.replace(None),
             (Phase::Replacing(updated), Outcome::Store(Ok(()))) => self.replaced(updated),
-            // What was to be discarded is nobody's any more; whoever refreshes next removes it.
+            // A stage that could not be discarded does no harm: the next refresh removes it.
             (Phase::Discarding(updated), Outcome::Store(_)) => self.release(Ok(updated)),
             (
                 Phase::Loading | Phase::SettingAside { .. } | Phase::Replacing(_),

@@ -37,15 +37,14 @@ impl TokenAudience {
         Self { hosts: hosts.chain(profile.api_hosts.iter().cloned()).collect() }
     }
 
-    /// The one host of an address.
+    /// The one host of a URL.
     #[must_use]
     pub fn host_of(url: &EndpointUrl) -> Self {
         Self { hosts: alloc::vec![url.host()] }
     }
 
-    /// Whether `url` may be asked with an access token: https (or loopback), and exactly one of the
-    /// hosts. `api.atlassian.com.evil`, `evilapi.atlassian.com`, user names, other ports and trailing
-    /// dots are all somebody else.
+    /// Whether `url` may get an access token: https (or loopback), and exactly one of the hosts.
+    /// `api.atlassian.com.evil`, `evilapi.atlassian.com`, user names, other ports and trailing dots do not match.
     #[must_use]
     pub fn includes(&self, url: &str) -> bool {
         EndpointUrl::parse(url).is_ok_and(|url| self.hosts.contains(&url.host()))
@@ -63,7 +62,7 @@ impl TokenAudience {
         if !self.includes(url.as_str()) {
             let host = url.host();
             return Err(Error::Configuration(format!(
-                "'{host}' is not one of the provider's api_hosts, so it gets no access token"
+                "twg sends no token to {host}: it is not one of the provider's api_hosts"
             )));
         }
         Ok(HttpRequest::new(
@@ -75,7 +74,7 @@ impl TokenAudience {
     }
 }
 
-/// By what a request is allowed to be answered.
+/// The credential of a request.
 #[derive(Clone, Debug)]
 pub enum Authorization {
     /// An access token. RFC 6750 section 2.1.
@@ -102,33 +101,33 @@ impl Authorization {
     }
 }
 
-/// One request with a token, and what its answer means.
+/// One request with a token, and what its response means.
 pub trait ResourceRequest {
     /// What is asked for.
     type Answer;
 
-    /// The request, with this token. `userinfo` is where the server that issued it tells whose it is, if
-    /// that was discovered.
+    /// The request, with this token. `userinfo` is the discovered endpoint of the server that issued it, if there
+    /// is one.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if there is nobody to ask, or the token must not go there.
+    /// [`Error::Configuration`] if there is no URL to ask, or the token must not go there.
     fn request(
         &self,
         authorization: &Authorization,
         userinfo: Option<&EndpointUrl>,
     ) -> Result<HttpRequest, Error>;
 
-    /// What came of it.
+    /// What the response means.
     ///
     /// # Errors
-    /// [`Error::TokenRejected`] if another access token may help; anything else if not.
+    /// [`Error::TokenRejected`] if another access token may help; any other error if not.
     fn answer(
         &mut self,
         answer: Result<HttpResponse, TransportError>,
     ) -> Result<Self::Answer, Error>;
 }
 
-/// A [`ResourceRequest`] with the token at hand, whatever becomes of it.
+/// A [`ResourceRequest`] with its token, which is not refreshed.
 #[derive(Clone, Debug)]
 pub struct WithToken<R> {
     request: R,
@@ -146,7 +145,7 @@ impl<R> WithToken<R> {
     }
 }
 
-/// Sends one request with a token that somebody else keeps: nothing is refreshed, nothing is stored.
+/// Sends one request with a token that the caller gives: nothing is refreshed, nothing is stored.
 pub type GivenTokenFlow<R> = Running<WithToken<R>>;
 
 impl<R: ResourceRequest> GivenTokenFlow<R> {
@@ -176,7 +175,7 @@ impl<R: ResourceRequest> Machine for WithToken<R> {
     }
 }
 
-/// The JSON of a resource server's answer.
+/// The JSON of a resource server's response.
 pub(crate) fn resource_answer(
     answer: Result<HttpResponse, TransportError>,
     endpoint: Endpoint,
@@ -193,12 +192,12 @@ pub(crate) fn resource_answer(
         300..=399 => Err(Error::redirected(endpoint, response.status)),
         status => Err(Error::PeerMisbehaved {
             endpoint,
-            what: format!("HTTP {status}; is that its address?"),
+            what: format!("HTTP {status}; is that its URL?"),
         }),
     }
 }
 
-/// Whether another access token may help where this answer came: for whoever sends requests of its own.
+/// Whether another access token may help after this response: for shells that send requests of their own.
 #[must_use]
 pub fn rejects_token(response: &HttpResponse) -> bool {
     response.status == 401 && refusal(response) == Error::TokenRejected

@@ -19,7 +19,7 @@ pub(crate) enum TokenKind {
     Access,
 }
 
-/// What came of asking the server to revoke a token.
+/// The result of a request to revoke a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revocation {
@@ -66,7 +66,7 @@ pub(crate) fn revocation_request(
 pub(crate) fn revocation_answered(answer: Result<HttpResponse, TransportError>) -> Revocation {
     let endpoint = Endpoint::Revocation;
     let response = match answer {
-        // 200 by the RFC; 204 is how servers say it that have nothing to add.
+        // 200 by the RFC; some servers send 204.
         Ok(response) if matches!(response.status, 200 | 204) => return Revocation::Revoked,
         Ok(response) => response,
         Err(error) => return unconfirmed(&Error::Transport { endpoint, error }),

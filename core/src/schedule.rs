@@ -26,7 +26,7 @@ pub enum TokenState {
         /// Since when.
         expired_at: UnixTime,
     },
-    /// There is no token: the login is over.
+    /// There is no token: the connection has ended.
     None,
 }
 
@@ -36,7 +36,7 @@ pub const fn due_at(tokens: &Tokens) -> UnixTime {
     tokens.issued_at.plus(tokens.expires_at.since(tokens.issued_at).percent(DUE_PERCENT))
 }
 
-/// The state of a record's tokens. Those of a login that is over are none.
+/// The state of a record's tokens; [`TokenState::None`] if the connection has ended.
 #[must_use]
 pub fn token_state(credential: &StoredCredential, now: UnixTime) -> TokenState {
     match &credential.tokens {
@@ -45,15 +45,15 @@ pub fn token_state(credential: &StoredCredential, now: UnixTime) -> TokenState {
     }
 }
 
-/// How far ahead of the usual time the scheduled upkeep refreshes, so that nobody who works between two
-/// of its runs meets a token that is due (seed: "It refreshes OAuth only when the normal refresh threshold
-/// is within 15 minutes").
+/// How far ahead of the usual time the scheduled upkeep refreshes, so that no command between two of its runs
+/// meets a token that is due (seed: "It refreshes OAuth only when the normal refresh threshold is within 15
+/// minutes").
 ///
 /// A token that lives 60 minutes is thus refreshed from minute 30 on; one that lives 20 minutes or less,
 /// by every run.
 pub const UPKEEP_WINDOW: Span = Span::from_mins(15);
 
-/// Whether a refresh is due, or will be that much later.
+/// Whether a refresh is due, or will be after `ahead`.
 #[must_use]
 pub fn is_due(tokens: &Tokens, now: UnixTime, ahead: Span) -> bool {
     now.plus(ahead) >= due_at(tokens) || !matches!(state_of(tokens, now), TokenState::Fresh { .. })
@@ -62,9 +62,9 @@ pub fn is_due(tokens: &Tokens, now: UnixTime, ahead: Span) -> bool {
 /// At most this part of the lifetime is added to the time at which a scheduler wakes up.
 const JITTER_PERCENT: u8 = 5;
 
-/// When a scheduler that sleeps until a refresh is due shall wake up: a little later, by `chance` out of
-/// 255, so that many machines that signed in together do not all ask the server at once. Everything else
-/// refreshes exactly when it is due: there the user's own rhythm is the jitter.
+/// When a scheduler that sleeps until a refresh is due must wake up: a little later, by `chance` out of 255, so
+/// that many machines that signed in together do not all ask the server at once. Commands refresh exactly when
+/// it is due: the user's own rhythm is their jitter.
 #[must_use]
 pub const fn wake_at(tokens: &Tokens, chance: u8) -> UnixTime {
     let most = tokens.expires_at.since(tokens.issued_at).percent(JITTER_PERCENT);
@@ -73,8 +73,8 @@ pub const fn wake_at(tokens: &Tokens, chance: u8) -> UnixTime {
 
 /// The state of tokens.
 ///
-/// A clock that was set back to before the tokens were issued cannot be trusted to tell their age: they
-/// count as due rather than as fresh for as long as the clock is wrong.
+/// A clock that was set back to before the tokens were issued cannot show their age: they count as due rather than
+/// as fresh while the clock is wrong.
 pub(crate) fn state_of(tokens: &Tokens, now: UnixTime) -> TokenState {
     let due_at = due_at(tokens);
     if now >= tokens.expires_at {
@@ -86,21 +86,21 @@ pub(crate) fn state_of(tokens: &Tokens, now: UnixTime) -> TokenState {
     }
 }
 
-/// Two clocks of one machine may differ by this much without anybody having set them.
+/// How much two clocks of one machine may differ although both are right.
 const CLOCK_TOLERANCE: Span = Span::from_mins(5);
 
-/// Why a login ends when it does.
+/// Why a connection ends when it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Horizon {
     /// There is no refresh token, so it ends with its access token.
     AccessToken,
-    /// It was not used for too long; every use puts the end off.
+    /// It was not used for too long; every use postpones the end.
     Idle,
     /// It is too old, however much it is used.
     Absolute,
 }
 
-/// When the login itself ends, and why, as far as the profile knows.
+/// When the connection itself ends, and why, as far as the profile knows.
 #[must_use]
 pub fn session_horizon(
     credential: &StoredCredential,
@@ -110,7 +110,7 @@ pub fn session_horizon(
     if tokens.refresh_token.is_none() {
         return Some((tokens.expires_at, Horizon::AccessToken));
     }
-    // What the server said counts; what the profile says is for servers that say nothing.
+    // The server's lifetimes win; the profile's are for servers that give none.
     let idle = tokens
         .refresh_expires_at
         .or_else(|| lifetime.idle_seconds.map(|s| tokens.issued_at.plus(Span::from_secs(s))));
@@ -122,12 +122,12 @@ pub fn session_horizon(
     [idle, absolute].into_iter().flatten().min_by_key(|(end, _)| *end)
 }
 
-/// How long before its end a login is worth a warning.
+/// How long before its end a connection is worth a warning.
 const LONGEST_WARNING: Span = Span::from_days(7);
 
-/// The end of the login, if it is so near that the user should know: less than a week, and less than a
-/// tenth of its whole length. One that only ends with disuse is put off by every refresh, so that this
-/// warns only those whose refreshes do not help any more, or fail.
+/// The end of the connection, if it is so near that the user should know: less than a week, and less than a
+/// tenth of its whole length. Every refresh postpones an end through disuse, so that end is near only if refreshes
+/// fail or no longer help.
 #[must_use]
 pub fn near_end(
     credential: &StoredCredential,

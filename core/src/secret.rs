@@ -6,7 +6,7 @@ use core::fmt;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// A token, code, verifier, client secret or raw server answer.
+/// A token, code, verifier, client secret or raw server response.
 ///
 /// It has no `Display` and no `PartialEq`; its `Debug` shows nothing, not even the length. The memory
 /// is overwritten on drop, which is best effort: moves and reallocations leave copies.
@@ -33,15 +33,14 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// Whether it is printable ASCII without spaces, as every token and key is that a person enters. Anything else
-    /// was copied along, or would be a line break in a header or a protocol of lines.
+    /// Whether it is printable ASCII without spaces, as every token and key that a person enters. Other characters were
+    /// copied by mistake, or would break a header or a line-based protocol.
     #[must_use]
     pub fn is_one_word(&self) -> bool {
         !self.is_empty() && self.0.len() <= 4096 && self.0.bytes().all(|b| matches!(b, b'!'..=b'~'))
     }
 
-    /// Compares without an early exit, so that the time taken tells nothing about where two secrets
-    /// of equal length differ.
+    /// Compares without an early exit, so that the time does not show where two secrets of equal length differ.
     #[must_use]
     pub fn matches(&self, other: &str) -> bool {
         let (a, b) = (self.0.as_bytes(), other.as_bytes());

@@ -83,8 +83,8 @@ mod tests {
         assert_eq!(displayable("Zoë \u{202e}evil\u{9b}1m"), "Zoë \\u{202e}evil\\u{9b}1m");
     }
 
-    /// A21 and the incidents gitoxide CVE-2024-43785 and CVE-2026-47090 (OSC 8): whatever a server
-    /// says, it moves no cursor, hides no text and makes no link.
+    /// A21 and the incidents gitoxide CVE-2024-43785 and CVE-2026-47090 (OSC 8): no text of a server moves the cursor,
+    /// hides text or makes a link.
     #[test]
     fn no_active_character_survives() {
         assert_eq!(inert("Zürich ✔ 東京 (a\\b)"), "Zürich ✔ 東京 (a\\b)");

@@ -62,12 +62,12 @@ pub struct Now {
     /// The wall clock.
     pub wall: UnixTime,
     /// How long ago the boot session of this [`Host`](crate::credential::Host) began, time asleep included, by a
-    /// clock that nobody can set; `None` if there is no such clock, so that the wall clock must do.
+    /// clock that cannot be set; `None` without such a clock: then the wall clock must do.
     pub uptime: Option<Span>,
 }
 
 impl From<UnixTime> for Now {
-    /// What a shell knows that has nothing but a wall clock.
+    /// For a shell that has only a wall clock.
     fn from(wall: UnixTime) -> Self {
         Self { wall, uptime: None }
     }

@@ -1,4 +1,4 @@
-//! The token endpoint: requests and answers. RFC 6749 sections 3.2 and 5.
+//! The token endpoint: requests and responses. RFC 6749 sections 3.2 and 5.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -20,9 +20,9 @@ use crate::secret::Secret;
 use crate::text::printable;
 use crate::time::{Span, UnixTime};
 
-/// The token endpoint of one server, and how it wants to be asked.
+/// The token endpoint of one server, and the form of its requests.
 ///
-/// Every grant goes through it, so that what is odd about one server's token requests or responses stands here.
+/// Every grant goes through it, so that the peculiarities of one server's token requests and responses are here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenEndpoint {
     /// Where it is.
@@ -33,7 +33,7 @@ pub struct TokenEndpoint {
     sends_redirect_uri: bool,
 }
 
-/// What is presented for tokens. RFC 6749 sections 4.1.3 and 6, RFC 8628 section 3.4.
+/// What a client presents for tokens. RFC 6749 sections 4.1.3 and 6, RFC 8628 section 3.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GrantType {
     AuthorizationCode,
@@ -66,8 +66,8 @@ impl TokenEndpoint {
     }
 
     /// The endpoint that issued stored tokens. RFC 6749 section 10.4: a refresh token goes to the server that
-    /// issued it, and nowhere else. So the record says where it is, and a profile that speaks of another server
-    /// by now says nothing about this one.
+    /// issued it, and nowhere else. So the URL comes from the record, and a profile that describes another server by
+    /// now is ignored.
     pub(crate) fn that_issued(server: &IssuedBy, profile: Option<&ProviderProfile>) -> Self {
         let profile = profile.filter(|profile| profile.is_of(server));
         Self {
@@ -81,7 +81,7 @@ impl TokenEndpoint {
         }
     }
 
-    /// A request for tokens. `parameters` are what the grant's RFC wants beside `grant_type` and the client.
+    /// A request for tokens. `parameters` are those of the grant's RFC, beside `grant_type` and the client's.
     pub(crate) fn request(
         &self,
         client: &Client,
@@ -90,17 +90,17 @@ impl TokenEndpoint {
     ) -> HttpRequest {
         let mut all = alloc::vec![("grant_type", grant_type.as_str())];
         all.extend_from_slice(parameters);
-        // OAuth 2.0 wants the redirect URI to be repeated, OAuth 2.1 does not.
+        // OAuth 2.0 requires the redirect URI again, OAuth 2.1 does not.
         all.retain(|(name, _)| *name != "redirect_uri" || self.sends_redirect_uri);
         let style = match grant_type {
-            // RFC 8628 section 3.4 defines it as a form, also where a server wants JSON elsewhere.
+            // RFC 8628 section 3.4 defines it as a form, even if the server wants JSON elsewhere.
             GrantType::DeviceCode => RequestStyle::form(self.style.authentication),
             GrantType::AuthorizationCode | GrantType::RefreshToken => self.style,
         };
         authenticated_request(&self.url, client, style, all)
     }
 
-    /// Scopes, as this server's other endpoints want them too.
+    /// Scopes as one parameter, for this server's other endpoints too.
     pub(crate) fn joined(&self, scopes: &[String]) -> String {
         self.scope_separator.join(scopes)
     }
@@ -119,7 +119,7 @@ impl TokenEndpoint {
 pub struct TokenResponse {
     /// Opaque to a client. RFC 6749 section 1.4.
     pub access_token: Secret,
-    /// The lifetime that the server gave, if it gave one that can be understood; at most a year.
+    /// The lifetime that the server gave, if it is readable; at most a year.
     pub expires_in: Option<Span>,
     /// The next refresh token, if there is one.
     pub refresh_token: Option<Secret>,
@@ -127,17 +127,16 @@ pub struct TokenResponse {
     pub scopes: Option<Vec<String>>,
     /// After how long without use the refresh token ends, if the server said so.
     pub refresh_expires_in: Option<Span>,
-    /// After how long the login ends, however much it is used, if the server said so.
+    /// After how long the connection ends in any case, if the server said so.
     pub authorization_expires_in: Option<Span>,
 }
 
 impl TokenResponse {
-    /// Reads an answer.
+    /// Reads a response.
     ///
     /// # Errors
-    /// [`Error::Refused`] if it is an OAuth error, [`Error::Unavailable`] for a server in trouble,
-    /// [`Error::NotOAuth`] for what nobody's token endpoint says, [`Error::PeerMisbehaved`] for a
-    /// broken success.
+    /// [`Error::Refused`] if it is an OAuth error, [`Error::Unavailable`] for a failing server,
+    /// [`Error::NotOAuth`] if it is not from a token endpoint, [`Error::PeerMisbehaved`] for a broken success.
     pub fn parse(response: &HttpResponse, separator: ScopeSeparator) -> Result<Self, Error> {
         let members = json_answer(response, Endpoint::Token)?;
         let misbehaved =
@@ -145,16 +144,19 @@ impl TokenResponse {
 
         let access_token = token(&members, "access_token")
             .map_err(misbehaved)?
-            .ok_or_else(|| misbehaved("there is no access_token in it"))?;
+            .ok_or_else(|| misbehaved("it has no access_token"))?;
         // RFC 6749 section 7.1: "The client MUST NOT use an access token if it does not understand the token
         // type." Section 5.1: "Value is case insensitive." Atlassian leaves it out.
         match members.get("token_type") {
             None | Some(Value::Null) => {}
             Some(Value::String(kind)) if kind.eq_ignore_ascii_case("bearer") => {}
             Some(Value::String(kind)) => {
-                return Err(misbehaved(&format!("unknown token_type '{}'", printable(kind))));
+                return Err(misbehaved(&format!(
+                    "it has the unknown token_type '{}'",
+                    printable(kind)
+                )));
             }
-            Some(_) => return Err(misbehaved("token_type is not a string")),
+            Some(_) => return Err(misbehaved("its token_type is not a string")),
         }
         let refresh_token = token(&members, "refresh_token").map_err(misbehaved)?;
         // Bitbucket says `scopes`.
@@ -175,8 +177,8 @@ impl TokenResponse {
         })
     }
 
-    /// The tokens as they are kept. `issued_at` is when they were asked for; what the answer leaves out
-    /// is taken from `earlier`, or else from what was asked for.
+    /// The tokens as they are kept. `issued_at` is when they were requested. What the response leaves out is
+    /// taken from `earlier`, or else from the request.
     ///
     /// RFC 6749 section 6: "The authorization server MAY issue a new refresh token, in which case the client
     /// MUST discard the old refresh token and replace it with the new refresh token." So without a new one,
@@ -207,10 +209,10 @@ impl TokenResponse {
     }
 }
 
-/// The JSON object of a successful answer from an endpoint of the authorization server.
+/// The JSON object of a successful response from an endpoint of the authorization server.
 ///
-/// What the answer means is decided by its OAuth error, not by its status alone: a proxy's 403 page is
-/// not a refusal, and Atlassian's `invalid_grant` comes with 403, its `slow_down` with 429.
+/// The OAuth error decides what a response means, not the status alone: a proxy's 403 page is not a refusal, and
+/// Atlassian's `invalid_grant` comes with 403, its `slow_down` with 429.
 pub(crate) fn json_answer(
     response: &HttpResponse,
     endpoint: Endpoint,
@@ -225,7 +227,7 @@ pub(crate) fn json_answer(
     }
     let body = json::object_in(&response.body);
     if let Some(error) = body.as_ref().and_then(OAuthError::from_json) {
-        // A rate limit has many names; only those of RFC 8628 and a dead grant mean something else.
+        // A rate limit has many codes; only those of RFC 8628 and of a dead grant mean something else.
         let limited = response.status == 429 && !error.is_answer_to_poll();
         let trouble = limited || error.is_transient();
         return Err(if trouble { unavailable() } else { Error::Refused(error) });
@@ -246,18 +248,18 @@ fn token(members: &Map<String, Value>, name: &'static str) -> Result<Option<Secr
         Some(Value::String(text)) if text.bytes().all(|b| matches!(b, b' '..=b'~')) => {
             Ok(Some(Secret::new(text.as_str())))
         }
-        Some(Value::String(_)) => Err("a token in it contains characters that no token has"),
-        Some(_) => Err("a token in it is not a string"),
+        Some(Value::String(_)) => Err("it has a token with characters that tokens cannot have"),
+        Some(_) => Err("it has a token that is not a string"),
     }
 }
 
-/// `expires_in`, which servers send as a number, a float or a string. Nonsense counts as absent; zero
-/// and less as already over; nothing as forever.
+/// `expires_in`, which servers send as a number, a float or a string. Nonsense counts as absent, zero and less as
+/// expired, and nothing as forever.
 fn lifetime(value: &Value) -> Option<Span> {
     Some(seconds(value)?.min(LONGEST_TOKEN_LIFETIME))
 }
 
-/// A number of seconds, however it is written.
+/// A number of seconds, in any notation.
 fn seconds(value: &Value) -> Option<Span> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
@@ -331,7 +333,7 @@ mod tests {
         assert_eq!(tokens.refresh_token.unwrap().expose(), long);
     }
 
-    /// A19: unknown members are ignored. A20: granted scopes are taken from the answer.
+    /// A19: unknown members are ignored. A20: granted scopes are taken from the response.
     #[test]
     fn members() {
         let tokens = answer(200, r#"{"access_token":"t","x":{"y":[1]},"scope":"a  b"}"#).unwrap();
@@ -341,7 +343,7 @@ mod tests {
         assert_eq!(bitbucket.scopes.unwrap(), ["account"]);
     }
 
-    /// A22: the meaning of an answer comes from its OAuth error, and trouble is not a refusal.
+    /// A22: the OAuth error decides what a response means, and a failing server is not a refusal.
     #[test]
     fn classification() {
         let grant =
@@ -395,7 +397,7 @@ mod tests {
         assert!(shown.is_ascii() && !shown.contains('\u{1b}'), "{shown}");
     }
 
-    /// A85: neither a token nor a raw answer is in any `Debug` or error.
+    /// A85: neither a token nor a raw response is in any `Debug` or error.
     #[test]
     fn nothing_is_shown() {
         let body = r#"{"access_token":"CANARY1","refresh_token":"CANARY2"}"#;

@@ -1,5 +1,5 @@
-//! What the scheduled upkeep remembers from run to run, and what it decides by it: when to look for an update, and
-//! when to speak to the user. The refresh itself is [`crate::refresh`]'s, with
+//! What the scheduled upkeep remembers from run to run, and what it decides from that: when to look for an update, and
+//! when to notify the user. [`crate::refresh`] does the refresh itself, with
 //! [`UPKEEP_WINDOW`](crate::schedule::UPKEEP_WINDOW).
 //!
 //! Seed: "checks for CLI updates at most daily with jitter. When an update is available, it sends an initial native
@@ -17,7 +17,7 @@ use crate::time::{Span, UnixTime};
 const DAY: Span = Span::from_days(1);
 const WEEK: Span = Span::from_days(7);
 
-/// At most this is added to the day between two looks for an update, so that not every machine asks at once.
+/// The most that is added to the day between two update checks, so that not every machine asks at once.
 const MOST_JITTER: Span = Span::from_mins(4 * 60);
 
 /// After the first one.
@@ -32,20 +32,20 @@ pub struct Upkeep {
     /// When it ran last, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run_at: Option<UnixTime>,
-    /// Whether everything that it tried worked.
+    /// Whether all that it tried worked.
     pub last_run_succeeded: bool,
     /// When to look for an update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_update_check_at: Option<UnixTime>,
-    /// The newest version that was seen, if it is newer than the one that looked.
+    /// The newest version that was seen, if it is newer than the version that looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_version: Option<String>,
-    /// How often the user was told of an update since the last one was installed.
+    /// How many reminders of an update there were since the last one was installed.
     pub reminders: u32,
-    /// When that was, the last time.
+    /// When the last reminder was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reminded_at: Option<UnixTime>,
-    /// The ends of logins that the user was told of, each by its connection.
+    /// The ends of connections that the user was notified of, by connection.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub told: BTreeMap<String, UnixTime>,
     /// Members of a newer version.
@@ -90,7 +90,7 @@ impl Upkeep {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`BadJson`]. What it remembers can be done without: begin anew.
+    /// [`BadJson`]. The file is dispensable: start with a new one.
     pub fn parse(json: &str) -> Result<Self, BadJson> {
         json::parse(json)
     }
@@ -110,16 +110,15 @@ impl Upkeep {
         self.last_run_succeeded = succeeded;
     }
 
-    /// Whether to look for an update now. A time that is further away than it can have been set is the work of a
-    /// clock that was wrong.
+    /// Whether to look for an update now. A time too far in the future comes from a wrong clock.
     #[must_use]
     pub fn is_update_check_due(&self, now: UnixTime) -> bool {
         let farthest = now.plus(DAY).plus(MOST_JITTER);
         self.next_update_check_at.is_none_or(|at| now >= at || at > farthest)
     }
 
-    /// Notes that it was looked for an update, successfully or not, and what was found: `newer` is a version that
-    /// is newer than this program. `chance`, out of 255, decides when to look again.
+    /// Notes an update check and its result: `newer` is a version that is newer than this program, or an error if the
+    /// check failed. `chance`, out of 255, decides when to look again.
     pub fn looked_for_update(
         &mut self,
         now: UnixTime,
@@ -128,13 +127,13 @@ impl Upkeep {
     ) {
         let jitter = Span::from_millis(MOST_JITTER.as_millis() / 255 * u64::from(chance));
         self.next_update_check_at = Some(now.plus(DAY).plus(jitter));
-        // Who could not ask knows what was known before.
+        // After a failed check, the last result still counts.
         if let Ok(newer) = newer {
             self.available_version = newer;
         }
     }
 
-    /// Forgets an update that was installed: `is_newer` tells whether a version is newer than this program.
+    /// Forgets an update that was installed: `is_newer` decides whether a version is newer than this program.
     pub fn forget_installed(&mut self, is_newer: impl FnOnce(&str) -> bool) {
         if self.available_version.as_deref().is_none_or(|version| !is_newer(version)) {
             self.available_version = None;
@@ -143,13 +142,12 @@ impl Upkeep {
         }
     }
 
-    /// The version to remind the user of now, if it is time to. Noted as done, whether it can be shown or not:
-    /// better one reminder too few than one every 12 minutes.
+    /// The version to remind the user of now, if it is time. It counts as shown even if it cannot be: better one
+    /// reminder too few than one every 12 minutes.
     pub fn take_reminder(&mut self, now: UnixTime) -> Option<String> {
         let version = self.available_version.clone()?;
         if let Some(last) = self.reminded_at {
-            // Later than now: the clock was wrong then, or is now. The pause begins again, and does not end
-            // with that time.
+            // In the future: the clock was wrong then, or is now. The pause starts again now.
             if last > now {
                 self.reminded_at = Some(now);
                 return None;
@@ -164,18 +162,18 @@ impl Upkeep {
         Some(version)
     }
 
-    /// Whether to tell the user that the login of `connection` ends or ended at `end`: once for each end.
+    /// Whether to notify the user that `connection` ends or ended at `end`: once for each end.
     pub fn take_end_of_login(&mut self, connection: &str, end: UnixTime) -> bool {
         self.told.insert(connection.into(), end) != Some(end)
     }
 
-    /// Forgets what was told of connections that are not stored any more.
+    /// Forgets the ends of connections that are no longer stored.
     pub fn keep_only(&mut self, is_stored: impl Fn(&str) -> bool) {
         self.told.retain(|connection, _| is_stored(connection));
     }
 }
 
-/// How long to wait after so many reminders; `None`: for ever.
+/// How long to wait after so many reminders; `None` means for ever.
 const fn pause_after(reminders: u32) -> Option<Span> {
     if reminders <= DAILY_REMINDERS {
         Some(DAY)

@@ -79,12 +79,12 @@ const FIRST_DEVICE: &str = "the provider profile lists first: device code";
 const FIRST_CODE: &str = "the provider profile lists first: browser on this machine";
 const ONLY_DEVICE: &str = "the provider profile lists only: device code";
 const ONLY_CODE: &str = "the provider profile lists only: browser on this machine";
-const REFUSED: &str = "the server refused the device code to this client before";
+const REFUSED: &str = "the server has refused a device code to this client before";
 const OPENS: &str = "a browser can be opened here";
 const PRINTED: &str = "nothing here can open a browser";
 const NO_BROWSER: &str = "--no-browser";
 const CI: &str = "this is CI";
-const AGENT: &str = "Some Agent runs this command: a person must see the address";
+const AGENT: &str = "Some Agent runs this command: a person must see the URL";
 const ASKED_DEVICE: &str = "you asked for: device code";
 const ASKED_CODE: &str = "you asked for: browser on this machine";
 

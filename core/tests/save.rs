@@ -51,12 +51,12 @@ fn a_damaged_record() {
     for (damaged, word) in [
         ("", "empty"),
         ("   \n", "empty"),
-        ("{\"schema_version\":1,\"tokens\":{\"access_token\":\"CANARY", "ends too early"),
+        ("{\"schema_version\":1,\"tokens\":{\"access_token\":\"CANARY", "unexpected end"),
         ("not JSON CANARY", "not JSON"),
         ("[\"CANARY\"]", "not an object"),
         ("{\"generation\":1}", "schema_version"),
-        ("{\"schema_version\":0}", "never was"),
-        ("{\"schema_version\":\"CANARY\"}", "wrong shape"),
+        ("{\"schema_version\":0}", "unknown format 0"),
+        ("{\"schema_version\":\"CANARY\"}", "missing or wrong"),
         ("{\"schema_version\":1,\"generation\":\"CANARY\"}", "generation"),
     ] {
         let mut play = approved();

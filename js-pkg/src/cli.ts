@@ -1,6 +1,6 @@
 /**
- * The login of the installed `twg` command line, shared with it: its store, its lock, its refreshes. Nothing of the core
- * runs in this process.
+ * The connection of the installed `twg` command line, shared with it: its store, its lock, its refreshes. The core does not
+ * run in this process.
  */
 import { spawn, type ChildProcessByStdio } from "node:child_process";
 import type { Readable } from "node:stream";
@@ -15,7 +15,7 @@ export type { AuthStatus } from "./status.js";
 export type { Account, Revocation, Site } from "./wire.js";
 
 export interface CliOptions {
-  /** The program; `twg`, looked for on PATH, if absent. */
+  /** The program; `twg`, searched on PATH if absent. */
   twg?: string;
   /** `atlassian` if absent. */
   provider?: string;
@@ -26,29 +26,29 @@ export interface CliOptions {
 }
 
 export interface CliCallOptions {
-  /** Ends the command. A refresh that may have spent the refresh token is finished all the same. */
+  /** Ends the command. A refresh that may have spent the refresh token is finished nevertheless. */
   signal?: AbortSignal;
 }
 
 export interface CliLoginOptions extends CliCallOptions {
-  /** Signs in again although somebody is signed in. */
+  /** Signs in again although there is a login. */
   force?: boolean;
-  /** Which way; the command line plans it if absent. */
+  /** How to sign in; the command line chooses if absent. */
   method?: "device" | "loopback";
   /** Whether to open a browser; yes if absent. */
   open?: boolean;
-  /** Hears what the async iterator yields. */
+  /** Called with what the async iterator yields. */
   onProgress?: (progress: CliProgress) => void;
-  /** The scopes to ask for; the provider's if absent. */
+  /** The scopes to request; the provider's if absent. */
   scopes?: string[];
 }
 
-/** What the user must see. As `Progress`, as far as the command line tells it. */
+/** What the user must see: like `Progress`, as far as the command line prints it. */
 export type CliProgress =
-  /** Open this address and check there, or enter (`isFilledIn` tells which), this code. Show both, whatever a browser
-   * does, and that only somebody should go on who started this sign-in. */
+  /** Open this URL, and check this code there (if `isFilledIn`) or enter it. Show both, whether or not a browser opens, and
+   * say that only a person who started this sign-in should continue. */
   | { type: "userCode"; verificationUri: string; userCode: string; isFilledIn: boolean }
-  /** Open this address in a browser on this machine. */
+  /** Open this URL in a browser on this machine. */
   | { type: "authorize"; url: string }
   /** Any other line. */
   | { type: "message"; text: string };
@@ -68,7 +68,7 @@ export interface CliLoggedOut {
   accessToken?: Revocation;
 }
 
-/** As `Auth`, as far as the command line offers it. */
+/** Like `Auth`, as far as the command line offers it. */
 export interface CliAuth {
   login(options?: CliLoginOptions): Login<CliSignedIn, CliProgress>;
   getAccessToken(options?: CliCallOptions): Promise<string>;
@@ -175,33 +175,33 @@ function statusOf(document: StatusDocument): AuthStatus {
   }) as unknown as AuthStatus;
 }
 
-/** Without what is not there. */
+/** Without members that are null or undefined. */
 function present(members: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined && value !== null));
 }
 
 const time = (text: string | null | undefined) => (text ? Date.parse(text) : undefined);
 
-const unusable = () => new TwgError("CLI_FAILED", "twg gave an answer that cannot be used; is it of another version?", { party: "defect" });
+const unusable = () => new TwgError("CLI_FAILED", "twg printed something unexpected; it may be another version", { party: "defect" });
 
-/** Makes the lines that the command line prints for people into progress. What is worded otherwise is a message. */
+/** Turns the lines that the command line prints for people into progress. Any other line is a message. */
 function promptReader(tell: (progress: CliProgress) => void): (line: string) => void {
-  let address: string | undefined;
+  let uri: string | undefined;
   let expected: "url" | "verificationUri" | "userCode" | undefined;
   let isFilledIn = false;
 
   return (line) => {
     const indented = /^ {2}(\S+)$/.exec(line)?.[1];
-    if (expected && indented !== undefined && (expected === "userCode" || isWebAddress(indented))) {
-      if (expected === "verificationUri") address = indented;
+    if (expected && indented !== undefined && (expected === "userCode" || isWebUrl(indented))) {
+      if (expected === "verificationUri") uri = indented;
       if (expected === "url") tell({ type: "authorize", url: indented });
-      if (expected === "userCode") tell({ type: "userCode", verificationUri: address!, userCode: indented, isFilledIn });
+      if (expected === "userCode") tell({ type: "userCode", verificationUri: uri!, userCode: indented, isFilledIn });
       expected = undefined;
-    } else if (line === "To sign in, open this address in a browser on any device:") {
+    } else if (/^To sign in, open this (URL|address) in a browser on any device:$/.test(line)) {
       expected = "verificationUri";
-    } else if (line === "To sign in, open this address in a browser on this machine:") {
+    } else if (/^To sign in, open this (URL|address) in a browser on this machine:$/.test(line)) {
       expected = "url";
-    } else if (address && (line === "and check that it shows this code:" || line === "and enter this code:")) {
+    } else if (uri && (line === "and check that it shows this code:" || line === "and enter this code:")) {
       isFilledIn = line.startsWith("and check");
       expected = "userCode";
     } else {
@@ -210,15 +210,15 @@ function promptReader(tell: (progress: CliProgress) => void): (line: string) => 
   };
 }
 
-function isWebAddress(text: string): boolean {
+function isWebUrl(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
-/** No document of the command line is larger, and no line that it prints for people. */
+/** No document of the command line and no line that it prints for people is larger. */
 const MAX_DOCUMENT = 4 * 1024 * 1024;
 const MAX_LINE = 64 * 1024;
 
-/** Runs the program by argv, never by a shell, and gives the one document that it prints. */
+/** Runs the program by argv, never by a shell, and returns the one document that it prints. */
 function run<T>(options: CliOptions, args: string[], signal?: AbortSignal, onLine?: (line: string) => void): Promise<T> {
   const { twg = "twg", env } = options;
   return new Promise((resolve, reject) => {
@@ -227,14 +227,14 @@ function run<T>(options: CliOptions, args: string[], signal?: AbortSignal, onLin
     try {
       child = spawn(twg, args, { stdio: ["ignore", "pipe", "pipe"], windowsHide: true, env: { ...process.env, ...env } });
     } catch {
-      // What Node says of it repeats the arguments.
-      return reject(new TwgError("CONFIGURATION", "The program, its arguments or its environment hold what no program can be given"));
+      // Node's message repeats the arguments.
+      return reject(new TwgError("CONFIGURATION", "The program name, an argument or an environment variable contains a NUL"));
     }
 
-    /** The program finishes what it must not leave undone; nobody waits for it. */
+    /** The program finishes what it must not leave undone; the caller does not wait for it. */
     const giveUp = (error: unknown) => {
       signal?.removeEventListener("abort", stop);
-      // Windows knows no such signal: there it would be the end in the middle of a refresh.
+      // Windows has no such signal: there it would end the program in the middle of a refresh.
       if (process.platform !== "win32" || args[0] === "login") child.kill("SIGINT");
       reject(error);
     };
@@ -264,7 +264,7 @@ function run<T>(options: CliOptions, args: string[], signal?: AbortSignal, onLin
     });
 
     child.on("error", () => {
-      giveUp(new TwgError("CLI_MISSING", `The program '${twg}' cannot be started`, { hint: "Install twg, or say where it is." }));
+      giveUp(new TwgError("CLI_MISSING", `The program '${twg}' cannot be started`, { hint: "Install twg, or set the option twg to its path." }));
     });
     child.on("close", (exit) => {
       signal?.removeEventListener("abort", stop);
@@ -281,7 +281,7 @@ function run<T>(options: CliOptions, args: string[], signal?: AbortSignal, onLin
 interface CliError {
   code: string;
   message: string;
-  /** What became of the login. */
+  /** What is left of the connection. */
   kept?: string | null;
   hint?: string | null;
   retryable: boolean;
@@ -292,7 +292,7 @@ function dataOf<T>(text: string, exit: number | null): T {
   try {
     document = JSON.parse(text) as typeof document;
   } catch {
-    // What it printed is not shown: it could be a token.
+    // The output is not shown: it could be a token.
     throw new TwgError("CLI_FAILED", `twg printed no document (exit ${exit})`, { party: "defect" });
   }
   const { error } = document;

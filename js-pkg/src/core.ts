@@ -7,14 +7,16 @@ export interface Core {
   Flow: new (request: FlowRequest, entropy?: Uint8Array) => Flow;
   /** Throws an Error with the code `RECORD_UNUSABLE`. */
   status(record: string, profile: string | ProviderProfile, now: number, chance?: number): Status;
-  /** Whether access tokens of that provider may be sent to that address. Throws an Error with the code `CONFIGURATION`. */
+  /** Whether access tokens of that provider may be sent to that URL. Throws an Error with the code `CONFIGURATION`. */
   mayHaveToken(profile: string | ProviderProfile, url: string): boolean;
-  /** Whether another access token may help where this answer came. */
+  /** Whether another access token may help after this response. */
   rejectsToken(response: HttpResponse): boolean;
+  /** The generation that a record names, a decimal number. */
+  generationOf(record: string): string | undefined;
   version(): string;
 }
 
-/** One flow. Its methods throw an Error with a `code` of {@link HostError} for mistakes of whoever calls them. */
+/** One flow. Its methods throw an Error with a `code` of {@link HostError} if they are called wrongly. */
 export interface Flow {
   begin(now: Now): Step;
   resume(id: number, outcome: Outcome, now: Now): Step;
@@ -23,13 +25,13 @@ export interface Flow {
   free(): void;
 }
 
-/** `code` of what the module threw, if it was on purpose. */
+/** `code` of an error that the module threw on purpose. */
 export function codeOf(error: unknown): HostError["code"] | CoreError["code"] | undefined {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   return typeof code === "string" ? (code as HostError["code"]) : undefined;
 }
 
-/** What wasm-bindgen makes, as far as it is used here. */
+/** What wasm-bindgen generates, as far as it is used here. */
 interface Glue extends Core {
   default(options?: { module_or_path: unknown }): Promise<unknown>;
 }
@@ -59,6 +61,6 @@ function unloadable(error: unknown): TwgError {
     });
   }
   return new TwgError("WASM_UNAVAILABLE", `The WebAssembly file could not be loaded (${nameOf(error)})`, {
-    hint: "Serve twg_wasm_bg.wasm beside the bundle, or give its bytes in ports.wasm.",
+    hint: "Serve twg_wasm_bg.wasm beside the bundle, or pass its bytes in ports.wasm.",
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Ports for Electron's main process. Electron is never imported: give its modules. They are described here by what is used
- * of them, and tested with implementations of these interfaces; no test of this package runs in Electron.
+ * Ports for Electron's main process. Electron is never imported: pass its modules. The interfaces here describe what is used
+ * of them. The tests implement these interfaces; no test of this package runs in Electron.
  */
 import { join } from "node:path";
 import { nodePorts, type NodePortsOptions } from "./node.js";
@@ -20,7 +20,7 @@ export interface ElectronApp {
 
 export interface ElectronSafeStorage {
   isEncryptionAvailable(): boolean;
-  /** Of Linux alone. */
+  /** On Linux only. */
   getSelectedStorageBackend?(): string;
   encryptString(text: string): Buffer;
   decryptString(sealed: Buffer): string;
@@ -36,17 +36,17 @@ export interface ElectronPortsOptions extends Omit<NodePortsOptions, "directory"
   shell: ElectronShell;
   /** `twg-auth` in the application's `userData` if absent. */
   directory?: string;
-  /** Stores tokens that only file permissions protect where the system has no keychain. No if absent: then signing in
+  /** Whether to store tokens that only file permissions protect, where the system has no keychain. If absent, signing in
    * fails there. */
   allowPlaintext?: boolean;
-  /** A redirect URI of a scheme of your own, such as `com.example.app:/callback`, as it is registered at the provider.
+  /** A redirect URI of a scheme of your own, such as `com.example.app:/callback`, as registered at the provider.
    * The application must be the scheme's handler. Absent: a port on 127.0.0.1. */
   redirectUri?: string;
-  /** Electron's single-instance lock takes the place of the lock files: where `flock` may be missing. */
+  /** Whether Electron's single-instance lock replaces the lock files, where `flock` may be missing. */
   singleInstance?: boolean;
 }
 
-/** Call it once, after which `createAuth` can be called at any time. */
+/** Call it once; `createAuth` can be called at any time after that. */
 export function electronPorts(options: ElectronPortsOptions): Ports {
   const { app, safeStorage, shell, allowPlaintext = false, redirectUri, singleInstance = false } = options;
   const directory = options.directory ?? join(app.getPath("userData"), "twg-auth");
@@ -59,7 +59,7 @@ export function electronPorts(options: ElectronPortsOptions): Ports {
   };
 }
 
-/** What a sealed text begins with, and one that could not be. */
+/** The beginning of a sealed text, and of one that could not be sealed. */
 const SEALED = "sealed:";
 const PLAIN = "plain:";
 
@@ -67,15 +67,15 @@ const PLAIN = "plain:";
 function sealed(storage: Storage, app: ElectronApp, safe: ElectronSafeStorage, allowPlaintext: boolean): Storage {
   async function seal(name: string, text: string): Promise<string> {
     await app.whenReady();
-    // `basic_text` is a password that everybody knows.
+    // `basic_text` is a well-known password.
     const hasKeychain = safe.isEncryptionAvailable() && safe.getSelectedStorageBackend?.() !== "basic_text";
     if (hasKeychain) return SEALED + safe.encryptString(text).toString("base64");
     if (allowPlaintext) return PLAIN + text;
-    throw new StorageFailure("cannot_create", storage.place(name), "the system has no keychain that could seal it; install one, or set allowPlaintext");
+    throw new StorageFailure("cannot_create", storage.place(name), "the system has no keychain to seal it; install one, or set allowPlaintext");
   }
 
   async function open(name: string, text: string): Promise<string> {
-    // Reserved room may follow, or be all there is.
+    // Reserved room may follow the text, or stand alone.
     const written = text.replace(/\0+$/, "");
     if (written === "") return "";
     if (written.startsWith(PLAIN)) return written.slice(PLAIN.length);
@@ -115,7 +115,7 @@ function singleInstanceLocks(app: ElectronApp, clock: Clock, directory: string):
   };
 }
 
-/** Redirects to a scheme of the application's own, RFC 8252 section 7.1. */
+/** Redirects to the application's own scheme, RFC 8252 section 7.1. */
 function protocolUserAgent(app: ElectronApp, shell: ElectronShell, clock: Clock, redirectUri: string): UserAgent {
   let received = redirects(clock);
   let isListening = false;
@@ -129,7 +129,7 @@ function protocolUserAgent(app: ElectronApp, shell: ElectronShell, clock: Clock,
   const onOpenUrl = (event: { preventDefault(): void }, url: string) => {
     if (take(url)) event.preventDefault();
   };
-  /** Windows and Linux start the application again, which hands its arguments to the first. */
+  /** Windows and Linux start the application again, and it passes its arguments to the first instance. */
   const onSecondInstance = (_event: unknown, argv: string[]) => void argv.some(take);
 
   function listen(): void {

@@ -10,32 +10,32 @@ export type PackageErrorCode =
   | "WASM_UNAVAILABLE"
   /** That host gets no access token: it is not one of the provider's. */
   | "HOST_NOT_ALLOWED"
-  /** The answer is a redirect that cannot be followed here. */
+  /** The response is a redirect that cannot be followed here. */
   | "REDIRECTED"
   /** The access token was rejected, and the body of the request is a stream that can be sent only once. */
   | "BODY_NOT_REPEATABLE"
-  /** The `twg` command line is not installed where it was looked for. */
+  /** The `twg` command line was not found. */
   | "CLI_MISSING"
-  /** The `twg` command line did not answer as it should. */
+  /** The `twg` command line printed something unexpected. */
   | "CLI_FAILED";
 
 export interface TwgErrorDetails {
   /** Whether the same call may succeed later, unchanged. */
   retryable?: boolean;
   party?: CoreError["party"];
-  /** What the server asked to wait, in milliseconds. */
+  /** How long the server asks to wait, in milliseconds. */
   retryAfter?: number;
-  /** Until when (ms since 1970) the next refresh repairs an interrupted one for certain. */
+  /** Until when (ms since 1970) the next refresh is guaranteed to repair an interrupted one. */
   repairableUntil?: number;
-  /** What to do next, for people. */
+  /** What to do next. For people. */
   hint?: string;
 }
 
 /**
- * Everything that this package throws on purpose. Tell errors apart by `code`: there may be two copies of this class
- * where an application uses the package as ESM and as CommonJS.
+ * Every error that this package throws on purpose. Distinguish errors by `code`: an application that uses the package as ESM
+ * and as CommonJS has two copies of this class.
  *
- * No secret is in any of its members, and it has no `cause`, because that could hold one.
+ * None of its members holds a secret, and it has no `cause`, because that could hold one.
  */
 export class TwgError extends Error {
   readonly code: TwgErrorCode;
@@ -58,7 +58,7 @@ export class TwgError extends Error {
   }
 }
 
-/** Whether it is a {@link TwgError} of any copy of this package, and, if asked for, of that code. */
+/** Whether it is a {@link TwgError} of any copy of this package, and has that code, if one is given. */
 export function isTwgError(error: unknown, code?: TwgErrorCode): error is TwgError {
   return error instanceof Error && error.name === "TwgError" && (!code || (error as TwgError).code === code);
 }
@@ -77,12 +77,12 @@ export function cancelled(): TwgError {
   return new TwgError("CANCELLED", "Cancelled", { party: "user" });
 }
 
-/** A mistake of this package or of a port. What it was about is not said: it could be a secret. */
+/** A mistake of this package or of a port. Its details are left out: they could be a secret. */
 export function defect(what: string): TwgError {
   return new TwgError("INTERNAL", what, { party: "defect" });
 }
 
-/** The name of an error of somebody else's, such as `QuotaExceededError`. Its message could hold a secret. */
+/** The name of a foreign error, such as `QuotaExceededError`. Its message could hold a secret. */
 export function nameOf(error: unknown): string {
   const name = error instanceof Error || error instanceof DOMException ? error.name : typeof error;
   return /^\w{1,40}$/.test(name) ? name : "Error";
@@ -98,7 +98,7 @@ function hintFor(code: ErrorCode): { hint?: string } {
     case "CLIENT_REJECTED":
       return { hint: "Check clientId and clientSecret." };
     case "REFRESH_INTERRUPTED":
-      return { hint: "Ask again in a moment: the next call repairs the login if that is possible." };
+      return { hint: "Try again in a moment: the next call repairs the login if possible." };
     default:
       return {};
   }

@@ -1,10 +1,10 @@
-/** What is heard of a connection: derived from what its record says, so that every context hears the same. */
+/** The events of a connection. They follow from its record, so that every context gets the same ones. */
 import { nameOf } from "./errors.js";
 import type { TwgError } from "./errors.js";
 import type { AuthStatus } from "./status.js";
 
 export interface AuthEvents {
-  /** The record says something else than before. */
+  /** The record changed. */
   change: AuthStatus;
   signedIn: AuthStatus;
   signedOut: AuthStatus;
@@ -19,11 +19,11 @@ export type Listener<E extends keyof AuthEvents> = (event: AuthEvents[E]) => voi
 export interface Events {
   on<E extends keyof AuthEvents>(event: E, listener: Listener<E>): () => void;
   emit<E extends keyof AuthEvents>(event: E, detail: AuthEvents[E]): void;
-  /** Looks at the record again. Resolves once everybody was told. */
+  /** Reads the record again. Resolves once every listener was called. */
   look(): Promise<void>;
 }
 
-/** `read` gives the present status; `watch` calls back whenever somebody, anywhere, may have changed it. */
+/** `read` returns the present status; `watch` calls back whenever any context may have changed it. */
 export function events(read: () => Promise<AuthStatus>, watch: (changed: () => void) => () => void): Events {
   const listeners = new Map<keyof AuthEvents, Set<Listener<never>>>();
   let last: Promise<AuthStatus | undefined> | undefined;
@@ -36,7 +36,7 @@ export function events(read: () => Promise<AuthStatus>, watch: (changed: () => v
       try {
         listener(detail);
       } catch (error) {
-        // As an event target does: the others hear it all the same. What was thrown may hold anything.
+        // As with an event target, the other listeners are called nevertheless. The error may hold anything.
         console.error(`twg-auth: a listener of '${event}' failed (${nameOf(error)})`);
       }
     }
@@ -44,7 +44,7 @@ export function events(read: () => Promise<AuthStatus>, watch: (changed: () => v
 
   const readable = () => read().catch(() => undefined);
 
-  /** One after the other, so that no change is told twice or in the wrong order. */
+  /** One after the other, so that no change is reported twice or in the wrong order. */
   function look(): Promise<void> {
     if (!last) return Promise.resolve();
     const before = last;
@@ -80,7 +80,7 @@ export function events(read: () => Promise<AuthStatus>, watch: (changed: () => v
   return { on, emit, look };
 }
 
-/** What a status says but for what passes by itself: time, and a refresh that is under way. */
+/** A status without what changes on its own: time, and a refresh that is under way. */
 function fingerprint(status: AuthStatus | undefined): string {
   return JSON.stringify({ ...status, state: 0, wakeAt: 0, interrupted: 0, loginEnds: 0 });
 }

@@ -1,6 +1,6 @@
 /**
  * Ports for Manifest V3 extensions in Chromium and Firefox: for the service worker (in Firefox, the background script) and
- * for the extension's own pages, all of which share the login. Not for content scripts.
+ * for the extension's own pages. All of them share the connection. Not for content scripts.
  */
 import type { Auth } from "./auth.js";
 import type { Extensions } from "./extension_api.js";
@@ -18,8 +18,8 @@ export interface ExtensionPortsOptions {
   wasm?: string;
 }
 
-/** Everything that `createAuth` needs in an extension. Permissions: `identity`, `alarms`, `storage`, and best
- * `unlimitedStorage`; host permissions for the provider's hosts. */
+/** Everything that `createAuth` needs in an extension. Permissions: `identity`, `alarms`, `storage`, preferably
+ * `unlimitedStorage`, and host permissions for the provider's hosts. */
 export function extensionPorts({ wasm = "twg_wasm_bg.wasm" }: ExtensionPortsOptions = {}): Ports {
   return {
     clock,
@@ -33,23 +33,23 @@ export function extensionPorts({ wasm = "twg_wasm_bg.wasm" }: ExtensionPortsOpti
 }
 
 /**
- * Lets the browser's alarms refresh the login and repair interrupted refreshes, whether or not anything of the extension
- * runs then. Call it once for each `auth`, in the worker, before its script first waits for anything: a worker that is
- * woken is told of the alarm only if it listens by then.
+ * Lets the browser's alarms refresh the connection and repair interrupted refreshes, even if no part of the extension runs
+ * at that time. Call it once for each `auth`, in the worker, before its script first awaits anything: a worker that wakes up
+ * gets the alarm only if it listens by then.
  */
 export function wakeByAlarms(auth: Pick<Auth, "wake">): void {
-  // Who asks for a token next hears what went wrong, and repairs it.
+  // The next call that needs a token reports what went wrong, and repairs it.
   const wake = () => void auth.wake().catch(() => {});
   chrome.alarms.onAlarm.addListener(({ name }) => name.startsWith(ALARMS) && wake());
-  // Alarms may be gone after the browser was restarted or the extension updated; waking sets them again.
+  // A restart of the browser or an update of the extension may delete alarms; waking sets them again.
   chrome.runtime.onStartup.addListener(wake);
   chrome.runtime.onInstalled.addListener(wake);
 }
 
-/** What the names of all alarms of this package begin with. */
+/** The beginning of the names of all alarms of this package. */
 const ALARMS = "twg-auth/";
 
-/** Who is woken in vain, because the machine is offline, asks to be woken at a time that has passed. Firefox would do so
+/** When the machine is offline, waking does nothing, and the next alarm is for a time that has passed. Firefox would fire it
  * at once, again and again. */
 const SOONEST = 60_000;
 
@@ -58,7 +58,7 @@ const alarms: Alarms = {
   clear: async (name) => void (await chrome.alarms.clear(name)),
 };
 
-/** No uptime: what a browser counts begins anew in each worker and page, and they could not compare. */
+/** No uptime: a browser counts it from the start of each worker and page, so the counts cannot be compared. */
 const clock: Clock = {
   now: () => ({ wall: Date.now() }),
   wait: waitOnWallClock,
@@ -78,7 +78,7 @@ const webLocks: Locks = {
     } finally {
       if (taken === LATE) {
         queued.abort();
-        // Granted in the very moment that nobody waited for it any more.
+        // Granted in the moment in which the caller stopped waiting.
         granted.then((held) => held.release(), () => {});
       }
     }
@@ -86,22 +86,22 @@ const webLocks: Locks = {
   },
 };
 
-/** The browser opens a window of its own, and hands over the redirect without sending it anywhere. */
+/** The browser opens its own window, and returns the redirect without sending it anywhere. */
 const userAgent: UserAgent = {
   // https://ID.chromiumapp.org/PATH, in Firefox https://HASH.extensions.allizom.org/PATH.
   redirectUri: async ({ path }) => chrome.identity.getRedirectURL(path.replace(/^\//, "")),
 
   async authorize({ url, deadline, open, signal }) {
-    if (!open) throw new UserAgentFailure("unavailable", undefined, "the browser hears only of redirects in windows that it opened itself");
+    if (!open) throw new UserAgentFailure("unavailable", undefined, "the browser can only report redirects in windows that it opened");
     const flow = chrome.identity.launchWebAuthFlow({ url, interactive: true }).catch(failed);
-    // There is no way to close the window if it is late: it is the user's.
+    // An extension cannot close the window after the deadline: it is the user's.
     const redirected = await before(clock, deadline, flow, signal);
     if (redirected === LATE) throw new UserAgentFailure("timed_out");
     if (redirected === undefined) throw new UserAgentFailure("closed");
     return redirected;
   },
 
-  // The window is gone with the first redirect.
+  // The window closes with the first redirect.
   next: async () => {
     throw new UserAgentFailure("closed");
   },
@@ -110,13 +110,13 @@ const userAgent: UserAgent = {
   close: async () => {},
 };
 
-/** Browsers tell what happened in words alone. The words are not passed on: they are not ours to vouch for. */
+/** Browsers describe the failure in words alone. The words are not passed on: they could hold anything. */
 function failed(error: unknown): never {
   const words = error instanceof Error ? error.message : "";
   if (/did not approve|cancell?ed or denied/i.test(words)) throw new UserAgentFailure("closed");
   let detail = "the browser could not open its sign-in window";
   if (/could not be loaded/i.test(words)) detail = "the browser could not load the sign-in page";
-  // The window of a worker that died, which nobody listens to any more: only its user can close it.
+  // The window belongs to a worker that died: only the user can close it.
   if (/only one/i.test(words)) detail = "an earlier sign-in window is still open: close it first";
   throw new UserAgentFailure("unavailable", undefined, detail);
 }

@@ -1,4 +1,4 @@
-/** What is used of `chrome`, which browsers give to extensions: Firefox has it under this name too, with promises. */
+/** The parts of `chrome` that are used. Firefox has it under this name too, with promises. */
 export interface Extensions {
   identity: {
     getRedirectURL(path: string): string;

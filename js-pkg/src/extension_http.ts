@@ -3,9 +3,8 @@ import { HttpFailure, type Http } from "./ports.js";
 import { nameOf } from "./errors.js";
 
 /**
- * A browser does not tell how far a request got, so that every failure leaves open whether the server has it; but for one
- * that was not even tried. It needs the host permission: without it, the browser refuses answers to requests of other
- * origins.
+ * A browser does not say how far a request got, so after any failure the server may have it; unless it was not even tried.
+ * The host permission is necessary: without it, the browser refuses responses from other origins.
  */
 export const browserHttp: Http = {
   async send({ method, url, headers, body, timeout, max_response_bytes }, signal) {
@@ -22,7 +21,7 @@ export const browserHttp: Http = {
         referrerPolicy: "no-referrer",
         signal: signal ? AbortSignal.any([signal, late]) : late,
       });
-      // The browser hides which of the redirects it was, and where to. To the core they are all one.
+      // The browser hides the status and the target of the redirect. The core treats all redirects alike.
       if (response.type === "opaqueredirect") return { status: 302, headers: [], body: "" };
       return { status: response.status, headers: [...response.headers], body: await octets(response, max_response_bytes) };
     } catch (error) {
@@ -34,8 +33,8 @@ export const browserHttp: Http = {
 };
 
 /**
- * Whether there is no network, so that nothing is spent. HTML, `navigator.onLine`: "Returns false if the user agent is
- * definitely offline (disconnected from the network)." Some are wrong about that: a request that spends nothing tells.
+ * Whether there is no network, so that the request spends nothing. HTML, `navigator.onLine`: "Returns false if the user agent
+ * is definitely offline (disconnected from the network)." Some browsers are wrong about that: a harmless request decides.
  */
 async function isCutOff(url: string): Promise<boolean> {
   if (navigator.onLine) return false;

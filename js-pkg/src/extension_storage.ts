@@ -1,13 +1,13 @@
 /**
- * Where an extension keeps its login.
+ * Where an extension keeps its connection.
  *
  * Not in `chrome.storage.local`: in Firefox every content script can read it, and nothing can forbid that; in Chromium
- * they can until somebody calls `setAccessLevel`, and no browser promises that what was set is on the disk. IndexedDB
- * belongs to the extension's own origin: pages and content scripts, which have the origin of their page, get another one;
- * and a transaction of `strict` durability is complete when it is on the disk.
+ * they can until the extension calls `setAccessLevel`, and no browser promises that a value is on the disk once it is set.
+ * IndexedDB belongs to the extension's origin: web pages and content scripts, which have the origin of their page, get
+ * another one; and a transaction of `strict` durability is complete when it is on the disk.
  *
- * Only what is rescued, because the database could not take it, goes to `chrome.storage.session`: in memory, out of reach
- * of content scripts, with a quota of its own. It outlives the worker, though not the browser.
+ * Only a rescued reply, which the database could not take, goes to `chrome.storage.session`: in memory, out of reach of
+ * content scripts, with its own quota. It outlives the worker, but not the browser.
  */
 import { nameOf } from "./errors.js";
 import type { Extensions } from "./extension_api.js";
@@ -23,7 +23,7 @@ export function databaseStorage(): Storage {
   let channel: BroadcastChannel | undefined;
   let opening: Promise<IDBDatabase> | undefined;
 
-  /** One connection for each context, as long as the browser leaves it open. */
+  /** One database connection for each context, as long as the browser leaves it open. */
   function database(): Promise<IDBDatabase> {
     const forget = () => (opening = undefined);
     opening ??= open(forget).catch((error: unknown) => {
@@ -42,7 +42,7 @@ export function databaseStorage(): Storage {
     announce(name);
   }
 
-  /** To the other contexts by a channel, which does not speak to itself. */
+  /** To the other contexts through a channel, which does not reach its own context. */
   function announce(name: string): void {
     for (const listener of listeners) queueMicrotask(() => listener(name));
     listen().postMessage(name);
@@ -70,7 +70,7 @@ export function databaseStorage(): Storage {
       try {
         await change(name, (texts) => texts.put(value, name));
       } catch (error) {
-        // The browser's end takes it along; without this, the worker's would.
+        // It is lost when the browser ends; without this, it would be lost when the worker ends.
         if (!isRescued(name) || !(await rescued.set(name, value))) throw error;
       }
     },
@@ -96,7 +96,7 @@ function placeOf(name: string): string {
 
 const isRescued = (name: string) => name.startsWith("rescue/");
 
-/** What the database could not take. Best effort. */
+/** Replies that the database could not take. Best effort. */
 const rescued = {
   async get(name: string): Promise<string | undefined> {
     const found = await chrome.storage?.session?.get(name).catch(() => undefined);
@@ -106,7 +106,7 @@ const rescued = {
     const session = chrome.storage?.session;
     if (!session) return false;
     try {
-      // Whatever another part of the extension opened to content scripts.
+      // Another part of the extension may have opened it to content scripts.
       await session.setAccessLevel?.({ accessLevel: "TRUSTED_CONTEXTS" });
       await session.set({ [name]: value });
       return true;
@@ -119,7 +119,7 @@ const rescued = {
   },
 };
 
-/** `forget` is called when the connection is of no use any more. */
+/** `forget` is called when the database connection can no longer be used. */
 function open(forget: () => void): Promise<IDBDatabase> {
   const request = indexedDB.open(DATABASE, 1);
   request.onupgradeneeded = () => request.result.createObjectStore(TEXTS);
@@ -152,7 +152,7 @@ async function failing<T>(kind: StorageFailure["kind"], name: string, work: () =
     return await work();
   } catch (error) {
     const reason = nameOf(error);
-    const detail = reason === "QuotaExceededError" ? "the browser gives this extension no more room" : `the database failed (${reason})`;
+    const detail = reason === "QuotaExceededError" ? "this extension has used up its storage quota" : `the database failed (${reason})`;
     throw new StorageFailure(kind, placeOf(name), detail);
   }
 }

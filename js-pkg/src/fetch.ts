@@ -5,18 +5,18 @@ import type { HttpResponse } from "./wire.js";
 const MOST_REDIRECTS = 5;
 
 export interface Bearer {
-  /** Whether that address may have it. */
+  /** Whether that URL may have it. */
   mayHaveToken(url: string): boolean;
-  /** Whether another token may help where this answer came. */
+  /** Whether another token may help after this response. */
   rejectsToken(response: HttpResponse): boolean;
   token(signal?: AbortSignal): Promise<string>;
-  /** One that is not this one, which was rejected. */
+  /** Another token than this one, which was rejected. */
   other(token: string, signal?: AbortSignal): Promise<string>;
   fetch(request: Request): Promise<Response>;
 }
 
-/** What a stranger is asked with: nothing of what was meant for the provider. */
-const FOR_STRANGERS = ["accept", "accept-language", "range"];
+/** The only header fields that a foreign host gets: nothing that was meant for the provider. */
+const FOR_FOREIGN_HOSTS = ["accept", "accept-language", "range"];
 
 export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const template = new Request(input, init);
@@ -45,15 +45,15 @@ export async function fetchWith(bearer: Bearer, input: RequestInfo | URL, init?:
   return attempt(other);
 }
 
-/** Whether making the request again gives the same body: none, or one that can be read any number of times. Firefox shows
- * no body of a `Request`. */
+/** Whether the request can be made again with the same body: none, or one that can be read any number of times. Firefox
+ * shows no body of a `Request`. */
 function mayBeMadeAgain(request: Request, input: RequestInfo | URL, given: BodyInit | null | undefined): boolean {
   if (given == null) return !(input instanceof Request) || request.body === null || ["GET", "HEAD"].includes(request.method);
   const kinds = [URLSearchParams, FormData, Blob, ArrayBuffer];
   return typeof given === "string" || ArrayBuffer.isView(given) || kinds.some((kind) => given instanceof kind);
 }
 
-/** The core looks at addresses without their fragment, which is never sent. */
+/** The core reads URLs without their fragment, which is never sent. */
 function mayHaveToken(bearer: Bearer, url: URL): boolean {
   const sent = new URL(url);
   sent.hash = "";
@@ -61,8 +61,8 @@ function mayHaveToken(bearer: Bearer, url: URL): boolean {
 }
 
 /**
- * Sends a request, and follows redirects of those that change nothing: with the token from one of the provider's hosts to
- * another, without it elsewhere, and without it ever after, because whatever follows is what a stranger chose.
+ * Sends a request, and follows its redirects if it changes nothing: with the token between the provider's hosts, and without
+ * it on any other host and ever after, because a foreign host chose every later URL.
  */
 async function send(bearer: Bearer, request: Request, token: string): Promise<Response> {
   const follow = request.redirect === "follow" && (request.method === "GET" || request.method === "HEAD");
@@ -71,7 +71,7 @@ async function send(bearer: Bearer, request: Request, token: string): Promise<Re
   for (let redirects = 0; ; redirects++) {
     const headers = new Headers(request.headers);
     if (mayHave) headers.set("authorization", `Bearer ${token}`);
-    else for (const name of [...headers.keys()]) if (!FOR_STRANGERS.includes(name)) headers.delete(name);
+    else for (const name of [...headers.keys()]) if (!FOR_FOREIGN_HOSTS.includes(name)) headers.delete(name);
     const sent = redirects === 0 ? new Request(request, { headers, redirect: "manual" })
       : new Request(url, { method: request.method, headers, redirect: "manual", signal: request.signal });
     const response = await bearer.fetch(sent);
@@ -81,16 +81,16 @@ async function send(bearer: Bearer, request: Request, token: string): Promise<Re
     const location = isHidden ? null : response.headers.get("location");
     if (!follow || location === null || redirects === MOST_REDIRECTS) {
       throw new TwgError("REDIRECTED", isHidden
-        ? "The answer is a redirect, and browsers do not say where to: it could lead a token astray"
-        : "The answer is a redirect that is not followed", {
+        ? "The response is a redirect, and the browser hides its target: the token could reach another host"
+        : "The response is a redirect that is not followed", {
         party: "server",
-        hint: "Ask with redirect: \"manual\" to get the answer itself.",
+        hint: "Use redirect: \"manual\" to get the response itself.",
       });
     }
     await response.body?.cancel().catch(() => {});
     url = new URL(location, url);
     mayHave &&= mayHaveToken(bearer, url);
-    if (!mayHave && url.protocol !== "https:") throw new TwgError("REDIRECTED", "The answer leads to an address that is not https", { party: "server" });
+    if (!mayHave && url.protocol !== "https:") throw new TwgError("REDIRECTED", "The response redirects to a URL that is not https", { party: "server" });
   }
 }
 

@@ -1,9 +1,9 @@
-import type { Progress } from "./driver.js";
+import type { Progress } from "./performer.js";
 import type { TwgError } from "./errors.js";
 import type { Account, Grant, Site } from "./wire.js";
 
 export interface LoginOptions {
-  /** Ends the login. What was spent by then is saved first. */
+  /** Ends the login. Tokens that the server has issued by then are saved first. */
   signal?: AbortSignal;
   /** Whether to open a browser; yes if absent. */
   open?: boolean;
@@ -11,19 +11,19 @@ export interface LoginOptions {
   grants?: Grant[];
   /** How long the user may take, in milliseconds; 15 minutes if absent. */
   timeout?: number;
-  /** Hears what the async iterator yields. */
+  /** Called with what the async iterator yields. */
   onProgress?: (progress: Progress) => void;
 }
 
-/** What a login came to. No token is in it: ask `getAccessToken()`. */
+/** The result of a login. It holds no token: call `getAccessToken()`. */
 export interface SignedIn {
   grant: Grant;
   scopes: string[];
-  /** Asked for and not granted. */
+  /** Requested and not granted. */
   scopesNotGranted: string[];
   /** Of the access token, ms since 1970. */
   expiresAt: number;
-  /** Absent if the provider does not say, or did not: then `accountError` says why. */
+  /** Absent if the provider does not offer it, or did not respond: then `accountError` says why. */
   account?: Account;
   accountError?: TwgError;
   sites?: Site[];
@@ -33,7 +33,7 @@ export interface SignedIn {
 }
 
 /**
- * A login that has begun, whether or not anybody looks at it.
+ * A login that has begun, whether or not the caller awaits it.
  *
  * ```js
  * const login = auth.login();
@@ -41,8 +41,8 @@ export interface SignedIn {
  * const { account } = await login;
  * ```
  *
- * Awaited, it is what the login came to. Iterated, it yields all that a person should see, from the beginning, however
- * often and however late. Leaving the loop does not end the login; the signal does.
+ * Awaited, it is the result of the login. Iterated, it yields all that a person should see, from the beginning, no matter
+ * how often and how late. Leaving the loop does not end the login; the signal does.
  */
 export interface Login<T = SignedIn, P = Progress> extends Promise<T>, AsyncIterable<P> {}
 
@@ -64,7 +64,7 @@ export function beginLogin<T, P>(run: (tell: (progress: P) => void) => Promise<T
     isOver = true;
     somethingHappened();
   });
-  // Whoever only iterates hears of a failure there.
+  // A caller that only iterates gets the failure there.
   result.catch(() => {});
 
   return Object.assign(result, {

@@ -13,16 +13,16 @@ export { createAuth } from "./auth.js";
 export type { NodeHttpOptions, NodeUserAgentOptions };
 
 export interface NodePortsOptions extends NodeHttpOptions, NodeUserAgentOptions {
-  /** Where the login is kept: an absolute path, created private if it does not exist. Processes that share it share the
-   * login. It must not be on a file system that locks badly (NFS without locks). */
+  /** Where the connection is stored: an absolute path, created private if it does not exist. Processes that share it share
+   * the connection. It must not be on a file system with unreliable locks (NFS without locks). */
   directory: string;
-  /** Where a reply is kept that could not be kept there: best on another file system. */
+  /** Where a reply goes that could not be stored there: preferably on another file system. */
   refuge?: string;
   /** The bytes of `twg-auth/twg_wasm_bg.wasm`, for bundles that do not carry the file along. */
   wasm?: Ports["wasm"];
 }
 
-/** Everything that `createAuth` needs in Node. One login at a time for one such object. */
+/** Everything that `createAuth` needs in Node. One such object does one login at a time. */
 export function nodePorts({ directory, refuge, wasm = wasmFile, ...options }: NodePortsOptions): Ports {
   return {
     clock: nodeClock,
@@ -43,7 +43,7 @@ export const nodeClock: Clock = {
   wait: waitOnWallClock,
 };
 
-/** CLOCK_BOOTTIME, which counts the sleep of the machine too. Elsewhere there is no id of the session to go with it. */
+/** CLOCK_BOOTTIME, which also counts while the machine sleeps. Other systems have no session id to go with it. */
 function bootClock(): number | undefined {
   if (process.platform !== "linux") return undefined;
   try {

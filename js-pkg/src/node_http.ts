@@ -1,11 +1,11 @@
-/** Requests of the core: each on a connection of its own, sent once. */
+/** Requests of the core: each on its own network connection, sent once. */
 import http from "node:http";
 import https from "node:https";
 import { codeOf } from "./node_storage.js";
 import { HttpFailure, type Http, type HttpRequest, type HttpResponse } from "./ports.js";
 
 export interface NodeHttpOptions {
-  /** For a proxy, or certificate authorities of your own. Must not keep connections alive. */
+  /** For a proxy, or your own certificate authorities. It must not keep connections alive. */
   agent?: https.Agent;
 }
 
@@ -37,7 +37,7 @@ function send(request: HttpRequest, agent: https.Agent | undefined, signal?: Abo
     const timer = setTimeout(() => fail("timeout"), request.timeout);
 
     message.on("socket", (socket) => {
-      // An agent may hand out a connection that was made before.
+      // An agent may return an existing connection.
       if (!socket.connecting && !isTls) reached = "ready";
       socket.once("connect", () => (reached = isTls ? "peer" : "ready"));
       socket.once("secureConnect", () => (reached = "ready"));

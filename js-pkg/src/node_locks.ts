@@ -1,9 +1,9 @@
 /**
- * Locks of the kernel, which die with their holder however it dies.
+ * Locks of the kernel, which end with their holder no matter how it dies.
  *
- * Node cannot take one itself. So a child does: `flock FILE cat` (`lockf` on macOS) runs `cat` once it has the lock, and
- * `cat` ends when its input does, which the kernel sees to if this process dies. On Windows a named pipe is the lock.
- * The files are never removed, so that all who wait, wait for the same one.
+ * Node cannot take one itself, so a child process does: `flock FILE cat` (`lockf` on macOS) runs `cat` once it has the lock,
+ * and `cat` ends with its input, which the kernel closes if this process dies. On Windows a named pipe is the lock.
+ * The files are never removed, so that all waiting processes wait for the same one.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,7 +15,7 @@ import { claimDirectory, codeOf, encode, storageFailure } from "./node_storage.j
 import { StorageFailure, type Busy, type Clock, type Held, type Locks } from "./ports.js";
 import { LATE, before, queues } from "./waiting.js";
 
-/** How often Windows is asked again; it has no queue. */
+/** How often to try again on Windows, which has no queue. */
 const PAUSE = 50;
 
 export function kernelLocks(directory: string, clock: Clock): Locks {
@@ -24,7 +24,7 @@ export function kernelLocks(directory: string, clock: Clock): Locks {
   return {
     async acquire(name, deadline, signal) {
       const path = join(resolve(directory), `${encode(name)}.lock`);
-      // In this process first, so that its own callers cost one child and not one each.
+      // In this process first, so that all its callers together need one child.
       const leave = await enter(path, deadline, signal);
       if (leave === LATE) return busy(path);
       try {
@@ -60,14 +60,14 @@ async function takeFile(path: string, clock: Clock, deadline: number, signal?: A
   let child: ChildProcess | undefined;
   try {
     const [tool, ...args] = process.platform === "darwin" ? ["/usr/bin/lockf", "-k", path, "/bin/cat"] : ["flock", "-x", path, "cat"];
-    // Detached, so that Ctrl-C on a terminal does not take the lock away from a refresh that it does not stop either.
+    // Detached, so that Ctrl-C on a terminal does not release the lock of a refresh that goes on.
     const holder = spawn(tool!, args, { stdio: ["pipe", "pipe", "ignore"], detached: true });
     child = holder;
     if ((await before(clock, deadline, echoed(holder, tool!, path), signal)) === LATE) {
       letGo(holder);
       return LATE;
     }
-    // Only for people: a full disk must not keep anybody from the lock.
+    // Only for people: the lock must work on a full disk, too.
     const line = `${process.pid} twg-auth\n`;
     await file.write(line, 0).then(() => file.truncate(line.length)).catch(() => {});
     return { release: () => letGo(holder) };
@@ -99,7 +99,7 @@ async function openLock(path: string) {
   }
 }
 
-/** `cat` runs, and so the lock is ours, once it repeats what it was told. */
+/** `cat` runs, and so this process has the lock, once it repeats its input. */
 function echoed(child: ChildProcess, tool: string, path: string): Promise<"taken"> {
   return new Promise((resolve, reject) => {
     const fail = (detail: string) => reject(new StorageFailure("cannot_create", path, detail));
@@ -113,7 +113,7 @@ function echoed(child: ChildProcess, tool: string, path: string): Promise<"taken
   });
 }
 
-/** The end of its input ends `cat`; who still waits for the lock never reads that, and is ended. */
+/** The end of its input ends `cat`. A child that still waits for the lock never reads it, and is killed. */
 function letGo(child: ChildProcess): void {
   child.stdin!.end();
   child.stdin!.destroy();

@@ -1,4 +1,4 @@
-/** Texts as files: replaced atomically and durably, readable by their owner only. */
+/** Texts as files: replaced atomically and durably, readable only by their owner. */
 import { randomBytes } from "node:crypto";
 import { constants, mkdirSync, watch } from "node:fs";
 import { chmod, mkdir, open, readdir, rename, stat, unlink, type FileHandle } from "node:fs/promises";
@@ -8,10 +8,10 @@ import { StorageFailure, type Storage } from "./ports.js";
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_DIRECTORY = 0 } = constants;
 
-/** A larger file is not one of ours. */
+/** This package writes no larger file. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** A temporary file is one of a dead process after this time. */
+/** After this time, a temporary file belongs to a dead process. */
 const STALE = 3_600_000;
 
 /** `directory` need not exist; it becomes private. What is rescued goes to `refuge`, if there is one. */
@@ -46,21 +46,7 @@ export function fileStorage(directory: string, refuge?: string): Storage {
     set: (name, value) =>
       attempt("cannot_write", pathOf(name), async () => {
         await prepare(name);
-        const path = pathOf(name);
-        const temporary = beside(path, `${randomBytes(8).toString("hex")}.tmp`);
-        try {
-          const file = await createPrivate(temporary);
-          try {
-            await file.writeFile(value);
-            await file.sync();
-          } finally {
-            await file.close();
-          }
-          await rename(temporary, path);
-        } catch (error) {
-          await unlink(temporary).catch(() => {});
-          throw error;
-        }
+        await replace(pathOf(name), value);
         await syncDirectory(directoryOf(name));
       }),
 
@@ -74,58 +60,87 @@ export function fileStorage(directory: string, refuge?: string): Storage {
       attempt("cannot_write", pathOf(name), async () => {
         await prepare(name);
         await closeReserved(name);
-        await unlinkIfThere(pathOf(name));
-        const file = await createPrivate(pathOf(name));
-        try {
-          await file.write(Buffer.alloc(bytes), 0, bytes, 0);
-          await file.sync();
-          await syncDirectory(directoryOf(name));
-        } catch (error) {
-          await file.close();
-          await unlink(pathOf(name)).catch(() => {});
-          throw error;
-        }
-        reserved.set(name, file);
+        reserved.set(name, await createWithRoom(directoryOf(name), pathOf(name), bytes));
       }),
 
     fill: (name, value) =>
       attempt("cannot_write", pathOf(name), async () => {
         const file = reserved.get(name);
         if (!file) throw new StorageFailure("cannot_write", shown(pathOf(name)), "no room was reserved");
-        const bytes = Buffer.from(value);
-        for (let written = 0; written < bytes.length; ) {
-          written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten;
-        }
-        await file.datasync();
+        await writeOver(file, value);
         await closeReserved(name);
       }),
 
-    onChange(listener) {
-      try {
-        // Whoever listens from the first start on. Its first writer makes sure that it is ours.
-        mkdirSync(directory, { recursive: true, mode: 0o700 });
-        const watcher = watch(directory, { persistent: false }, (_event, file) => {
-          const name = file === null ? undefined : decode(file);
-          if (name !== undefined) listener(name);
-        });
-        watcher.on("error", () => {});
-        return () => watcher.close();
-      } catch {
-        return () => {}; // Whoever writes first is told what is the matter with the directory.
-      }
-    },
+    onChange: (listener) => watchTexts(directory, listener),
 
     place: (name) => shown(pathOf(name)),
   };
 }
 
-/** A name as that of one file, whatever is in it, also where case does not matter. */
+/** Writes a new file beside the old one, and renames it. */
+async function replace(path: string, value: string): Promise<void> {
+  const temporary = beside(path, `${randomBytes(8).toString("hex")}.tmp`);
+  try {
+    const file = await createPrivate(temporary);
+    try {
+      await file.writeFile(value);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/** A new file in the place of the old one, full of NULs. */
+async function createWithRoom(directory: string, path: string, bytes: number): Promise<FileHandle> {
+  await unlinkIfThere(path);
+  const file = await createPrivate(path);
+  try {
+    await file.write(Buffer.alloc(bytes), 0, bytes, 0);
+    await file.sync();
+    await syncDirectory(directory);
+    return file;
+  } catch (error) {
+    await file.close();
+    await unlink(path).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeOver(file: FileHandle, value: string): Promise<void> {
+  const bytes = Buffer.from(value);
+  for (let written = 0; written < bytes.length; ) {
+    written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten;
+  }
+  await file.datasync();
+}
+
+function watchTexts(directory: string, listener: (name: string) => void): () => void {
+  try {
+    // So that a listener gets the first record, too. Its writer checks that the directory is ours.
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const watcher = watch(directory, { persistent: false }, (_event, file) => {
+      const name = file === null ? undefined : decode(file);
+      if (name !== undefined) listener(name);
+    });
+    watcher.on("error", () => {});
+    return () => watcher.close();
+  } catch {
+    return () => {}; // The first write reports what is wrong with the directory.
+  }
+}
+
+/** A name as a file name, for any characters, also where case does not matter. */
 export function encode(name: string): string {
   const escaped = (text: string) => Buffer.from(text).reduce((all, byte) => `${all}%${byte.toString(16).padStart(2, "0")}`, "");
   return name.replace(/[^a-z0-9._/-]+/g, escaped).replaceAll("/", "+");
 }
 
-/** Undefined for files that hold no text of ours: temporary ones begin with a dot. */
+/** Undefined for other files: temporary ones begin with a dot. */
 function decode(file: string): string | undefined {
   try {
     return file.startsWith(".") ? undefined : decodeURIComponent(file.replaceAll("+", "/"));
@@ -157,7 +172,7 @@ async function read(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** A new file that only its owner can read, from its first moment and whatever the umask. */
+/** A new file that only its owner can read, from its first moment and with any umask. */
 async function createPrivate(path: string): Promise<FileHandle> {
   const file = await open(path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0o600);
   try {
@@ -169,11 +184,11 @@ async function createPrivate(path: string): Promise<FileHandle> {
   return file;
 }
 
-/** Makes sure of a directory of ours: takes the access of all others away, and refuses somebody else's. */
+/** Makes the directory private, and refuses one of another user. */
 export async function claimDirectory(path: string): Promise<void> {
   const created = await mkdir(path, { recursive: true, mode: 0o700 });
   if (process.getuid === undefined) return;
-  if (created !== undefined) await chmod(path, 0o700); // An odd umask can have narrowed it too far.
+  if (created !== undefined) await chmod(path, 0o700); // An odd umask may have removed too much.
   const directory = await open(path, O_RDONLY | O_DIRECTORY);
   try {
     const { uid, mode } = await directory.stat();
@@ -192,7 +207,7 @@ async function syncDirectory(path: string): Promise<void> {
   try {
     await directory.sync();
   } catch (error) {
-    // Some file systems (9p, CIFS, some FUSE) cannot do it and need not.
+    // Some file systems (9p, CIFS, some FUSE) cannot do it, and need not.
     if (codeOf(error) !== "EINVAL") throw error;
   } finally {
     await directory.close();
@@ -209,7 +224,7 @@ async function unlinkIfThere(path: string): Promise<boolean> {
   }
 }
 
-/** Removes what processes that died left behind. It is in the way of nothing: the next one tries again. */
+/** Removes what dead processes left behind. A failure is harmless: the next process tries again. */
 async function sweep(directory: string): Promise<void> {
   for (const file of await readdir(directory).catch(() => [])) {
     if (!/^\..*\.[0-9a-f]{16}\.tmp$/.test(file)) continue;
@@ -228,7 +243,7 @@ async function attempt<T>(kind: StorageFailure["kind"], path: string, work: () =
   }
 }
 
-/** The place cannot take new files at all; anything else comes once a file exists. As in the native shell. */
+/** The directory takes no new files; any other error comes once a file exists. As in the native shell. */
 const CANNOT_CREATE = new Set(["EROFS", "EACCES", "EPERM", "ENOTDIR", "EISDIR", "ENOENT", "ENAMETOOLONG", "ELOOP"]);
 
 export function storageFailure(kind: StorageFailure["kind"], path: string, error: unknown): StorageFailure {

@@ -1,4 +1,4 @@
-/** The user's browser, and the listener on loopback that it is sent to. RFC 8252 sections 7.3 and 8.3. */
+/** The user's browser, and the loopback listener that gets its redirect. RFC 8252 sections 7.3 and 8.3. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -10,15 +10,15 @@ import { redirects } from "./waiting.js";
 const MAX_TARGET = 16 * 1024;
 
 export interface NodeUserAgentOptions {
-  /** How to open an address. Absent: the system's way. */
+  /** How to open a URL. Absent: the system's way. */
   open?: (url: string) => void | Promise<void>;
 }
 
-/** One login at a time. Addresses are also told as progress of the login; nothing is printed here. */
+/** One login at a time. The progress of the login has the URLs, too; nothing is printed here. */
 export function nodeUserAgent(clock: Clock, { open = openInBrowser }: NodeUserAgentOptions = {}): UserAgent {
   let listening: Promise<Listener> | undefined;
 
-  /** Takes the place at once: whoever comes while it begins to listen is refused too. */
+  /** Claims the place at once: another login is refused while this one begins to listen, too. */
   function listenFor(port: number, path: string): Promise<Listener> {
     const begun = listen(clock, port, path);
     listening = begun;
@@ -32,11 +32,11 @@ export function nodeUserAgent(clock: Clock, { open = openInBrowser }: NodeUserAg
       return (await listenFor(port ?? 0, path)).redirectUri;
     },
     async authorize({ url, redirectUri, deadline, open: opens, signal }) {
-      // A login that was resumed listens only now: the server knows this very address.
+      // A resumed login listens only now: the server knows this redirect URI.
       const { port, pathname } = new URL(redirectUri);
       const listener = await (listening ?? listenFor(Number(port), pathname));
       if (listener.redirectUri !== redirectUri) throw anotherWaits();
-      if (opens) await Promise.resolve(open(url)).catch(() => {}); // The address is shown.
+      if (opens) await Promise.resolve(open(url)).catch(() => {}); // The URL is shown.
       return listener.next(deadline, signal);
     },
     async next(deadline, signal) {
@@ -72,7 +72,7 @@ async function listen(clock: Clock, port: number, path: string): Promise<Listene
     const status = refusal(request, authority, path);
     answer(response, status);
     if (status !== 200) return;
-    // Once the page is on its way, so that closing the listener does not cut it off.
+    // Once the page is sent, so that closing the listener does not cut it off.
     response.once("close", () => arrived(`http://${authority}${request.url}`));
   });
 
@@ -97,14 +97,14 @@ function bind(server: Server, port: number): Promise<void> {
   });
 }
 
-/** 200, or why a request is not taken for the redirect. As in the native shell. */
+/** 200, or the status for a request that is not the redirect. As in the native shell. */
 function refusal(request: IncomingMessage, authority: string, path: string): number {
   const { headers, rawHeaders, method, url = "" } = request;
   const hosts = rawHeaders.filter((_, i) => i % 2 === 0 && rawHeaders[i]!.toLowerCase() === "host");
-  // Another name for this address is DNS rebinding.
+  // Another host name for this address is DNS rebinding.
   if (hosts.length !== 1 || headers.host !== authority || !url.startsWith("/")) return 403;
   if (headers.origin !== undefined && headers.origin !== `http://${authority}`) return 403;
-  // A page that is looked at, not an image or a frame of another page.
+  // A page in a tab, not an image or a frame of another page.
   const destination = headers["sec-fetch-dest"];
   if (destination !== undefined && destination !== "document") return 403;
   const purposes = [headers["sec-purpose"], headers["purpose"], headers["x-purpose"], headers["x-moz"]].join(" ");
@@ -119,7 +119,7 @@ function refusal(request: IncomingMessage, authority: string, path: string): num
 const STYLE =
   "body{font:1rem/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:90vh;margin:1.5rem;text-align:center;color-scheme:light dark}h1{font-size:1.4rem;margin:0}p{opacity:.75}";
 
-/** Says nothing of success: whether the login succeeded is known only later, and elsewhere. */
+/** Does not claim success: only the application learns whether the login succeeded, and later. */
 const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Return to the application</title><style>${STYLE}</style></head><body><main><h1>You can close this tab</h1><p>Return to the application, which finishes the sign-in.</p></main></body></html>`;
 
 const STYLE_HASH = createHash("sha256").update(STYLE).digest("base64");
@@ -139,7 +139,7 @@ function answer(response: ServerResponse, status: number): void {
   response.end(status === 200 ? PAGE : "");
 }
 
-/** By argv, never by a shell: an address may contain anything. */
+/** By argv, never by a shell: a URL may contain anything. */
 export function openInBrowser(url: string): Promise<void> {
   const [program, ...args] =
     process.platform === "darwin" ? ["open", url]

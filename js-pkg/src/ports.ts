@@ -1,8 +1,8 @@
 /**
- * What a shell must bring: the ports through which `twg-auth` touches the world. Ready ones are in `twg-auth/extension`,
+ * What a shell must provide: the ports through which `twg-auth` touches the world. Ready ones are in `twg-auth/extension`,
  * `twg-auth/node`, `twg-auth/electron` and `twg-auth/testing`; your own can replace any of them.
  *
- * A port performs and reports. It decides nothing: no retries, no fallbacks, no second thoughts.
+ * A port performs and reports. It decides nothing: no retries, no fallbacks.
  */
 import type { Effect, Host, Now } from "./wire.js";
 
@@ -12,12 +12,12 @@ export interface Ports {
   storage: Storage;
   locks: Locks;
   userAgent: UserAgent;
-  /** Who comes back to an interrupted refresh if this process does not. Absent: whoever asks for a token next. */
+  /** Resumes an interrupted refresh if this process does not. Absent: the next call that needs a token does. */
   alarms?: Alarms;
-  /** Which machine this is, and which session its uptime counts in. Absent: the wall clock alone tells. */
+  /** Which machine this is, and which boot session its uptime counts in. Absent: the wall clock alone decides. */
   host?: () => Promise<Host>;
-  /** `twg_wasm_bg.wasm` as an ArrayBuffer, a view of one, or a WebAssembly.Module, where they cannot be fetched from beside the package's own code: in Node, and in
-   * bundles that do not carry the file along. Absent: fetched. */
+  /** `twg_wasm_bg.wasm` as an ArrayBuffer, a view of one, or a WebAssembly.Module, where it cannot be fetched from beside the
+   * package's own code: in Node, and in bundles that do not include the file. Absent: fetched. */
   wasm?: () => Promise<object>;
   /** What `auth.fetch` sends with. Absent: the global `fetch`. */
   fetch?: typeof fetch;
@@ -26,8 +26,8 @@ export interface Ports {
 export interface Clock {
   now(): Now;
   /**
-   * Resolves once the wall clock shows `time` (ms), and no later than that seems to be now; looks at the clock at least
-   * every 30 s. Rejects with the signal's reason if it is aborted.
+   * Resolves once the wall clock shows `time` (ms), and no later than that seems to be now; reads the clock at least every
+   * 30 s. Rejects with the signal's reason if it is aborted.
    */
   wait(time: number, signal?: AbortSignal): Promise<void>;
 }
@@ -45,7 +45,7 @@ export interface HttpResponse {
 export interface Http {
   /**
    * Sends once: no redirects followed, no retries, no cache, no cookies.
-   * Throws {@link HttpFailure} and nothing else. The signal is only given where the request may be given up.
+   * Throws {@link HttpFailure} and nothing else. There is a signal only if the request may be aborted.
    */
   send(request: HttpRequest, signal?: AbortSignal): Promise<HttpResponse>;
 }
@@ -53,7 +53,7 @@ export interface Http {
 export class HttpFailure extends Error {
   override readonly name = "HttpFailure";
   constructor(
-    /** Whether not one octet can have reached the server. In doubt `unknown`, as in every browser. */
+    /** Whether no octet can have reached the server. In doubt `unknown`, as in every browser. */
     readonly sent: "not_sent" | "unknown",
     readonly failure: "name_resolution" | "connect" | "tls" | "timeout" | "interrupted" | "too_large" | "other",
     /** For people; without query, header or body. */
@@ -63,20 +63,20 @@ export class HttpFailure extends Error {
   }
 }
 
-/** Named texts. What `set` and `remove` did is durable once they resolve: it survives the process, and on disk a crash. */
+/** Named texts. A change is durable once `set` or `remove` resolves: it survives the process, and on disk a crash. */
 export interface Storage {
   get(name: string): Promise<string | undefined>;
   /** Replaces the whole text, atomically: afterwards it is the old or the new one. Throws {@link StorageFailure}. */
   set(name: string, value: string): Promise<void>;
   remove(name: string): Promise<void>;
-  /** Reserves room for a text under this name, durably, so that {@link fill} cannot find the disk full. Whatever had the
-   * name is gone. Absent (with `fill`): a filler of that size is `set`, and replaced by the text. */
+  /** Reserves room for a text under this name, durably, so that {@link fill} cannot find the disk full. The text that had
+   * the name is gone. Absent (with `fill`): a filler of that size is `set`, and replaced by the text. */
   reserve?(name: string, bytes: number): Promise<void>;
-  /** Writes the text into the reserved room, durably, in place. The rest of the room may follow it, as NULs. */
+  /** Writes the text into the reserved room, durably, in place. The rest of the room may follow it as NULs. */
   fill?(name: string, value: string): Promise<void>;
-  /** Calls back when a text was changed by anybody, in this context or another. */
+  /** Calls back when this context or another one changed a text. */
   onChange?(listener: (name: string) => void): () => void;
-  /** Where a name's text is, for people. */
+  /** Where the text of a name is. For people. */
   place(name: string): string;
 }
 
@@ -92,9 +92,9 @@ export class StorageFailure extends Error {
   }
 }
 
-/** Locks that die with their holder, over everything that shares the storage. */
+/** Locks that end with their holder, across everything that shares the storage. */
 export interface Locks {
-  /** Resolves to the release, or to who holds it past `deadline` (ms, wall clock). Throws {@link StorageFailure}. */
+  /** Resolves to the lock, or to its holder after `deadline` (ms, wall clock). Throws {@link StorageFailure}. */
   acquire(name: string, deadline: number, signal?: AbortSignal): Promise<Held | Busy>;
 }
 
@@ -109,17 +109,17 @@ export interface Busy {
 }
 
 export interface UserAgent {
-  /** Where redirects will arrive, exactly as the server knows it. Gets ready to receive them. Throws {@link UserAgentFailure}. */
+  /** The redirect URI, exactly as the server knows it. Gets ready to receive redirects. Throws {@link UserAgentFailure}. */
   redirectUri(target: { port?: number; path: string }): Promise<string>;
   /**
-   * Opens the address if `open`, and resolves to the whole URL that the user agent was sent to. `next` waits for
-   * another redirect, without opening anything, after one that was not ours. Throws {@link UserAgentFailure}.
+   * Opens the URL if `open`, and resolves to the whole URL of the redirect. `next` waits for another redirect, without
+   * opening anything, after one that belonged to no login of ours. Throws {@link UserAgentFailure}.
    */
   authorize(request: { url: string; redirectUri: string; deadline: number; open: boolean; signal?: AbortSignal }): Promise<string>;
   next(deadline: number, signal?: AbortSignal): Promise<string>;
-  /** Opens an address of a device login. Best effort. */
+  /** Opens a URL of a device login. Best effort. */
   open(url: string): Promise<void>;
-  /** The login is over that waited there, one way or the other: close what was opened for it, and for it alone. */
+  /** The login that waited there has ended, in one way or another: closes what was opened for that login, and nothing else. */
   close(redirectUri: string): Promise<void>;
 }
 
@@ -135,8 +135,8 @@ export class UserAgentFailure extends Error {
 }
 
 export interface Alarms {
-  /** Wakes somebody at that time (ms), whether or not this process lives then, to call `auth.wake()`. Replaces an
-   * earlier one of that name. */
+  /** Arranges a call of `auth.wake()` at that time (ms), even if this process has ended by then. Replaces an earlier alarm
+   * of that name. */
   set(name: string, time: number): Promise<void>;
   clear(name: string): Promise<void>;
 }

@@ -1,12 +1,10 @@
 /**
- * What the core stores, as named texts. A connection has one record, and beside it one stage and whatever was rescued.
- * Whoever writes them holds the connection's lock.
+ * What the core stores, as named texts. A connection has one record, and beside it one stage and the replies that were
+ * rescued. Only the holder of the connection's lock writes them.
  */
-import { nameOf } from "./errors.js";
+import { guardedStorage, type GuardedStorage } from "./guarded_storage.js";
 import type { Clock, Storage } from "./ports.js";
-import type { Key, StoreError } from "./wire.js";
-
-type Result<T> = { ok: T } | { error: StoreError };
+import type { Key } from "./wire.js";
 
 /** Enough for the largest tokens seen; as the core's `STAGE_BYTES`. */
 const ROOM_BYTES = 64 * 1024;
@@ -23,67 +21,26 @@ function nameIn(kind: string, key: Key): string {
   return `${kind}/${key.provider}/${key.connection}`;
 }
 
+/** The generation that a record names, as the core reads it. */
+export type GenerationOf = (record: string) => Promise<string | undefined>;
+
+export type RecordStore = ReturnType<typeof recordStore>;
+
 /** The store effects, one function each. None of them throws. */
-export function recordStore(storage: Storage, clock: Clock) {
-  /** Whatever the storage throws becomes the typed failure, without a message that could hold what was stored. */
-  async function attempt<T>(kind: StoreError["kind"], name: string, work: () => Promise<T>): Promise<Result<T>> {
-    try {
-      return { ok: await work() };
-    } catch (error) {
-      if (error instanceof Refused) return { error: error.reason };
-      if (error instanceof Error && error.name === "StorageFailure") {
-        const { kind, place, detail } = error as unknown as StoreError;
-        return { error: { kind, place, detail } };
-      }
-      return { error: { kind, place: placeOf(name), detail: `the storage failed (${nameOf(error)})` } };
-    }
-  }
+export function recordStore(storage: Storage, clock: Clock, generationOf: GenerationOf) {
+  const guarded = guardedStorage(storage, clock);
+  return { ...records(storage, guarded, generationOf), ...stages(storage, guarded) };
+}
 
-  const write = (name: string, work: () => Promise<void>) =>
-    attempt("cannot_write", name, async () => (await work(), null));
-
-  const load = (name: string) => attempt("cannot_read", name, async () => (await storage.get(name)) ?? null);
-
-  /** Written, and where it is now. */
-  const keep = (name: string, work: () => Promise<void>) =>
-    attempt("cannot_write", name, async () => (await work(), placeOf(name)));
-
-  const setAside = (name: string) => {
-    return attempt("cannot_write", name, async () => {
-      const text = await storage.get(name);
-      const aside = await freeName(`${name}.damaged-${new Date(clock.now().wall).toISOString().replace(/[-:]|\.\d+/g, "")}`);
-      if (text !== undefined) await storage.set(aside, text);
-      await storage.remove(name);
-      return placeOf(aside);
-    });
-  };
-
-  /** Nothing is ever overwritten by what is set aside. */
-  async function freeName(stem: string): Promise<string> {
-    let name = stem;
-    for (let n = 2; (await storage.get(name)) !== undefined; n++) name = `${stem}-${n}`;
-    return name;
-  }
-
-  function placeOf(name: string): string {
-    try {
-      return storage.place(name);
-    } catch {
-      return name;
-    }
-  }
-
-  function refuse(kind: StoreError["kind"], name: string, detail: string): never {
-    throw new Refused({ kind, place: placeOf(name), detail });
-  }
-
+function records(storage: Storage, { load, write, setAside, refuse }: GuardedStorage, generationOf: GenerationOf) {
   return {
     load: (key: Key) => load(recordName(key)),
 
     replace: (key: Key, expected: string | undefined, record: string) => {
       const name = recordName(key);
       return write(name, async () => {
-        const found = generationOf(await storage.get(name));
+        const there = await storage.get(name);
+        const found = there === undefined ? undefined : await generationOf(there);
         if (found !== expected) refuse("changed", name, `it holds ${shown(found)}, not ${shown(expected)}`);
         await storage.set(name, record);
       });
@@ -113,7 +70,11 @@ export function recordStore(storage: Storage, clock: Clock) {
         if (read !== filler()) refuse("cannot_write", name, "what was written cannot be read back");
       });
     },
+  };
+}
 
+function stages(storage: Storage, { load, write, keep, setAside }: GuardedStorage) {
+  return {
     openStage: (key: Key) => {
       const name = stageName(key);
       return write(name, () => (storage.reserve ? storage.reserve(name, ROOM_BYTES) : storage.set(name, filler())));
@@ -124,7 +85,7 @@ export function recordStore(storage: Storage, clock: Clock) {
       return keep(name, () => (storage.fill ? storage.fill(name, reply) : storage.set(name, reply)));
     },
 
-    /** The reply names its attempt itself. */
+    /** The reply itself names its attempt. */
     loadStage: async (key: Key) => {
       const loaded = await load(stageName(key));
       return "ok" in loaded && loaded.ok !== null ? { ok: loaded.ok.replace(/[\0 ]+$/, "") } : loaded;
@@ -149,37 +110,7 @@ export function recordStore(storage: Storage, clock: Clock) {
   };
 }
 
-export type RecordStore = ReturnType<typeof recordStore>;
-
-class Refused extends Error {
-  constructor(readonly reason: StoreError) {
-    super(reason.kind);
-  }
-}
-
 const filler = () => " ".repeat(ROOM_BYTES);
 
 const shown = (generation: string | undefined) =>
   generation === undefined ? "no record" : `generation ${generation}`;
-
-/**
- * The generation that a record says it is of; undefined if there is no record or none that can be read. It is read as
- * text, because a number above 2^53 would not survive `JSON.parse`.
- */
-export function generationOf(record: string | undefined): string | undefined {
-  if (record === undefined) return undefined;
-  try {
-    JSON.parse(record);
-  } catch {
-    return undefined;
-  }
-  let depth = 0;
-  let isNext = false;
-  for (const [token] of record.matchAll(/"(?:[^"\\]|\\.)*"(?:\s*:)?|[{}[\]]|[^\s{}[\]",:]+/g)) {
-    if (isNext) return /^(?:0|[1-9]\d*)$/.test(token) ? token : undefined;
-    if (token === "{" || token === "[") depth++;
-    else if (token === "}" || token === "]") depth--;
-    else isNext = depth === 1 && /^"generation"\s*:$/.test(token);
-  }
-  return undefined;
-}

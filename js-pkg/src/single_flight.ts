@@ -1,6 +1,6 @@
 /**
- * Calls that want the same thing at the same time share one run of it. A caller who gives up leaves the others alone;
- * once all have given up, so does the run.
+ * Calls that want the same thing at the same time share one run of it. A caller that gives up does not affect the others;
+ * once all have given up, the run is aborted.
  */
 import { cancelled } from "./errors.js";
 
@@ -36,7 +36,7 @@ export function singleFlight<T>() {
       const giveUp = () => {
         leave();
         if (flight.callers === 0) {
-          flights.delete(what); // Whoever comes now wants it done.
+          flights.delete(what); // A new caller needs a new run.
           flight.controller.abort();
         }
         reject(cancelled());

@@ -1,8 +1,8 @@
 import type { Account, Site, Status } from "./wire.js";
 
-/** What a connection's record says. No secret is in it. Times are ms since 1970. */
+/** What a connection's record says, without secrets. Times are ms since 1970. */
 export interface AuthStatus {
-  /** Whether there is a login that is not known to be over. */
+  /** Whether there is a login that has not ended, as far as is known. */
   signedIn: boolean;
   /** Of the access token. `due`: it works, and should be refreshed. `none`: there is none. */
   state: "fresh" | "due" | "expired" | "none";
@@ -14,11 +14,11 @@ export interface AuthStatus {
   expiresAt?: number;
   /** When a refresh is due. */
   dueAt?: number;
-  /** When a scheduler shall call `wake()`: a little later, not the same for everybody. */
+  /** When a scheduler should call `wake()`: a little later, and not at the same time on every machine. */
   wakeAt?: number;
-  /** When the login itself ends, as far as that is known; `near` if the user should know. */
+  /** When the login itself ends, if that is known; `near` if the user should know. */
   loginEnds?: { at: number; because: "access_token" | "idle" | "absolute"; near: boolean };
-  /** Why the login is over. */
+  /** Why the login has ended. */
   ended?: { at: number; reason: "revoked" | "interrupted" | "signed_out_unconfirmed" | "other" };
   /** A refresh that is under way, or was interrupted. */
   interrupted?: { at: number; attempt: number };

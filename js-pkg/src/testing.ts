@@ -1,17 +1,17 @@
 /**
- * Ports for tests: a clock that the test moves, storage in memory that can fail, a scripted server, and processes that die
- * at a chosen moment. No test needs to sleep.
+ * Ports for tests: a clock that the test moves, storage in memory that can fail, a scripted server, and processes that die at
+ * a chosen moment. No test needs to sleep.
  */
 import { HttpFailure, StorageFailure, UserAgentFailure } from "./ports.js";
 import type { Busy, Clock, Held, Http, HttpRequest, HttpResponse, Locks, Ports, Storage, UserAgent } from "./ports.js";
 import type { Now } from "./wire.js";
 
 export interface TestingOptions {
-  /** Answers every request of the core. Throw an {@link HttpFailure} for what does not get there. */
+  /** Responds to every request of the core. Throw an {@link HttpFailure} for a request that does not arrive. */
   server?: (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
-  /** Plays the user in front of a browser: the URL that it is sent to. */
+  /** Plays the user in front of a browser: the URL of the redirect. */
   user?: (url: string, redirectUri: string) => string | Promise<string>;
-  /** Answers `auth.fetch`. */
+  /** Responds to `auth.fetch`. */
   fetch?: typeof fetch;
   /** The wall clock at the beginning; ms since 1970. */
   now?: number;
@@ -21,7 +21,7 @@ export interface TestingOptions {
 export interface Testing {
   /** The ports of one process. */
   ports: Ports;
-  /** Those of another process, on the same machine. */
+  /** The ports of another process on the same machine. */
   another(): Ports;
   clock: TestingClock;
   storage: TestingStorage;
@@ -66,13 +66,13 @@ export function testingPorts(options: TestingOptions = {}): Testing {
 }
 
 export interface TestingClock extends Clock {
-  /** Moves the clock, and wakes whoever waited for it. */
+  /** Moves the clock, and wakes every call that waited for it. */
   advance(ms: number): void;
-  /** Whether waiting moves the clock by itself; no if not set. Waiting for a lock never does. */
+  /** Whether waiting moves the clock; no if not set. Waiting for a lock never does. */
   hurry: boolean;
   /** Resolves once the clock was moved to that time. */
   reaches(time: number, signal?: AbortSignal): Promise<void>;
-  /** How many wait. */
+  /** How many calls wait. */
   waiting(): number;
 }
 
@@ -119,7 +119,7 @@ export interface TestingStorage extends Storage {
   texts: Map<string, string>;
   /** The nth call from now on (1 is the next) of these kinds fails, and so do `times - 1` after it. */
   fail(nth: number, error?: Error, calls?: StorageCall[], times?: number): void;
-  /** Nothing fails any more. */
+  /** Ends all faults. */
   heal(): void;
   /** How many calls there were. */
   calls: number;
@@ -236,18 +236,18 @@ function testingUserAgent(user: TestingOptions["user"]): UserAgent {
 
 export interface Mortal {
   ports: Ports;
-  /** How many calls of ports there were: where it can die. */
+  /** How many calls of ports there were: the moments at which it can die. */
   calls(): number;
   /** What was called, in order: `storage.set` and the like. */
   trace: string[];
-  /** Resolves once the process is dead: it does nothing any more, and its locks are free. */
+  /** Resolves once the process is dead: it does nothing more, and its locks are free. */
   died: Promise<void>;
   kill(): void;
 }
 
 /**
- * A process over these ports that dies at its nth call of a port (1 is the first): `before` the port did it, or `after`,
- * when nobody is left to hear the answer. It never comes to an end then, as a dead process does not.
+ * A process over these ports that dies at its nth call of a port (1 is the first): `before` the port performed it, or `after`,
+ * so that the result is lost. Its calls never settle then, like those of a dead process.
  */
 export function mortal(ports: Ports, nth = Infinity, when: "before" | "after" = "before"): Mortal {
   const locks = new Set<Held>();
@@ -284,7 +284,7 @@ export function mortal(ports: Ports, nth = Infinity, when: "before" | "after" = 
     };
   }
 
-  /** A lock that a dead process was given is nobody's. */
+  /** A lock that a dead process gets is free. */
   function release(name: string, result: unknown): void {
     if (name === "locks.acquire" && !("busy" in (result as Held | Busy))) (result as Held).release();
   }

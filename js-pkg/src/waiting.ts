@@ -1,10 +1,10 @@
-/** What ports have in common that wait. */
+/** Shared by the ports that wait. */
 import type { Clock, UserAgent } from "./ports.js";
 import { UserAgentFailure } from "./ports.js";
 
 export const LATE = Symbol("late");
 
-/** Timers stop while the machine sleeps, so that the clock is looked at again after this time. */
+/** Timers stop while the machine sleeps, so the clock is read again after this time. */
 const LONGEST_NAP = 30_000;
 
 /** {@link Clock.wait} of every runtime. */
@@ -43,7 +43,7 @@ export async function before<T>(clock: Clock, deadline: number, work: Promise<T>
   }
 }
 
-/** Redirects that arrived, and whoever waits for the next one. */
+/** Redirects that arrived, for the caller that waits for the next one. */
 export function redirects(clock: Clock): { arrived(url: string): void; next: UserAgent["next"] } {
   const waiting: string[] = [];
   let wake: () => void = () => {};
@@ -62,11 +62,11 @@ export function redirects(clock: Clock): { arrived(url: string): void; next: Use
   };
 }
 
-/** One at a time for each name, in the order in which they came, within this process. */
+/** One at a time for each name, in the order of the calls, within this process. */
 export function queues(clock: Clock) {
   const last = new Map<string, Promise<void>>();
 
-  /** Resolves to how to leave; to {@link LATE} if it is not one's turn before the deadline. */
+  /** Resolves to a function that leaves; to {@link LATE} if the turn does not come before the deadline. */
   return async function enter(name: string, deadline: number, signal?: AbortSignal): Promise<(() => void) | typeof LATE> {
     let leave!: () => void;
     const mine = new Promise<void>((resolve) => (leave = resolve));

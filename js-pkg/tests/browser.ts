@@ -2,7 +2,7 @@
 export class Browser {
   readonly #cookies = new Map<string, string>();
 
-  /** Goes to an address and to where it leads; stops before one that begins with `stop`, which is then `url`. */
+  /** Opens a URL and follows its redirects; stops before a URL that begins with `stop`, which is then `url`. */
   async open(url: string, stop?: string): Promise<Page> {
     return this.#follow("GET", url, undefined, stop);
   }
@@ -40,7 +40,7 @@ export class Page {
   #forms() {
     return [...this.html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, head, body]) => {
       const id = attribute(head!, "id");
-      // Buttons may stand outside of their form.
+      // A button may stand outside of its form.
       const outside = id ? [...this.html.matchAll(/<button\b[^>]*>[\s\S]*?<\/button>/g)].filter(([tag]) => attribute(tag, "form") === id) : [];
       return { head: head!, body: body! + outside.join("") };
     });

@@ -1,4 +1,4 @@
-/** The installed command line, as editors share it. */
+/** The installed command line, as editors use it. */
 import assert from "node:assert/strict";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,20 +19,20 @@ describe("twg-auth/cli", () => {
   });
   const record = () => JSON.parse(readFileSync(join(server.configDirectory, "auth.conf"), "utf8"));
 
-  test("nobody is signed in", async () => {
+  test("without a login, says what to run", async () => {
     assert.deepEqual(await auth.status(), { signedIn: false, state: "none", scopes: [], sites: [] });
     await assert.rejects(auth.getAccessToken(), (error) => isTwgError(error, "AUTH_REQUIRED") && error.party === "user" && /twg login/.test(error.hint!));
     await assert.rejects(auth.whoami(), fails("AUTH_REQUIRED"));
     assert.deepEqual(await auth.logout(), { state: "not_signed_in" });
   });
 
-  test("signs in, and reads what the command line has", async () => {
+  test("signs in, and reads what the command line stores", async () => {
     const login = auth.login({ method: "loopback", open: false });
     for await (const progress of login) {
       assert.equal(progress.type, "authorize");
-      const address = progress.type === "authorize" ? progress.url : assert.fail();
-      const redirectUri = new URL(address).searchParams.get("redirect_uri")!;
-      await fetch(await server.authorize(address, redirectUri));
+      const url = progress.type === "authorize" ? progress.url : assert.fail();
+      const redirectUri = new URL(url).searchParams.get("redirect_uri")!;
+      await fetch(await server.authorize(url, redirectUri));
     }
     const signedIn = await login;
     assert.equal(signedIn.account?.name, "Mia Krystof");
@@ -46,7 +46,7 @@ describe("twg-auth/cli", () => {
     assert.ok(status.expiresAt! > Date.now() && status.dueAt! < status.expiresAt!);
   });
 
-  test("signs in with a code, asking for the scopes that are wanted", async () => {
+  test("signs in with a code, with the requested scopes", async () => {
     const scopes = ["offline_access", "read:me", "read:jira-work"];
     const heard: CliProgress[] = [];
     const login = auth.login({ force: true, method: "device", open: false, scopes, onProgress: (progress) => heard.push(progress), signal: AbortSignal.timeout(30_000) });
@@ -79,7 +79,7 @@ describe("twg-auth/cli", () => {
     await assert.rejects(auth.getAccessToken({ signal: controller.signal }), fails("CANCELLED"));
   });
 
-  test("a program that is missing, prints nonsense or another version's document; and arguments are no shell's", async () => {
+  test("a program that is missing, or prints nonsense or another version's document; no shell reads the arguments", async () => {
     await assert.rejects(cliAuth({ twg: "/nonexistent/twg" }).getAccessToken(), fails("CLI_MISSING"));
     const program = join(temporaryDirectory(), "twg");
     const prints = (text: string) => {
@@ -94,13 +94,13 @@ describe("twg-auth/cli", () => {
     assert.deepEqual(readFileSync(`${program}.args`, "utf8").trim().split("\n"), ["auth", "token", "atlassian", "--connection=; touch /tmp/x $(id)", "--json", "--no-input"]);
   });
 
-  test("names are no options, and what no program can be given is an error without it", async () => {
+  test("a name is no option, and an argument that no program can get is an error that does not repeat it", async () => {
     await assert.rejects(cliAuth({ twg, connection: "--help" }).status(), fails("CONFIGURATION"));
     assert.throws(() => cliAuth({ provider: "--help" }), fails("CONFIGURATION"));
     await assert.rejects(cliAuth({ twg, env: { X: "a\0secret" } }).status(), (error) => isTwgError(error, "CONFIGURATION") && !inspect(error).includes("secret"));
   });
 
-  test("a program that prints without end is given up", async () => {
+  test("a program that never stops printing is stopped", async () => {
     const program = join(temporaryDirectory(), "twg");
     writeFileSync(program, "#!/bin/sh\nexec cat /dev/zero", { mode: 0o700 });
     await assert.rejects(cliAuth({ twg: program }).status(), fails("CLI_FAILED"));

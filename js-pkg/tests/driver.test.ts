@@ -1,4 +1,4 @@
-/** The loop, effect by effect, without the core: what it asks of which port, and how each failure is answered. */
+/** The driver, effect by effect, with scripted flows: which port it calls, and what it makes of each failure. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HttpFailure, StorageFailure, UserAgentFailure, isTwgError, type Ports, type Progress } from "twg-auth";
@@ -6,16 +6,16 @@ import { testingPorts } from "twg-auth/testing";
 import type { Core, Flow } from "../dist/core.js";
 import type { Effect, Outcome, Output } from "twg-auth/wire";
 import type * as Glue from "../wasm/twg_wasm.js";
-import { drive, generationOf, loadCore } from "./internal.js";
+import { drive, loadCore } from "./internal.js";
 import { real } from "./world.js";
 
-// The contract with the module, checked by the compiler.
+// The compiler checks the contract with the module.
 void (null as unknown as typeof Glue satisfies Core);
 
 const key = { provider: "atlassian", connection: "default" };
 const done: Output = { site_chosen: null };
 
-/** A flow that asks for these effects, one after the other. */
+/** A flow that wants these effects, one after the other. */
 function flowOf(effects: Effect[], interruptible = false) {
   const outcomes: Outcome[] = [];
   let next = 0;
@@ -50,7 +50,7 @@ const opening: Effect = { type: "open_user_agent", url: "https://a.example/", re
 
 describe("the driver", () => {
   test("stores, stages, rescues, sets aside and removes", async () => {
-    const world = testingPorts({ now: 0 });
+    const world = testingPorts({ now: 0, wasm: real.wasm! });
     const { texts } = world.storage;
     const record = '{"generation":18446744073709551615}';
     const say = (effect: Effect) => perform(world.ports, effect).then(([outcome]) => outcome);
@@ -87,7 +87,7 @@ describe("the driver", () => {
     assert.ok([...texts.keys()].every((name) => name.includes("damaged")));
   });
 
-  test("every failure of a port is the failure of its effect, without its words", async () => {
+  test("every failure of a port is the failure of its effect, without its message", async () => {
     const odd = () => Promise.reject(new Error("a secret"));
     const world = testingPorts();
     const broken: Ports = {
@@ -118,7 +118,7 @@ describe("the driver", () => {
     assert.deepEqual(outcomes, ["notified", "notified", { shown: { ok: null } }]);
   });
 
-  test("typed failures are passed on as they are", async () => {
+  test("typed failures are passed on unchanged", async () => {
     const world = testingPorts();
     const failing: Ports = {
       ...world.ports,
@@ -139,7 +139,7 @@ describe("the driver", () => {
     );
   });
 
-  test("the lock is given back at its effect, at the end, and when the loop breaks", async () => {
+  test("the lock is released at its effect, at the end, and when the loop breaks", async () => {
     const acquire: Effect = { type: "acquire_lock", key, deadline: 9e12 };
     const world = testingPorts();
     await perform(world.ports, acquire, { type: "release_lock", key }, acquire);
@@ -150,24 +150,24 @@ describe("the driver", () => {
     assert.deepEqual(world.locks.held(), []);
   });
 
-  test("the signal is heard during and before what may be interrupted, and only there", async () => {
+  test("the signal stops effects that may be interrupted, before and during them, and no others", async () => {
     const controller = new AbortController();
     const heard: (AbortSignal | undefined)[] = [];
     const world = testingPorts();
     const ports: Ports = { ...world.ports, http: { send: async (_, signal) => (heard.push(signal), controller.abort(), { status: 200, headers: [], body: "" }) } };
-    // Not interruptible: it goes on to the end, and is heard there.
+    // Not interruptible: the flow goes on to its end, and stops there.
     const whole = flowOf([{ ...send, single_use: true }, { type: "load_record", key }]);
     await assert.rejects(drive(whole.flow, { ports, signal: controller.signal }), (error) => isTwgError(error, "CANCELLED"));
     assert.equal(whole.outcomes.length, 2);
     assert.deepEqual(heard, [undefined]);
-    // Interruptible: not even begun.
+    // Interruptible: does not even begin.
     const none = flowOf([send], true);
     heard.length = 0;
     await assert.rejects(drive(none.flow, { ports, signal: controller.signal }), (error) => isTwgError(error, "CANCELLED"));
     assert.deepEqual([none.outcomes.length, heard.length, none.freed()], [0, 0, 1]);
   });
 
-  test("a lock that comes after the flow was given up is nobody's", async () => {
+  test("a lock that arrives after the flow was aborted is released", async () => {
     const world = testingPorts();
     const held = await world.locks.acquire("lock/atlassian/default", 9e12);
     const controller = new AbortController();
@@ -178,7 +178,7 @@ describe("the driver", () => {
     assert.ok("release" in next);
   });
 
-  test("a step that is stale or foreign is a defect that is named, and changes nothing", async () => {
+  test("a step that is stale or foreign is a defect with its code, and changes nothing", async () => {
     const core = await loadCore(real.wasm);
     const flow = new core.Flow({ logout: { profile: "atlassian" } });
     const step = flow.begin({ wall: 1 });
@@ -206,9 +206,10 @@ describe("the driver", () => {
   });
 });
 
-test("the generation of a record is read as text", () => {
+test("the module reads the generation that a record names", async () => {
+  const { generationOf } = await loadCore(real.wasm);
   for (const [record, generation] of [
-    [undefined, undefined], ["", undefined], ["{", undefined], ["{}", undefined], ["[]", undefined],
+    ["", undefined], ["{", undefined], ["{}", undefined], ["[]", undefined],
     ['{"generation":7}', "7"], [' { "a" : {"generation":1} , "generation" : 9007199254740993 } ', "9007199254740993"],
     ['{"a":"\\"generation\\":1","b":["generation",2],"generation":18446744073709551615,"z":1}', "18446744073709551615"],
     ['{"generation":"7"}', undefined], ['{"generation":{"generation":1}}', undefined], ['{"generation":-1}', undefined], ['{"generation":1.5}', undefined], ['{"a":"generation"}', undefined],

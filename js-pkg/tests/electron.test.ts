@@ -1,4 +1,4 @@
-/** The ports for Electron, in Node, with implementations of the interfaces that are used of Electron. */
+/** The ports for Electron, in Node, with implementations of the parts of Electron that they use. */
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
@@ -8,7 +8,7 @@ import { isTwgError } from "twg-auth";
 import { createAuth, electronPorts, type ElectronApp, type ElectronPortsOptions, type ElectronSafeStorage } from "twg-auth/electron";
 import { sandbox, temporaryDirectory, type Sandbox } from "./servers.js";
 
-/** Seals by a key of its own: whatever it makes is unlike what it was given. */
+/** Seals with its own key: the result is unlike the input. */
 function safe(backend = "gnome_libsecret", key = 7): ElectronSafeStorage {
   const mask = (bytes: Buffer) => bytes.map((byte) => byte ^ key);
   return {
@@ -53,7 +53,7 @@ describe("twg-auth/electron", () => {
   }
   const login = { grants: ["authorization_code" as const] };
 
-  test("a login by loopback; what is stored is sealed", async () => {
+  test("a login through loopback; everything stored is sealed", async () => {
     const { auth, files } = application();
     await auth.login(login);
     const token = await auth.getAccessToken();
@@ -71,7 +71,7 @@ describe("twg-auth/electron", () => {
     await ports.storage.remove("stage/a/b");
   });
 
-  test("without a keychain nothing is stored, unless that is allowed", async () => {
+  test("without a keychain nothing is stored, unless plain text is allowed", async () => {
     for (const safeStorage of [safe("basic_text"), { ...safe(), isEncryptionAvailable: () => false }]) {
       await assert.rejects(application({ safeStorage }).auth.login(login), (error) => isTwgError(error, "STORE_CANNOT_CREATE") && /keychain/.test(error.message));
       const { auth, files } = application({ safeStorage, allowPlaintext: true });
@@ -81,7 +81,7 @@ describe("twg-auth/electron", () => {
     }
   });
 
-  test("another user's keychain: an error without what was sealed", async () => {
+  test("another user's keychain: an error without the sealed text", async () => {
     const { app, auth } = application();
     await auth.login(login);
     const other = electronPorts({ app: app as unknown as ElectronApp, safeStorage: safe("kwallet", 9), shell: { openExternal: async () => {} } });
@@ -90,7 +90,7 @@ describe("twg-auth/electron", () => {
   });
 
   for (const event of ["open-url", "second-instance"] as const) {
-    test(`a login by a scheme of its own, by ${event}`, async () => {
+    test(`a login through the application's own scheme, by ${event}`, async () => {
       let prevented = 0;
       const deliver = async (url: string) => {
         const emit = (url: string) => event === "open-url" ? app.emit(event, { preventDefault: () => prevented++ }, url) : app.emit(event, {}, ["electron", ".", url]);
@@ -107,7 +107,7 @@ describe("twg-auth/electron", () => {
     });
   }
 
-  test("a second instance is refused its locks; the first one's exclude", async () => {
+  test("a second instance gets no lock; the locks of the first one exclude each other", async () => {
     const { app, ports } = application({ singleInstance: true });
     const held = await ports.locks.acquire("x", Date.now() + 5000);
     assert.ok("release" in held);

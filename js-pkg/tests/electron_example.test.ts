@@ -1,6 +1,6 @@
 /**
- * The example for Electron, whole: its main module, its preload, and what they store. Not in Electron, which cannot be had
- * here, but in Node with a module named `electron` that has the interfaces which the example uses.
+ * The whole example for Electron: its main module, its preload script, and what they store. Electron is not available here, so it
+ * runs in Node, with a module named `electron` that has the interfaces which the example uses.
  */
 import assert from "node:assert/strict";
 import { fork, type ChildProcess } from "node:child_process";
@@ -36,7 +36,7 @@ describe("the example for Electron, in Node", () => {
   before(async () => {
     server = await sandbox("access-lifetime=600", "fault.refresh=none");
     directory = install();
-    // A shorter leeway than the server's true one, so that nobody waits long before the repair.
+    // A shorter leeway than the server's real one, so that the repair comes soon.
     writeFileSync(join(directory, "profile.json"), JSON.stringify({ ...server.provider, reuse_leeway_seconds: 30 }));
   });
 
@@ -45,7 +45,7 @@ describe("the example for Electron, in Node", () => {
   beforeEach(() => (userData = temporaryDirectory()));
   afterEach(() => children.splice(0).forEach((child) => child.kill("SIGKILL")));
 
-  /** Starts the application; the user approves whatever is opened. */
+  /** Starts the application; the user approves every page that opens. */
   function start({ approves = true } = {}) {
     const env = { PATH: process.env["PATH"], USER_DATA: userData, KEYCHAIN: "of this user", CLIENT_ID: server.clientId, PROVIDER: join(directory, "profile.json") };
     const child = fork(join(directory, "main.js"), { env, silent: true });
@@ -61,7 +61,7 @@ describe("the example for Electron, in Node", () => {
     });
     const signal = AbortSignal.timeout(LIMIT);
 
-    /** The first thing that it says, or said, of that kind. */
+    /** Its first message of that kind, past or future. */
     async function until<T = unknown>(kind: string, suits: (value: T, whole: Said) => boolean = () => true): Promise<T> {
       for (;;) {
         const found = said.find((message) => kind in message && suits(message[kind] as T, message));
@@ -82,7 +82,7 @@ describe("the example for Electron, in Node", () => {
       call,
       state: async () => (await call<State>("state")).value!,
       ended: () => ended(child),
-      /** All that left the main process: to the page, and to its output. */
+      /** Everything that left the main process: to the page, and to its output. */
       everything: () => JSON.stringify(said) + printed,
     };
   }
@@ -98,7 +98,7 @@ describe("the example for Electron, in Node", () => {
       .map((file) => readFileSync(join(file.parentPath, file.name), "latin1"))
       .join("\n");
 
-  /** What both kinds of token of the sandbox would be seen by, if they were anywhere. */
+  /** Finds both kinds of token of the sandbox. */
   const holdsTokens = (text: string) => /eyJ[\w-]+\.|refresh_token|access_token/.test(text);
 
   async function signedIn() {
@@ -108,7 +108,7 @@ describe("the example for Electron, in Node", () => {
     return app;
   }
 
-  /** Polls, because the log of the sandbox tells nobody. */
+  /** Polls, because the log of the sandbox sends no events. */
   async function untilRefreshes(count: number): Promise<void> {
     const end = Date.now() + LIMIT;
     while ((await server.refreshes()).length < count) {
@@ -117,23 +117,23 @@ describe("the example for Electron, in Node", () => {
     }
   }
 
-  test("signs in; the page gets the name and the sites, and nobody gets a token", async () => {
+  test("signs in; the page gets the name and the sites, and no token leaves the main process", async () => {
     const app = await signedIn();
     const { contextIsolation, sandbox, nodeIntegration } = (await app.until<{ webPreferences: Record<string, unknown> }>("window")).webPreferences;
     assert.deepEqual([contextIsolation, sandbox, nodeIntegration], [true, true, false]);
-    const progress = await app.until<{ code: string; address: string }>("progress");
+    const progress = await app.until<{ code: string; url: string }>("progress");
     assert.match(progress.code, /^[A-Z]{4}-[A-Z]{4}$/);
     const state = await app.state();
     assert.deepEqual([state.signedIn, state.name, state.email], [true, "Mia Krystof", "mia@example.com"]);
     assert.deepEqual(state.sites.map(({ name }) => name), ["krystof-design"]);
     await app.until<State>("state", ({ signedIn }) => signedIn);
 
-    assert.ok(holdsTokens('"eyJhbGciOiJSUzI1NiJ9.e30.x"'), "it would be seen");
+    assert.ok(holdsTokens('"eyJhbGciOiJSUzI1NiJ9.e30.x"'), "the check finds tokens");
     assert.ok(!holdsTokens(app.everything()), "outside of the main process");
     assert.ok(files().includes("sealed:") && !holdsTokens(files()), "on disk");
 
     app.child.send({ stranger: "state" });
-    assert.deepEqual(await app.until("stranger"), { error: { message: "This page may not ask that." } });
+    assert.deepEqual(await app.until("stranger"), { error: { message: "This page may not do that." } });
     app.child.send({ quit: true });
     assert.equal(await app.ended(), 0);
   });
@@ -181,7 +181,7 @@ describe("the example for Electron, in Node", () => {
     assert.equal(await app.until("quitting"), "prevented");
     assert.equal(await app.ended(), 0);
 
-    // Its reply was kept: nothing is repeated, and the next refresh is a first use.
+    // Its reply was saved: nothing is repeated, and the next refresh uses its token for the first time.
     const next = start();
     await untilRefreshes(count + 2);
     assert.equal((await next.state()).signedIn, true);
@@ -209,7 +209,7 @@ describe("the example for Electron, in Node", () => {
     assert.equal((await server.grants()).at(-1)!["alive"], true);
     last.child.send({ quit: true });
     assert.equal(await last.ended(), 0);
-    // Only now: until then files come and go.
+    // Only now: earlier, files come and go.
     assert.ok(files().includes("sealed:") && !holdsTokens(files()), "on disk");
   });
 });

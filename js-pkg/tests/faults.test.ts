@@ -1,4 +1,4 @@
-/** Ports that fail, in every way, at every call: typed errors, nothing lost, and no secret in anything that is said. */
+/** Ports that fail, in every way, at every call: typed errors, nothing lost, and no secret in any message. */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { inspect } from "node:util";
@@ -30,7 +30,7 @@ describe("faults", () => {
     await assert.rejects(world.auth(down).login(browserLogin), fails("NETWORK"));
   });
 
-  test("a port of somebody else's that throws anything is an unknown end of the request, and is recovered", async () => {
+  test("after a foreign port throws anything, the end of the request is unknown, and the refresh recovers", async () => {
     const world = await signedIn();
     world.clock.advance(EXPIRED);
     const secret = recordOf(world).tokens.refresh_token;
@@ -60,7 +60,7 @@ describe("faults", () => {
     assert.deepEqual(world.requests, []);
   });
 
-  test("every single write that fails during a refresh, once and for good", async () => {
+  test("every write of a refresh fails, once or for ever", async () => {
     const trial = await signedIn();
     trial.clock.advance(EXPIRED);
     const counting = mortal(trial.ports);
@@ -80,7 +80,7 @@ describe("faults", () => {
         if (typeof error !== "string") {
           fails("STORE_CANNOT_WRITE", "REPLY_NOT_SAVED")(error);
           assert.ok(!inspect(error).includes("the text of"), what);
-          assert.ok(inspect(error).includes("memory:"), `it says where: ${what}`);
+          assert.ok(inspect(error).includes("memory:"), `it names the place: ${what}`);
         }
         if (nth <= 2) assert.equal(requests, typeof error === "string" ? 1 : 0, what);
         world.storage.heal();
@@ -105,14 +105,14 @@ describe("faults", () => {
     assert.deepEqual(world.requests, []);
   });
 
-  test("a storage that forgets what it was told is found out by the preflight", async () => {
+  test("the preflight finds a storage that forgets", async () => {
     const world = worldOf(server);
     const storage: Storage = { ...world.storage, set: async () => {} };
     await assert.rejects(world.auth({ ...world.ports, storage }).login(browserLogin), fails("STORE_CANNOT_WRITE"));
     assert.deepEqual(world.requests, []);
   });
 
-  test("a damaged record is set aside by the next login, unchanged; another's is refused", async () => {
+  test("the next login sets a damaged record aside unchanged; it refuses the record of another connection", async () => {
     const world = await signedIn();
     world.storage.texts.set("record/atlassian/default", "{ not JSON");
     await assert.rejects(world.auth().status(), fails("RECORD_UNUSABLE"));
@@ -123,28 +123,28 @@ describe("faults", () => {
     assert.match(aside![0], /^record\/atlassian\/default\.damaged-\d{8}T\d{6}Z$/);
   });
 
-  test("locks that throw, and a lock that somebody keeps", async () => {
+  test("locks that throw, and a lock that is never free", async () => {
     const world = await signedIn();
     world.clock.advance(EXPIRED);
     const broken = { ...world.ports, locks: { acquire: () => Promise.reject(new Error("secret")) } };
     await assert.rejects(world.auth(broken).getAccessToken(), (error) => isTwgError(error, "STORE_CANNOT_CREATE") && !inspect(error).includes("secret"));
-    const busy = { ...world.ports, locks: { acquire: async () => ({ busy: true as const, holder: "17 somebody" }) } };
-    await assert.rejects(world.auth(busy).getAccessToken(), (error) => isTwgError(error, "LOCK_TIMED_OUT") && error.message.includes("17 somebody") && error.retryable);
+    const busy = { ...world.ports, locks: { acquire: async () => ({ busy: true as const, holder: "17 another" }) } };
+    await assert.rejects(world.auth(busy).getAccessToken(), (error) => isTwgError(error, "LOCK_TIMED_OUT") && error.message.includes("17 another") && error.retryable);
   });
 
-  test("options of the wrong type are an error without what they were", async () => {
+  test("options of the wrong type are an error that does not repeat them", async () => {
     const world = worldOf(server);
     const auth = world.auth(world.ports, { clientSecret: { secret: "s3cr3t" } as never });
     await assert.rejects(auth.login(browserLogin), (error) => isTwgError(error, "CONFIGURATION") && !inspect(error).includes("s3cr3t"));
-    await assert.rejects(world.auth(world.ports, { provider: "nobody" }).login(browserLogin), fails("CONFIGURATION"));
+    await assert.rejects(world.auth(world.ports, { provider: "unknown" }).login(browserLogin), fails("CONFIGURATION"));
   });
 });
 
-describe("a login that is over", () => {
+describe("a login that has ended", () => {
   let server: OidcProvider;
   before(async () => (server = await oidcProvider()));
 
-  test("is said to be, in words without a secret, and stays as it is", async () => {
+  test("is reported without a secret, and stays as it is", async () => {
     const world = worldOf(server);
     const auth = world.auth();
     await auth.login(browserLogin);
@@ -206,6 +206,6 @@ test("no token is in any event, error, line of the console or inspected object",
   }
   assert.ok(secrets.size > 6 && said.length > 60, `${secrets.size} secrets, ${said.length} lines`);
   const everything = said.join("\n");
-  assert.ok(everything.includes("a listener of 'change' failed"), "the console was heard");
-  for (const secret of secrets) assert.ok(!everything.includes(secret), "a token was said");
+  assert.ok(everything.includes("a listener of 'change' failed"), "the console is captured");
+  for (const secret of secrets) assert.ok(!everything.includes(secret), "a token is in a message");
 });

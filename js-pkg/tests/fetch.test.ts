@@ -34,7 +34,7 @@ describe("auth.fetch", () => {
   const rejected = () => new Response("{}", { status: 401, headers: { "www-authenticate": 'Bearer error="invalid_token"' } });
   const redirect = (location: string, status = 302) => new Response(null, { status, headers: { location } });
 
-  test("the real thing", async () => {
+  test("works with a real server", async () => {
     const response = await world.auth().fetch(`${hosts}/me`);
     assert.equal(((await response.json()) as { email: string }).email, "mia@example.com");
   });
@@ -47,7 +47,7 @@ describe("auth.fetch", () => {
     }
   });
 
-  test("nobody else does, and nothing is sent there", async () => {
+  test("no other host does, and nothing is sent there", async () => {
     for (const url of [
       "https://api.example.com.evil.example/", "https://evilapi.example.com/", "https://api.example.com:8443/", "https://other.example.com/",
       "http://api.example.com/", "https://api.example.com./", "https://example.com/", "http://127.0.0.1:1/", "https://xn--api-example-com/", "ftp://api.example.com/",
@@ -73,7 +73,7 @@ describe("auth.fetch", () => {
     assert.ok(sent.every(({ redirect }) => redirect === "manual"));
   });
 
-  test("redirects that are not followed: plain http, of what changes something, in circles, hidden", async () => {
+  test("redirects that are not followed: to plain http, of requests that change something, in circles, hidden", async () => {
     script(redirect("http://media.example/"));
     await assert.rejects(auth.fetch("https://api.example.com/"), fails("REDIRECTED"));
     script(redirect("https://api.example.com/", 307));
@@ -102,7 +102,7 @@ describe("auth.fetch", () => {
     assert.notEqual(token(), old);
   });
 
-  test("twenty rejected at once cost one refresh", async () => {
+  test("twenty rejected requests at once cost one refresh", async () => {
     const before = (await server.refreshes()).length;
     script(...Array.from({ length: 20 }, rejected));
     const all = await Promise.all(Array.from({ length: 20 }, () => auth.fetch("https://api.example.com/")));
@@ -126,7 +126,7 @@ describe("auth.fetch", () => {
     assert.equal((await server.refreshes()).length, before);
   });
 
-  test("a stream is sent once, and it is said so", async () => {
+  test("a stream is sent once, with an error that says so", async () => {
     const stream = () => new Response("streamed").body!;
     script(rejected());
     const old = token();
@@ -138,7 +138,7 @@ describe("auth.fetch", () => {
     await assert.rejects(auth.fetch(new Request("https://api.example.com/", { method: "POST", body: "once" })), fails("BODY_NOT_REPEATABLE"));
   });
 
-  test("a body that can be read once only is never sent again empty", async () => {
+  test("a body that can be read only once is never sent again empty", async () => {
     async function* once() {
       yield new TextEncoder().encode("precious");
     }
@@ -150,7 +150,7 @@ describe("auth.fetch", () => {
     }
   });
 
-  test("where a platform shows no body of a Request, what has none is sent again", async () => {
+  test("where a platform shows no body of a Request, a request without a body is sent again", async () => {
     const shown = Object.getOwnPropertyDescriptor(Request.prototype, "body")!;
     Object.defineProperty(Request.prototype, "body", { ...shown, get: () => undefined }); // As in Firefox.
     try {
@@ -164,7 +164,7 @@ describe("auth.fetch", () => {
     }
   });
 
-  test("a stranger gets nothing that was meant for the provider", async () => {
+  test("a foreign host gets nothing that was meant for the provider", async () => {
     const meant = { accept: "image/png", range: "bytes=0-1", cookie: "session=1", "proxy-authorization": "p", "x-api-key": "k" };
     script(redirect("https://other.example.com:8443/a"), redirect("https://media.example/b"));
     await auth.fetch("https://api.example.com/", { headers: meant });
@@ -173,7 +173,7 @@ describe("auth.fetch", () => {
     assert.deepEqual(stranger, { accept: "image/png", range: "bytes=0-1" });
   });
 
-  test("nobody is signed in", async () => {
+  test("without a login", async () => {
     const empty = worldOf(server);
     await assert.rejects(empty.auth().fetch(`${hosts}/me`), fails("AUTH_REQUIRED"));
   });

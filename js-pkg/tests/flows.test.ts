@@ -9,7 +9,7 @@ describe("against the sandbox", () => {
   let server: Sandbox;
   before(async () => (server = await sandbox()));
 
-  test("a browser login, and all that follows", async () => {
+  test("a browser login, and all calls after it", async () => {
     const world = worldOf(server);
     const auth = world.auth();
     assert.equal((await auth.status()).signedIn, false);
@@ -57,7 +57,7 @@ describe("against the sandbox", () => {
     assert.equal((await login).grant, "device_code");
   });
 
-  test("a login that fails throws at the end of the loop, and when it is awaited", async () => {
+  test("a login that fails throws at the end of the loop, and at await", async () => {
     const world = worldOf(server);
     const ports = { ...world.ports, userAgent: { ...world.ports.userAgent, authorize: () => Promise.reject(new Error("a secret popup")) } };
     const login = world.auth(ports).login(browserLogin);
@@ -99,7 +99,7 @@ describe("against the sandbox", () => {
     assert.ok(await server.accepts(tokens[0]!));
   });
 
-  test("callers of one context share one look, one lock and one refresh", async () => {
+  test("callers of one context share one read, one lock and one refresh", async () => {
     const world = worldOf(server);
     await world.auth().login(browserLogin);
     for (const [age, locks] of [[0, 0], [50 * 60_000, 1]] as const) {
@@ -115,7 +115,7 @@ describe("against the sandbox", () => {
     }
   });
 
-  test("one caller who gives up leaves the others alone; all of them stop nothing that was spent", async () => {
+  test("one caller that gives up does not affect the others; all of them together cannot stop a refresh that was sent", async () => {
     const world = worldOf(server);
     await world.auth().login(browserLogin);
     world.clock.advance(50 * 60_000);
@@ -131,7 +131,7 @@ describe("against the sandbox", () => {
     await assert.rejects(quitter, (error) => isTwgError(error, "CANCELLED"));
     assert.notEqual(await other, before.access_token);
 
-    world.clock.advance(70 * 60_000); // It is dead: who comes next has to wait for the lock.
+    world.clock.advance(70 * 60_000); // It is dead: the next caller has to wait for the lock.
     const alone = new AbortController();
     let sent!: () => void;
     const spending = new Promise<void>((resolve) => (sent = resolve));
@@ -176,7 +176,7 @@ describe("against the sandbox", () => {
     }
   });
 
-  test("signing in while a suspended login is looked for, and none is found", async () => {
+  test("signing in while a search for a suspended login finds none", async () => {
     const world = worldOf(server);
     const auth = world.auth();
     const resumed = auth.resumeLogin();
@@ -199,7 +199,7 @@ describe("against the sandbox", () => {
     assert.equal((await auth.login(browserLogin)).account?.name, "Mia Krystof");
   });
 
-  test("once a login is saved there is none to resume", async () => {
+  test("after a login is saved there is none to resume", async () => {
     const world = worldOf(server);
     const names: string[][] = [];
     const set = async (name: string, value: string) => {
@@ -210,7 +210,7 @@ describe("against the sandbox", () => {
     assert.deepEqual(names[0], []);
   });
 
-  test("a login that is given up once it is saved is kept alive all the same", async () => {
+  test("a login that is aborted after it was saved is kept alive nevertheless", async () => {
     const world = worldOf(server);
     const controller = new AbortController();
     const set = async (name: string, value: string) => {
@@ -223,7 +223,7 @@ describe("against the sandbox", () => {
     assert.equal(world.alarms.size, 1);
   });
 
-  test("a status tells a wrong profile from a record that cannot be read, and one of a newer version by its name", async () => {
+  test("status() distinguishes a wrong profile, a record that cannot be read, and a record of a newer version", async () => {
     const world = worldOf(server);
     await world.auth().login(browserLogin);
     const wrong = world.auth(world.ports, { provider: { ...server.provider, grants: [] } as never });

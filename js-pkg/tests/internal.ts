@@ -2,5 +2,4 @@
 const load = (name: string) => import(new URL(`../../dist/${name}.js`, import.meta.url).href);
 
 export const { drive } = (await load("driver")) as typeof import("../dist/driver.js");
-export const { generationOf, recordStore } = (await load("record_store")) as typeof import("../dist/record_store.js");
 export const { loadCore } = (await load("core")) as typeof import("../dist/core.js");

@@ -1,4 +1,4 @@
-/** A process that dies at each call of a port, before and after the port did it, against real servers. */
+/** A process that dies at each call of a port, before and after the port performed it, against real servers. */
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { isTwgError } from "twg-auth";
@@ -21,7 +21,7 @@ async function* deaths(world: () => Promise<World>, run: (process: Mortal, world
       const process = mortal(machine.ports, nth, when);
       const run_ = run(process, machine);
       run_.catch(() => {});
-      await Promise.race([process.died, run_.then(() => assert.fail("it outlived its death"))]);
+      await Promise.race([process.died, run_.then(() => assert.fail("a dead process goes on"))]);
       assert.deepEqual(machine.locks.held(), [], "a lock dies with its holder");
       yield { machine, place: `${when} ${nth} ${unharmed.trace[nth - 1]}`, call: unharmed.trace[nth - 1]!, nth, when, trace: unharmed.trace };
     }
@@ -50,7 +50,7 @@ describe("a refresh with leeway (sandbox)", () => {
         assert.ok(await server.accepts(token), place);
         const { tokens, ended } = recordOf(machine);
         assert.equal(ended, undefined, place);
-        // The refresh token that is kept is the server's present one: a later refresh works too.
+        // The stored refresh token is the server's present one: a later refresh works too.
         machine.clock.advance(EXPIRED);
         assert.notEqual(await auth.getAccessToken(), tokens.access_token, place);
         assert.equal(recordOf(machine).pending, undefined, place);
@@ -116,14 +116,14 @@ describe("a refresh without leeway (oidc-provider)", () => {
   let server: OidcProvider;
   before(async () => (server = await oidcProvider()));
 
-  test("killed anywhere: lost only between the server's answer and its staging", async () => {
+  test("killed anywhere: lost only between the server's response and its staging", async () => {
     const refresh = (process: Mortal, machine: World) => (machine.clock.advance(EXPIRED), machine.auth(process.ports).getAccessToken());
     const lost: string[] = [];
     for await (const { machine, place } of deaths(signedInAt(server), refresh)) {
       const token = await machine.auth(machine.another()).getAccessToken().catch(() => undefined);
       if (token === undefined || !(await server.isActive(token))) lost.push(place.replace(/\d+ /, ""));
     }
-    // After it was sent and before the reply was written: nobody can have both.
+    // After the request was sent and before its reply was written, no client can be safe.
     assert.deepEqual(lost, ["after http.send", "before storage.set"]);
   });
 });

@@ -21,7 +21,7 @@ const fails = (kind: StorageFailure["kind"]) => (error: unknown) => (error as St
 const within = (ms: number) => Date.now() + ms;
 
 describe("storage", () => {
-  test("texts are files that only their owner can read, whatever the umask", async () => {
+  test("texts are files that only their owner can read, with any umask", async () => {
     for (const umask of [0o000, 0o277]) {
       const before = process.umask(umask);
       const { directory, ports } = fresh();
@@ -51,7 +51,7 @@ describe("storage", () => {
     assert.equal(mode(directory), 0o700);
   });
 
-  test("no name leaves the directory or meets another one", async () => {
+  test("no name leaves the directory or collides with another one", async () => {
     const { directory, ports } = fresh();
     const names = ["../out", "a/b", "a+b", "A", "a", "ä", "a%b", "con", ".hidden"];
     for (const name of names) await ports.storage.set(name, name);
@@ -77,7 +77,7 @@ describe("storage", () => {
     await ports.storage.remove("stage/x");
   });
 
-  test("symbolic links and what is no file are refused, and never followed", async () => {
+  test("symbolic links and special files are refused, and never followed", async () => {
     const { directory, ports } = fresh();
     mkdirSync(directory);
     const victim = join(directory, "..", "victim");
@@ -87,12 +87,12 @@ describe("storage", () => {
     await assert.rejects(ports.storage.get("link"), fails("cannot_read"));
     await assert.rejects(ports.storage.get("folder"), fails("cannot_read"));
     await assert.rejects(ports.storage.set("folder", "x"), fails("cannot_create"));
-    await ports.storage.set("link", "x"); // The link is replaced, not what it shows.
+    await ports.storage.set("link", "x"); // Replaces the link, not its target.
     assert.equal(readFileSync(victim, "utf8"), "precious");
     assert.deepEqual(readdirSync(directory).filter((file) => file.endsWith(".tmp")), []);
   });
 
-  test("what a dead process left is swept, what a living one writes is not", async () => {
+  test("files of a dead process are removed, files of a living one are not", async () => {
     const { directory, ports } = fresh();
     mkdirSync(directory);
     const old = join(directory, ".a.0123456789abcdef.tmp");
@@ -104,14 +104,14 @@ describe("storage", () => {
     assert.deepEqual([existsSync(old), existsSync(young)], [false, true]);
   });
 
-  test("changes by others are heard from before the directory exists", async () => {
+  test("a listener gets changes by others even before the directory exists", async () => {
     const { directory, ports } = fresh();
     const heard = new Promise<string>((resolve) => ports.storage.onChange!(resolve));
     await nodePorts({ directory }).storage.set("record/atlassian/default", "a text");
     assert.equal(await heard, "record/atlassian/default");
   });
 
-  test("a directory that cannot be made is said by its place", async () => {
+  test("an error names a directory that cannot be created", async () => {
     const parent = temporaryDirectory();
     writeFileSync(join(parent, "file"), "");
     const { storage, locks } = nodePorts({ directory: join(parent, "file", "below") });
@@ -121,7 +121,7 @@ describe("storage", () => {
 });
 
 describe("locks", () => {
-  test("exclude, name their holder, and are free when they are released", async () => {
+  test("exclude, name their holder, and are free after the release", async () => {
     const { ports } = fresh();
     const other = nodePorts({ directory: join(ports.storage.place("x"), "..") });
     const held = await ports.locks.acquire("lock/a/b", within(5000));
@@ -139,7 +139,7 @@ describe("locks", () => {
     next.release();
   });
 
-  test("twenty who wait get it one at a time", async () => {
+  test("twenty waiting callers get it one at a time", async () => {
     const { ports, directory } = fresh();
     const objects = [ports.locks, nodePorts({ directory }).locks, nodePorts({ directory }).locks];
     let inside = 0;
@@ -155,7 +155,7 @@ describe("locks", () => {
     );
   });
 
-  test("die with a holder that is killed", async () => {
+  test("are free after their holder is killed", async () => {
     const { ports, directory } = fresh();
     const child = spawn(process.execPath, [join(import.meta.dirname, "holder.js"), directory, "x"], { stdio: ["ignore", "pipe", "inherit"] });
     assert.equal((await once(createInterface({ input: child.stdout }), "line"))[0], "held");
@@ -167,7 +167,7 @@ describe("locks", () => {
     held.release();
   });
 
-  test("the signal ends the waiting, and leaves the queue in order", async () => {
+  test("the signal ends the wait, and the queue stays in order", async () => {
     const { ports } = fresh();
     const held = await ports.locks.acquire("x", within(5000));
     assert.ok(!("busy" in held));
@@ -182,7 +182,7 @@ describe("locks", () => {
     next.release();
   });
 
-  test("without the program that locks, it says so", async () => {
+  test("without the locking program, the error says so", async () => {
     const { ports } = fresh();
     const path = process.env["PATH"];
     process.env["PATH"] = "/nonexistent";
@@ -211,7 +211,7 @@ describe("http", () => {
     return (server.address() as AddressInfo).port;
   };
 
-  test("sends once, on a connection of its own, and follows nothing", async () => {
+  test("sends once, on its own network connection, and follows nothing", async () => {
     const seen: string[] = [];
     const server = createHttp((incoming, response) => {
       seen.push(`${incoming.method} ${incoming.url} ${incoming.headers["x-test"]} ${incoming.headers["connection"]} ${incoming.headers["content-length"]} ${incoming.headers["host"]}`);
@@ -225,7 +225,7 @@ describe("http", () => {
     assert.deepEqual(response.headers.filter(([name]) => name === "set-cookie").map(([, value]) => value), ["a=1", "b=2"]);
   });
 
-  test("tells what was not sent from what may have been", async () => {
+  test("distinguishes what was not sent from what may have been", async () => {
     const closed = createTcp();
     const free = await listening(closed);
     closed.close();
@@ -248,7 +248,7 @@ describe("http", () => {
 });
 
 describe("the redirect on loopback", () => {
-  test("takes the one request that it is for", async () => {
+  test("accepts only the request that it is for", async () => {
     const opened: string[] = [];
     const { ports } = fresh({ open: (url: string) => void opened.push(url) });
     const redirectUri = await ports.userAgent.redirectUri({ path: "/callback" });
@@ -283,7 +283,7 @@ describe("the redirect on loopback", () => {
     await assert.rejects(fetch(redirectUri));
   });
 
-  test("a port that is taken, a deadline that passes, a login that was resumed", async () => {
+  test("a busy port, a deadline that passes, a resumed login", async () => {
     const { ports } = fresh();
     const first = await ports.userAgent.redirectUri({ path: "/callback" });
     const port = Number(new URL(first).port);
@@ -305,7 +305,7 @@ describe("the redirect on loopback", () => {
     throw new Error("it asked for nothing");
   };
 
-  test("a second login is refused, and leaves the first one's listener alone", async () => {
+  test("a second login is refused, and the first one's listener stays", async () => {
     const { ports } = fresh({ open: () => {} });
     const controller = new AbortController();
     const first = login("one", ports, controller.signal);
@@ -316,7 +316,7 @@ describe("the redirect on loopback", () => {
     await assert.rejects(first, (error) => isTwgError(error, "CANCELLED"));
   });
 
-  test("a login that is given up while it begins to listen is in nobody's way", async () => {
+  test("a login that is aborted while it begins to listen blocks no other", async () => {
     const { ports } = fresh({ open: () => {} });
     const given = new AbortController();
     let bound!: Promise<string>;
@@ -327,7 +327,7 @@ describe("the redirect on loopback", () => {
     };
     await assert.rejects(login("one", { ...ports, userAgent: { ...ports.userAgent, redirectUri } }, given.signal), (error) => isTwgError(error, "CANCELLED"));
     await bound;
-    await new Promise(setImmediate); // Whoever waits for the port hears of it first.
+    await new Promise(setImmediate); // The caller that waits for the port gets it first.
     const controller = new AbortController();
     const next = login("two", ports, controller.signal);
     await redirectUriOf(next);
@@ -336,7 +336,7 @@ describe("the redirect on loopback", () => {
   });
 });
 
-test("the clock counts what the machine has been up, and waits no longer than it has to", async () => {
+test("the clock counts the uptime of the machine, and waits no longer than necessary", async () => {
   const { wall, uptime } = nodeClock.now();
   assert.ok(Math.abs(wall - Date.now()) < 1000);
   if (process.platform === "linux") assert.ok(Math.abs(uptime! / 1000 - Number(readFileSync("/proc/uptime", "utf8").split(" ")[0])) < 2);
@@ -359,7 +359,7 @@ test("three processes with twenty callers each: one refresh", async () => {
   await auth.login(browserLogin);
   assert.deepEqual(readdirSync(directory).sort(), ["lock+atlassian+default.lock", "record+atlassian+default"]);
 
-  // The token gets old, as if the time had passed here.
+  // The token gets old, as if time had passed.
   const record = JSON.parse((await ports.storage.get("record/atlassian/default"))!);
   record.tokens.issued_at -= 50 * 60_000;
   record.tokens.expires_at -= 61 * 60_000;

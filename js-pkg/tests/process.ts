@@ -1,4 +1,4 @@
-/** A process of its own: asks for tokens of the login in DIRECTORY, all at once, and prints them as JSON. */
+/** A separate process: gets many tokens of the connection in DIRECTORY at once, and prints them as JSON. */
 import { createAuth } from "twg-auth";
 import { nodePorts } from "twg-auth/node";
 

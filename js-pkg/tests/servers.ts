@@ -1,4 +1,4 @@
-/** Real authorization servers, and their user. Each ends with the test that started it, also if that is killed. */
+/** Real authorization servers, and their user. Each ends with the test that started it, even if that is killed. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -23,7 +23,7 @@ export interface Server {
   url: string;
   provider: ProviderProfile;
   clientId: string;
-  /** Plays the user up to the redirect, which is not followed but returned. */
+  /** Plays the user up to the redirect, which it returns and does not follow. */
   authorize(url: string, redirectUri: string): Promise<string>;
   /** Plays the user of a device login. */
   approveDevice(verificationUri: string, userCode: string): Promise<void>;
@@ -41,7 +41,7 @@ export interface Sandbox extends Server {
   home: string;
 }
 
-/** Its first line. It ends with this process, and does not keep it from ending. */
+/** The first line of a program that ends with this process, and does not keep it running. */
 function firstLine(child: ChildProcess): Promise<string> {
   process.on("exit", () => child.kill());
   child.unref();
@@ -70,9 +70,9 @@ export async function sandbox(...switches: string[]): Promise<Sandbox> {
     return response;
   };
   const log = async () => (await (await control("GET", "log")).json()) as Record<string, unknown>[];
-  const decide = async (address: string, stop?: string) => {
-    let page = await new Browser().open(address, stop);
-    // No more often than there are pages: a code that was used already leads in circles.
+  const decide = async (url: string, stop?: string) => {
+    let page = await new Browser().open(url, stop);
+    // At most as often as there are pages: a code that was used already leads in circles.
     for (let pages = 0; page.has("Continue") && pages < 4; pages++) page = await page.press("Continue");
     return page.press("Accept");
   };
@@ -83,8 +83,8 @@ export async function sandbox(...switches: string[]): Promise<Sandbox> {
     clientId: "twg-sandbox-device",
     home,
     configDirectory,
-    authorize: async (address, redirectUri) => (await decide(address, redirectUri)).url,
-    approveDevice: async (address) => void (await decide(address)),
+    authorize: async (url, redirectUri) => (await decide(url, redirectUri)).url,
+    approveDevice: async (url) => void (await decide(url)),
     switch: async (name, value) => void (await control("POST", `switch?${new URLSearchParams({ name, value })}`)),
     advance: async (seconds) => void (await control("POST", `advance?seconds=${seconds}`)),
     log,
@@ -99,7 +99,7 @@ export interface OidcProvider extends Server {
   isActive(token: string): Promise<boolean>;
 }
 
-/** npm `oidc-provider`: certified, written by nobody here. Its reuse leeway is zero. */
+/** npm `oidc-provider`: certified, and not part of this project. Its reuse leeway is zero. */
 export async function oidcProvider(...options: string[]): Promise<OidcProvider> {
   const script = join(repository, "tests/oidc-provider/server.mjs");
   const child = spawn(process.execPath, [script, ...options], { stdio: ["pipe", "pipe", "ignore"] });
@@ -127,9 +127,9 @@ export async function oidcProvider(...options: string[]): Promise<OidcProvider> 
       identity: {},
       api_hosts: [new URL(issuer).host],
     },
-    authorize: async (address, redirectUri) => (await consent(new Browser().open(address, redirectUri))).url,
-    async approveDevice(address, userCode) {
-      const page = await new Browser().open(address);
+    authorize: async (url, redirectUri) => (await consent(new Browser().open(url, redirectUri))).url,
+    async approveDevice(url, userCode) {
+      const page = await new Browser().open(url);
       await consent((await page.press("Continue", { user_code: userCode })).press("Continue"));
     },
     async isActive(token) {

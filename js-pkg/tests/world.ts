@@ -1,4 +1,4 @@
-/** What the tests of flows have in common: a machine in memory in front of a real server. */
+/** Shared by the tests of flows: a machine in memory in front of a real server. */
 import { createAuth, type Auth, type AuthOptions, type Ports } from "twg-auth";
 import { nodePorts } from "twg-auth/node";
 import { testingPorts, type Testing } from "twg-auth/testing";

@@ -1,23 +1,25 @@
-//! How long a refresh holds the lock of its connection, without the network, beside the bare calls that the
-//! protocol needs.
+//! Measures how long a refresh holds the lock of its connection, without the network, compared with
+//! the bare calls that the protocol needs.
 //!
 //! ```text
-//! cargo bench -p twg
-//! cargo bench -p twg -- --rounds 1000 --in DIR     on the file system of DIR
-//! cargo bench -p twg -- --once DIR                 one refresh, for strace
-//! cargo bench -p twg -- --once-bare DIR            the bare calls, for strace
+//! cargo bench -p twg cargo bench -p twg -- --rounds 1000 --in DIR     on the file system of DIR
+//! cargo bench -p twg -- --once DIR                 one refresh, for strace cargo bench -p twg --
+//! --once-bare DIR            the bare calls, for strace
 //! ```
 //!
-//! The flow, the loop that drives it and all that performs its effects are those of `twg auth refresh
-//! --force`; only the request is answered here, at once. Everything is measured in turn, because machines
-//! are noisy: what counts is the ratio of the medians. It is a measurement and not a test: nothing depends on
-//! the figures.
+//! The flow, the loop that drives it and the code that performs its effects are those of `twg auth
+//! refresh --force`. Only the request gets its response from the benchmark, at once. All variants
+//! are measured in turn, because machines are noisy: the ratio of the medians counts. This is a
+//! measurement and not a test: nothing depends on its figures.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot run has nothing to say")]
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
 #[cfg(unix)]
 mod bare;
+#[cfg(unix)]
+#[path = "../../core/benches/shared/tokens.rs"]
+mod tokens;
 
 #[cfg(not(unix))]
 fn main() {}
@@ -33,7 +35,6 @@ mod unix {
     use std::path::{Path, PathBuf};
     use std::time::{Duration, Instant};
 
-    use serde_json::json;
     use twg::for_benches::{Shell, host};
     use twg_core::client::{Client, Registered};
     use twg_core::credential::ConnectionKey;
@@ -46,20 +47,18 @@ mod unix {
     use twg_core::time::Now;
 
     use super::bare::{Bare, Sizes};
+    use super::tokens;
 
     const ROUNDS: usize = 500;
-    /// Few: ext4 does not give out the number of a file that was deleted a minute ago, and whoever creates one
-    /// looks at all of those first. In a place where thousands were deleted just now, that is all that a
-    /// measurement shows.
+    /// Few, because ext4 does not reuse the inode of a recently deleted file, and creating a file
+    /// scans all of those first. After thousands of deletions in one place, a measurement would
+    /// show only that.
     const ROUNDS_IN_A_PLACE: usize = 10;
     const WARM_UP: usize = 2;
-    /// How many other connections a crowd is.
+    /// The number of other connections in a crowd.
     const CROWD: usize = 10_000;
-    /// How often one crowd is used.
+    /// How often each crowd is used.
     const CROWD_ROUNDS: usize = 5;
-    /// As long as Atlassian's are.
-    const ACCESS_TOKEN: usize = 2000;
-    const REFRESH_TOKEN: usize = 1500;
 
     pub(super) fn main() {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -90,7 +89,7 @@ mod unix {
         }
     }
 
-    /// The section beside its floor, and beside three durable replaces.
+    /// Compares the section with its floor, and with three durable replaces.
     fn compare_with_bare(place: &Path, rounds: usize) {
         let [mut section, mut floor, mut replaces, mut whole] = [const { Vec::new() }; 4];
         for _ in 0..rounds.div_ceil(ROUNDS_IN_A_PLACE) {
@@ -127,7 +126,8 @@ mod unix {
         );
     }
 
-    /// The section of a connection that is alone, and of one among many in the same directory.
+    /// Compares the section of a single connection with that of one among many in the same
+    /// directory.
     fn compare_with_crowd(place: &Path, rounds: usize) {
         let [mut alone, mut among_many] = [const { Vec::new() }; 2];
         for _ in 0..rounds.div_ceil(ROUNDS_IN_A_PLACE * CROWD_ROUNDS) {
@@ -152,7 +152,7 @@ mod unix {
         print_beside(("1 connection", alone), [("1 of 10,001 connections", among_many)]);
     }
 
-    /// Between two calls that are easy to find among the system calls.
+    /// Runs between two calls that are easy to find in a trace.
     fn refresh_once(dir: &Path) {
         let mut connection = Connection::sign_in(dir, "default");
         connection.refresh();
@@ -162,8 +162,8 @@ mod unix {
         marker("SECTION-ENDS");
     }
 
-    /// Each of these again and again, in an order that changes from round to round. None begins before what
-    /// the one before it left to the file system is done.
+    /// Runs each of these repeatedly, in an order that changes from round to round. Each one begins
+    /// after the file system has finished the work of the one before.
     fn in_turn<const N: usize>(
         dirs: &[&Path],
         contenders: [&mut dyn FnMut() -> Duration; N],
@@ -190,8 +190,8 @@ mod unix {
         begun.elapsed()
     }
 
-    /// Two ratios: of the medians, and the median of those within a round, which does not mind a disk that is
-    /// slow for a while.
+    /// Prints two ratios: of the medians, and the median of the ratios within a round, which a slow
+    /// phase of the disk does not affect.
     fn print_beside<const N: usize>(
         (name, floor): (&str, Vec<Duration>),
         others: [(&str, Vec<Duration>); N],
@@ -229,7 +229,7 @@ mod unix {
         sorted[sorted.len() / 2]
     }
 
-    /// One login, refreshed as often as one likes.
+    /// One connection, which can be refreshed any number of times.
     struct Connection {
         shell: Shell,
         key: ConnectionKey,
@@ -255,7 +255,8 @@ mod unix {
             Self { shell: Shell::below(home).unwrap(), key, record, registered, refreshes: 0 }
         }
 
-        /// From the first try to get the lock until it is given back, and how much was written.
+        /// From the first attempt to take the lock until its release, and the bytes that were
+        /// written.
         fn refresh(&mut self) -> (Duration, Sizes) {
             self.refreshes += 1;
             let request = RefreshRequest {
@@ -268,7 +269,7 @@ mod unix {
             seed[..4].copy_from_slice(&self.refreshes.to_le_bytes());
             let flow = Answered {
                 flow: RefreshFlow::refresh(request, Entropy::new(seed)),
-                reply: Some(reply(self.refreshes)),
+                reply: Some(tokens::response(self.refreshes)),
                 begun: None,
                 sizes: Sizes::default(),
             };
@@ -279,7 +280,7 @@ mod unix {
         }
     }
 
-    /// The shipped flow, whose one request is answered before the shell hears of it.
+    /// The shipped flow. Its one request gets a response before the shell sees it.
     struct Answered {
         flow: RefreshFlow,
         reply: Option<HttpResponse>,
@@ -346,49 +347,10 @@ mod unix {
     }
 
     fn record(name: &str) -> String {
-        let scopes = ["offline_access", "read:me", "read:jira-user", "read:jira-work"];
-        let record = json!({
-            "schema_version": 1,
-            "generation": 1,
-            "provider": "atlassian",
-            "connection": name,
-            "server": {
-                "issuer": "https://auth.atlassian.com",
-                "token_endpoint": "https://auth.atlassian.com/oauth/token",
-                "revocation_endpoint": "https://auth.atlassian.com/oauth/revoke",
-                "client_authentication": "client_secret_post",
-            },
-            "client_id": "client",
-            "login": { "at": 1_700_000_000_000_u64, "grant": "device_code" },
-            "tokens": {
-                "access_token": token(0, ACCESS_TOKEN),
-                "refresh_token": token(0, REFRESH_TOKEN),
-                "scopes": scopes,
-                "issued_at": 1_700_000_000_000_u64,
-                "expires_at": 1_700_003_600_000_u64,
-            },
-            "account": { "id": "712020:0", "name": "Ada Lovelace", "email": "ada@example.com" },
-        });
-        format!("{record:#}\n")
+        format!("{:#}\n", tokens::record(name))
     }
 
-    fn reply(number: u32) -> HttpResponse {
-        let body = json!({
-            "access_token": token(number, ACCESS_TOKEN),
-            "refresh_token": token(number, REFRESH_TOKEN),
-            "expires_in": 3600,
-            "scope": "offline_access read:me read:jira-user read:jira-work",
-            "token_type": "Bearer",
-        });
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        HttpResponse { status: 200, headers, body: body.to_string().into_bytes() }
-    }
-
-    fn token(number: u32, length: usize) -> String {
-        format!("{number:0length$}")
-    }
-
-    /// A directory that goes away with this.
+    /// A directory that is removed when this is dropped.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -406,16 +368,16 @@ mod unix {
     impl Drop for Scratch {
         fn drop(&mut self) {
             fs::remove_dir_all(&self.0).unwrap();
-            // Only once it is empty.
+            // This succeeds only once it is empty.
             let _ = fs::remove_dir(self.0.parent().unwrap());
         }
     }
 
-    /// What is created in here shall lie far apart from each other.
+    /// Asks the file system to spread out what is created in this directory.
     #[cfg(target_os = "linux")]
     fn scatter(dir: &File) {
         use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-        // Not every file system knows what that means.
+        // Not every file system supports it.
         let _ = ioctl_getflags(dir).and_then(|flags| ioctl_setflags(dir, flags | IFlags::TOPDIR));
     }
 

@@ -1,11 +1,11 @@
 //! Text for people that names commands of this program.
 //!
-//! A command in it is a value: behind `twg sandbox` the same command is called otherwise, because `twg login` would
-//! sign in elsewhere.
+//! A command in it is a value, because its name depends on the place: behind `twg sandbox`, the
+//! hint `twg login` would sign in outside the sandbox, so it becomes `twg sandbox login`.
 
 use std::fmt;
 
-/// How this program is called.
+/// The name of this program in commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
     /// `twg`
@@ -15,7 +15,7 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// What to type.
+    /// The name to type.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Twg => "twg",
@@ -30,7 +30,7 @@ impl fmt::Display for Program {
     }
 }
 
-/// Words, and commands between them. Made from a text in which commands stand in backquotes: "Run `twg login`."
+/// Words, and commands between them. It is made from a text with commands in backquotes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Advice(Vec<Part>);
 
@@ -42,7 +42,7 @@ enum Part {
 }
 
 impl Advice {
-    /// The text, with commands as this program is called.
+    /// The text, with this name in its commands.
     pub(crate) fn as_called(&self, program: Program) -> String {
         let part = |part: &Part| match part {
             Part::Words(words) => words.clone(),
@@ -56,7 +56,7 @@ impl From<&str> for Advice {
     fn from(text: &str) -> Self {
         let mut parts = Vec::new();
         for (number, piece) in text.split('`').enumerate() {
-            // What stands between two backquotes has an odd number.
+            // Every second piece is between backquotes.
             let quoted = number % 2 == 1;
             let command =
                 piece.strip_prefix(Program::Twg.name()).and_then(|rest| rest.strip_prefix(' '));
@@ -86,6 +86,12 @@ impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.as_called(Program::Twg))
     }
+}
+
+/// A text that begins a sentence.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where everything lies: the configuration directory and the names in it.
+//! The configuration directory, and the paths of everything in it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,32 +12,33 @@ use crate::environment::{
     XDG_STATE_HOME, home_dir,
 };
 
-/// The provider that is meant when none is named. Its default connection has the record with the short name.
+/// The default provider. The record of its default connection has the short name `auth.conf`.
 pub(crate) const MAIN_PROVIDER: &str = "atlassian";
 
-/// The configuration directory. It need not exist: whoever writes, creates it.
+/// The configuration directory. It need not exist: the first write creates it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigDir {
     dir: PathBuf,
     home: Option<PathBuf>,
-    /// Other places that are this user's own, for what cannot be kept here; best first.
+    /// Other directories of this user for a response that cannot be saved here; best first.
     refuges: Vec<PathBuf>,
 }
 
 impl ConfigDir {
-    /// The directory that this environment asks for. Nothing is read from the disk.
+    /// The directory that this environment names. Nothing is read from the disk.
     ///
     /// `TWG_CONFIG_DIR`, else `$XDG_CONFIG_HOME/twg`, else `~/.config/twg`; on Windows
     /// `%APPDATA%\twg` stands for the latter two.
     ///
-    /// # Errors
-    /// [`NoConfigDir`] if `TWG_CONFIG_DIR` is relative, or if nothing says where the home is.
+    /// # Errors [`NoConfigDir`] if `TWG_CONFIG_DIR` is relative, or if no variable names the home
+    /// directory.
     pub(crate) fn resolve(env: &impl Fn(&str) -> Option<OsString>) -> Result<Self, NoConfigDir> {
         let path = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = home_dir(env);
         let refuges = refuges(&path, home.as_deref());
         if let Some(dir) = path(CONFIG_DIR) {
-            // Credentials must not end up wherever the command happens to be started.
+            // A relative path would put credentials into the directory where the command is
+            // started.
             return if dir.is_absolute() {
                 Ok(Self { dir, home, refuges })
             } else {
@@ -59,11 +60,10 @@ impl ConfigDir {
         })
     }
 
-    /// The directory of what is installed for this user: `$XDG_DATA_HOME/twg`, else `~/.local/share/twg`; on
-    /// Windows `%LOCALAPPDATA%\twg`. And the home directory, which is the user's own.
+    /// The directory of what is installed for this user: `$XDG_DATA_HOME/twg`, else
+    /// `~/.local/share/twg`; on Windows `%LOCALAPPDATA%\twg`. And the user's home directory.
     ///
-    /// # Errors
-    /// [`NoConfigDir::NoHome`]
+    /// # Errors [`NoConfigDir::NoHome`]
     pub(crate) fn data(
         env: &impl Fn(&str) -> Option<OsString>,
     ) -> Result<(Self, PathBuf), NoConfigDir> {
@@ -84,7 +84,7 @@ impl ConfigDir {
         &self.dir
     }
 
-    /// The record of a connection: `auth.conf` for the main one.
+    /// The record of a connection: `auth.conf` for the default connection of the default provider.
     pub(crate) fn record_path(&self, key: &ConnectionKey) -> PathBuf {
         if key.provider() == MAIN_PROVIDER && key.connection() == ConnectionKey::DEFAULT {
             return self.dir.join("auth.conf");
@@ -102,8 +102,8 @@ impl ConfigDir {
         path.into()
     }
 
-    /// Where a reply is kept that cannot be kept in this directory; best first. Each with the directory
-    /// that stands for this one there.
+    /// The files that can hold a response if this directory cannot; best first. Each comes with the
+    /// directory that takes the place of this one.
     pub(crate) fn rescue_paths(&self, id: &AttemptId) -> Vec<(Self, PathBuf)> {
         let elsewhere = |dir: PathBuf| {
             let place = Self { dir, home: self.home.clone(), refuges: Vec::new() };
@@ -113,17 +113,18 @@ impl ConfigDir {
         self.rescue_dirs().map(elsewhere).collect()
     }
 
-    /// The directories of those places.
+    /// The directories of those files.
     pub(crate) fn rescue_dirs(&self) -> impl Iterator<Item = PathBuf> {
         self.refuges.iter().map(|dir| dir.join("rescue"))
     }
 
-    /// The client id (and secret) of this user at a provider. `None` if that cannot be a provider.
+    /// The client ID (and secret) of this user at a provider. `None` if the name cannot be a
+    /// provider's.
     pub(crate) fn client_path(&self, provider: &str) -> Option<PathBuf> {
         is_plain_name(provider).then(|| self.dir.join("clients").join(format!("{provider}.conf")))
     }
 
-    /// A provider definition of this user. `None` if that cannot be a provider's name.
+    /// The provider file of this user. `None` if the name cannot be a provider's.
     pub(crate) fn provider_path(&self, provider: &str) -> Option<PathBuf> {
         is_plain_name(provider).then(|| self.dir.join("providers").join(format!("{provider}.json")))
     }
@@ -133,7 +134,7 @@ impl ConfigDir {
         self.dir.join("bitbucket.conf")
     }
 
-    /// The admin API key. It is never in the file of a login.
+    /// The admin API key. It is never in the file of a connection.
     pub(crate) fn admin_key_path(&self) -> PathBuf {
         self.dir.join("admin.conf")
     }
@@ -145,12 +146,13 @@ impl ConfigDir {
         names.filter(|name| is_plain_name(name)).map(str::to_owned).collect()
     }
 
-    /// The configuration directory that the sandbox has for itself.
+    /// The configuration directory of the sandbox.
     pub(crate) fn sandbox(&self) -> Self {
         Self { dir: self.dir.join("sandbox"), ..self.clone() }
     }
 
-    /// Every connection that has a record, sorted by name. What cannot be listed is not there.
+    /// Every connection that has a record, sorted by name. A directory that cannot be listed counts
+    /// as empty.
     pub(crate) fn stored_connections(&self) -> Vec<ConnectionKey> {
         let mut keys = Vec::new();
         if let Ok(main) = ConnectionKey::new(MAIN_PROVIDER, ConnectionKey::DEFAULT)
@@ -162,7 +164,7 @@ impl ConfigDir {
             for file in names_in(&self.dir.join("connections").join(&provider)) {
                 if let Some(name) = file.strip_suffix(".conf")
                     && let Ok(key) = ConnectionKey::new(&provider, name)
-                    // `connections/atlassian/default.conf` is nobody's record.
+                    // `connections/atlassian/default.conf` is not the record of any connection.
                     && self.record_path(&key).ends_with(&file)
                 {
                     keys.push(key);
@@ -173,7 +175,7 @@ impl ConfigDir {
         keys
     }
 
-    /// A path for people: `~` stands for the home directory, and nothing in it moves the cursor.
+    /// A path for people: `~` stands for the home directory, and control characters are escaped.
     pub(crate) fn display(&self, path: &Path) -> String {
         let shown = match self.home.as_ref().and_then(|home| path.strip_prefix(home).ok()) {
             Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
@@ -184,9 +186,9 @@ impl ConfigDir {
     }
 }
 
-/// The state directory, which is for what should outlive a restart and matters less than configuration (XDG
-/// Base Directory Specification), and the runtime directory, which mostly lies in memory, so that a full disk
-/// does not concern it.
+/// The state directory and the runtime directory. The state directory is for data that outlives a
+/// restart and is less important than configuration (XDG Base Directory Specification). The runtime
+/// directory is usually in memory, so that a full disk does not affect it.
 fn refuges(path: &impl Fn(&str) -> Option<PathBuf>, home: Option<&Path>) -> Vec<PathBuf> {
     let state = if cfg!(windows) {
         path(LOCALAPPDATA)

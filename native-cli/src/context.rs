@@ -18,11 +18,11 @@ use crate::person::Person;
 use crate::system::entropy;
 use crate::system::surroundings;
 
-/// Fresh randomness for one use.
+/// Fresh random numbers for one use.
 pub(crate) fn entropy() -> Result<Entropy, Failure> {
     entropy::fresh()
         .map(Entropy::new)
-        .map_err(|error| Failure::internal(format!("no randomness to be had: {error}")))
+        .map_err(|error| Failure::internal(format!("No random numbers available: {error}")))
 }
 
 /// What every command works with.
@@ -36,11 +36,12 @@ pub(crate) struct Context {
     pub(crate) here: Surroundings,
     /// `--json`
     pub(crate) json: bool,
-    /// `--yes`: whoever would ask whether to go on, goes on.
+    /// `--yes`: every confirmation is answered with yes.
     pub(crate) yes: bool,
-    /// Against the sandbox, whose clients are its own: the user's in the environment are not meant.
+    /// Inside the sandbox, which has its own clients and credentials. Those in the environment do
+    /// not apply.
     pub(crate) in_sandbox: bool,
-    /// A signal came while something was finished that must not be interrupted. Nothing new is begun.
+    /// A signal came during a step that must not be interrupted. No new step begins.
     pub(crate) interrupted: bool,
 }
 
@@ -61,16 +62,17 @@ impl Context {
         }
     }
 
-    /// Whether to go on after a flow: not if a signal came meanwhile.
+    /// Fails if a signal came during a flow: then the command stops after it.
     pub(crate) fn unless_interrupted(&self) -> Result<(), Failure> {
         if self.interrupted {
-            let kept = "What was under way was finished and saved first.";
+            let kept = "The running step was finished and saved first.";
             return Err(Failure::interrupted().keeping(kept));
         }
         Ok(())
     }
 
-    /// For what changes this machine, and not the sandbox: it would still be there when the sandbox is forgotten.
+    /// Refuses a change of this machine from inside the sandbox, because the change would outlive
+    /// the sandbox.
     pub(crate) fn unless_in_sandbox(&self, what: &str, hint: &str) -> Result<(), Failure> {
         if self.in_sandbox {
             return Err(Failure::usage(format!("The sandbox {what}")).or_hint(hint));
@@ -95,7 +97,7 @@ impl Context {
     /// Shows several lines, indented, to the user, unless `--quiet`.
     pub(crate) fn say_lines(&mut self, lines: &Advice) {
         for line in lines.as_called(self.person.program).lines() {
-            self.say(format!("  {line}").trim_end());
+            self.person.say_plainly(format!("  {line}").trim_end());
         }
     }
 
@@ -104,13 +106,12 @@ impl Context {
         self.person.achieved(line);
     }
 
-    /// Opens a URL for the user. It stands on the screen already, so a failure is only a remark.
+    /// Opens a URL for the user. The URL is on the screen already, so a failure is only a remark.
     pub(crate) async fn open(&mut self, url: &str) {
         self.person.open(url).await;
     }
 
-    /// The record of a connection, without its lock: reading needs none, because records are replaced
-    /// as a whole.
+    /// The record of a connection. Reading needs no lock, because records are replaced as a whole.
     pub(crate) fn credential(
         &self,
         key: &ConnectionKey,
@@ -121,19 +122,21 @@ impl Context {
         record.transpose().map_err(|error| self.unusable_record(key, &Error::Record(error)))
     }
 
-    /// A record that cannot be read, or not understood.
+    /// The failure of a record that cannot be read or parsed.
     pub(crate) fn unusable_record(&self, key: &ConnectionKey, error: &Error) -> Failure {
         let shown = self.records.place(key);
         let mut failure =
             Failure::from_core(&format!("Cannot use {shown}"), error, login_command(key));
-        if matches!(error, Error::Record(RecordError::Damaged(_))) {
+        if let Error::Record(RecordError::Damaged(what)) = error {
+            failure.message = format!("{shown} is damaged ({what})");
             failure.cause = Cause::DamagedRecord(Box::new(error.clone()));
         }
         failure.keeping("The file is unchanged.")
     }
 }
 
-/// A connection for people: the provider, and the connection where it is not the usual one.
+/// A connection for people: the provider, and the name of the connection unless it is the default
+/// one.
 pub(crate) fn shown(key: &ConnectionKey) -> String {
     if key.connection() == ConnectionKey::DEFAULT {
         key.provider().to_owned()
@@ -147,7 +150,7 @@ pub(crate) fn login_command(key: &ConnectionKey) -> String {
     format!("twg login{}", arguments(key))
 }
 
-/// How a connection is named behind a command: nothing for the usual one.
+/// The arguments that name a connection in a command: none for the default connection.
 pub(crate) fn arguments(key: &ConnectionKey) -> String {
     let mut arguments = String::new();
     if key.provider() != MAIN_PROVIDER {

@@ -105,10 +105,10 @@ const API_TOKEN_MEANING: &str = "The email address and the API token of an accou
                                  token: classic (the default) or scoped. They win over a stored connection.";
 const CLIENT_MEANING: &str = "The OAuth client for Atlassian. For a provider named example the names are \
                               TWG_EXAMPLE_CLIENT_ID and TWG_EXAMPLE_CLIENT_SECRET.";
-const BROWSER_MEANING: &str = "The program that opens URLs.";
+const BROWSER_MEANING: &str = "The program that opens URLs; the first one wins.";
 const PROXY_MEANING: &str = "The proxy, and the hosts that need none. Lower case works too.";
 const CERTIFICATE_MEANING: &str = "Certificates to trust, instead of those of the system.";
-const COLOR_MEANING: &str = "Whether to print colors.";
+const COLOR_MEANING: &str = "Turn colors off or on, as in other programs.";
 const HOME_MEANING: &str = "The home directory.";
 const WINDOWS_MEANING: &str = "Where Windows keeps settings and programs of this user.";
 const PERSONAL_MEANING: &str =
@@ -122,17 +122,27 @@ const LANGUAGE_MEANING: &str = "The language of other programs. twg speaks Engli
 
 /// Every variable, settings first.
 pub(crate) const VARIABLES: [Variable; 63] = [
-    row(CONFIG_DIR, Bundle::Name, "The configuration directory, an absolute path."),
+    row(
+        CONFIG_DIR,
+        Bundle::Name,
+        "The configuration directory, an absolute path. Without it: $XDG_CONFIG_HOME/twg, else ~/.config/twg; on Windows \
+         %APPDATA%\\twg.",
+    ),
     row(
         ACCESS_TOKEN,
         Bundle::Name,
-        "An access token that another program keeps alive. It wins over everything else.",
+        "An access token that another program keeps alive. It wins over everything else, and twg neither refreshes nor \
+         stores it.",
     ),
     row(USER, Bundle::Name, API_TOKEN_MEANING),
     row(API_TOKEN, Bundle::Name, API_TOKEN_MEANING),
     row(TOKEN_MODE, Bundle::Value, API_TOKEN_MEANING),
     row(SITE, Bundle::Name, "The default site: acme for acme.atlassian.net."),
-    row(BITBUCKET_TOKEN, Bundle::Name, "A Bitbucket token. It wins over the stored one."),
+    row(
+        BITBUCKET_TOKEN,
+        Bundle::Name,
+        "A Bitbucket token. It wins over the stored one; TWG_USER names its account where docker needs it.",
+    ),
     scheduled(row(CLIENT_ID, Bundle::Name, CLIENT_MEANING)),
     row(CLIENT_SECRET, Bundle::Name, CLIENT_MEANING),
     row(TWG_BROWSER, Bundle::Name, BROWSER_MEANING),
@@ -279,7 +289,70 @@ pub(crate) fn rows() -> Vec<(String, &'static str)> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::{env, fs};
+
     use super::*;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/environment.md");
+
+    /// `SNAPSHOTS=overwrite cargo test -p twg environment` writes the table again.
+    #[test]
+    fn the_page_for_readers_has_the_same_table() {
+        let page = fs::read_to_string(PAGE).unwrap();
+        let (before, rest) = page.split_once("<!-- environment: begin -->\n").unwrap();
+        let (_, after) = rest.split_once("<!-- environment: end -->").unwrap();
+        let mut table = String::from("| variable | meaning |\n|---|---|\n");
+        for (names, meaning) in rows() {
+            let names: Vec<_> = names.split(", ").map(|name| format!("`{name}`")).collect();
+            table.push_str(&format!("| {} | {meaning} |\n", names.join(", ")));
+        }
+        let expected =
+            format!("{before}<!-- environment: begin -->\n{table}<!-- environment: end -->{after}");
+        if env::var_os("SNAPSHOTS").is_some_and(|action| action == "overwrite") {
+            fs::write(PAGE, &expected).unwrap();
+        }
+        assert_eq!(page, expected, "write it again with SNAPSHOTS=overwrite");
+    }
+
+    #[test]
+    fn every_variable_has_one_row() {
+        let mut names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(names.len(), before);
+    }
+
+    /// No other file reads the environment, or has a name of a variable in quotes.
+    #[test]
+    fn no_other_file_names_a_variable() {
+        let mut wrong = Vec::new();
+        for file in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))) {
+            let text = fs::read_to_string(&file).unwrap();
+            let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+            if file.ends_with("environment.rs") || file.ends_with("tests.rs") {
+                continue;
+            }
+            // `option_env!` is read by the compiler, and takes no constant.
+            let product = product.replace("option_env!(\"", "option_env!(");
+            // A word like PATH is not always a variable.
+            let quoted = VARIABLES.iter().map(|variable| match variable.name {
+                name if name.contains('_') => format!("\"{name}\""),
+                name => format!("env(\"{name}\")"),
+            });
+            let read = ["env::var".to_owned()];
+            for name in quoted.chain(read).filter(|name| product.contains(name.as_str())) {
+                wrong.push(format!("{}: {name}", file.display()));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    fn sources(directory: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+    }
 
     #[test]
     fn secrets_are_told_apart() {

@@ -1,7 +1,8 @@
 //! `twg`, the native shell around `twg-core`.
 //!
-//! [`main`] first looks whether it is asked for a token that is still fresh, the one thing that scripts
-//! and agents ask all day; for that nothing is initialised, not even the parser of the command line.
+//! [`main`] first checks whether the command asks for a token that is still fresh. Scripts and
+//! agents do this all day, so nothing is initialised for it, not even the parser of the command
+//! line.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
@@ -24,7 +25,6 @@ mod reference;
 mod system;
 mod usage;
 
-#[doc(hidden)]
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -33,9 +33,10 @@ use crate::context::Context;
 use crate::environment::env;
 use crate::failure::{Exit, Failure};
 
+#[doc(hidden)]
 pub use driver::for_benches;
 
-/// The whole program: its exit code.
+/// The whole program. Returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     system::hardening::forbid_core_dumps();
@@ -70,7 +71,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// docker looks for its helpers by name: under the name `docker-credential-twg` (a link), this program is one.
+/// docker finds its helpers by name: started as `docker-credential-twg` (a link), this program is
+/// such a helper.
 fn by_name(arguments: Vec<OsString>) -> Vec<OsString> {
     let name = arguments.first().and_then(|name| Path::new(name).file_stem());
     if name.is_none_or(|name| name != "docker-credential-twg") {

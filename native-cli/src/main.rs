@@ -1,4 +1,4 @@
-//! The program; everything is in the library beside it, so that benchmarks can measure its parts.
+//! The program. All of it is in the library beside it, so that benchmarks can measure its parts.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Data for standard output.
+//! Standard output: the data that a command was asked for.
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,36 +9,39 @@ use twg_core::time::UnixTime;
 
 use crate::effects::terminal::{Terminal, print_data};
 use crate::environment::env;
+use crate::system::os_error::words;
 
 /// Prints a JSON document.
 pub(crate) fn print_json(document: &impl Serialize) {
-    // Members with names, and nothing else: this cannot fail.
+    // It has only members with names, so this cannot fail.
     let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');
     print_text(&text);
 }
 
-/// Prints lines for people that are what the command was asked for, and so belong on standard output.
+/// Prints lines for people that are the result of a command, and so belong on standard output.
 pub(crate) fn print_lines(lines: &[String]) {
     let mut text = lines.join("\n");
     text.push('\n');
     print_text(&text);
 }
 
-/// Whether something that a command was asked for could not be printed.
+/// Whether a part of the result could not be printed.
 static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
 
-/// Whether standard output lacks something: then whoever reads the file that it is must not take it for the answer.
+/// Whether standard output lacks a part of the result. The exit code then says so, because a
+/// program that reads the output must not take it for the whole.
 pub(crate) fn is_incomplete() -> bool {
     IS_INCOMPLETE.load(Ordering::Relaxed)
 }
 
-/// Prints what a command was asked for. A reader that went away is not our failure; a disk that is full is told, and
-/// is the exit code in the end.
+/// Prints the result of a command. If the reader went away, that is no failure. A full disk is one:
+/// it is reported, and the exit code says so.
 pub(crate) fn print_text(text: &str) {
     match print_data(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Terminal::new(&env).error(&format!("cannot write to standard output: {error}"));
+            Terminal::new(&env)
+                .error(&format!("Cannot write to standard output: {}", words(&error)));
             IS_INCOMPLETE.store(true, Ordering::Relaxed);
         }
         _ => {}
@@ -49,7 +52,7 @@ pub(crate) fn print_text(text: &str) {
 pub(crate) fn rfc3339(time: UnixTime) -> String {
     let seconds = Duration::from_secs(time.as_secs());
     match UNIX_EPOCH.checked_add(seconds) {
-        // The formatter covers the years 1970 to 9999; a stored time beyond that is damage, not a date.
+        // The formatter covers the years 1970 to 9999. A later time is damage, not a date.
         Some(time) if seconds.as_secs() < 253_402_300_800 => {
             humantime::format_rfc3339_seconds(time).to_string()
         }

@@ -1,4 +1,4 @@
-//! The person in front of this program: what they see, and what they can be asked.
+//! The person who uses this program: what they see, and what they can be asked.
 
 use crate::advice::{Advice, Program};
 use crate::effects::terminal::Terminal;
@@ -6,7 +6,7 @@ use crate::effects::user_agent::UserAgent;
 use crate::environment::env;
 use crate::options::Global;
 
-/// The person in front of this program.
+/// The person who uses this program.
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) terminal: Terminal,
@@ -15,14 +15,14 @@ pub(crate) struct Person {
     pub(crate) quiet: bool,
     /// `--verbose`
     pub(crate) verbose: bool,
-    /// How this program is called: `twg`, or `twg sandbox` inside the sandbox.
+    /// The name of this program in commands: `twg`, or `twg sandbox` inside the sandbox.
     pub(crate) program: Program,
-    /// Neither `--no-input` nor CI: questions are allowed.
+    /// Questions are allowed: there is neither `--no-input` nor CI.
     pub(crate) may_ask: bool,
 }
 
 impl Person {
-    /// The person that these options describe. In CI there is none to ask.
+    /// The person that these options describe. In CI there is no person to ask.
     pub(crate) fn new(options: &Global, is_ci: bool) -> Self {
         Self {
             terminal: Terminal::new(&env),
@@ -36,8 +36,13 @@ impl Person {
 
     /// Shows a line, unless `--quiet`.
     pub(crate) fn say(&mut self, line: impl Into<Advice>) {
+        self.say_plainly(&line.into().as_called(self.program));
+    }
+
+    /// Shows a line in which no command has to be called otherwise, unless `--quiet`.
+    pub(crate) fn say_plainly(&mut self, line: &str) {
         if !self.quiet {
-            self.terminal.line(&line.into().as_called(self.program));
+            self.terminal.line(line);
         }
     }
 
@@ -55,7 +60,7 @@ impl Person {
         }
     }
 
-    /// Opens a URL. It stands on the screen already, so a failure is only a remark.
+    /// Opens a URL. The URL is on the screen already, so a failure is only a remark.
     pub(crate) async fn open(&mut self, url: &str) {
         if let Err(reason) = self.user_agent.open(url).await {
             self.say(format!("  (No browser was opened: {reason})"));

@@ -1,4 +1,4 @@
-// Chromium with the example extension in it, built for a server, and the user in front of it.
+// Chromium with the example extension, built for one server, and its user.
 import { EventEmitter, once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,7 +12,7 @@ export const redirectUri = (path) => `https://${EXTENSION_ID}.chromiumapp.org${p
 
 export const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** What `holds` resolves to once that is something: asked every 50 ms, and never longer than `most` ms. */
+/** The first result of `holds` that is not empty: called every 50 ms, for at most `most` ms. */
 export async function until(what, holds, most = 15_000) {
   for (const end = Date.now() + most; Date.now() < end; ) {
     const value = await holds();
@@ -22,7 +22,7 @@ export async function until(what, holds, most = 15_000) {
   throw new Error(`in ${most} ms it did not come to pass that ${what}`);
 }
 
-/** `options` are build.mjs's, `files` that are put beside what it built, a `quota` of octets, and the `profile` of a browser that was
+/** `options` are those of build.mjs, more `files` beside its output, a `quota` in octets, and the `profile` of a browser that was
  * closed. `close()` ends everything. */
 export async function browserWithExtension(options) {
   const profile = options.profile ?? (await mkdtemp(join(tmpdir(), "twg-browser-")));
@@ -46,13 +46,13 @@ export async function browserWithExtension(options) {
   context.on("serviceworker", hear);
   context.serviceWorkers().forEach(hear);
 
-  // Chromium remembers how much room there is for half a minute, so that a quota must be there from the beginning.
+  // Chromium caches the free space for half a minute, so a quota must be set from the beginning.
   const quotas = await context.newCDPSession(context.pages()[0]);
   const origin = url("").slice(0, -1);
   if (options.quota) await quotas.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: options.quota });
   const liftQuota = () => quotas.send("Storage.overrideQuotaForOrigin", { origin });
 
-  /** Of a page of the extension, which knows the extension's worker. */
+  /** For a page of the extension, which has access to the extension's worker. */
   let devtools;
   const workerEvents = new EventEmitter();
 
@@ -69,7 +69,7 @@ export async function browserWithExtension(options) {
     return page;
   }
 
-  /** Kills the worker, wherever it is. */
+  /** Kills the worker, at any point. */
   async function stopWorker() {
     const stopped = once(workerEvents, "stopped", { signal: AbortSignal.timeout(10_000) });
     await devtools.send("ServiceWorker.stopAllWorkers");
@@ -81,7 +81,7 @@ export async function browserWithExtension(options) {
     if (!keepProfile) await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** `said`: all that was written to any console. */
+  /** `said`: everything that was written to any console. */
   return { context, profile, said, open, stopWorker, liftQuota, close };
 }
 

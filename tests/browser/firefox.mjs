@@ -1,4 +1,4 @@
-// Firefox with the example extension in it, over WebDriver BiDi.
+// Firefox with the example extension, over WebDriver BiDi.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -13,7 +13,7 @@ import { until } from "./chromium.mjs";
 const EXECUTABLE = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
 
 const ADDON = "twg-auth-example@example.com";
-/** Firefox makes one up for each installation; here it is told. */
+/** Firefox chooses one for each installation; here it is set. */
 const UUID = "6f0f7a52-9d5c-4a1e-8f63-2b1c5d7e9a40";
 
 const digest = createHash("sha1").update(ADDON).digest("hex");
@@ -21,7 +21,7 @@ export const redirectUri = (path) => `https://${digest}.extensions.allizom.org${
 
 export async function firefoxWithExtension(options) {
   const directory = await mkdtemp(join(tmpdir(), "twg-firefox-"));
-  // WebDriver may not go to an extension's page: the extension opens it.
+  // WebDriver cannot open an extension's page: the extension opens it.
   const { manifest = (all) => all, files = {}, ...rest } = options;
   const opening = ({ background, ...all }) => manifest({ ...all, background: { ...background, scripts: [...background.scripts, "open.js"] } });
   const extension = await build({ out: join(directory, "extension"), manifest: opening, ...rest });
@@ -36,7 +36,7 @@ export async function firefoxWithExtension(options) {
     env: { ...process.env, HOME: directory },
   });
   process.on("exit", () => firefox.kill("SIGKILL"));
-  // WebDriver does not tell what extensions write to consoles.
+  // WebDriver does not report what extensions write to consoles.
   const said = [];
   createInterface({ input: firefox.stdout }).on("line", (line) => said.push(line));
   const address = await listening(firefox);
@@ -45,7 +45,7 @@ export async function firefoxWithExtension(options) {
 
   const contexts = async () => (await send("browsingContext.getTree", {})).contexts;
 
-  /** A tab, with as much of playwright's `Page` as the tests need. Functions return by JSON. */
+  /** A tab, with the parts of playwright's `Page` that the tests need. Functions return JSON. */
   const tab = (context) => ({
     async evaluate(work, ...args) {
       const { result, exceptionDetails } = await send("script.callFunction", {
@@ -64,14 +64,14 @@ export async function firefoxWithExtension(options) {
     close: () => send("browsingContext.close", { context }),
   });
 
-  /** The tab that is found, once its page is complete. */
+  /** The tab that matches, once its page is complete. */
   async function complete(found) {
     const page = tab((await contexts()).find(found)?.context);
     return (await page.evaluate(() => document.readyState).catch(() => "")) === "complete" && page;
   }
 
   return {
-    /** All that was written to any console. */
+    /** Everything that was written to any console. */
     said,
     /** The extension's page. */
     page: await until("the extension opens its page", () => complete(({ url }) => url.startsWith(`moz-extension://${UUID}/`))),
@@ -80,7 +80,7 @@ export async function firefoxWithExtension(options) {
       await send("browsingContext.navigate", { context, url, wait: "complete" });
       return tab(context);
     },
-    /** The window that opens meanwhile, once its page is there. */
+    /** The window that opens during `open`, once its page is there. */
     async opened(act) {
       const known = new Set((await contexts()).map(({ context }) => context));
       await act();
@@ -107,7 +107,7 @@ async function listening(firefox) {
   throw new Error("Firefox ended before it listened");
 }
 
-/** A minimal client: numbered commands. */
+/** A minimal client with numbered commands. */
 async function session(address) {
   const socket = new WebSocket(address);
   await once(socket, "open", { signal: AbortSignal.timeout(20_000) });

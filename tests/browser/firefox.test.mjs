@@ -11,14 +11,14 @@ const click = (page, id) => page.evaluate((id) => document.getElementById(id).cl
 const becomes = (page, state) => until(`the page is ${state}`, async () => (await page.evaluate(() => document.querySelector("main").dataset.state)) === state);
 const openWindow = (firefox) => firefox.opened(() => click(firefox.page, "sign-in"));
 
-/** Presses a button, and waits until that led somewhere. */
+/** Presses a button, and waits for the result. */
 async function press(window, label, filled = {}) {
   const whichPage = () => location.href + performance.timeOrigin;
   const here = await window.evaluate(whichPage);
   await window.evaluate((label, filled) => {
     for (const [name, value] of Object.entries(filled)) document.querySelector(`input[name="${name}"]`).value = value;
     const button = [...document.querySelectorAll("button")].find(({ textContent }) => textContent.includes(label));
-    setTimeout(() => button.click()); // Or the answer of this very call would be lost with the page.
+    setTimeout(() => button.click()); // Otherwise the result of this call is lost with the page.
   }, label, filled);
   await until(`'${label}' leads somewhere`, async () => {
     if (await window.isClosed()) return true;
@@ -44,7 +44,7 @@ describe("the sandbox", () => {
     site?.close();
   });
 
-  test("a closed window is told, and the next one works: it shows who and where", async () => {
+  test("a closed window is reported, and the next one works: the page shows account and sites", async () => {
     await (await openWindow(firefox)).close();
     await until("the page says so", async () => (await page.evaluate(() => document.getElementById("notice").dataset.code)) === "CANCELLED");
     const window = await openWindow(firefox);
@@ -57,7 +57,7 @@ describe("the sandbox", () => {
     assert.deepEqual(Object.keys(await texts(page)), ["record/atlassian/default"]);
   });
 
-  test("page and background script ask at once: one refresh", async () => {
+  test("page and background script need a token at once: one refresh", async () => {
     await expireToken(page);
     const [one, { token }] = await Promise.all([page.evaluate(() => auth.getAccessToken()), order(page, { order: "token" })]);
     assert.equal(one, token);
@@ -74,7 +74,7 @@ describe("the sandbox", () => {
     assert.equal((await server.refreshes()).length, earlier + 1);
   });
 
-  test("no token is where a page or a content script can read it, nor in any console", async () => {
+  test("no page, content script or console can read a token", async () => {
     await page.evaluate(() => chrome.storage.local.set({ careless: "extension canary" }));
     await page.evaluate(() => console.log("page's console canary"));
     await order(page, { order: "say", name: "worker's console canary" });
@@ -104,7 +104,7 @@ describe("oidc-provider", () => {
   let firefox;
   after(() => firefox?.close());
 
-  test("signs in and shows who", async () => {
+  test("signs in and shows the account", async () => {
     const server = await oidcProviderFor(redirectUri);
     firefox = await firefoxWithExtension({ clientId: server.clientId, provider: server.provider });
     await becomes(firefox.page, "signed-out");

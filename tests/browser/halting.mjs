@@ -1,5 +1,5 @@
-// `twg-auth/extension` for tests, in its place in the bundle: the same ports, which halt where the test says so, and for
-// it to ask, the globals `auth` and `ports`.
+// Replaces `twg-auth/extension` in bundles for tests: the same ports, which halt where the test says so, and the globals `auth`
+// and `ports` for the test.
 import * as real from "../../js-pkg/dist/extension.js";
 
 export const { wakeByAlarms } = real;
@@ -9,11 +9,11 @@ export function createAuth(options) {
   return globalThis.auth;
 }
 
-/** The calls since the last order to halt, and the one at which nothing goes on any more: 1 is the next. */
+/** The calls since the last order to halt, and the call at which everything stops: 1 is the next. */
 let trace = [];
 let halt = { nth: Infinity };
 
-// Orders to the worker. It answers by the same port.
+// Orders to the worker. It replies through the same port.
 chrome.runtime.onConnect.addListener((port) => {
   if (port.name !== "test") return;
   port.onMessage.addListener(async ({ order, nth, when, name }) => {
@@ -44,7 +44,7 @@ function halting(name, port) {
     const nth = trace.push(name);
     const stop = (when) => {
       if (nth > halt.nth || (nth === halt.nth && when === halt.when)) {
-        // Whatever comes later, of anybody, finds it halted too.
+        // Every later call halts, too.
         if (nth === halt.nth) halt.reached(name);
         return forever;
       }
@@ -58,7 +58,7 @@ function halting(name, port) {
   };
 }
 
-/** How far this context's clock is ahead, because whoever waited did not want to wait. */
+/** How far this context's clock is ahead: a wait moves it forward. */
 globalThis.ahead = 0;
 
 const hurriedClock = {
@@ -69,7 +69,7 @@ const hurriedClock = {
 export function extensionPorts(options) {
   const ports = real.extensionPorts(options);
   globalThis.ports = { ...ports };
-  // Of pages alone: the worker's waits for the user are real.
+  // Only in pages: the worker really waits for its user.
   if (globalThis.document) ports.clock = hurriedClock;
   for (const name of ["http", "storage", "locks", "userAgent", "alarms"]) {
     ports[name] = { ...ports[name] };

@@ -1,4 +1,4 @@
-// What the tests do inside of the extension's pages and worker, which they open by a build of their own.
+// What the tests do inside the extension's pages and worker, with a special build.
 import { fileURLToPath } from "node:url";
 
 /** For build.mjs: puts halting.mjs into the bundle. */
@@ -22,7 +22,7 @@ export async function recordOf(page) {
   return JSON.parse(text);
 }
 
-/** Changes the tokens of the one record, behind everybody's back. */
+/** Changes the tokens of the one record, without an event. */
 async function changeTokens(page, change) {
   const [name, text] = Object.entries(await texts(page)).find(([name]) => name.startsWith("record/"));
   const record = JSON.parse(text);
@@ -36,22 +36,22 @@ async function changeTokens(page, change) {
   }, [name, JSON.stringify(record)]);
 }
 
-/** As if 70 minutes had passed since the token was issued. */
+/** Makes the token 70 minutes older. */
 export const expireToken = (page) => changeTokens(page, (tokens) => {
   tokens.issued_at -= 70 * 60_000;
   tokens.expires_at -= 70 * 60_000;
 });
 
-/** A token that looks fresh, and that no server accepts. */
+/** Replaces the token with one that looks fresh and that no server accepts. */
 export const spoilToken = (page) => changeTokens(page, (tokens) => (tokens.access_token = "spoiled"));
 
-/** Who the API says it is, asked by `auth.fetch` of the page and of the worker. */
+/** The account that the API returns, to `auth.fetch` in the page and in the worker. */
 export async function fetchMe(page, server) {
   const me = `${server.url}/me`;
   return [await page.evaluate((me) => auth.fetch(me).then((response) => response.json()).then(({ email }) => email, String), me), (await order(page, { order: "fetch", name: me })).said];
 }
 
-/** Has the worker do what halting.mjs knows. Rejects if it dies. */
+/** Sends the worker an order of halting.mjs. Rejects if it dies. */
 export function order(page, message) {
   return page.evaluate((message) => new Promise((resolve, reject) => {
     const port = chrome.runtime.connect({ name: "test" });
@@ -61,7 +61,7 @@ export function order(page, message) {
   }), message);
 }
 
-/** Once resolved, the worker will halt there. The function that it resolves to waits until it did, and tells where. */
+/** Makes the worker halt there. Resolves to a function that waits until it halts, and returns where. */
 export async function haltAt(page, nth, when) {
   await page.evaluate((message) => new Promise((resolve) => {
     const port = chrome.runtime.connect({ name: "test" });
@@ -73,7 +73,7 @@ export async function haltAt(page, nth, when) {
   return () => page.evaluate(() => window.reached);
 }
 
-/** Stores so much in the extension's quota that nothing more goes in. */
+/** Fills the extension's quota completely. */
 export function fillUp(page) {
   return page.evaluate(async () => {
     const opening = indexedDB.open("junk");
@@ -91,6 +91,6 @@ export function fillUp(page) {
     let size = 2 ** 20;
     for (let times = 0; times < 100 && size >= 1; times++) if (!(await fits(size))) size = Math.floor(size / 4);
     opening.result.close();
-    if (size >= 1) throw new Error("it does not fill up");
+    if (size >= 1) throw new Error("the quota does not fill up");
   });
 }

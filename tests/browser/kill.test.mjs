@@ -1,4 +1,4 @@
-// The service worker is stopped at each call of a port, before and after the port did its work, of a login and of a refresh.
+// The service worker stops at each call of a port during a login and a refresh, before and after the port performs the call.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { browserWithExtension, redirectUri } from "./chromium.mjs";
@@ -6,9 +6,9 @@ import { expireToken, haltAt, open, order, texts } from "./inside.mjs";
 import { oidcProviderFor, sandboxFor } from "./servers.mjs";
 import { openWindow, signIn, trouble } from "./user.mjs";
 
-/** Both sides of each call that `run` makes if nothing goes wrong; afterwards the worker is gone. */
+/** Before and after each call that `run` makes without a fault. Then the worker is dead. */
 async function* deaths(browser, page, run) {
-  /** Nothing but the test wakes the worker, and no clock is ahead. */
+  /** Only the test wakes the worker, and no clock is ahead. */
   const prepare = () => page.evaluate(() => ((ahead = 0), chrome.alarms.clearAll()));
   await prepare();
   await haltAt(page);
@@ -18,7 +18,7 @@ async function* deaths(browser, page, run) {
     for (const when of ["before", "after"]) {
       await prepare();
       const reached = await haltAt(page, nth, when);
-      const running = run().then(() => assert.fail("it outlived its death"), () => {});
+      const running = run().then(() => assert.fail("a dead worker goes on"), () => {});
       const call = await reached();
       await browser.stopWorker();
       await running;
@@ -27,7 +27,7 @@ async function* deaths(browser, page, run) {
   }
 }
 
-/** Chromium, a server, and somebody who is signed in there. */
+/** Chromium, a server, and a user who is signed in there. */
 async function signedIn(serverFor) {
   const server = await serverFor(redirectUri);
   const browser = await browserWithExtension({ clientId: server.clientId, provider: server.provider, alias: open });
@@ -45,7 +45,7 @@ describe("with leeway (sandbox)", () => {
 
   const works = async () => server.accepts(await page.evaluate(() => auth.getAccessToken()));
 
-  test("a worker that dies anywhere in a login leaves the login before, and another can be made", async () => {
+  test("a worker that dies at any point of a login keeps the earlier login, and the next login works", async () => {
     let count = 0;
     for await (const { place } of deaths(browser, page, login)) {
       count++;
@@ -56,20 +56,20 @@ describe("with leeway (sandbox)", () => {
     assert.deepEqual(Object.keys(await texts(page)), ["record/atlassian/default"]);
   });
 
-  test("a worker that dies while its user signs in says so, and another login can be made", async () => {
+  test("the page reports a worker that dies while its user signs in, and the next login works", async () => {
     const orphan = await openWindow(browser.context, page);
     await browser.stopWorker();
     await trouble(page);
     assert.equal(await page.getAttribute("#notice", "data-code"), "WORKER_STOPPED");
     assert.ok(await works());
-    // Chromium leaves the window open, and opens no other until the user closes it.
+    // Chromium leaves the window open, and opens no other one until the user closes it.
     await assert.rejects(login(), /earlier sign-in window is still open/);
     await orphan.close();
     await login();
     assert.ok(await works());
   });
 
-  test("a worker that dies anywhere in a refresh loses nothing", async () => {
+  test("a worker that dies at any point of a refresh loses nothing", async () => {
     let count = 0;
     for await (const { place } of deaths(browser, page, refresh)) {
       count++;
@@ -86,7 +86,7 @@ describe("without leeway (oidc-provider)", () => {
   before(async () => ({ server, browser, page, login, refresh } = await signedIn(oidcProviderFor)));
   after(() => browser?.close());
 
-  test("a worker that dies anywhere in a refresh loses the login only between the answer and its first write", async () => {
+  test("a worker that dies at any point of a refresh loses the login only between the response and its first write", async () => {
     const lost = [];
     for await (const { place } of deaths(browser, page, refresh)) {
       const token = await page.evaluate(() => auth.getAccessToken().catch(() => undefined));

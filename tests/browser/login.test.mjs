@@ -1,4 +1,4 @@
-// The example as it is built for users, in Chromium: it signs in, and says what went wrong.
+// The example as users build it, in Chromium: it signs in, and explains failures.
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { browserWithExtension, redirectUri } from "./chromium.mjs";
@@ -15,7 +15,7 @@ async function example(server, options = {}) {
   return { browser, page, context: browser.context };
 }
 
-/** What the notice of the page says. */
+/** The text of the notice on the page. */
 async function noticeOf(page) {
   await trouble(page);
   return { code: await page.getAttribute("#notice", "data-code"), text: await page.innerText("#notice") };
@@ -24,7 +24,7 @@ async function noticeOf(page) {
 describe("the sandbox", async () => {
   const server = await sandboxFor(redirectUri);
 
-  test("signs in, shows who and where, is still signed in on another page, and signs out", async () => {
+  test("signs in, shows account and sites, is still signed in on another page, and signs out", async () => {
     const { browser, context, page } = await example(server);
     await page.waitForSelector('main[data-state="signed-out"]');
     await signIn(context, page, server);
@@ -36,12 +36,12 @@ describe("the sandbox", async () => {
       assert.match(await each.innerText("#sites"), /krystof-design\.atlassian\.net/);
     }
     await page.click("#sign-out");
-    // The other page hears of it by itself.
+    // The other page gets an event.
     for (const each of [page, another]) await each.waitForSelector('main[data-state="signed-out"]');
     assert.ok((await server.log()).some(({ path }) => path === "/oauth/revoke"));
   });
 
-  test("the login outlives the browser", async () => {
+  test("the login survives a restart of the browser", async () => {
     const { browser, context, page } = await example(server);
     await signIn(context, page, server);
     browsers.pop();
@@ -51,7 +51,7 @@ describe("the sandbox", async () => {
     assert.equal(await later.innerText("#name"), "Mia Krystof");
   });
 
-  test("a closed window is told, and the next one works", async () => {
+  test("a closed window is reported, and the next one works", async () => {
     const { context, page } = await example(server);
     const window = await openWindow(context, page);
     await window.close();
@@ -61,7 +61,7 @@ describe("the sandbox", async () => {
     await signIn(context, page, server);
   });
 
-  test("cancelled by the page, and the next one works", async () => {
+  test("cancelled in the page, and the next login works", async () => {
     const { context, page } = await example(server);
     const window = await openWindow(context, page);
     await page.click("#cancel");
@@ -96,7 +96,7 @@ describe("the sandbox", async () => {
     assert.deepEqual(sent.filter((url) => url.startsWith("http")), []);
   });
 
-  test("offline: still signed in, says so, and goes on afterwards", async () => {
+  test("offline: still signed in, with a notice, and connected again afterwards", async () => {
     const { context, page } = await example(server);
     await signIn(context, page, server);
     await page.waitForSelector('#badge[data-kind="ok"]');
@@ -113,7 +113,7 @@ describe("the sandbox", async () => {
   });
 });
 
-test("oidc-provider: signs in and shows who", async () => {
+test("oidc-provider: signs in and shows the account", async () => {
   const server = await oidcProviderFor(redirectUri);
   const { context, page } = await example(server);
   await signIn(context, page, server);

@@ -6,7 +6,7 @@ import { browserWithExtension } from "./chromium.mjs";
 import { firefoxWithExtension } from "./firefox.mjs";
 import { open, order } from "./inside.mjs";
 
-/** Asked for `/`, it tells what it was asked with. */
+/** Responds to `/` with the request that it got. */
 async function server() {
   const seen = [];
   const server = createServer((request, response) => {
@@ -50,7 +50,7 @@ for (const [name, start] of Object.entries(browsers)) {
       site?.close();
     });
 
-    /** What came of a request, or how it failed. */
+    /** The response to a request, or its failure. */
     const send = (path, more = {}) => page.evaluate(async (request) => {
       try {
         const { status, headers, body } = await ports.http.send(request);
@@ -61,7 +61,7 @@ for (const [name, start] of Object.entries(browsers)) {
     }, { method: "GET", url: site.url + path, headers: [], body: "", timeout: 10_000, max_response_bytes: 4096, ...more });
     const failure = (failure) => ({ name: "HttpFailure", sent: "unknown", failure });
 
-    test("http: what is asked arrives, without cookies and cache", async () => {
+    test("http: the request arrives, without cookies and cache", async () => {
       for (const times of [1, 2]) {
         const { status, body, ...rest } = await send("/", { method: "POST", headers: [["content-type", "application/json"]], body: `{"a":${times}}` });
         assert.equal(status, 200, JSON.stringify(rest));
@@ -78,7 +78,7 @@ for (const [name, start] of Object.entries(browsers)) {
       assert.ok(!site.seen.includes("/elsewhere"));
     });
 
-    test("http: too much, too slow, cut off, nobody there", async () => {
+    test("http: too large, too slow, cut off, no server", async () => {
       assert.deepEqual(await send("/large", { max_response_bytes: 999 }), failure("too_large"));
       assert.equal((await send("/large", { max_response_bytes: 1000 })).body.length, 1000);
       assert.deepEqual(await send("/slow", { timeout: 300 }), failure("timeout"));
@@ -86,7 +86,7 @@ for (const [name, start] of Object.entries(browsers)) {
       assert.deepEqual(await send("", { url: "http://127.0.0.1:1/" }), failure("interrupted"));
     });
 
-    // WebDriver BiDi cannot take Firefox from the network.
+    // WebDriver BiDi cannot disconnect Firefox from the network.
     if (name === "Chromium") {
       test("http: without a network nothing is sent", async () => {
         const earlier = site.seen.length;
@@ -97,14 +97,14 @@ for (const [name, start] of Object.entries(browsers)) {
         assert.equal((await send("/")).status, 200);
       });
 
-      test("http: where the browser only believes to be offline, it is sent all the same", async () => {
+      test("http: sends the request if the browser is wrong about being offline", async () => {
         await page.evaluate(() => Object.defineProperty(navigator, "onLine", { value: false, configurable: true }));
         assert.equal((await send("/")).status, 200);
         await page.evaluate(() => delete navigator.onLine);
       });
     }
 
-    test("storage: texts are kept, replaced, removed, and told of in other contexts", async () => {
+    test("storage: texts are stored, replaced, removed, and other contexts get an event", async () => {
       const found = await page.evaluate(async () => {
         const { storage } = ports;
         const found = [typeof (await storage.get("test/a"))];
@@ -125,7 +125,7 @@ for (const [name, start] of Object.entries(browsers)) {
       assert.deepEqual(await page.evaluate(() => window.told), ["test/here", "test/there"]);
     });
 
-    test("locks: one at a time, busy after the deadline, left when given up", async () => {
+    test("locks: one at a time, busy after the deadline, released after an abort", async () => {
       const found = await page.evaluate(async () => {
         const { locks } = ports;
         const soon = () => Date.now() + 50;
@@ -144,7 +144,7 @@ for (const [name, start] of Object.entries(browsers)) {
       assert.deepEqual(found, ["function", true, "TimeoutError", 0]);
     });
 
-    test("windows: none without opening, and none for longer than the deadline", async () => {
+    test("windows: none without `open`, and none for longer than the deadline", async () => {
       const failures = await page.evaluate((url) => {
         const request = { url, redirectUri: "", deadline: Date.now() + 300 };
         return Promise.all([false, true].map((open) => ports.userAgent.authorize({ ...request, open }).catch(({ name, failure }) => `${name} ${failure}`)));

@@ -1,4 +1,4 @@
-// Refreshes of the example in Chromium: one for all, by an alarm, and without room.
+// Refreshes of the example in Chromium: one for all contexts, by an alarm, and with a full quota.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { browserWithExtension, redirectUri, until } from "./chromium.mjs";
@@ -9,7 +9,7 @@ import { signIn, trouble } from "./user.mjs";
 const DUE_ALARM = "twg-auth/atlassian/default/due";
 const RECORD = ["record/atlassian/default"];
 
-/** Somebody who is signed in, in a browser of their own. */
+/** A user who is signed in, in a separate browser. */
 async function signedIn(options = {}) {
   const server = await sandboxFor(redirectUri);
   const browser = await browserWithExtension({ clientId: server.clientId, provider: server.provider, alias: open, ...options });
@@ -27,7 +27,7 @@ describe("refreshes", () => {
   before(async () => ({ server, browser, page, refreshes } = await signedIn()));
   after(() => browser?.close());
 
-  test("two pages and the worker ask at once: one refresh, one token", async () => {
+  test("two pages and the worker need a token at once: one refresh, one token", async () => {
     const another = await browser.open();
     await another.waitForSelector('#badge[data-kind="ok"]');
     const earlier = await refreshes();
@@ -48,11 +48,11 @@ describe("refreshes", () => {
     assert.equal(await refreshes(), earlier + 1);
   });
 
-  test("an alarm wakes a worker that was stopped, and it refreshes", async () => {
+  test("an alarm wakes a stopped worker, and it refreshes", async () => {
     await signIn(browser.context, page, server);
     const { tokens } = await recordOf(page);
     const { scheduledTime } = await page.evaluate((name) => chrome.alarms.get(name), DUE_ALARM);
-    assert.ok(scheduledTime > tokens.issued_at && scheduledTime < tokens.expires_at, "the login set it");
+    assert.ok(scheduledTime > tokens.issued_at && scheduledTime < tokens.expires_at, "the login has set it");
     const earlier = await refreshes();
     await expireToken(page);
     await browser.stopWorker();
@@ -66,9 +66,9 @@ describe("refreshes", () => {
     await expireToken(page);
     await browser.context.setOffline(true);
     assert.equal(await tokenOf(page), "NETWORK");
-    // Nothing was spent: the intent is taken back, also that of the page itself, which asks when it hears of a change.
+    // Nothing was spent: the intent is taken back, also that of the page, which needs a token after each change event.
     await until("nothing is pending", async () => (await recordOf(page)).pending === undefined);
-    // An alarm that comes in vain sets the next one, and not for at once.
+    // An alarm without success sets the next one, and not for right now.
     await page.evaluate(() => auth.wake().catch(() => {}));
     const { scheduledTime } = await page.evaluate((name) => chrome.alarms.get(name), DUE_ALARM);
     assert.ok(scheduledTime > Date.now() + 45_000, `in ${scheduledTime - Date.now()} ms`);
@@ -77,7 +77,7 @@ describe("refreshes", () => {
   });
 });
 
-// Each in a browser of its own: Chromium forgets only slowly that there was no room.
+// Each in a separate browser: Chromium remembers a full quota for a while.
 describe("no room", () => {
   // With `unlimitedStorage` there is no quota.
   const manifest = (all) => ({ ...all, permissions: all.permissions.filter((name) => name !== "unlimitedStorage") });
@@ -96,7 +96,7 @@ describe("no room", () => {
     assert.equal(await refreshes(), earlier + 1);
   });
 
-  test("when the answer comes: it is rescued, and found again", async () => {
+  test("when the response arrives: it is rescued, and found again", async () => {
     const earlier = await refreshes();
     await expireToken(page);
     await page.route("**/oauth/token", async (route) => {
@@ -110,17 +110,17 @@ describe("no room", () => {
     await page.unroute("**/oauth/token");
     await browser.liftQuota();
     assert.ok(await server.accepts(await tokenOf(page)));
-    assert.equal(await refreshes(), earlier + 1, "the rescued answer served");
+    assert.equal(await refreshes(), earlier + 1, "the rescued reply was used");
     assert.deepEqual(await page.evaluate(() => chrome.storage.session.get(null)), {});
     assert.deepEqual(Object.keys(await texts(page)).filter((name) => !name.startsWith("stage/")), RECORD);
   });
 
-  test("for a login: told before the user is asked, and the login before is kept", async () => {
+  test("for a login: reported before the user has to act, and the earlier login stays", async () => {
     await fillUp(page);
     await page.evaluate(() => document.getElementById("sign-in").click());
     await trouble(page);
     assert.equal(await page.getAttribute("#notice", "data-code"), "STORE_CANNOT_WRITE");
-    assert.match(await page.innerText("#notice"), /no more room/);
+    assert.match(await page.innerText("#notice"), /used up its storage quota/);
     await browser.liftQuota();
     assert.ok(await server.accepts(await tokenOf(page)));
     await signIn(browser.context, page, server);

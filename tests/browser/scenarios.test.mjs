@@ -1,13 +1,14 @@
 // Every scenario of tests/scenarios through the npm package's module, and through its driver, in a page of Chromium.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { readFile, readdir } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
+import { scenarios } from "../scenarios/files.mjs";
 import { EXECUTABLE } from "./chromium.mjs";
 
 const repository = new URL("../../", import.meta.url);
-const TYPES = { mjs: "text/javascript", js: "text/javascript", json: "application/json", wasm: "application/wasm", html: "text/html" };
+const TYPES = { mjs: "text/javascript", js: "text/javascript", wasm: "application/wasm", html: "text/html" };
 
 let server, browser;
 before(async () => {
@@ -26,8 +27,6 @@ after(async () => {
   server?.close();
 });
 
-const files = (await readdir(new URL("tests/scenarios/", repository))).filter((name) => name.endsWith(".json"));
-
 async function pageOf(t) {
   const page = await browser.newPage();
   t.after(() => page.close());
@@ -35,35 +34,34 @@ async function pageOf(t) {
   return page;
 }
 
-test("every scenario goes in Chromium as everywhere, and nothing of it is left over", async (t) => {
+test("every scenario runs in Chromium as in all other hosts, and no part of it is left over", async (t) => {
   const page = await pageOf(t);
-  const wrong = await page.evaluate(async (files) => {
+  const wrong = await page.evaluate(async (scenarios) => {
     const { default: load, Flow } = await import("/js-pkg/wasm/twg_wasm.js");
     const { replay } = await import("/tests/scenarios/replay.mjs");
-    await load(); // Fetched from beside the code, and compiled as it streams.
+    await load(); // Fetched from beside the code, and compiled while it streams.
     const wrong = [];
-    for (const file of files) {
-      const scenario = await (await fetch(`/tests/scenarios/${file}`)).json();
+    for (const [name, scenario] of Object.entries(scenarios)) {
       const trouble = replay(Flow, scenario);
-      if (trouble) wrong.push(`${file}: ${trouble}`);
+      if (trouble) wrong.push(`${name}: ${trouble}`);
       scenario.steps.push({ perform: {}, outcome: "waited", now: scenario.now });
-      if (!replay(Flow, scenario)) wrong.push(`${file}: a step that is left over is not noticed`);
+      if (!replay(Flow, scenario)) wrong.push(`${name}: it does not fail with a step that is left over`);
     }
     return wrong;
-  }, files);
+  }, scenarios);
   assert.deepEqual(wrong, []);
-  assert.ok(files.length > 40, `${files.length} scenarios`);
+  const count = Object.keys(scenarios).length;
+  assert.ok(count >= 60, `${count} scenarios`);
 });
 
-test("so it does through the driver, whose ports hear what they should and nothing else", async (t) => {
+test("the same through the driver, whose ports get exactly the expected calls", async (t) => {
   const page = await pageOf(t);
-  const { wrong, summary } = await page.evaluate(async (files) => {
+  const { wrong, summary } = await page.evaluate(async (scenarios) => {
     const { default: load, Flow } = await import("/js-pkg/wasm/twg_wasm.js");
     const { replayAll } = await import("/tests/scenarios/replay-driven.mjs");
     await load();
-    const scenario = async (file) => [file, await (await fetch(`/tests/scenarios/${file}`)).json()];
-    return replayAll(Flow, Object.fromEntries(await Promise.all(files.map(scenario))));
-  }, files);
+    return replayAll(Flow, scenarios);
+  }, scenarios);
   t.diagnostic(summary);
   assert.deepEqual(wrong, []);
 });

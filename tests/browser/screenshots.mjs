@@ -1,4 +1,4 @@
-// Takes the pictures of the example in js-pkg/examples/extension/screenshots: npm run screenshots
+// Takes the screenshots in js-pkg/examples/extension/screenshots: npm run screenshots
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { browserWithExtension, redirectUri } from "./chromium.mjs";
@@ -9,7 +9,7 @@ const directory = fileURLToPath(new URL("../../js-pkg/examples/extension/screens
 await mkdir(directory, { recursive: true });
 
 const server = await sandboxFor(redirectUri);
-// A name for the button that is not the sandbox's.
+// The button should not show the sandbox's name.
 const provider = { ...server.provider, display_name: "Atlassian" };
 
 async function withExample(options, work) {

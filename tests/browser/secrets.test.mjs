@@ -1,4 +1,4 @@
-// What a page and a content script of this very extension can reach, and what is written to consoles: no token.
+// What a page and a content script of the extension can reach, and what is written to consoles: no token.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { browserWithExtension, redirectUri } from "./chromium.mjs";
@@ -30,7 +30,7 @@ after(async () => {
   site?.close();
 });
 
-test("no token is where a page or a content script can read it, nor in any console or error", async () => {
+test("no page, content script, console or error has a token", async () => {
   const secrets = new Set();
   const note = async () => {
     const { tokens } = await recordOf(page);
@@ -39,13 +39,13 @@ test("no token is where a page or a content script can read it, nor in any conso
   await signIn(browser.context, page, server);
   await note();
 
-  // A careless part of the extension, and a positive control.
+  // A careless part of the extension; and a token that the check must find.
   await page.evaluate(() => chrome.storage.session.setAccessLevel({ accessLevel: "TRUSTED_AND_UNTRUSTED_CONTEXTS" }));
   await page.evaluate(() => chrome.storage.local.set({ careless: "extension canary" }));
   await page.evaluate(() => console.log("page's console canary"));
   await order(page, { order: "say", name: "worker's console canary" });
 
-  // A refresh, whose answer is kept in the refuge while strangers look.
+  // A refresh, whose response is in session storage while foreign scripts look.
   await expireToken(page);
   await page.route("**/oauth/token", async (route) => {
     const response = await route.fetch();
@@ -71,7 +71,7 @@ test("no token is where a page or a content script can read it, nor in any conso
   await note();
   await order(page, { order: "token" });
 
-  // A login that is given up.
+  // A login that is aborted.
   const window = await openWindow(browser.context, page);
   secrets.add(new URL(window.url()).searchParams.get("state"));
   await window.close();

@@ -1,7 +1,7 @@
-// A page of somebody else's, and a content script of the extension in it. Both write all that they can reach into the page.
+// A foreign page, with a content script of the extension. Both write everything that they can reach into the page.
 import { createServer } from "node:http";
 
-/** Runs as a content script and as the page's own: writes all that it finds into the page. */
+/** Runs as a content script and as a script of the page: writes everything that it finds into the page. */
 const dump = (who) => `(async () => {
   const found = {};
   const look = async (what, get) => { try { found[what] = await get(); } catch (error) { found[what] = String(error); } };
@@ -35,7 +35,7 @@ const dump = (who) => `(async () => {
   document.documentElement.setAttribute("data-${who}", JSON.stringify(found));
 })()`;
 
-/** For the extension's manifest, and beside it. */
+/** The entry in the extension's manifest, and the file. */
 export const contentScript = {
   manifest: { content_scripts: [{ matches: ["http://127.0.0.1/*"], js: ["dump.js"] }] },
   files: { "dump.js": dump("script") },
@@ -50,7 +50,7 @@ export async function strangersSite() {
   return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
 }
 
-/** Runs in that page; nothing until both have looked. */
+/** Runs in that page. Returns nothing until both scripts have run. */
 export function seenByStrangers() {
   const { page, script } = document.documentElement.dataset;
   return page && script && page + script;

@@ -1,10 +1,10 @@
-// The user in front of the sign-in window: fills in the servers' own forms.
+// The user in front of the sign-in window: fills in the forms of the servers.
 
 /** Presses a button, and waits for the page that it leads to, or for the window to close. */
 async function press(window, name) {
   const gone = window.waitForEvent("close");
   const next = window.waitForEvent("domcontentloaded");
-  gone.catch(() => {}); // Only one of them comes.
+  gone.catch(() => {}); // Only one of them happens.
   next.catch(() => {});
   await window.getByRole("button", { name }).click();
   await Promise.race([gone, next]);
@@ -15,7 +15,7 @@ async function has(window, name) {
 }
 
 export async function approveAtSandbox(window) {
-  // No more often than there are pages.
+  // At most as often as there are pages.
   for (let pages = 0; pages < 4 && (await has(window, "Continue")); pages++) await press(window, "Continue");
   await press(window, "Accept");
 }
@@ -29,7 +29,7 @@ export async function approveAtOidcProvider(window) {
   if (await has(window, "Continue")) await press(window, "Continue");
 }
 
-/** Signs in by the page's button, also if somebody is signed in. Rejects with what the page says if that fails. */
+/** Signs in with the page's button, even if signed in. If that fails, rejects with the text of the page. */
 export async function signIn(context, page, server) {
   const window = await openWindow(context, page);
   await server.approve(window);
@@ -40,7 +40,7 @@ export async function signIn(context, page, server) {
 /** The window in which the user signs in. */
 export async function openWindow(context, page) {
   const opened = context.waitForEvent("page");
-  opened.catch(() => {}); // It does not open if the page is in trouble.
+  opened.catch(() => {}); // It does not open if the page fails.
   await page.evaluate(() => document.getElementById("sign-in").click());
   const window = await Promise.race([opened, trouble(page)]);
   await failIfTroubled(page);

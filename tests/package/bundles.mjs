@@ -1,4 +1,4 @@
-// The bundlers, each as its documentation says, without a word about WebAssembly unless that is needed.
+// The bundlers, each configured as its documentation says, without settings for WebAssembly unless they are necessary.
 import { build as esbuildBuild } from "esbuild";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ const carryFileAlong = (out) => copyFileSync(join(installed, "wasm/twg_wasm_bg.w
 
 /** Bundles a file of the project into a directory, for `node` or the `browser`, as `bundle.mjs` with `index.html`. */
 export const bundlers = {
-  /** It leaves `new URL(..., import.meta.url)` as it is: the file is to be beside the bundle. */
+  /** It leaves `new URL(..., import.meta.url)` unchanged: the file must be beside the bundle. */
   async esbuild(entry, out, platform) {
     await esbuildBuild({
       absWorkingDir: project, entryPoints: [entry], outfile: join(out, "bundle.mjs"),

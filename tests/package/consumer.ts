@@ -1,4 +1,4 @@
-// A consumer with strict options: it has to compile as it is.
+// A consumer with strict options: it must compile.
 import { createAuth, isTwgError, type Auth, type Progress, type SignedIn, type TwgErrorCode } from "twg-auth";
 import { nodePorts } from "twg-auth/node";
 
@@ -7,7 +7,7 @@ function holds<_T extends true>(): void {}
 
 const auth: Auth = createAuth({ provider: "atlassian", clientId: "c", ports: nodePorts({ directory: "/tmp/x" }) });
 
-// A login is awaited, and iterated.
+// A login can be awaited, and iterated.
 export async function signIn(): Promise<string | undefined> {
   const login = auth.login({ grants: ["device_code"] });
   for await (const progress of login) {
@@ -19,7 +19,7 @@ export async function signIn(): Promise<string | undefined> {
   return signedIn.account?.name;
 }
 
-// A code is one of those that there are, and all of them are told apart.
+// A code has a known value, and a switch can distinguish all of them.
 holds<Equal<string extends TwgErrorCode ? true : false, false>>();
 
 export function advice(error: unknown): string {

@@ -1,4 +1,4 @@
-// What is in the tarball, and that what is thrown out of it leads to its TypeScript.
+// What is in the tarball, and that its stack traces lead to its TypeScript.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ const source = join(import.meta.dirname, "../../js-pkg/src");
 const read = (path) => readFileSync(join(installed, path), "utf8");
 const manifest = JSON.parse(read("package.json"));
 
-test("the tarball holds every source with what was built of it, the module with its glue, and no more", () => {
+test("the tarball holds every source with its build, the module with its glue, and no more", () => {
   const packed = execFileSync("tar", ["-tzf", tarball], { encoding: "utf8" }).trim().split("\n");
   const sources = readdirSync(source).map((name) => name.replace(/\.ts$/, ""));
   const built = [".js", ".js.map", ".d.ts", ".d.ts.map", ".cjs", ".cjs.map", ".d.cts"];
@@ -35,7 +35,7 @@ test("every file that the exports name is there", () => {
   assert.deepEqual(missing, []);
 });
 
-test("every source map names a source that is there, and carries it", () => {
+test("every source map names a source that is there, and includes it", () => {
   for (const file of readdirSync(join(installed, "dist")).filter((name) => /\.c?js\.map$/.test(name))) {
     const { sources, sourcesContent } = JSON.parse(read(`dist/${file}`));
     const name = file.replace(/\.c?js\.map$/, ".ts");

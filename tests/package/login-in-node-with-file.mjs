@@ -1,4 +1,4 @@
-// For bundles that do not carry the module's file along: it is read from beside the program.
+// For bundles that do not include the module's file: it is beside the program.
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { nodePorts } from "twg-auth/node";

@@ -1,4 +1,4 @@
-// Imported from Node itself, and by the bundles that carry the module's file along.
+// Imported by Node itself, and by the bundles that include the module's file.
 import { nodePorts } from "twg-auth/node";
 import { login } from "./login.js";
 

@@ -1,5 +1,5 @@
-// In a page there is no launchWebAuthFlow and no durable storage of this package: everything is in memory, but the requests
-// and the module's file, which are the browser's own.
+// A page has no launchWebAuthFlow and no durable storage of this package: everything is in memory, except the requests and the
+// module's file, which are the browser's.
 import { testingPorts } from "twg-auth/testing";
 import { login } from "./login.js";
 

@@ -1,5 +1,5 @@
 // What a user of the package writes, in Node and in a page: signs in with the device grant at the server of world.mjs,
-// and asks who that is. The user is played by `approve`, on the other side.
+// and reads the account. `approve` plays the user.
 import { createAuth } from "twg-auth";
 
 export async function login(origin, ports) {

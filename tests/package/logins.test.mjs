@@ -36,7 +36,7 @@ describe("Node", () => {
     const common = join(project, "common");
     mkdirSync(common);
     writeFileSync(join(common, "package.json"), '{ "type": "commonjs" }');
-    // The same program, as CommonJS: everything that it imports is required, and nothing is loaded as an ES module.
+    // The same program as CommonJS: every import is a require, and no ES module is loaded.
     const { build } = await import("esbuild");
     await build({ absWorkingDir: project, entryPoints: ["login.js"], outdir: common, format: "cjs", logLevel: "error" });
     writeFileSync(join(common, "main.js"), `
@@ -49,7 +49,7 @@ describe("Node", () => {
 });
 
 describe("bundles in Node", () => {
-  // webpack takes the module's file along by itself, also for Node.
+  // webpack includes the module's file on its own, also for Node.
   const programs = { esbuild: "login-in-node-with-file.mjs", vite: "login-in-node-with-file.mjs", webpack: "login-in-node.mjs" };
   for (const [name, bundle] of Object.entries(bundlers)) {
     test(name, limit, async () => {

@@ -1,4 +1,4 @@
-// The project that run.mjs made: a user's, with the packed package installed.
+// The project that run.mjs creates: like a user's, with the packed package installed.
 import { join } from "node:path";
 
 export const project = process.env.TWG_AUTH_PROJECT ?? fail();

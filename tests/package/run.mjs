@@ -1,4 +1,4 @@
-// Packs js-pkg, installs the tarball into a fresh directory as a user would, and runs the tests over it: all, or the
+// Packs js-pkg, installs the tarball into a fresh directory as a user would, and runs the tests with it: all, or the
 // files whose names are given.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";

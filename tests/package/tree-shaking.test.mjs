@@ -1,4 +1,4 @@
-// A bundle holds what is imported from the package and no other environment's code.
+// A bundle includes what is imported from the package, and no code for other environments.
 import assert from "node:assert/strict";
 import { build } from "esbuild";
 import { writeFileSync } from "node:fs";
@@ -19,19 +19,19 @@ async function bundled(source) {
 
 const elsewhere = /^(node|electron|cli|testing|extension)/;
 
-test("createAuth alone carries no code for Node, Electron, the command line, extensions or tests, and imports nothing", async () => {
+test("createAuth alone includes no code for Node, Electron, the command line, extensions or tests, and imports nothing", async () => {
   const { imports, carried } = await bundled('import { createAuth } from "twg-auth"; globalThis.x = createAuth;');
   assert.deepEqual(carried.filter((name) => elsewhere.test(name)), []);
   assert.deepEqual(imports, []);
   for (const needed of ["auth.js", "driver.js", "twg_wasm.js"]) assert.ok(carried.includes(needed), needed);
 });
 
-test("an import that is not used carries nothing", async () => {
+test("an unused import includes nothing", async () => {
   const { carried } = await bundled('import { createAuth } from "twg-auth"; import { nodePorts } from "twg-auth/node"; globalThis.x = 1;');
   assert.deepEqual(carried, []);
 });
 
-test("the check sees the code for Node where it is used", async () => {
+test("the check finds the code for Node where it is used", async () => {
   const { imports, carried } = await bundled('import { nodePorts } from "twg-auth/node"; globalThis.x = nodePorts;');
   assert.ok(carried.includes("node.js") && imports.includes("node:fs"), `${carried}`);
 });

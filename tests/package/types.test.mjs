@@ -33,7 +33,7 @@ before(() => {
   const consumer = readFileSync(join(here, "consumer.ts"), "utf8");
   writeFileSync(join(directory, "consumer.ts"), consumer);
   writeFileSync(join(directory, "consumer.cts"), consumer);
-  // Every entry that is exported, imported whole.
+  // A whole import of every exported entry.
   const { exports } = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
   const entries = Object.keys(exports).filter((entry) => exports[entry].import);
   const text = entries.map((entry, n) => `import * as all${n} from "twg-auth${entry.slice(1)}";\nexport { all${n} };`).join("\n");
@@ -49,7 +49,7 @@ for (const compiler of Object.keys(compilers)) {
       });
     }
 
-    // What must not compile: otherwise the consumer could be right by being any.
+    // These must not compile: otherwise the consumer could compile because everything is `any`.
     const mistakes = {
       "a code that there is not": 'import { isTwgError } from "twg-auth"; isTwgError(new Error(), "NO_SUCH_CODE");',
       "a switch that lacks a code": readFileSync(join(here, "consumer.ts"), "utf8").replace('    case "PORT_BUSY":\n', ""),

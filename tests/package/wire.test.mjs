@@ -1,23 +1,23 @@
-// wasm/src/wire/wire.ts is written by hand. The scenarios are what the modules really say and take (tests/wasm replays them
-// through each): so they must be of its types, and it must name nothing that they do not have.
+// wasm/src/wire/wire.ts is written by hand. The scenarios hold the values that the modules really take and return (tests/wasm
+// replays them through each): so they must have its types, and it must name nothing that they do not have.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { scenarios as byName } from "../scenarios/files.mjs";
 
 const root = join(import.meta.dirname, "../..");
 const contract = readFileSync(join(root, "wasm/src/wire/wire.ts"), "utf8");
-const scenarios = readdirSync(join(root, "tests/scenarios")).filter((name) => name.endsWith(".json"))
-  .map((name) => ({ name, ...JSON.parse(readFileSync(join(root, "tests/scenarios", name), "utf8")) }));
+const scenarios = Object.entries(byName).map(([name, scenario]) => ({ name, ...scenario }));
 const directory = mkdtempSync(join(tmpdir(), "twg-wire-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-/** A flow that is refused has a request that is none: that is what is shown. */
+/** The request of a flow that is refused is not valid: that is what the scenario shows. */
 const isRefused = ({ done }) => typeof done === "string";
 
-/** The scenarios as TypeScript, each value with the type that it is meant to have. */
+/** The scenarios as TypeScript, each value with the type that it should have. */
 function asTypeScript() {
   const lines = ['import type { FlowRequest, Now, Step, Outcome, Done, HostError } from "./wire.js";'];
   const check = (value, type, where) => lines.push(`(${JSON.stringify(value)}) satisfies ${type}; // ${where}`);
@@ -37,7 +37,7 @@ function asTypeScript() {
   return lines.join("\n");
 }
 
-/** What the compiler says about the scenarios under a contract. */
+/** The errors of the compiler for the scenarios with a contract. */
 function mistakesUnder(wire) {
   const source = asTypeScript();
   writeFileSync(join(directory, "wire.ts"), wire);
@@ -54,12 +54,12 @@ function mistakesUnder(wire) {
   return mistakes;
 }
 
-test("what the flows of the scenarios say and take is what wire.ts declares", () => {
+test("the values in the scenarios have the types of wire.ts", () => {
   assert.ok(scenarios.length >= 60);
   assert.deepEqual(mistakesUnder(contract), []);
 });
 
-test("a name that is changed in wire.ts, or a member that is missing, is noticed", () => {
+test("a changed name or a missing member in wire.ts fails", () => {
   const changes = {
     "an effect": ['type: "stage_reply"', 'type: "stage_answer"'],
     "a member of an effect": ["single_use: boolean", "once: boolean"],
@@ -81,14 +81,14 @@ const literals = (type) => {
   return [...body.replace(/\/\*\*[\s\S]*?\*\/|\/\/.*/g, "").matchAll(/"(\w+)"/g)].map(([, text]) => text);
 };
 
-test("wire.ts names nothing that no flow says", () => {
+test("wire.ts names nothing that no flow uses", () => {
   const said = new Set();
   const collect = (value) => {
     if (typeof value === "string") said.add(value);
     else if (value && typeof value === "object") for (const [key, inner] of Object.entries(value)) said.add(key), collect(inner);
   };
   scenarios.forEach(collect);
-  // What no scenario comes to is looked for in the plain module, where names are texts.
+  // A name that is in no scenario must be in the plain module, where names are texts.
   const module = readFileSync(join(root, "js-pkg/wasm/twg_plugin.wasm"), "latin1");
   assert.ok(!module.includes("export type ErrorCode"), "the module must not hold wire.ts itself");
   const types = ["Effect", "Notice", "Outcome", "ErrorCode", "HostError", "How", "Revocation", "LoggedOut", "Grant", "Need", "TransportError", "UserAgentError", "StoreError"];

@@ -1,6 +1,6 @@
 // `twg sandbox serve` behind one origin that also serves pages. The sandbox lets other origins read its API, but neither its
-// token endpoint nor its device endpoint, as Atlassian does not; so that a plain page can sign in, this passes on
-// what it gets, and nothing is changed but the address.
+// token endpoint nor its device endpoint, like Atlassian. So that a plain page can sign in, this passes requests on, and changes
+// only their URL.
 import { build } from "esbuild";
 import { createServer, request as httpRequest } from "node:http";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { extname, join, normalize } from "node:path";
 
 const MIME = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 
-/** The server of js-pkg's own tests, which is TypeScript. */
+/** The server of js-pkg's own tests, in TypeScript. */
 async function sandbox() {
   const outfile = join(import.meta.dirname, ".build/servers.mjs");
   await build({ entryPoints: [join(import.meta.dirname, "../../js-pkg/tests/servers.ts")], outfile, bundle: true, platform: "node", format: "esm", logLevel: "error" });
@@ -54,13 +54,13 @@ export async function world() {
 
   return {
     origin,
-    /** Serves a directory; its address. */
+    /** Serves a directory, and returns its URL. */
     serve(directory) {
       const name = String(directories.size);
       directories.set(name, directory);
       return `${origin}/-/page/${name}/`;
     },
-    /** What the server saw: the client's requests for tokens. */
+    /** The client's token requests, as the server got them. */
     log: server.log,
     close() {
       http.close();

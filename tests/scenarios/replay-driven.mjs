@@ -1,28 +1,28 @@
-// Replays a scenario through the npm package's own loop, js-pkg/dist/driver.js, and its record store. The ports are played
-// here: they answer so that what the scenario says happens. Of each effect it is checked what the driver did about it,
-// and that what it makes of the answer is the recorded outcome. A page imports this as Node does.
+// Replays a scenario through the npm package's own driver, js-pkg/dist/driver.js, and its record store. The ports are simulated
+// here, so that the outcomes of the scenario happen. For each effect, the calls of the driver are checked, and the outcome that
+// it makes of their results. Node and pages import this file.
 import { drive } from '../../js-pkg/dist/driver.js';
 import { HttpFailure, StorageFailure, UserAgentFailure } from '../../js-pkg/dist/ports.js';
 import { codeOf, expect, octetsOf } from './replay.mjs';
 
-const NO_FLOW = { what: ['the flow'], because: 'its constructor throws, and nothing is there to be driven' };
+const NO_FLOW = { what: ['the flow'], because: 'its constructor throws, so there is nothing to drive' };
 
 /**
- * What is in the scenarios and not in a driver's power. It is a failure if anything else cannot be driven, and if what
- * is listed here can be, or is gone.
+ * The parts of scenarios that a driver cannot do. It is a failure if another part cannot be driven, and if a part that is listed
+ * here can be, or is gone.
  */
 export const EXCEPTIONS = {
-  'host-mistakes.json': {
+  'host-mistakes': {
     what: [0, 1, 2, 5].map((number) => `the mistakes at step ${number}`),
-    because: 'the driver gives each step one answer; the steps themselves are driven, and replay.mjs makes the mistakes',
+    because: 'the driver resumes each step once; the steps themselves are driven, and replay.mjs makes the mistakes',
   },
-  'malformed-member.json': NO_FLOW,
-  'malformed-request.json': NO_FLOW,
+  'malformed-member': NO_FLOW,
+  'malformed-request': NO_FLOW,
 };
 
-/** Goes through all scenarios, by file, with flows of that class; and through spoiled ones, which must be noticed. */
+/** Replays all scenarios with flows of that class; and spoiled ones, which must fail. */
 export async function replayAll(Flow, scenarios) {
-  const wrong = Object.keys(EXCEPTIONS).filter((file) => !scenarios[file]).map((file) => `${file} is listed and not there`);
+  const wrong = Object.keys(EXCEPTIONS).filter((file) => !scenarios[file]).map((file) => `${file} is listed and does not exist`);
   let spoiled = 0;
   for (const [file, scenario] of Object.entries(scenarios)) {
     for (const reserves of [false, true]) {
@@ -35,7 +35,7 @@ export async function replayAll(Flow, scenarios) {
     for (const [what, spoiling] of spoilings(scenario)) {
       spoiled += 1;
       const trouble = await troubleOf(() => goThrough(Flow, spoiling.scenario ?? scenario, spoiling));
-      if (!trouble) wrong.push(`${file}: it is not noticed that ${what}`);
+      if (!trouble) wrong.push(`${file}: it does not fail although ${what}`);
     }
   }
   const excepted = Object.values(EXCEPTIONS).flatMap(({ what }) => what).length;
@@ -44,24 +44,24 @@ export async function replayAll(Flow, scenarios) {
 }
 
 /**
- * A step that is left over; and for each step, a driver that swallows the effect but answers as if it had been performed,
- * and one that performs it and makes another outcome of it, of the same form.
+ * A step that is left over; and for each step, a driver that skips the effect and resumes as if it had performed it, and one
+ * that performs it and makes another outcome of it, of the same shape.
  */
 function* spoilings(scenario) {
   const { steps, now } = scenario;
   yield ['a step is left over', { scenario: { ...scenario, steps: [...steps, { perform: {}, outcome: 'waited', now }] } }];
   for (const [number, { perform, outcome, now, restart }] of steps.entries()) {
     if (restart) continue;
-    const swallowed = (flow, step) => (step.perform?.id === perform.id ? flow.resume(perform.id, outcome, now) : step);
-    const swallowing = (flow) => ({
+    const skipped = (flow, step) => (step.perform?.id === perform.id ? flow.resume(perform.id, outcome, now) : step);
+    const skipping = (flow) => ({
       ...flow,
-      begin: (now) => swallowed(flow, flow.begin(now)),
-      resume: (...answer) => swallowed(flow, flow.resume(...answer)),
+      begin: (now) => skipped(flow, flow.begin(now)),
+      resume: (...args) => skipped(flow, flow.resume(...args)),
     });
     const other = (_, value) => (typeof value === 'string' ? `${value}x` : (value ?? 'x'));
     const misread = (id, said) => (id === perform.id ? JSON.parse(JSON.stringify(said), other) : said);
     const misreading = (flow) => ({ ...flow, resume: (id, said, now) => flow.resume(id, misread(id, said), now) });
-    yield [`step ${number} is swallowed`, { driver: (flow, driving) => drive(swallowing(flow), driving) }];
+    yield [`step ${number} is skipped`, { driver: (flow, driving) => drive(skipping(flow), driving) }];
     yield [`the outcome of step ${number} is another`, { driver: (flow, driving) => drive(misreading(flow), driving) }];
   }
 }
@@ -82,8 +82,8 @@ const rescue = ({ key, attempt }) => `${named('rescue', key)}/${attempt}`;
 const ROOM = 64 * 1024;
 
 /**
- * What must be heard of each effect, in order. `signal`: whether the port gets one. `text`: what the flow is suspended to,
- * which must be kept before its user is waited for.
+ * The calls that each effect must lead to, in order. `signal`: whether the port gets one. `text`: the suspended flow, which must
+ * be stored before the wait for its user.
  */
 const CALLS = {
   send_http: ({ type, single_use, ...request }, signal) => [['http.send', request, signal]],
@@ -113,19 +113,19 @@ const CALLS = {
   notify: ({ notice }) => [['told', { type: 'notice', notice }]],
   acquire_lock: ({ key, deadline }, signal) => [['locks.acquire', named('lock', key), deadline, signal]],
   release_lock: ({ key }) => [['locks.release', named('lock', key)]],
-  // From here on there is nothing to come back to.
+  // From here on there is nothing to resume.
   replace_record: () => [['suspended', undefined], ['storage']],
   arm_recovery: ({ key, at }) => [['arm', key, at]],
 };
-/** All others are the storage's: how often it is called is not said here, but in `CHANGES` what must come of it. */
+/** All others call the storage. How often does not matter; `CHANGES` has the result. */
 const callsFor = (effect, ...rest) => CALLS[effect.type]?.(effect, ...rest) ?? [['storage']];
 
-/** Which text an effect loads. */
+/** The text that an effect loads. */
 const LOADS = { load_record: record, load_stage: stage, load_rescue: rescue };
 
 /**
- * How what is stored differs after an effect that succeeded. The last is what the storage was asked the place of, if that
- * is the outcome. `aside`: the name that was found for what is set aside.
+ * The changes of the stored texts after an effect that succeeded. If the outcome is a place, it is that of the last one.
+ * `aside`: the name of a text that is set aside.
  */
 const CHANGES = {
   replace_record: (effect) => ({ [record(effect)]: effect.record }),
@@ -141,13 +141,13 @@ const CHANGES = {
   discard_stage: (effect) => ({ [stage(effect)]: undefined, [rescue(effect)]: undefined }),
 };
 
-/** By name; of a stage, what fills up its room is not text. */
+/** By name. The rest of the room of a stage is no text. */
 function stored(texts) {
   const apart = (text) => ({ text: text.replace(/[\0 ]+$/, ''), length: text.length });
   return Object.fromEntries([...texts].map(([name, text]) => [name, name.startsWith('stage/') ? apart(text) : text]));
 }
 
-/** Throws at whatever is wrong, and returns what of the scenario cannot be driven. */
+/** Throws if something is wrong, and returns the parts of the scenario that cannot be driven. */
 async function goThrough(Flow, { request, entropy, now, steps, done }, { reserves = false, driver = drive }) {
   if (typeof done === 'string') {
     expect(codeOf(() => new Flow(request, octetsOf(entropy))), done, 'the code');
@@ -163,7 +163,7 @@ async function goThrough(Flow, { request, entropy, now, steps, done }, { reserve
     const interrupt = new AbortController();
     let wrong, suspended, redirectUri, expectedCalls, before;
 
-    /** Makes the world what the scenario says it is, before the driver performs the step. */
+    /** Prepares the world for the step, before the driver performs it. */
     const give = (step) => {
       play.calls = [];
       if ('done' in step) {
@@ -177,7 +177,7 @@ async function goThrough(Flow, { request, entropy, now, steps, done }, { reserve
       play.placed = undefined;
       expectedCalls = callsFor(effect, interruptible, flow.suspend());
       redirectUri = effect.redirect_uri ?? redirectUri;
-      // What others wrote. Whatever this flow wrote is there, or `check` had failed.
+      // Texts of other processes. The texts of this flow are there: `check` compares them.
       const [name, text] = [LOADS[effect.type]?.(effect), play.step.outcome?.loaded?.ok];
       const there = stored(play.texts)[name];
       if (text === null) play.texts.delete(name);
@@ -196,7 +196,7 @@ async function goThrough(Flow, { request, entropy, now, steps, done }, { reserve
       if (outcome.kept) expect(play.placed, Object.keys(changes).at(-1), `where it is kept after step ${number}`);
       redirectUri = outcome.redirect_uri?.ok ?? redirectUri;
     };
-    /** The driver makes INTERNAL of what is thrown, so it is kept. */
+    /** The driver turns an error into INTERNAL, so the original is kept. */
     const keeping = (method) => (...args) => {
       try {
         return method(...args);
@@ -245,20 +245,20 @@ async function goThrough(Flow, { request, entropy, now, steps, done }, { reserve
   }
 }
 
-/** Ports in front of what happens at `play.step`. They note every call, and judge none. */
+/** Ports that do what happens at `play.step`. They record every call, and check none. */
 function portsOf(play, reserves) {
   const note = (...call) => void play.calls.push(call);
-  const answer = (kind, Failure, ...members) => {
+  const resultOf = (kind, Failure, ...members) => {
     const { ok, error } = play.step.outcome[kind];
     if (error) throw new Failure(...members.map((member) => error[member]));
     return ok;
   };
-  const byUserAgent = (kind) => answer(kind, UserAgentFailure, 'failure', 'port', 'detail');
-  /** One note for all calls of one effect. */
+  const byUserAgent = (kind) => resultOf(kind, UserAgentFailure, 'failure', 'port', 'detail');
+  /** One entry for all calls of one effect. */
   const byStorage = (...kinds) => {
     if (play.calls.at(-1)?.[0] !== 'storage') note('storage');
     const kind = kinds.find((kind) => kind in play.step.outcome);
-    if (kind) answer(kind, StorageFailure, 'kind', 'place', 'detail');
+    if (kind) resultOf(kind, StorageFailure, 'kind', 'place', 'detail');
   };
   const write = async (name, text) => (byStorage('store', 'kept'), void play.texts.set(name, text));
   return {
@@ -269,7 +269,7 @@ function portsOf(play, reserves) {
     http: {
       async send(request, signal) {
         note('http.send', request, signal !== undefined);
-        const response = answer('http', HttpFailure, 'sent', 'failure', 'detail');
+        const response = resultOf('http', HttpFailure, 'sent', 'failure', 'detail');
         return { ...response, body: bodyOf(response) };
       },
     },
@@ -286,7 +286,7 @@ function portsOf(play, reserves) {
       redirectUri: async (target) => (note('userAgent.redirectUri', target), byUserAgent('redirect_uri')),
       async authorize({ signal, ...request }) {
         note('userAgent.authorize', request, signal !== undefined);
-        // Nobody waits for this one any more.
+        // The flow has ended, and nothing waits for this one.
         return signal?.aborted ? new Promise(() => {}) : byUserAgent('redirected');
       },
       next: async (deadline, signal) => (note('userAgent.next', deadline, signal !== undefined), byUserAgent('redirected')),
@@ -301,7 +301,7 @@ function portsOf(play, reserves) {
         reserve: (name, bytes) => write(name, '\0'.repeat(bytes)),
         fill: async (name, text) => write(name, text.padEnd(play.texts.get(name).length, '\0')),
       }),
-      // What people call a place is for the storage to say: so it says what the scenario says.
+      // The storage names its places, here as in the scenario.
       place: (name) => ((play.placed = name), play.step.outcome.kept?.ok ?? name),
     },
   };

@@ -1,8 +1,8 @@
-// Replays a scenario through the npm package's module. Neither Node's nor a browser's: a page imports it as it is.
+// Replays a scenario through the npm package's module. Node and pages import this file.
 
 /**
- * Goes through the scenario with flows of that class, and returns what was wrong: nothing, or one text.
- * What is left over of the scenario is wrong too.
+ * Replays the scenario with flows of that class, and returns what is wrong: `undefined`, or a text. It is also wrong if a part of
+ * the scenario is left over.
  */
 export function replay(Flow, scenario) {
   try {

@@ -1,4 +1,5 @@
-// code-server on a free port of 127.0.0.1, with the sample extension, another that uses it, and nothing of this machine's user.
+// code-server on a free port of 127.0.0.1, with the sample extension, another one that uses it, and no files of the user of this
+// machine.
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -24,9 +25,9 @@ const SETTINGS = {
 
 const ENVIRONMENT = {
   LANG: "C.UTF-8",
-  // What programs are found is up to the test, not to this user's login shell.
+  // The test decides which programs are found, not the login shell of this user.
   VSCODE_CLI: "1",
-  // code-server would offer the sandbox, because it is on this machine, through itself under another name.
+  // code-server would proxy the sandbox under another name, because it is on this machine.
   VSCODE_PROXY_URI: "",
 };
 

@@ -10,7 +10,7 @@ import { codeServer } from "./code_server.mjs";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** How long the slowest machine may take for what the editor does at once. */
+/** How long a slow machine may take for what the editor does at once. */
 const PATIENCE = 60_000;
 
 let browser;
@@ -32,7 +32,7 @@ function stop(child) {
   return ended;
 }
 
-/** An editor of its own, with a fresh user; `path` is where it finds programs. */
+/** A separate editor with a new user; `path` is where it finds programs. */
 async function editor(path, env = {}) {
   const home = mkdtempSync(join(tmpdir(), "twg-vscode-"));
   directories.push(home);
@@ -80,13 +80,13 @@ describe("the sample extension in code-server", () => {
   let server;
   before(async () => (server = await sandbox()));
 
-  test("signs in, shows who it is, serves other extensions, and signs out in the Accounts menu", async () => {
+  test("signs in, shows the account, serves other extensions, and signs out in the Accounts menu", async () => {
     const path = [dirname(twg), process.env.PATH].join(delimiter);
     const { page, context, account, dialog, notification, command, traces } = await editor(path, { TWG_CONFIG_DIR: server.configDirectory, API: server.url });
     const signedOut = account.filter({ hasText: "Sign in to Atlassian" });
     await signedOut.waitFor();
 
-    // Cancelled: nothing is kept, and nobody is told of a failure.
+    // Cancelled: nothing is stored, and no failure is shown.
     await command("twg: Sign in to Atlassian");
     await dialog.getByText("Cancel").click();
     await notification("Signing in to Atlassian").waitFor({ state: "detached" });
@@ -116,11 +116,11 @@ describe("the sample extension in code-server", () => {
 
     const { access_token, refresh_token } = JSON.parse(readFileSync(join(server.configDirectory, "auth.conf"), "utf8")).tokens;
     const everything = `${traces()}${await page.content()}${await page.evaluate(() => JSON.stringify(localStorage))}`;
-    assert.ok(everything.includes("twg-atlassian"), "it would be seen");
-    for (const token of [access_token, refresh_token]) assert.ok(!everything.includes(token), "a token is where it can be read");
+    assert.ok(everything.includes("twg-atlassian"), "the check finds text");
+    for (const token of [access_token, refresh_token]) assert.ok(!everything.includes(token), "a token is printed or stored");
 
     await page.getByRole("button", { name: "Accounts" }).click();
-    // By the keyboard: a new menu ignores the mouse for a moment.
+    // With the keyboard: a new menu ignores the mouse for a moment.
     await page.getByRole("menuitem", { name: "Mia Krystof (Atlassian)" }).press("ArrowRight");
     await page.locator(".action-item.focused", { hasText: "Manage Trusted Extensions" }).press("ArrowDown");
     await page.locator(".action-item.focused", { hasText: "Sign Out" }).press("Enter");
@@ -130,7 +130,7 @@ describe("the sample extension in code-server", () => {
     assert.deepEqual((await server.grants()).map(({ ended }) => ended), ["revoked"]);
   });
 
-  test("without twg it says what to do", async () => {
+  test("without twg, it says what to do", async () => {
     const { page, account, notification, command } = await editor("/nonexistent", { TWG_CONFIG_DIR: server.configDirectory });
     await account.filter({ hasText: "twg not found" }).waitFor();
     await command("twg: Sign in to Atlassian");

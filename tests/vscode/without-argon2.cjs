@@ -1,4 +1,4 @@
-// code-server hashes passwords with a native module, and loads it even if there is no password. It is not compiled here.
+// code-server hashes passwords with a native module, and loads it even without a password. It is not compiled here.
 const Module = require("node:module");
 
 const load = Module._load;

@@ -1,4 +1,4 @@
-// The plain module in a JavaScript engine: all that a host needs in order to use it. Node and browsers alike.
+// The plain module in a JavaScript engine: everything that a host needs to use it, in Node and browsers.
 
 const octetsAsNumbers = (_, value) => (value instanceof Uint8Array ? Array.from(value) : value);
 

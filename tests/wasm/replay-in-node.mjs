@@ -1,12 +1,12 @@
 // Replays every scenario in Node, through the plain module and through the npm package's: node replay-in-node.mjs
-// (Through the package's driver: js-pkg/tests/scenarios.test.ts, because that has to be built.)
-// Fails if one goes otherwise, and if the npm package's module imports anything that is not wasm-bindgen's.
-import { readFile, readdir } from 'node:fs/promises';
+// (Through the package's driver: js-pkg/tests/scenarios.test.ts, because the driver has to be built.)
+// Also fails if the npm package's module imports anything else than functions of wasm-bindgen.
+import { readFile } from 'node:fs/promises';
+import { scenarios } from '../scenarios/files.mjs';
 import { replay } from '../scenarios/replay.mjs';
 import { load } from './plugin.mjs';
 
 const built = new URL('../../js-pkg/wasm/', import.meta.url);
-const scenarios = new URL('../scenarios/', import.meta.url);
 let failures = 0;
 const fail = (text) => {
   failures += 1;
@@ -28,17 +28,16 @@ for (const { module, name, kind } of WebAssembly.Module.imports(npm)) {
 }
 
 const flows = { 'the plain module': await load(plugin), "the npm package's module": glue.Flow };
-const files = (await readdir(scenarios)).filter((name) => name.endsWith('.json')).sort();
-for (const file of files) {
-  const scenario = JSON.parse(await readFile(new URL(file, scenarios), 'utf8'));
+for (const [name, scenario] of Object.entries(scenarios)) {
   for (const [where, Flow] of Object.entries(flows)) {
     const wrong = replay(Flow, scenario);
-    if (wrong) fail(`${file}, in ${where}: ${wrong}\n`);
+    if (wrong) fail(`${name}, in ${where}: ${wrong}\n`);
   }
   const spoiled = structuredClone(scenario);
   spoiled.steps.push({ perform: {}, outcome: 'waited', now: scenario.now });
-  if (!replay(glue.Flow, spoiled)) fail(`${file}: a step that is left over is not noticed`);
+  if (!replay(glue.Flow, spoiled)) fail(`${name}: it does not fail with a step that is left over`);
 }
 
-console.log(`${files.length} scenarios through ${Object.keys(flows).length} modules in Node, ${failures} failures`);
-process.exitCode = failures === 0 && files.length >= 60 ? 0 : 1;
+const count = Object.keys(scenarios).length;
+console.log(`${count} scenarios through ${Object.keys(flows).length} modules in Node, ${failures} failures`);
+process.exitCode = failures === 0 && count >= 60 ? 0 : 1;

@@ -1,5 +1,5 @@
-"""Drives the plain module from Python with no glue but this page: one refresh, with a store and a server that are
-pretended. `pip install wasmtime`, then: python host.py js-pkg/wasm/twg_plugin.wasm"""
+"""Drives the plain module from Python, with no glue but this file: one refresh, with a simulated store and server.
+`pip install wasmtime`, then: python host.py js-pkg/wasm/twg_plugin.wasm"""
 
 import json
 import secrets
@@ -54,8 +54,8 @@ def run(request, perform):
         call("twg_end", flow)
 
 
-class Pretended:
-    """A store in memory, and a server that always says yes."""
+class Simulated:
+    """A store in memory, and a server that always issues tokens."""
 
     def __init__(self, record):
         self.record, self.stage = record, None
@@ -97,7 +97,7 @@ record = {
 }
 
 assert call("twg_abi_version") == 1
-world = Pretended(json.dumps(record))
+world = Simulated(json.dumps(record))
 done = run({"refresh": {"profile": "atlassian", "client_id": "example-client", "need": "live"}}, world.perform)
 print(json.dumps(done, indent=2))
 assert done["ok"]["refreshed"]["access_token"] == "new-access"

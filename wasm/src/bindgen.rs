@@ -1,10 +1,10 @@
 //! The npm package's module: the flows as a JavaScript class.
 //!
-//! Everything goes through JSON, whose reader and writer the module has anyway: so a misspelt member is noticed here as it
-//! is in the plain module, `undefined` is as good as absent, and the module is a tenth smaller than with
-//! serde-wasm-bindgen.
+//! Everything goes through JSON, whose reader and writer the module has anyway. So a misspelt member is an error, as in the
+//! plain module, `undefined` counts as absent, and the module is a tenth smaller than with serde-wasm-bindgen.
 
 use serde::Serialize;
+use twg_core::credential::Generation;
 use twg_core::error::Error;
 use twg_core::json::{self, FromJson};
 use wasm_bindgen::prelude::*;
@@ -16,7 +16,7 @@ use crate::{AnyFlow, Seed};
 #[wasm_bindgen(typescript_custom_section)]
 const DECLARATIONS: &str = include_str!("wire/wire.ts");
 
-/// One flow. Its methods throw an `Error` with the `code` of a `HostError` for mistakes of whoever calls them.
+/// One flow. Its methods throw an `Error` with the `code` of a `HostError` if they are called wrongly.
 #[wasm_bindgen]
 pub struct Flow(AnyFlow);
 
@@ -36,7 +36,7 @@ impl Flow {
         Ok(Self(AnyFlow::new(request, &seed(entropy.map(Zeroizing::new))?)))
     }
 
-    /// The first step; called again, the step that is waited for.
+    /// The first step; later, the step that the flow waits for.
     ///
     /// # Errors
     /// `NOT_WAITING`, `MALFORMED`
@@ -49,7 +49,7 @@ impl Flow {
         self.0.begin(now).map_err(|mistake| thrown(&mistake)).and_then(|step| write(&step))
     }
 
-    /// The next step. After a mistake, the flow still waits for the same.
+    /// The next step. After a mistake, the flow still waits for the same step.
     ///
     /// # Errors
     /// Any `HostError`.
@@ -74,7 +74,7 @@ impl Flow {
     }
 }
 
-/// What a record says at that time. A scheduler wakes up later than others by `chance` out of 255.
+/// What a record says at that time. `chance`, out of 255, spreads the times at which schedulers wake up.
 ///
 /// # Errors
 /// `RECORD_UNUSABLE`, `CONFIGURATION`, `MALFORMED`
@@ -93,7 +93,7 @@ pub fn status(
     }
 }
 
-/// Whether access tokens of that provider may be sent to that address: https (or loopback), and exactly one of its hosts.
+/// Whether access tokens of that provider may be sent to that URL: https (or loopback), and exactly one of its hosts.
 ///
 /// # Errors
 /// `CONFIGURATION`, `MALFORMED`
@@ -106,7 +106,7 @@ pub fn may_have_token(
     crate::may_have_token(&profile, url).map_err(|error| failed(&error))
 }
 
-/// Whether another access token may help where this answer came. Of its header fields, `www-authenticate` matters.
+/// Whether another access token may help after this response. Of its header fields, only `www-authenticate` counts.
 ///
 /// # Errors
 /// `MALFORMED`
@@ -116,6 +116,14 @@ pub fn rejects_token(
 ) -> Result<bool, JsValue> {
     let response: HttpResponse = read("response", &response)?;
     Ok(twg_core::resource::rejects_token(&response.into()))
+}
+
+/// The generation that a record names, as a decimal number; `undefined` if it names none. JavaScript's own reader would round
+/// a number above 2^53.
+#[wasm_bindgen(js_name = generationOf)]
+#[must_use]
+pub fn generation_of(record: &str) -> Option<String> {
+    Generation::of_record(record).map(|generation| generation.get().to_string())
 }
 
 /// The version of twg.
@@ -144,7 +152,7 @@ fn read<T: FromJson>(what: &str, given: &JsValue) -> Result<T, JsValue> {
 }
 
 fn write(value: &impl Serialize) -> Result<JsValue, JsValue> {
-    // It cannot fail: no maps but those with text as keys.
+    // It cannot fail: all maps have text as keys.
     let json = Zeroizing::new(serde_json::to_string(value).unwrap_or_default());
     js_sys::JSON::parse(&json)
 }
@@ -160,7 +168,7 @@ fn failed(error: &Error) -> JsValue {
 
 fn error_with(code: &str, message: &str) -> JsValue {
     let error = js_sys::Error::new(message);
-    // Of an Error that was just made it cannot fail.
+    // It cannot fail for a new Error.
     let _ = js_sys::Reflect::set(&error, &"code".into(), &code.into());
     error.into()
 }

@@ -80,7 +80,7 @@ fn read<T: FromJson>(what: &str, json: &str) -> Result<T, flows::Mistake> {
     json::parse(json).map_err(|_| mistake(HostError::malformed(what)))
 }
 
-/// It cannot fail: no maps but those with text as keys.
+/// It cannot fail: all maps have text as keys.
 fn written(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Any of the core's flows, driven in the shapes of [`wire`](crate::wire): what both kinds of host use.
+//! Any of the core's flows, driven in the shapes of [`wire`](crate::wire), for every kind of host.
 
 use twg_core::api::ApiFlow;
 use twg_core::atlassian::sites::{SitesRequest, UseSiteFlow};
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::wire::{self, Done, FlowRequest, HostError, Output, Profile, Status, Step};
 
-/// 64 octets of randomness for one flow. The same ones must never be used twice.
+/// 64 random octets for one flow, never used again.
 pub struct Seed(Zeroizing<[u8; 64]>);
 
 /// One flow.
@@ -29,7 +29,7 @@ pub enum AnyFlow {
     Other(Box<dyn Steps>),
 }
 
-/// How flows look that say in the same shape what came of them.
+/// A flow whose steps and result have the shapes of `wire`.
 pub trait Steps {
     /// As [`flow::Flow::begin`].
     ///
@@ -45,8 +45,7 @@ pub trait Steps {
 }
 
 impl AnyFlow {
-    /// The flow that does what is asked. Of a request that cannot be carried out it is a flow that ends at once and
-    /// says why.
+    /// The flow for this request. If the request cannot be carried out, the flow ends at once and says why.
     #[must_use]
     pub fn new(request: FlowRequest, seed: &Seed) -> Self {
         Self::of(request, seed).unwrap_or_else(|error| other(Running::new(Refused(Some(error)))))
@@ -89,7 +88,7 @@ impl AnyFlow {
         })
     }
 
-    /// The first step; called again, the step that is waited for.
+    /// The first step; later, the step that the flow waits for.
     ///
     /// # Errors
     /// [`HostError`] if the flow is over.
@@ -100,7 +99,7 @@ impl AnyFlow {
     /// The next step.
     ///
     /// # Errors
-    /// [`HostError`] if that is not the answer that is waited for. The flow still waits for it.
+    /// [`HostError`] if the flow waits for another outcome. It still waits for it.
     pub fn resume(
         &mut self,
         id: u64,
@@ -137,7 +136,7 @@ pub fn status(record: &str, profile: &Profile, now: UnixTime, chance: u8) -> Res
     Ok(Status::of(credential, &profile, now, chance))
 }
 
-/// Whether access tokens of `profile` may be sent to that address.
+/// Whether access tokens of `profile` may be sent to that URL.
 ///
 /// # Errors
 /// [`Error::Configuration`] if the profile cannot be used.
@@ -193,7 +192,7 @@ fn step_of<T>(step: flow::Step<T>, done: impl FnOnce(T) -> Done) -> Step {
     }
 }
 
-/// The choice of a site, of a connection that may not be signed in: there nothing can be noted.
+/// The choice of a site. A connection that is not signed in cannot store one.
 struct Choosing(UseSiteFlow, ConnectionKey);
 
 impl Choosing {

@@ -1,4 +1,4 @@
-//! The core as a WebAssembly module, for hosts that are not Rust. Thin: shapes and their translation, no decision.
+//! The core as a WebAssembly module, for hosts that are not Rust. It translates shapes, and decides nothing.
 //!
 //! - [`wire`]: the shapes, declared in `wire/wire.ts`;
 //! - [`AnyFlow`]: any of the core's flows, driven in these shapes;
@@ -17,7 +17,7 @@ pub mod wire;
 
 pub use flow::{AnyFlow, Seed, Steps, may_have_token, status};
 
-/// std's is three times as large.
+/// The allocator of std is three times as large.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

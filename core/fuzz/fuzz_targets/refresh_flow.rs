@@ -20,7 +20,7 @@ const PROCESSES: u32 = 4;
 fuzz_target!(|input: &[u8]| {
     let blind = input.windows(6).any(|bytes| bytes == b"CANARY");
     let mut world = World::new(Choices::new(input), Watch::default());
-    world.stored = Some(include_str!("../answers/old_record.json").to_owned());
+    world.store(include_str!("../answers/old_record.json"));
     for number in 0..PROCESSES {
         let flow = refresh(&mut world.choices, number);
         world.refresh(flow, RefreshWatch::blind(blind));

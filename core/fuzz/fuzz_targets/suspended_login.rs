@@ -41,8 +41,7 @@ fuzz_target!(|input: &[u8]| {
         let text = written.pointer(&format!("/waiting/authorization_code/{name}"));
         text.and_then(Value::as_str).unwrap_or_default().to_owned()
     };
-    let (redirect_uri, state) = (waiting("redirect_uri"), waiting("state"));
     let mut world = World::new(Choices::new(choices), watch);
-    (world.redirect_uri, world.state) = (redirect_uri, state);
+    world.expect_redirect(waiting("redirect_uri"), waiting("state"));
     world.drive(flow);
 });

@@ -1,6 +1,8 @@
 //! What the fuzz targets share: a world whose responses the input chooses, and a watch over what a
 //! flow asks for and what it shows.
 
+#[path = "../../benches/shared/memory.rs"]
+mod memory;
 mod refresh_watch;
 mod watch;
 mod world;

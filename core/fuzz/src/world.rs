@@ -14,6 +14,7 @@ use twg_core::refresh::RefreshFlow;
 use twg_core::secret::Secret;
 use twg_core::time::{Now, Span, UnixTime};
 
+use crate::memory::Memory;
 use crate::{RefreshWatch, STATE, Watch};
 
 /// The input, read byte by byte. After its end every byte is zero, and zero is always the good
@@ -65,13 +66,9 @@ pub struct World<'a> {
     pub watch: Watch,
     now: UnixTime,
     uptime: Span,
-    /// Where redirects arrive, and the state that they must carry.
-    pub redirect_uri: String,
-    pub state: String,
-    /// What the store holds.
-    pub stored: Option<String>,
-    /// What the stage holds.
-    staged: Option<String>,
+    machine: Memory,
+    /// The state that redirects must carry.
+    state: String,
 }
 
 impl<'a> World<'a> {
@@ -83,11 +80,20 @@ impl<'a> World<'a> {
             watch,
             now,
             uptime: Span::ZERO,
-            redirect_uri: String::new(),
+            machine: Memory::default(),
             state: STATE.to_owned(),
-            stored: None,
-            staged: None,
         }
+    }
+
+    /// The store holds this record.
+    pub fn store(&mut self, record: &str) {
+        self.machine.record = Some(Secret::new(record));
+    }
+
+    /// A login waits for a redirect to this URI, with this state.
+    pub fn expect_redirect(&mut self, redirect_uri: String, state: String) {
+        self.machine.redirect_uri = redirect_uri;
+        self.state = state;
     }
 
     /// Drives a refresh to its end, or to the point where the input kills its process. The next
@@ -200,14 +206,6 @@ impl<'a> World<'a> {
                 self.now = self.now.max(*until);
                 Outcome::Waited
             }
-            Effect::ShowUserCode(_) if good => Outcome::Shown(Ok(())),
-            Effect::ShowUserCode(_) => Outcome::Shown(Err(self.user_agent_error())),
-            Effect::ObtainRedirectUri(target) if good => {
-                let port = target.port.unwrap_or(50123);
-                self.redirect_uri = format!("http://127.0.0.1:{port}{}", target.path);
-                Outcome::RedirectUri(Ok(self.redirect_uri.clone()))
-            }
-            Effect::ObtainRedirectUri(_) => Outcome::RedirectUri(Err(self.user_agent_error())),
             Effect::AwaitRedirect { deadline }
                 if self.now > *deadline || self.choices.is_empty() =>
             {
@@ -216,55 +214,39 @@ impl<'a> World<'a> {
             Effect::OpenUserAgent(_) | Effect::AwaitRedirect { .. } if good => {
                 Outcome::Redirected(Ok(Secret::new(self.redirect())))
             }
+            Effect::LoadRecord(_) if good => Outcome::Loaded(Ok(self.record().map(Secret::new))),
+            Effect::LoadStage { id, .. } | Effect::LoadRescue { id, .. } if good => {
+                Outcome::Loaded(Ok(self.stage(id).map(Secret::new)))
+            }
+            effect if good => self.machine.perform(effect),
+            effect => self.failure(effect),
+        }
+    }
+
+    fn failure(&mut self, effect: &Effect) -> Outcome {
+        match effect {
+            Effect::ShowUserCode(_) => Outcome::Shown(Err(self.user_agent_error())),
+            Effect::ObtainRedirectUri(_) => Outcome::RedirectUri(Err(self.user_agent_error())),
             Effect::OpenUserAgent(_) | Effect::AwaitRedirect { .. } => {
                 Outcome::Redirected(Err(self.user_agent_error()))
             }
-            Effect::Notify(_) | Effect::ReleaseLock(_) | Effect::ArmRecovery { .. } => {
-                Outcome::Notified
-            }
-            Effect::AcquireLock { .. } if good => Outcome::Locked(Ok(())),
             Effect::AcquireLock { .. } => Outcome::Locked(Err(match self.choices.below(2) {
                 0 => LockError::TimedOut { holder: None },
                 _ => LockError::Unusable(self.store_error()),
             })),
-            Effect::LoadRecord(_) if good => Outcome::Loaded(Ok(self.record().map(Secret::new))),
-            Effect::LoadRecord(_) => Outcome::Loaded(Err(self.store_error())),
-            Effect::ReplaceRecord { bytes, .. } if good => {
-                self.stored = Some(bytes.expose().to_owned());
-                Outcome::Store(Ok(()))
-            }
-            Effect::RemoveRecord(_) if good => {
-                self.stored = None;
-                Outcome::Store(Ok(()))
-            }
-            Effect::PreflightStore(_) if good => Outcome::Store(Ok(())),
-            Effect::PreflightStore(_) | Effect::ReplaceRecord { .. } | Effect::RemoveRecord(_) => {
-                Outcome::Store(Err(self.store_error()))
-            }
-            Effect::OpenStage { .. } | Effect::DiscardStage { .. } if good => {
-                self.staged = None;
-                Outcome::Store(Ok(()))
-            }
-            Effect::OpenStage { .. } | Effect::DiscardStage { .. } => {
-                Outcome::Store(Err(self.store_error()))
-            }
-            Effect::StageReply { bytes, .. } | Effect::RescueReply { bytes, .. } if good => {
-                self.staged = Some(bytes.expose().to_owned());
-                Outcome::Kept(Ok("/store/stage".to_owned()))
-            }
-            Effect::LoadStage { id, .. } | Effect::LoadRescue { id, .. } if good => {
-                Outcome::Loaded(Ok(self.stage(id).map(Secret::new)))
-            }
-            Effect::LoadStage { .. } | Effect::LoadRescue { .. } => {
+            Effect::LoadRecord(_) | Effect::LoadStage { .. } | Effect::LoadRescue { .. } => {
                 Outcome::Loaded(Err(self.store_error()))
             }
-            Effect::SetAsideRecord(_) | Effect::SetAsideStage { .. } if good => {
-                Outcome::Kept(Ok("/store/aside".to_owned()))
-            }
+            Effect::PreflightStore(_)
+            | Effect::ReplaceRecord { .. }
+            | Effect::RemoveRecord(_)
+            | Effect::OpenStage { .. }
+            | Effect::DiscardStage { .. } => Outcome::Store(Err(self.store_error())),
             Effect::SetAsideRecord(_)
             | Effect::SetAsideStage { .. }
             | Effect::StageReply { .. }
             | Effect::RescueReply { .. } => Outcome::Kept(Err(self.store_error())),
+            cannot_fail => self.machine.perform(cannot_fail),
         }
     }
 
@@ -290,7 +272,7 @@ impl<'a> World<'a> {
     fn record(&mut self) -> Option<String> {
         let old = include_str!("../answers/old_record.json");
         match self.choices.below(6) {
-            0 => self.stored.clone(),
+            0 => text_of(self.machine.record.as_ref()),
             1 => Some(old.to_owned()),
             2 => Some(String::from_utf8_lossy(&self.mutated(old)).into_owned()),
             3 => Some(r#"{"schema_version":2,"token":"CANARY"}"#.to_owned()),
@@ -302,7 +284,7 @@ impl<'a> World<'a> {
     /// The content of the stage: what the flow wrote, a response of that attempt, or anything.
     fn stage(&mut self, id: &AttemptId) -> Option<String> {
         match self.choices.below(5) {
-            0 => self.staged.clone(),
+            0 => text_of(self.machine.reply.as_ref()),
             1 => Some("\0".repeat(100)),
             2 => {
                 let reply = response(self.status(), include_bytes!("../answers/tokens.json"));
@@ -326,7 +308,7 @@ impl<'a> World<'a> {
                 self.watch.hears_parameter("anything", &text);
                 return text;
             }
-            _ => self.redirect_uri.clone(),
+            _ => self.machine.redirect_uri.clone(),
         };
         let Ok(mut url) = url::Url::parse(&base) else { return base };
         let count = self.choices.below(8);
@@ -433,6 +415,10 @@ impl<'a> World<'a> {
         }
         bytes
     }
+}
+
+fn text_of(secret: Option<&Secret>) -> Option<String> {
+    secret.map(|secret| secret.expose().to_owned())
 }
 
 fn response(status: u16, body: &[u8]) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! The addresses of Jira and Confluence: of the API host, and of a site.
+//! The URLs of Jira and Confluence: on the API host, and on a site.
 
 use alloc::format;
 use alloc::string::String;
@@ -41,7 +41,7 @@ impl Product {
     }
 }
 
-/// Whether this names a resource of a site, so that a site must be known.
+/// Whether this names a resource of a site, so that the site must be known.
 #[must_use]
 pub fn needs_site(path: &str) -> bool {
     let path = path.trim_start_matches('/');
@@ -58,23 +58,21 @@ fn is_below(path: &str, own: &str) -> bool {
     path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
-/// The address of a resource.
+/// The URL of a resource.
 ///
-/// `https://...` must be on one of the provider's hosts. Anything else is a path: of a site's product, so
-/// that `/rest/api/3/myself` becomes `https://api.atlassian.com/ex/jira/CLOUD-ID/rest/api/3/myself`, or one of
-/// the few of the API host itself ([`needs_site`]).
+/// `https://...` must be on one of the provider's hosts. Anything else is a path. Most are of a site's product:
+/// `/rest/api/3/myself` becomes `https://api.atlassian.com/ex/jira/CLOUD-ID/rest/api/3/myself`. A few are of the
+/// API host itself ([`needs_site`]).
 ///
 /// # Errors
-/// [`Error::Configuration`] if that is no address, or leads out of where it begins.
+/// [`Error::Configuration`] if that is not a URL, or leads elsewhere.
 pub fn api_url(
     profile: &ProviderProfile,
     product: Product,
     cloud_id: Option<&str>,
     path: &str,
 ) -> Result<EndpointUrl, Error> {
-    let refused = |why: String| {
-        Error::Configuration(format!("'{}' cannot be asked for: {why}", printable(path)))
-    };
+    let refused = |why: String| refused(path, &why);
     if is_address(path) {
         let url = EndpointUrl::parse(path).map_err(|bad| refused(format!("{bad}")))?;
         let is_theirs = TokenAudience::new(profile, None).includes(path);
@@ -87,53 +85,55 @@ pub fn api_url(
     let sites = profile.sites.as_ref().and_then(EndpointUrl::url);
     let Some(origin) = sites.map(|url| url.origin().ascii_serialization()) else {
         let name = &profile.display_name;
-        return Err(refused(format!("for {name}, give the whole address, https://...")));
+        return Err(refused(format!("for {name}, give a full URL, https://...")));
     };
     let relative = path.strip_prefix('/').unwrap_or(path);
     if relative.starts_with('/') {
         return Err(refused("it begins with two slashes".into()));
     }
     if relative.split('?').next().is_some_and(|path| path.contains("://")) {
-        return Err(refused("it is neither a path nor an https address".into()));
+        return Err(refused("it is neither a path nor an https URL".into()));
     }
     let base = match (needs_site(path), cloud_id) {
         (false, _) => format!("{origin}/"),
         (true, Some(id)) if is_cloud_id(id) => format!("{origin}/ex/{}/{id}/", product.as_str()),
-        (true, Some(id)) => return Err(refused(format!("'{}' is no cloud id", printable(id)))),
+        (true, Some(id)) => return Err(refused(format!("'{}' is not a cloud ID", printable(id)))),
         (true, None) => return Err(refused("no site is chosen".into())),
     };
     below(&base, relative).map_err(refused)
 }
 
-/// The address of a resource of a site, for an API token without scopes: those work at the site's own address.
+/// The URL of a resource of a site, for an API token without scopes: those work at the site's own URL.
 ///
 /// # Errors
-/// [`Error::Configuration`] if that is no address, or not one of the site.
+/// [`Error::Configuration`] if that is not a URL, or not one of the site.
 pub fn site_url(site: &EndpointUrl, path: &str) -> Result<EndpointUrl, Error> {
     let base = format!("{}/", site.as_str().trim_end_matches('/'));
     let relative = path.strip_prefix(&base).or_else(|| path.strip_prefix('/')).unwrap_or(path);
     let before_query = relative.split('?').next().unwrap_or_default();
     let url = if is_address(relative) || relative.starts_with('/') || before_query.contains("://") {
-        Err(format!("it is neither a path nor an address of {}", site.host()))
+        Err(format!("it is neither a path nor a URL of {}", site.host()))
     } else {
         below(&base, relative)
     };
-    url.map_err(|why| {
-        Error::Configuration(format!("'{}' cannot be asked for: {why}", printable(path)))
-    })
+    url.map_err(|why| refused(path, &why))
 }
 
-/// The address `base` + `relative`, if it stays below `base`.
+fn refused(path: &str, why: &str) -> Error {
+    Error::Configuration(format!("twg sends no token to {}: {why}", printable(path)))
+}
+
+/// The URL `base` + `relative`, if it stays below `base`.
 fn below(base: &str, relative: &str) -> Result<EndpointUrl, String> {
     let url = EndpointUrl::parse(&format!("{base}{relative}")).map_err(|bad| format!("{bad}"))?;
-    // The parser takes `..` and `%2e%2e` for steps upwards; what servers make of the rest varies.
+    // The parser resolves `..` and `%2e%2e`; servers differ about the rest.
     let stays = url
         .url()
         .is_some_and(|parsed| parsed.as_str().starts_with(base) && !may_climb(parsed.path()));
-    if stays { Ok(url) } else { Err("it leads out of where it begins".into()) }
+    if stays { Ok(url) } else { Err("its '..' leads elsewhere".into()) }
 }
 
-/// Whether some server may take a part of this path for a step upwards: `..%2f`, `%252e%252e`, `..;`.
+/// Whether a server may read a part of this path as `..`: `..%2f`, `%252e%252e`, `..;`.
 fn may_climb(path: &str) -> bool {
     let mut plain = path.to_ascii_lowercase();
     // Each round makes it shorter.

@@ -16,19 +16,19 @@ use crate::resource::{Authorization, resource_answer};
 use crate::secret::Secret;
 use crate::text::displayable;
 
-/// The id of an organization, which is a part of addresses.
+/// The ID of an organization, which is a part of URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrgId(String);
 
 impl OrgId {
-    /// Letters, digits and hyphens: nothing that could lead an address elsewhere.
+    /// Letters, digits and hyphens: nothing that could lead a URL elsewhere.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         (is_plain && (1..=64).contains(&text.len())).then(|| Self(text.into()))
     }
 
-    /// The id itself.
+    /// The ID itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -38,22 +38,22 @@ impl OrgId {
 impl FromJson for OrgId {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         Self::parse(&String::from_json(value, mistakes)).unwrap_or_else(|| {
-            mistakes.note("it is not the id of an organization");
+            mistakes.note("not the ID of an organization");
             Self(String::new())
         })
     }
 }
 
-/// Why a key does not do.
+/// Why a key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The key is unknown, expired or revoked, or no admin API key at all.
     Key,
-    /// The key is one, but not of somebody who may see this organization.
+    /// The key works, but its user may not see this organization.
     NotPermitted,
-    /// There is no such organization, or it is not the key's.
+    /// There is no such organization, or the key belongs to another one.
     NoSuchOrganization,
-    /// Something that says nothing about the key.
+    /// A failure that says nothing about the key.
     Other(Error),
 }
 
@@ -62,11 +62,11 @@ impl fmt::Display for Refusal {
         match self {
             Self::Key => f.write_str(
                 "Atlassian does not accept the key: it is mistyped, expired or revoked, or it is not an admin API \
-                 key (the API token of a person and a login do not work here)",
+                 key (API tokens and access tokens do not work here)",
             ),
             Self::NotPermitted => f.write_str("the key may not see this organization"),
             Self::NoSuchOrganization => {
-                f.write_str("there is no organization with this id, or the key belongs to another one")
+                f.write_str("there is no organization with this ID, or the key belongs to another one")
             }
             Self::Other(error) => error.fmt(f),
         }
@@ -78,7 +78,7 @@ impl fmt::Display for Refusal {
 /// # Errors
 /// [`Error::Configuration`] if the provider has no organizations.
 pub fn check(profile: &ProviderProfile, org: &OrgId, key: &Secret) -> Result<HttpRequest, Error> {
-    // The same API host as that of the sites.
+    // The API host is that of the sites.
     let sites = profile.sites.as_ref().and_then(EndpointUrl::url).ok_or_else(|| {
         let name = &profile.display_name;
         Error::Configuration(format!("{name} has no organizations"))
@@ -89,7 +89,7 @@ pub fn check(profile: &ProviderProfile, org: &OrgId, key: &Secret) -> Result<Htt
     Ok(HttpRequest::new(Method::Get, url, headers, Secret::default()))
 }
 
-/// What the answer to [`check`] says: the name of the organization, escaped, if it has one.
+/// What the response to [`check`] says: the name of the organization, escaped, if it has one.
 ///
 /// # Errors
 /// [`Refusal`]
@@ -98,7 +98,7 @@ pub fn checked(
     answer: Result<HttpResponse, TransportError>,
 ) -> Result<Option<String>, Refusal> {
     if let Ok(response) = &answer {
-        // In the words of this API, or of the gateway before it. A page of HTML is nobody's judgement.
+        // JSON comes from this API, or from the gateway before it. A page of HTML proves nothing about the key.
         match response.status {
             401 if json::object_in(&response.body).is_some() => return Err(Refusal::Key),
             403 if json::object_in(&response.body).is_some() => return Err(Refusal::NotPermitted),

@@ -1,7 +1,7 @@
-//! API tokens of Atlassian accounts: for scripts, where no login is wanted.
+//! API tokens of Atlassian accounts: for scripts that use no connection.
 //!
-//! A classic token works at the site's own address. One with scopes works where access tokens do, at
-//! `api.atlassian.com/ex/...`, so that the site's cloud id must be known.
+//! A classic token works at the site's own URL. A token with scopes works where access tokens do, at
+//! `api.atlassian.com/ex/...`, so that the site's cloud ID must be known.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -20,10 +20,10 @@ use crate::resource::{
 use crate::secret::Secret;
 use crate::text::printable;
 
-/// Which kind of API token a program is made for.
+/// The kind of an API token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenMode {
-    /// A token that may do whatever its user may.
+    /// A token that may do everything that its user may.
     Classic,
     /// A token with scopes.
     Scoped,
@@ -60,14 +60,14 @@ pub struct NamedSite {
 }
 
 impl NamedSite {
-    /// The site that a person calls `text`: `acme`, `acme.atlassian.net` or the whole address.
+    /// The site that a person calls `text`: `acme`, `acme.atlassian.net` or the whole URL.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if that is no site of this provider.
+    /// [`Error::Configuration`] if that is not a site of this provider.
     pub fn of(profile: &ProviderProfile, text: &str) -> Result<Self, Error> {
         let refused = |why: String| Error::Configuration(format!("'{}' {why}", printable(text)));
         let Some(template) = &profile.site_address else {
-            return Err(refused("cannot be a site: this provider has none".to_owned()));
+            return Err(refused("cannot be a site: this provider has no sites".to_owned()));
         };
         let (before, after) = template.split_once("{site}").unwrap_or((template, ""));
         let host_before = before.split_once("://").map_or(before, |(_, rest)| rest);
@@ -81,15 +81,17 @@ impl NamedSite {
             && !name.ends_with('-');
         if !is_label {
             let example = template.replace("{site}", "acme");
-            return Err(refused(format!("is not the name of a site, like the acme of {example}")));
+            return Err(refused(format!(
+                "is not the name of a site, such as the acme in {example}"
+            )));
         }
         let url = EndpointUrl::parse(&template.replace("{site}", &name));
-        let url = url.map_err(|bad| refused(format!("is no site: {bad}")))?;
+        let url = url.map_err(|bad| refused(format!("is not a site: {bad}")))?;
         Ok(Self { name, url })
     }
 }
 
-/// Asks which cloud id a site has. Needs no token, and sends none.
+/// Asks for the cloud ID of a site. Needs no token, and sends none.
 #[derive(Clone, Debug)]
 pub struct CloudIdRequest {
     site: EndpointUrl,
@@ -120,12 +122,12 @@ impl ResourceRequest for CloudIdRequest {
         let answer = resource_answer(answer, Endpoint::Sites)?;
         shown_member(&answer, "cloudId").ok_or_else(|| Error::PeerMisbehaved {
             endpoint: Endpoint::Sites,
-            what: "there is no 'cloudId' in it".to_owned(),
+            what: "it has no 'cloudId'".to_owned(),
         })
     }
 }
 
-/// Asks Jira whose a token is: `/me` is for access tokens only.
+/// Asks Jira for the account of a token: `/me` is for access tokens only.
 #[derive(Clone, Debug)]
 pub struct MyselfRequest {
     audience: TokenAudience,
@@ -136,7 +138,7 @@ impl MyselfRequest {
     /// The path, below a site.
     pub const PATH: &str = "/rest/api/3/myself";
 
-    /// A request to that address, which is [`Self::PATH`] of a site.
+    /// A request to that URL, which is [`Self::PATH`] of a site.
     #[must_use]
     pub const fn new(audience: TokenAudience, url: EndpointUrl) -> Self {
         Self { audience, url }
@@ -158,7 +160,7 @@ impl ResourceRequest for MyselfRequest {
         let answer = resource_answer(answer, Endpoint::Identity)?;
         let id = shown_member(&answer, "accountId").ok_or_else(|| Error::PeerMisbehaved {
             endpoint: Endpoint::Identity,
-            what: "there is no 'accountId' in it".to_owned(),
+            what: "it has no 'accountId'".to_owned(),
         })?;
         let status = answer.get("active").and_then(Value::as_bool);
         Ok(Account {

@@ -19,19 +19,19 @@ use crate::secret::Secret;
 pub enum Kind {
     /// A person. It goes with the e-mail address of the account.
     ApiToken,
-    /// A repository, project or workspace; or it is an OAuth access token. It goes alone.
+    /// A repository, project or workspace; or it is an OAuth access token. It goes without an e-mail address.
     AccessToken,
 }
 
 impl Kind {
-    /// What a token is that somebody entered. Access tokens begin like this, where API tokens have `ATATT`
+    /// The kind of a token that a person entered. Access tokens begin like this, API tokens with `ATATT`
     /// \[observed\].
     #[must_use]
     pub fn of(token: &Secret) -> Self {
         if token.expose().starts_with("ATCTT") { Self::AccessToken } else { Self::ApiToken }
     }
 
-    /// The user name that git gives with such a token.
+    /// The user name that git sends with such a token.
     /// <https://support.atlassian.com/bitbucket-cloud/docs/using-api-tokens/>
     #[must_use]
     pub const fn git_user(self) -> &'static str {
@@ -41,8 +41,8 @@ impl Kind {
         }
     }
 
-    /// Whether git may be given such a token where the address of a repository names this user. That of the other
-    /// kind means another token.
+    /// Whether git may get such a token for a repository whose URL has this user name. The name of the other kind asks
+    /// for another token.
     #[must_use]
     pub fn suits(self, username: Option<&str>) -> bool {
         let other = match self {
@@ -56,7 +56,7 @@ impl Kind {
 /// The request that shows whether a token works.
 ///
 /// # Errors
-/// [`Error::Configuration`] if the profile of Bitbucket does not say whom to ask.
+/// [`Error::Configuration`] if the profile of Bitbucket has no identity URL.
 pub fn check(
     profile: &ProviderProfile,
     email: Option<&str>,
@@ -65,14 +65,12 @@ pub fn check(
     let url = profile.identity.as_ref().and_then(|identity| identity.url.as_ref());
     let url = url.filter(|url| TokenAudience::new(profile, None).includes(url.as_str()));
     let url = url.ok_or_else(|| {
-        Error::Configuration("the profile of Bitbucket does not say where its API is".into())
+        Error::Configuration("the profile of Bitbucket has no identity URL on its API hosts".into())
     })?;
     let authorization = match Kind::of(token) {
         Kind::ApiToken => {
             let email = email.ok_or_else(|| {
-                Error::Configuration(
-                    "an API token goes with the e-mail address of its account".into(),
-                )
+                Error::Configuration("an API token needs the e-mail address of its account".into())
             })?;
             Authorization::Basic { user: email.into(), token: token.clone() }
         }
@@ -82,10 +80,10 @@ pub fn check(
     Ok(HttpRequest::new(Method::Get, url.as_str().into(), headers, Secret::default()))
 }
 
-/// What the answer to [`check`] says: whose token it is. `None` if the token works, but its scopes do not show that.
+/// What the response to [`check`] says: the account. `None` if the token works, but its scopes do not show the account.
 ///
 /// # Errors
-/// [`Error::TokenRejected`] if Bitbucket does not know the token; anything else says nothing about it.
+/// [`Error::TokenRejected`] if Bitbucket does not know the token; any other error says nothing about it.
 pub fn checked(
     profile: &ProviderProfile,
     answer: Result<HttpResponse, TransportError>,
@@ -101,7 +99,7 @@ pub fn checked(
 }
 
 /// A token that may do something, but not this: `{"type":"error","error":{"message":"Your credentials lack one or more
-/// required privilege scopes.",...}}`. Any other 403 may come from somebody on the way.
+/// required privilege scopes.",...}}`. Any other 403 may come from a proxy.
 fn lacks_scope(response: &HttpResponse) -> bool {
     let message = |answer: Value| {
         let message = answer.get("error")?.get("message")?.as_str()?;
@@ -110,7 +108,7 @@ fn lacks_scope(response: &HttpResponse) -> bool {
     json::value_in(&response.body).and_then(message).unwrap_or_default()
 }
 
-/// The server that git may be given the token for: the one that Bitbucket's own pages are on.
+/// The server that git may get the token for: that of Bitbucket's own pages.
 #[must_use]
 pub fn git_server(profile: &ProviderProfile) -> Option<&EndpointUrl> {
     profile.endpoints.authorization.as_ref()

@@ -1,4 +1,4 @@
-//! The sites that a login reaches, and which of them is the default.
+//! The sites that a connection reaches, and its default site.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -30,8 +30,8 @@ pub fn parse_sites(answer: &Value) -> Result<Vec<Site>, Error> {
     entries
         .iter()
         .map(|entry| {
-            let id =
-                shown_member(entry, "id").ok_or_else(|| misbehaved("an entry in it has no id"))?;
+            let id = shown_member(entry, "id")
+                .ok_or_else(|| misbehaved("it has an entry without an id"))?;
             let scopes = entry.get("scopes").and_then(Value::as_array).into_iter().flatten();
             Ok(Site {
                 name: shown_member(entry, "name").unwrap_or_else(|| id.clone()),

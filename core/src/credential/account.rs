@@ -1,4 +1,4 @@
-//! The account that a login acts for, as it is noted in the record.
+//! The account of a connection, as it is noted in the record.
 
 use alloc::string::String;
 
@@ -12,10 +12,10 @@ use crate::json::{FromJson, Members, Mistakes};
 pub struct Account {
     /// Stable and opaque.
     pub id: String,
-    /// What people call it.
+    /// The display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// If the scopes show it.
+    /// The e-mail address, if the scopes show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `active`, if the provider says so.
@@ -36,7 +36,7 @@ impl FromJson for Account {
 }
 
 impl Account {
-    /// The name, or else the e-mail address, or else the id.
+    /// The name, or else the e-mail address, or else the ID.
     #[must_use]
     pub fn shown(&self) -> &str {
         self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.id)

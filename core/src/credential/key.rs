@@ -8,10 +8,10 @@ use alloc::string::String;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::json::{FromJson, Mistakes};
+use crate::json::{self, FromJson, Mistakes};
 use crate::text::is_plain_name;
 
-/// One connection: an account at a provider. Its record, lock and refresh are its own.
+/// One connection: an account at a provider. It has its own record, lock and refresh.
 ///
 /// Both names become file names, so they are short and plain: `a-z`, `0-9`, `-`, `_` and `.`, beginning
 /// with a letter or digit, at most 64 characters.
@@ -22,7 +22,7 @@ pub struct ConnectionKey {
 }
 
 impl ConnectionKey {
-    /// The connection that is meant when none is named.
+    /// The connection that is used when none is named.
     pub const DEFAULT: &'static str = "default";
 
     /// Checks both names.
@@ -57,7 +57,7 @@ impl fmt::Display for ConnectionKey {
     }
 }
 
-/// A name that cannot be a provider's or a connection's, escaped for display.
+/// A name that no provider and no connection can have, escaped for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidName(pub String);
 
@@ -86,6 +86,12 @@ impl Generation {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The generation that a record names; `None` if it names none. The rest of the record may be anything that is JSON.
+    #[must_use]
+    pub fn of_record(record: &str) -> Option<Self> {
+        json::value(record).ok()?.get("generation")?.as_u64().map(Self)
     }
 
     /// The bare count.

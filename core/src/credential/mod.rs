@@ -1,4 +1,4 @@
-//! What is kept of a login, and how it is written down.
+//! A connection as it is stored.
 
 mod account;
 mod key;

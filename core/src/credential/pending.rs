@@ -1,4 +1,4 @@
-//! The intent of a refresh: what a record says while its refresh token may be spent already.
+//! The intent of a refresh: what a record holds while its refresh token may be spent already.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -12,10 +12,10 @@ use crate::json::{FromJson, Members, Mistakes};
 use crate::secret::Secret;
 use crate::time::{Now, Span, UnixTime};
 
-/// A refresh request that was about to be sent. Durable before the first byte of it is.
+/// A refresh request that was about to be sent. It is durable before the first byte of the request is sent.
 ///
-/// Whoever finds one under the lock knows that its writer died, or never heard the answer: the refresh
-/// token of the record may be spent, and its successor may lie in the stage.
+/// If one is found under the lock, its writer died or never got the response: the refresh token of the record may be
+/// spent, and its successor may be in the stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pending {
     /// Names the attempt and its stage.
@@ -24,10 +24,10 @@ pub struct Pending {
     pub refresh_token_sha256: String,
     /// The time just before the request was to be sent.
     pub at: UnixTime,
-    /// The same time by the clock of the host that nobody can set, as [`Now::uptime`].
+    /// The same time by the host's clock that cannot be set, as [`Now::uptime`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uptime: Option<Span>,
-    /// How long before `at` the first attempt with this token was: from then on the server's leeway counts. An
+    /// How long before `at` the first attempt with this token was: the server's leeway counts from then. An
     /// attempt after the leeway counts as a first one.
     pub since_first: Span,
     /// Counts the attempts with this token, from 1.
@@ -52,10 +52,10 @@ impl FromJson for Pending {
 }
 
 impl Pending {
-    /// How long ago this was, or `None` if no clock tells.
+    /// How long ago this was, or `None` if no clock can tell.
     ///
-    /// On the machine and in the boot session that wrote it, a clock tells that nobody can set. Elsewhere
-    /// the wall clock does, unless it shows a time before `at`.
+    /// In the boot session that wrote it, the clock that cannot be set can tell. Otherwise the wall clock can, but not
+    /// on another machine, and not if it shows a time before `at`.
     #[must_use]
     pub fn age(&self, host: &Host, now: Now) -> Option<Span> {
         match (now.uptime, self.uptime) {
@@ -77,13 +77,13 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Which machine, and which of its boot sessions: what an uptime counts in.
+/// A machine and one of its boot sessions: an uptime counts only there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Host {
-    /// Something that no other machine has, if there is such a thing.
+    /// A name that no other machine has, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// Something that changes when the machine starts anew, if there is such a thing.
+    /// A name that changes when the machine starts again, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
 }
@@ -96,8 +96,8 @@ impl FromJson for Host {
 }
 
 impl Host {
-    /// A host from what its operating system calls itself. The names are only ever compared, so that a
-    /// hash of them is kept: systems ask not to spread their machine id (machine-id(5)).
+    /// A host from the names that its operating system gives. They are only compared, so that a hash of them is
+    /// enough: machine-id(5) asks programs not to spread the machine ID.
     #[must_use]
     pub fn new(machine: Option<&str>, boot: Option<&str>) -> Self {
         let hashed = |name: &str| {
@@ -108,7 +108,7 @@ impl Host {
         Self { machine: machine.map(hashed), boot: boot.map(hashed) }
     }
 
-    /// The id of a boot session is random, so that no two machines have the same.
+    /// The ID of a boot session is random, so that no two machines have the same.
     fn is_same_boot(&self, other: &Self) -> bool {
         self.boot.is_some() && self.boot == other.boot
     }
@@ -124,7 +124,7 @@ impl Host {
 pub struct AttemptId(String);
 
 impl AttemptId {
-    /// Half of a SHA-256 of entropy and a number: unique, and it tells nothing about the entropy.
+    /// Half of a SHA-256 of entropy and a number: unique, and it reveals nothing about the entropy.
     pub(crate) fn new(entropy: &[u8], number: u32) -> Self {
         let mut hash = Sha256::new();
         hash.update(entropy);
@@ -133,7 +133,7 @@ impl AttemptId {
         Self(digits)
     }
 
-    /// Reads an id, such as from the name of a file.
+    /// Reads an ID, such as from the name of a file.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_id =
@@ -151,7 +151,7 @@ impl AttemptId {
 impl FromJson for AttemptId {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         Self::parse(&String::from_json(value, mistakes)).unwrap_or_else(|| {
-            mistakes.note("it is not the id of an attempt");
+            mistakes.note("not the ID of an attempt");
             Self(String::new())
         })
     }

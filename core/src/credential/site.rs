@@ -15,11 +15,11 @@ use crate::json::{FromJson, Members, Mistakes};
 /// you may need to infer the type of container from its scopes." (Atlassian, OAuth 2.0 (3LO) apps)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Site {
-    /// The cloud id.
+    /// The cloud ID.
     pub id: String,
-    /// What people call it.
+    /// The display name.
     pub name: String,
-    /// Where people find it.
+    /// The URL that people open.
     pub url: String,
     /// What the token may do there.
     pub scopes: Vec<String>,
@@ -38,8 +38,7 @@ impl FromJson for Site {
 }
 
 impl Site {
-    /// Whether a person who writes `text` may mean this site: its id, name, address, host or the first
-    /// part of its host.
+    /// Whether a person who writes `text` may mean this site: its ID, name, URL, host or the first part of its host.
     #[must_use]
     pub fn is_called(&self, text: &str) -> bool {
         let host = host_of(&self.url);

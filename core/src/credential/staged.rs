@@ -1,4 +1,4 @@
-//! A reply of the token endpoint as it is kept until its tokens are safe: raw, whatever it says.
+//! A response of the token endpoint, kept as it came until its tokens are safe.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,22 +14,21 @@ use crate::secret::{Secret, serialize_exposed};
 /// What a stage holds.
 #[derive(Clone, Debug)]
 pub enum StagedReply {
-    /// Nothing was written into it for this attempt: no reply came, or nobody lived to write it.
+    /// Nothing was written for this attempt: no response came, or the process died before it could write.
     Empty,
-    /// A reply, all of it.
+    /// A whole response.
     Complete(HttpResponse),
-    /// Something was written, and not all of it is there: a reply came, and power failed while it was
-    /// written; or somebody else wrote there.
+    /// A part of a response: the power failed while it was written, or another program wrote there.
     Damaged,
 }
 
-/// One line of JSON. Whatever follows it is reserved room.
+/// One line of JSON. The rest of the file is reserved room.
 #[derive(Serialize)]
 struct Line {
     schema_version: u32,
     id: AttemptId,
     status: u16,
-    /// Of the body, to tell a whole reply from a torn one.
+    /// Of the body, to tell a whole response from a torn one.
     sha256: String,
     #[serde(serialize_with = "serialize_exposed")]
     body: Secret,
@@ -49,8 +48,8 @@ impl FromJson for Line {
 }
 
 impl StagedReply {
-    /// A reply as it is written into a stage. A body that is not UTF-8 is no answer of a token endpoint,
-    /// and is kept only as far as it is text.
+    /// A response as it is written into a stage. No token endpoint sends a body that is not UTF-8, so only the text in
+    /// it is kept.
     #[must_use]
     pub fn write(id: &AttemptId, response: &HttpResponse) -> Secret {
         let body = Secret::new(String::from_utf8_lossy(&response.body));
@@ -71,7 +70,7 @@ impl StagedReply {
             return Self::Empty;
         }
         match json::parse::<Line>(written) {
-            // Left over: its attempt is over.
+            // Left over from an earlier attempt.
             Ok(line) if line.id != *id => Self::Empty,
             Ok(line)
                 if line.schema_version == 1

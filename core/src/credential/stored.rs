@@ -24,11 +24,11 @@ pub const SCHEMA_VERSION: u64 = 1;
 
 /// One connection's record. All times are milliseconds since the epoch.
 ///
-/// Members that this version does not know are kept, wherever they stand at the top level, so that an
-/// older `twg` beside a newer one loses nothing. `Debug` leaves them out: who knows what they hold.
+/// Unknown members at the top level are kept, so that an older `twg` beside a newer one loses nothing. `Debug` leaves
+/// them out, because they may hold secrets.
 #[derive(Clone, Serialize)]
 pub struct StoredCredential {
-    /// Always [`SCHEMA_VERSION`]; a newer record is refused before anything else of it is read.
+    /// Always [`SCHEMA_VERSION`]; a newer record is refused before the rest of it is read.
     pub schema_version: u64,
     /// Counts the versions of this record.
     pub generation: Generation,
@@ -36,28 +36,28 @@ pub struct StoredCredential {
     pub provider: String,
     /// The connection's name.
     pub connection: String,
-    /// Whom the tokens are for. They are sent nowhere else.
+    /// The server that issued the tokens. The refresh token goes nowhere else.
     pub server: IssuedBy,
     /// The client that they were issued to.
     pub client_id: String,
-    /// Who signed in, how and when.
+    /// How and when the user signed in.
     pub login: Login,
-    /// The tokens; none once the login is over.
+    /// The tokens; `None` in the tombstone of a logout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// Why the login is over. Tokens that are still there then are kept, and not used.
+    /// Why the connection has ended. Tokens that are still there are kept, and not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
-    /// A refresh that was begun. Its end is not written down yet.
+    /// A refresh that has begun. Its end is not written yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     /// The account, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
-    /// The sites that the login reached when they were last asked for.
+    /// The sites that the token reached when they were listed last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sites: Vec<Site>,
-    /// The id of the site that commands use when none is named.
+    /// The ID of the site that commands use when none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_site: Option<String>,
     /// Members of a newer version.
@@ -107,7 +107,7 @@ impl fmt::Debug for StoredCredential {
     }
 }
 
-/// The authorization server that issued the tokens, pinned at the login.
+/// The authorization server that issued the tokens, pinned at the sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IssuedBy {
     /// Its issuer identifier, if it has one.
@@ -118,7 +118,7 @@ pub struct IssuedBy {
     /// Where the tokens may be revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<EndpointUrl>,
-    /// Where the account's name is to be had.
+    /// Where the account's name comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_endpoint: Option<EndpointUrl>,
     /// How the client authenticates there.
@@ -138,14 +138,14 @@ impl FromJson for IssuedBy {
     }
 }
 
-/// How the login came about.
+/// The sign-in that made the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Login {
     /// When the user approved it.
     pub at: UnixTime,
     /// By which grant.
     pub grant: Grant,
-    /// When the server said that the login ends, however much it is used
+    /// When the connection ends in any case, if the server said so
     /// (draft-ietf-oauth-refresh-token-expiration, `authorization_expires_in`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<UnixTime>,
@@ -173,14 +173,12 @@ pub struct Tokens {
     pub refresh_token: Option<Secret>,
     /// The granted scopes.
     pub scopes: Vec<String>,
-    /// When they were asked for: the time before the request was sent, so that no lifetime is
-    /// overestimated.
+    /// When they were requested: the time before the request was sent, so that no lifetime is overestimated.
     pub issued_at: UnixTime,
     /// `issued_at` plus the lifetime that the server gave.
     pub expires_at: UnixTime,
-    /// When the server said that the refresh token ends unless it is used before
-    /// (`refresh_token_expires_in`, or `refresh_token_timeout` of
-    /// draft-ietf-oauth-refresh-token-expiration).
+    /// When the refresh token ends unless it is used before, if the server said so
+    /// (`refresh_token_expires_in`, or `refresh_token_timeout` of draft-ietf-oauth-refresh-token-expiration).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_expires_at: Option<UnixTime>,
     /// Whether the server gave no lifetime, so that the profile's was assumed.
@@ -215,7 +213,7 @@ impl Tokens {
     }
 }
 
-/// Why a login is over.
+/// The end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ended {
     /// When it ended here.
@@ -231,18 +229,18 @@ impl FromJson for Ended {
     }
 }
 
-/// Why a login is over.
+/// Why a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
-    /// The server no longer accepts the refresh token, and no refresh of ours can be the reason: somebody
-    /// revoked the login, or it was not used for too long.
+    /// The server no longer accepts the refresh token, and no refresh of ours explains that: the connection was
+    /// revoked, or not used for too long.
     Revoked,
-    /// The server no longer accepts the refresh token after a refresh whose answer got lost: most likely
-    /// it was spent by that one.
+    /// The server no longer accepts the refresh token after a refresh whose response was lost: most likely that
+    /// refresh spent it.
     Interrupted,
-    /// The user signed out and the server did not confirm the revocation, so that the tokens, which
-    /// are gone from here, must be assumed to work elsewhere until they expire.
+    /// The user signed out and the server did not confirm the revocation: the tokens are deleted here, but they
+    /// may work elsewhere until they expire.
     SignedOutUnconfirmed,
     /// A reason that only a newer version knows.
     Other,
@@ -274,10 +272,10 @@ pub enum RecordError {
 impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Damaged(what) => write!(f, "the stored credential cannot be read: {what}"),
+            Self::Damaged(what) => write!(f, "the stored connection is damaged ({what})"),
             Self::Newer { version } => write!(
                 f,
-                "the stored credential was written by a newer twg (format {version}, this one knows \
+                "a newer twg wrote the stored connection (format {version}, this one knows \
                  {SCHEMA_VERSION})"
             ),
         }
@@ -288,11 +286,11 @@ impl StoredCredential {
     /// Reads a record.
     ///
     /// # Errors
-    /// [`RecordError`]; its text tells where the damage is and never what stands there.
+    /// [`RecordError`]; its text shows where the damage is, and none of the content.
     pub fn parse(json: &str) -> Result<Self, RecordError> {
         let damaged = |what: String| RecordError::Damaged(what);
         if json.trim().is_empty() {
-            return Err(damaged("it is empty".to_string()));
+            return Err(damaged("empty".to_string()));
         }
         let bad = |bad: BadJson| damaged(place_of(&bad));
         let record = json::value(json).map_err(bad)?;
@@ -302,15 +300,15 @@ impl StoredCredential {
                 return Err(RecordError::Newer { version });
             }
             Some(version) if version < SCHEMA_VERSION => {
-                return Err(damaged(format!("there never was a format {version}")));
+                return Err(damaged(format!("unknown format {version}")));
             }
             _ => {}
         }
         json::read(record).map_err(bad)
     }
 
-    /// Reads the record of `key`. One that says it is another connection's was copied there, and is not
-    /// used: two records with one refresh token would end each other's login.
+    /// Reads the record of `key`. A record that names another connection was copied there and is not used: two records
+    /// with one refresh token would end each other's connection.
     ///
     /// # Errors
     /// As [`StoredCredential::parse`].
@@ -318,7 +316,7 @@ impl StoredCredential {
         let record = Self::parse(json)?;
         if record.provider != key.provider() || record.connection != key.connection() {
             let owner = printable(&format!("{}/{}", record.provider, record.connection));
-            return Err(RecordError::Damaged(format!("it is a copy of the record of {owner}")));
+            return Err(RecordError::Damaged(format!("a copy of {owner}")));
         }
         Ok(record)
     }
@@ -333,10 +331,10 @@ impl StoredCredential {
     }
 }
 
-/// Where the damage is, and nothing of what stands there: an address that is none, for example, would be described.
+/// Where the damage is, without the content: the mistake itself may quote it, such as the scheme of a bad URL.
 fn place_of(bad: &BadJson) -> String {
     match bad.member() {
         "" => bad.to_string(),
-        member => format!("its member '{member}' is missing or has the wrong shape"),
+        member => format!("member '{member}' is missing or wrong"),
     }
 }

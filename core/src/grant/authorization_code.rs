@@ -26,8 +26,8 @@ use crate::text::printable;
 use crate::time::{Now, UnixTime};
 use crate::token_endpoint::{GrantType, TokenResponse};
 
-/// One authorization request that waits for its redirect. It can be written down and read again:
-/// a service worker is stopped after 30 s, a window is closed, a terminal dies.
+/// One authorization request that waits for its redirect. It can be saved and restored: a service worker is stopped
+/// after 30 s, a window is closed, a terminal dies.
 #[derive(Serialize)]
 pub(crate) struct PendingAuthorization {
     redirect_uri: String,
@@ -61,8 +61,8 @@ impl fmt::Debug for PendingAuthorization {
     }
 }
 
-/// The parameters of a redirect, before anybody believes them. `Debug` shows none of what stands in it:
-/// whatever came there was written by anybody, and a code may stand in the wrong place.
+/// The parameters of a redirect, unchecked. `Debug` shows no values: any program can write them, and a code may be in
+/// the wrong place.
 #[derive(Default)]
 pub struct AuthorizationResponse {
     /// The redirect URI that the response came to: the URL without its query.
@@ -87,7 +87,7 @@ impl fmt::Debug for AuthorizationResponse {
 }
 
 impl AuthorizationResponse {
-    /// Splits a redirect URL. Never fails: what is not there is absent.
+    /// Splits a redirect URL. Never fails: parameters that cannot be found are absent.
     ///
     /// RFC 6749 section 3.1: "Parameters sent without a value MUST be treated as if they were omitted from the
     /// request. The authorization server MUST ignore unrecognized request parameters. Request and response
@@ -119,19 +119,19 @@ impl AuthorizationResponse {
     }
 }
 
-/// What a redirect means for the login that waits.
+/// What a redirect means for the sign-in that waits.
 enum Verdict {
-    /// It is not an answer to this request: somebody else's page, an old tab, an attacker. Keep waiting.
+    /// It does not belong to this request: another page, an old tab, an attacker. Keep waiting.
     NotOurs,
-    /// It is an answer, and the login is over.
+    /// It belongs to this request, and the sign-in failed.
     Failed(Error),
-    /// It is the answer.
+    /// It belongs to this request, and brings the code.
     Code(Secret),
 }
 
 impl PendingAuthorization {
-    /// Whether the user may be sent there. It was checked when it was made, and may have been read from
-    /// a place that others write to since.
+    /// Whether the user may be sent to the URL. It was checked when it was made, but the place where it was kept may
+    /// have been written to since.
     pub(crate) fn has_safe_address(&self) -> bool {
         EndpointUrl::parse(&self.url).is_ok()
     }
@@ -146,15 +146,15 @@ impl PendingAuthorization {
         if !same_address(&response.redirect_uri, &self.redirect_uri) {
             return Verdict::NotOurs;
         }
-        // A missing state is a wrong state (CVE-2026-81888), and a forged error must not end the login
-        // (CVE-2026-42073): whoever cannot show the state is not talking to us.
+        // A missing state is a wrong state (CVE-2026-81888), and a forged error must not end the sign-in
+        // (CVE-2026-42073): a redirect without the state is not for us.
         if !response.state.as_ref().is_some_and(|state| self.state.matches(state.expose()))
             || response.repeated == Some("state")
         {
             return Verdict::NotOurs;
         }
         if let Some(name) = response.repeated {
-            return failed(format!("the parameter '{name}' is in it more than once"));
+            return failed(format!("it has the parameter '{name}' more than once"));
         }
         if let Some(what) = issuer_problem(response.iss.as_deref(), server) {
             return failed(what);
@@ -162,7 +162,7 @@ impl PendingAuthorization {
         match (response.error, response.code) {
             (Some(error), _) => Verdict::Failed(Error::Refused(error)),
             (None, Some(code)) => Verdict::Code(code),
-            (None, None) => failed("there is neither a code nor an error in it".to_owned()),
+            (None, None) => failed("it has neither a code nor an error".to_owned()),
         }
     }
 }
@@ -175,7 +175,7 @@ impl PendingAuthorization {
 fn issuer_problem(iss: Option<&str>, server: &AuthorizationServer) -> Option<String> {
     match (iss, server.iss_parameter) {
         (None, IssParameter::Required) => {
-            Some("the issuer (iss) that this server promises is missing".to_owned())
+            Some("it has no issuer (iss), which this server promises".to_owned())
         }
         (None, IssParameter::Optional | IssParameter::Unsupported) => None,
         (Some(iss), IssParameter::Required | IssParameter::Optional) => {
@@ -187,14 +187,13 @@ fn issuer_problem(iss: Option<&str>, server: &AuthorizationServer) -> Option<Str
         // "Clients SHOULD discard authorization responses with the iss parameter from authorization servers
         // that do not indicate their support for the parameter."
         (Some(iss), IssParameter::Unsupported) => Some(format!(
-            "it names the issuer '{}', but this server does not say that it does so",
+            "it names the issuer '{}', which this server does not announce",
             printable(iss)
         )),
     }
 }
 
-/// Where a redirect may arrive: at an https address (an extension's), at a loopback address, or at a
-/// scheme of the app's own.
+/// Where a redirect may arrive: at an https URL (an extension's), at a loopback URL, or at a scheme of the app's own.
 ///
 /// RFC 8252 section 7.1: "When choosing a URI scheme to associate with the app, apps MUST use a URI scheme
 /// based on a domain name under their control, expressed in reverse order [...]. Note that [...] there is only
@@ -212,10 +211,10 @@ fn redirect_uri_problem(redirect_uri: &str) -> Option<&'static str> {
         );
     }
     if !rest.starts_with('/') || rest.starts_with("//") {
-        return Some("exactly one '/' follows a scheme of one's own");
+        return Some("exactly one '/' must follow a custom scheme");
     }
     (!rest.bytes().all(|b| matches!(b, b'!'..=b'~') && b != b'#'))
-        .then_some("it contains a fragment or characters that no address has")
+        .then_some("it contains a fragment or characters that no URL has")
 }
 
 /// Whether two redirect URIs name the same scheme, host, port and path.
@@ -223,7 +222,7 @@ fn same_address(a: &str, b: &str) -> bool {
     matches!((parse_plain(a), parse_plain(b)), (Some(a), Some(b)) if a == b)
 }
 
-/// Runs the grant up to the token answer. A part of the login.
+/// Runs the grant up to the token response. A part of the sign-in.
 #[derive(Debug)]
 pub(crate) struct AuthorizationCodeGrant {
     server: AuthorizationServer,
@@ -236,7 +235,7 @@ pub(crate) struct AuthorizationCodeGrant {
 enum Phase {
     ObtainingRedirectUri,
     AwaitingRedirect(PendingAuthorization),
-    /// The code is spent; a later redirect finds nobody waiting.
+    /// The code is spent; a later redirect is not accepted.
     ExchangingCode,
 }
 
@@ -298,7 +297,7 @@ impl AuthorizationCodeGrant {
         let entropy = self.entropy.take().ok_or(Error::OutOfOrder)?;
         let endpoint = self.server.authorization.as_ref().ok_or_else(|| {
             Error::Configuration(format!(
-                "{} has no authorization endpoint, so it cannot sign in with a browser on this machine",
+                "{} has no authorization endpoint, which a browser on this machine needs",
                 self.request.profile.display_name
             ))
         })?;
@@ -399,7 +398,7 @@ impl Machine for AuthorizationCodeGrant {
             Outcome::RedirectUri(Err(error)) | Outcome::Redirected(Err(error)) => {
                 Next::Done(Err(Error::UserAgent(error)))
             }
-            // A code is exchanged at most once: whatever came of it, it is not sent again.
+            // A code is sent at most once, also if the exchange fails.
             Outcome::Http(Ok(response)) => Next::Done(self.server.token.parse(&response)),
             Outcome::Http(Err(error)) => {
                 Next::Done(Err(Error::Transport { endpoint: Endpoint::Token, error }))

@@ -23,25 +23,25 @@ use crate::token_endpoint::{GrantType, TokenEndpoint, TokenResponse, json_answer
 
 /// RFC 8628 section 3.2: "If no value is provided, clients MUST use 5 as the default."
 const DEFAULT_INTERVAL: Span = Span::from_secs(5);
-/// For a server that says 0. There is no longest one: section 3.5 lets nobody poll faster than told.
+/// For a server that says 0. There is no longest one: section 3.5 forbids polling faster than the server asks.
 const SHORTEST_INTERVAL: Span = Span::from_secs(1);
 /// RFC 8628 section 3.5, `slow_down`: "the interval MUST be increased by 5 seconds for this and all subsequent
 /// requests."
 const SLOW_DOWN: Span = Span::from_secs(5);
-/// No trouble of a server or a network makes us wait longer than this between two polls.
+/// The longest pause between two polls while the server or the network fails.
 const LONGEST_PAUSE: Span = Span::from_mins(2);
 /// For a server that forgets `expires_in`, which is REQUIRED.
 const DEFAULT_LIFETIME: Span = Span::from_mins(15);
-/// A code that lives longer is not waited for any longer than this.
+/// The longest wait for a code, even if the code lives longer.
 const LONGEST_LIFETIME: Span = Span::from_mins(60);
-/// How much later than asked a shell may look at the clock again (see `Effect::WaitUntil`).
+/// How late a shell may check the clock again (see `Effect::WaitUntil`).
 const CLOCK_CHECK: Span = Span::from_secs(35);
-/// After this many polls in a row without an answer the user is told why nothing happens.
+/// After this many failed polls in a row, the user is notified.
 const NOTICEABLE: u8 = 3;
-/// After this many answers of 404 or 405 there is no token endpoint at that address.
+/// After this many responses with 404 or 405, that URL is not a token endpoint.
 const NOTHING_THERE: u8 = 5;
 
-/// What the device authorization endpoint answered. RFC 8628 section 3.2.
+/// The response of the device authorization endpoint. RFC 8628 section 3.2.
 #[derive(Debug)]
 struct DeviceAuthorizationResponse {
     device_code: Secret,
@@ -60,7 +60,7 @@ impl DeviceAuthorizationResponse {
             |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         let misbehaved = |what: String| Error::PeerMisbehaved { endpoint, what };
         let required =
-            |name: &str| text(name).ok_or_else(|| misbehaved(format!("there is no {name} in it")));
+            |name: &str| text(name).ok_or_else(|| misbehaved(format!("it has no {name}")));
         let address = |name: &str, text: &str| {
             EndpointUrl::parse_beside(server, text).map_err(|e| {
                 misbehaved(format!("its {name} '{}' cannot be used: {e}", printable(text)))
@@ -69,15 +69,15 @@ impl DeviceAuthorizationResponse {
         // Some servers still use the name of an early draft.
         let verification_uri = text("verification_uri")
             .or_else(|| text("verification_url"))
-            .ok_or_else(|| misbehaved("there is no verification_uri in it".to_owned()))?;
+            .ok_or_else(|| misbehaved("it has no verification_uri".to_owned()))?;
         let expires_in =
             seconds(&members, "expires_in").unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
         let interval =
             seconds(&members, "interval").unwrap_or(DEFAULT_INTERVAL).max(SHORTEST_INTERVAL);
-        // Zero is a code that is over already, which is what the user is told.
+        // Zero is a code that has expired already, which is reported as such.
         if interval > expires_in && expires_in >= SHORTEST_INTERVAL {
             return Err(misbehaved(format!(
-                "the code lives for {expires_in}, and it allows one poll in {interval}"
+                "the code expires in {expires_in}, but it allows one poll in {interval}"
             )));
         }
         Ok(Self {
@@ -102,7 +102,7 @@ fn seconds(members: &Map<String, Value>, name: &str) -> Option<Span> {
     Some(Span::from_secs(number))
 }
 
-/// `None` for what is no length of time.
+/// `None` if it is not a length of time.
 fn rounded_up(number: f64) -> Option<u64> {
     if !number.is_finite() || number < 0.0 {
         return None;
@@ -118,7 +118,7 @@ fn rounded_up(number: f64) -> Option<u64> {
     Some(whole.saturating_add(u64::from(has_fraction)))
 }
 
-/// A code that waits for its user. It can be written down and read again, like `PendingAuthorization`.
+/// A code that waits for its user. It can be saved and restored, like `PendingAuthorization`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PendingDevice {
     #[serde(serialize_with = "serialize_exposed")]
@@ -128,20 +128,20 @@ pub(crate) struct PendingDevice {
     verification_uri_complete: Option<EndpointUrl>,
     /// Between polls; grows with each `slow_down` and never shrinks.
     interval: Span,
-    /// Between polls while the server or the network is in trouble; doubles, and ends with an answer.
+    /// Between polls while the server or the network fails; doubles, and ends with a response.
     backoff: Span,
-    /// What is left of the code's life, counted by what was waited rather than by the wall clock: a
-    /// clock that is set, or a laptop that sleeps, must neither end a login nor keep it forever. How
-    /// long a sleep was is for the server to say: it answers `expired_token`.
+    /// What is left of the code's life, counted by the waits rather than by the wall clock: a clock that is
+    /// set, or a laptop that sleeps, must neither end a sign-in nor keep it forever. After a sleep the server
+    /// decides: it sends `expired_token`.
     remaining: Span,
     last_seen: UnixTime,
-    /// The reply to the last poll was lost, so the code may be spent.
+    /// The response to the last poll was lost, so the code may be spent.
     reply_lost: bool,
-    /// It is the caller who set the limit, not the life of the code.
+    /// The caller set the limit, not the life of the code.
     limit_is_ours: bool,
-    /// How many polls in a row got no answer of the server.
+    /// How many polls in a row failed.
     troubles: u8,
-    /// How often the token endpoint turned out to be no such page.
+    /// How many polls got 404 or 405.
     nothing_there: u8,
 }
 
@@ -183,8 +183,7 @@ impl PendingDevice {
         }
     }
 
-    /// Until the next poll: at least the interval, and no longer than the code lives for the sake of a
-    /// server in trouble alone.
+    /// Until the next poll: at least the interval. A failing server alone never makes it longer than the code lives.
     fn pause(&self) -> Span {
         self.interval.max(self.backoff.min(self.remaining))
     }
@@ -197,7 +196,7 @@ impl PendingDevice {
         self.last_seen = now;
     }
 
-    /// How it ends when the time is over.
+    /// The error when the time is over.
     const fn over(&self) -> Error {
         if self.limit_is_ours {
             Error::UserAgent(UserAgentError::TimedOut)
@@ -216,7 +215,7 @@ impl PendingDevice {
     }
 }
 
-/// Runs the grant up to the token answer. A part of the login.
+/// Runs the grant up to the token response. A part of the sign-in.
 #[derive(Debug)]
 pub(crate) struct DeviceCodeGrant {
     server: AuthorizationServer,
@@ -235,7 +234,7 @@ impl DeviceCodeGrant {
         Self { server, request: request.clone(), phase: Phase::RequestingCode }
     }
 
-    /// The grant with a code that was asked for earlier, perhaps in another process.
+    /// The grant with a code that was requested earlier, perhaps in another process.
     pub(crate) fn restored(mut self, pending: PendingDevice) -> Self {
         self.phase = Phase::Waiting(pending);
         self
@@ -264,7 +263,7 @@ impl DeviceCodeGrant {
         if let Some(audience) = &self.request.profile.audience {
             parameters.push(("audience", audience));
         }
-        // Section 3.1 defines it as a form, also where a server wants JSON elsewhere.
+        // Section 3.1 defines it as a form, even if the server wants JSON elsewhere.
         let style = RequestStyle::form(self.server.token.style.authentication);
         let client = &self.request.client;
         Ok(Effect::SendHttp(authenticated_request(endpoint, client, style, parameters)))
@@ -307,9 +306,9 @@ impl DeviceCodeGrant {
 
 /// What a poll means.
 enum Poll {
-    /// The server answered: not yet.
+    /// The server said: not yet.
     Again,
-    /// There was no answer of the server.
+    /// No response of the server came.
     Trouble(Error),
     Over(Result<TokenResponse, Error>),
 }
@@ -318,7 +317,7 @@ impl PendingDevice {
     /// RFC 8628 section 3.5: "If the client receives an error response with any other error code, it MUST stop
     /// polling and SHOULD react accordingly".
     ///
-    /// A server or a network in trouble is no error response: the user's approval must survive it.
+    /// A failing server or network is not an error response: the user's approval must survive it.
     fn polled(
         &mut self,
         answer: Result<HttpResponse, TransportError>,
@@ -335,7 +334,7 @@ impl PendingDevice {
         match endpoint.parse(&response) {
             Ok(tokens) => Poll::Over(Ok(tokens)),
             Err(Error::Refused(error)) => match error.code() {
-                // Whatever reply was lost before, it did not hold the tokens.
+                // A response that was lost before did not hold the tokens.
                 "authorization_pending" => {
                     self.reply_lost = false;
                     self.backoff = Span::ZERO;
@@ -350,7 +349,8 @@ impl PendingDevice {
                 "expired_token" | "invalid_grant" if self.reply_lost => {
                     Poll::Over(Err(Error::PeerMisbehaved {
                         endpoint: Endpoint::Token,
-                        what: "its reply was lost on the way, and it does not repeat it".to_owned(),
+                        what: "it was lost on the way, and the server does not repeat it"
+                            .to_owned(),
                     }))
                 }
                 _ => Poll::Over(Err(Error::Refused(error))),
@@ -361,12 +361,12 @@ impl PendingDevice {
                 Poll::Again
             }
             Err(error @ Error::Unavailable { status, retry_after, .. }) => {
-                // 503 says that it was not done; a gateway that says 502 or 504 does not know.
+                // 503 means that it was not done; a gateway that sends 502 or 504 does not know.
                 self.reply_lost |= status != 503;
                 self.back_off(retry_after);
                 Poll::Trouble(error)
             }
-            // A proxy's page, or the torn half of an answer, which may have held the tokens.
+            // A proxy's page, or the torn half of a response, which may have held the tokens.
             Err(error @ Error::NotOAuth { status, .. }) => {
                 if matches!(status, 404 | 405) {
                     self.nothing_there += 1;
@@ -383,8 +383,8 @@ impl PendingDevice {
         }
     }
 
-    /// Five seconds more, or what the server asks for if that is longer, for the rest of the login.
-    /// `Retry-After` often comes from something in front of the server, so it is heeded within reason.
+    /// Five seconds more, or what the server asks for if that is longer, for the rest of the sign-in.
+    /// `Retry-After` often comes from a proxy, so it is capped.
     fn slow_down(&mut self, response: &HttpResponse) {
         let members = json::object_in(&response.body);
         let asked = members.as_ref().and_then(|members| seconds(members, "interval"));
@@ -401,7 +401,7 @@ impl Machine for DeviceCodeGrant {
     fn start(&mut self, now: Now) -> Next<Self::Output> {
         let effect = match &mut self.phase {
             Phase::RequestingCode => self.code_request(),
-            // The user may have approved while nobody waited: show the code again, and go on.
+            // The user may have approved while no process waited: show the code again, and go on.
             Phase::Waiting(pending) => {
                 pending.last_seen = now.wall;
                 self.pending()
@@ -453,8 +453,8 @@ impl Machine for DeviceCodeGrant {
             }
             _ => return Next::Done(Err(Error::OutOfOrder)),
         };
-        // Section 3.5: wait the interval between polls; the first poll is no exception here, because
-        // nobody approves within it. A poll that would come after the end is not sent.
+        // Section 3.5: wait the interval between polls. That includes the first poll, because no user
+        // approves within it. A poll that would come after the end is not sent.
         let pause = pending.pause();
         if pause > pending.remaining {
             return Next::Done(Err(pending.over()));

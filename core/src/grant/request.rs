@@ -1,4 +1,4 @@
-//! What every grant of a login is asked.
+//! The request that every grant of a sign-in works on.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -12,7 +12,7 @@ use crate::json::{FromJson, Members, Mistakes};
 use crate::provider::{Grant, ProviderProfile};
 use crate::time::Span;
 
-/// What a login is asked to do.
+/// What a sign-in must do.
 #[derive(Clone, Debug, Serialize)]
 pub struct LoginRequest {
     /// The connection's name; the provider's is in the profile.
@@ -21,7 +21,7 @@ pub struct LoginRequest {
     pub profile: ProviderProfile,
     /// The client registration.
     pub client: Client,
-    /// The scopes to ask for.
+    /// The scopes to request.
     pub scopes: Vec<String>,
     /// The grants to try, in order. A later one is tried only if the client may not use the earlier one.
     pub grants: VecDeque<Grant>,

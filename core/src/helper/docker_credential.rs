@@ -10,7 +10,7 @@ pub const BITBUCKET_REGISTRY: &str = "https://crg.apkg.io";
 /// What docker shows, and looks for, where a helper has no credential.
 pub const NOT_FOUND: &str = "credentials not found in native keychain";
 
-/// Whether docker means this registry with what it wrote: its host, in whatever case, or its address with any path.
+/// Whether docker's text means this registry: its host, in upper or lower case, or its URL with any path.
 #[must_use]
 pub fn is_for(asked: &str, registry: &EndpointUrl) -> bool {
     let asked = asked.trim_end_matches('\n');
@@ -21,7 +21,7 @@ pub fn is_for(asked: &str, registry: &EndpointUrl) -> bool {
         None => asked,
     };
     let host = address.split('/').next().unwrap_or_default();
-    // What a browser would make of `\`, `@`, `%` and the like is not asked: such a host equals none.
+    // `\`, `@`, `%` and the like are not interpreted: such a host equals no registry.
     let wanted = registry.host();
     let host = match host.strip_suffix(":443") {
         Some(host) if scheme == "https" && !wanted.contains(':') => host,

@@ -1,8 +1,8 @@
-//! What git asks a credential helper, and what it is told: git-credential(1), gitcredentials(7).
+//! What git asks a credential helper, and what it gets: git-credential(1), gitcredentials(7).
 //!
-//! The protocol has no quoting, and helpers were fooled before into handing a token to somebody else: by a line
-//! break in a value (git CVE-2020-5260, Git Credential Manager CVE-2024-50338), or by a host that looks like
-//! another. So a question that is unusual in any way is no question, and a host is one that equals the one meant.
+//! The protocol has no quoting, and attackers have tricked helpers into giving a token to another host: by a line break
+//! in a value (git CVE-2020-5260, Git Credential Manager CVE-2024-50338), or by a host that looks like another. So an
+//! unusual question gets no credential, and a host must equal the expected one.
 
 use alloc::format;
 use alloc::string::String;
@@ -18,7 +18,7 @@ pub struct Question {
     protocol: String,
     host: String,
     username: Option<String>,
-    /// Whether git may be told the header field as a whole (2.46 and later).
+    /// Whether git accepts the header field as a whole (2.46 and later).
     knows_authtype: bool,
 }
 
@@ -43,12 +43,12 @@ impl Question {
                     knows_authtype |= value == "authtype";
                     continue;
                 }
-                // git takes addresses apart before it asks a helper.
+                // git splits URLs before it asks a helper.
                 "" | "url" => return None,
                 // "Unrecognised attributes are silently discarded."
                 _ => continue,
             };
-            // Of two, one is somebody's trick.
+            // A field that occurs twice is a trick.
             if place.replace(value).is_some() {
                 return None;
             }
@@ -61,14 +61,14 @@ impl Question {
         })
     }
 
-    /// Whether the credential is wanted for this server, and no other: its scheme, its host in whatever case, and
-    /// its port, which may be named where it is the scheme's own.
+    /// Whether the credential is wanted for this server, and no other: its scheme, its host in upper or lower case, and
+    /// its port, which may also be given if it is the scheme's own.
     #[must_use]
     pub fn is_for(&self, server: &EndpointUrl) -> bool {
         let Some(scheme) = server.as_str().split(':').next() else { return false };
         let usual_port = if scheme == "https" { ":443" } else { ":80" };
         let wanted = server.host();
-        // Only a host without a port can have one taken away: a second one would not equal it.
+        // The usual port is removed only once: a host with a second port is not equal.
         let host = match self.host.strip_suffix(usual_port) {
             Some(host) if !wanted.contains(':') => host,
             _ => &self.host,
@@ -76,16 +76,16 @@ impl Question {
         self.protocol == scheme && !wanted.is_empty() && host.eq_ignore_ascii_case(&wanted)
     }
 
-    /// The user name in the address of the repository, if there is one.
+    /// The user name in the URL of the repository, if there is one.
     #[must_use]
     pub fn username(&self) -> Option<&str> {
         self.username.as_deref()
     }
 
-    /// The answer, line by line. `None` if it cannot be said in this protocol.
+    /// The answer, line by line. `None` if the protocol cannot carry it.
     ///
-    /// A git that knows how is told the header field as a whole, and that it is nobody else's to keep: then other
-    /// helpers, which git offers every credential that worked, do not write the token into files of their own.
+    /// A git that knows `authtype` gets the header field as a whole, marked as ephemeral. Then other helpers, to which
+    /// git offers every credential that worked, do not write the token into files of their own.
     #[must_use]
     pub fn answer(
         &self,

@@ -1,4 +1,4 @@
-//! The questions of programs that ask for a credential, and for which server.
+//! The protocols in which other programs ask for a credential.
 
 pub mod docker_credential;
 pub mod git_credential;

@@ -1,4 +1,5 @@
-//! A login that waits for its user, as text: a service worker is stopped after 30 s, a window is closed, a terminal dies.
+//! A sign-in that waits for its user, as text: a service worker is stopped after 30 s, a window is closed, a terminal
+//! dies.
 
 use alloc::string::ToString as _;
 
@@ -16,11 +17,11 @@ use crate::json::{self, FromJson, Members, Mistakes};
 use crate::provider::{Endpoints, Grant, IssParameter, ProviderProfile};
 use crate::secret::Secret;
 
-/// No login has this many steps: a text that says so is none, and ids must not run out. The largest
-/// integer that JavaScript can tell from the next one.
+/// No sign-in has this many steps, so a larger number is refused: IDs must not run out. It is the largest integer that
+/// JavaScript can tell from the next one.
 const LAST_RESTORED_STEP: u64 = (1 << 53) - 1;
 
-/// What is written down of a login that waits for its user.
+/// What is saved of a sign-in that waits for its user.
 #[derive(Serialize)]
 struct Suspended<P> {
     schema_version: u32,
@@ -31,7 +32,7 @@ struct Suspended<P> {
     waiting: P,
 }
 
-/// What is written down of the server: what its profile, which stands in the request, may not say.
+/// What is saved of the server: what the profile, which is in the request, may not say.
 #[derive(Serialize)]
 struct SuspendedServer {
     endpoints: Endpoints,
@@ -99,14 +100,14 @@ impl<A: FromJson, D: FromJson> FromJson for Waiting<A, D> {
             return Self::AuthorizationCode(A::from_json(pending, mistakes));
         }
         if grant != "device_code" {
-            mistakes.note("there is no such grant");
+            mistakes.note("unknown grant");
         }
         Self::DeviceCode(D::from_json(pending, mistakes))
     }
 }
 
 impl LoginFlow {
-    /// The login as text, if it waits for its user: `None` before and after that. The text holds
+    /// The sign-in as text, if it waits for its user: `None` before and after that. The text holds
     /// secrets (a PKCE verifier or a device code) and must be kept like a token.
     #[must_use]
     pub fn suspend(&self) -> Option<Secret> {
@@ -129,10 +130,10 @@ impl LoginFlow {
         serde_json::to_string(&suspended).ok().map(Secret::new)
     }
 
-    /// A login that was suspended. It begins by asking the user again: the same address, the same code.
+    /// A suspended sign-in. It begins by asking the user again: the same URL, the same code.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if the text is not a suspended login.
+    /// [`Error::Configuration`] if the text is not a suspended sign-in.
     pub fn restore(text: &str) -> Result<Self, Error> {
         let invalid = || Error::Configuration("this is not a suspended sign-in".to_string());
         let suspended: Suspended<Waiting<PendingAuthorization, PendingDevice>> =

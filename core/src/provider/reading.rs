@@ -1,4 +1,4 @@
-//! How a profile is read. A member that there is not is a mistake wherever it stands.
+//! How a profile is read. An unknown member is a mistake at every level.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::json::{FromJson, Members, Mistakes, one_of};
 
-/// What [`ProviderProfile::assumed_token_lifetime_seconds`] is unless the profile says it.
+/// [`ProviderProfile::assumed_token_lifetime_seconds`], unless the profile sets it.
 const ASSUMED_TOKEN_LIFETIME_SECONDS: u64 = 3600;
 
 impl FromJson for ProviderProfile {
@@ -104,7 +104,7 @@ impl FromJson for ClientAuthentication {
 }
 
 impl FromJson for SecretNeed {
-    /// What people write here by mistake is the secret.
+    /// People write the secret itself here by mistake.
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let needs =
             [("required", Self::Required), ("optional", Self::Optional), ("none", Self::None)];

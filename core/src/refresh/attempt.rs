@@ -1,4 +1,4 @@
-//! One attempt: intent, stage, request, reply, commit.
+//! One attempt: intent, stage, request, response, commit.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -26,14 +26,14 @@ use crate::token_endpoint::{GrantType, TokenEndpoint, TokenResponse};
 /// would report a success that it did not have.
 const COMMIT_TRIES: u32 = 4;
 
-/// How old an intent may be when its request is sent. Whoever finds it counts from its time on, and the request
-/// itself may take [`REQUEST_TIMEOUT`].
+/// How old an intent may be when its request is sent. A process that finds the intent counts from its time, and the
+/// request itself may take [`REQUEST_TIMEOUT`].
 const PROMPT: Span = Span::from_secs(2);
 
-/// An intent that got too old is written anew, this often at most: a disk may be that slow.
+/// An intent that got too old is written again, at most this often: a disk may be that slow.
 const INTENTS: u32 = 4;
 
-/// A request that cannot have this long is not worth sending.
+/// A request with less time than this is not worth sending.
 const SHORTEST_TIMEOUT: Span = Span::from_secs(5);
 
 /// An attempt that was begun, here or by a process that died.
@@ -45,9 +45,9 @@ pub(super) struct Attempt {
     pub(super) pending: Pending,
     /// The intent that was there before, if this is not the first attempt with this token.
     before: Option<Pending>,
-    /// Where the reply is staged, once it is.
+    /// Where the response is, once it is staged.
     pub(super) staged_at: Option<String>,
-    /// Whether another process began it, or an earlier run of this flow, and its end was not written down.
+    /// Whether another process, or an earlier run of this flow, began it and did not write its end.
     pub(super) found: bool,
 }
 
@@ -55,18 +55,18 @@ pub(super) struct Attempt {
 #[derive(Clone, Debug)]
 pub(super) struct Commit {
     attempt: Attempt,
-    /// The record that shall be.
+    /// The new record.
     new: StoredCredential,
-    /// The generation that is there now.
+    /// The generation that is stored now.
     expected: Generation,
-    /// The reply, for a rescue.
+    /// The response, for a rescue.
     reply: HttpResponse,
     tries: u32,
     error: Option<StoreError>,
 }
 
 impl Attempt {
-    /// What a process that died left behind.
+    /// What a dead process left behind.
     pub(super) const fn found(credential: StoredCredential, pending: Pending) -> Self {
         Self { credential, pending, before: None, staged_at: None, found: true }
     }
@@ -93,12 +93,12 @@ impl RefreshMachine {
         let host = self.request.host.clone();
         let leeway = self.leeway(&credential);
         let used = earlier.as_ref().map(|earlier| {
-            // If no clock tells how old it is, its quarantine at least has been waited for.
+            // If no clock can tell its age, its quarantine at least is over.
             earlier.since_first.plus(earlier.age(&host, now).unwrap_or(quarantine(leeway)))
         });
-        // After the leeway this request ends the login, or it is the first one that ever arrived: then the leeway
-        // begins with it. Not where there is an access token to lose: this intent may be found although its
-        // request was never sent.
+        // After the leeway, this request ends the connection, or it is the first one that arrives: then the leeway
+        // begins with it. Not while an access token still works: this intent may be found although its request was
+        // never sent.
         let is_live = is_live(&credential, now);
         let since_first = used.filter(|used| is_live || left_of(leeway, *used).is_some());
         let pending = Pending {
@@ -112,7 +112,7 @@ impl RefreshMachine {
         };
         let credential = StoredCredential {
             pending: Some(pending.clone()),
-            // Whoever insists on a login that was called over gets the answer of the server, not ours.
+            // A user who insists on an ended connection gets the decision of the server, not ours.
             ended: None,
             ..credential
         };
@@ -131,7 +131,7 @@ impl RefreshMachine {
         now: Now,
     ) -> Transition {
         if let Err(error) = result {
-            // The new intent may be visible all the same, if only making it durable failed.
+            // The new intent may still be visible, if only making it durable failed.
             return self.withdraw(*attempt, Error::Store(error), now);
         }
         let effect =
@@ -152,7 +152,7 @@ impl RefreshMachine {
         if age > PROMPT && self.ids < INTENTS {
             return self.intend_anew(*attempt, now);
         }
-        // What the disk took is taken from the request: whoever finds the intent counts from its time on.
+        // The delay of the disk shortens the request: a process that finds the intent counts from its time.
         let late = age.minus(PROMPT).unwrap_or(Span::ZERO);
         let Some(timeout) = REQUEST_TIMEOUT.minus(late).filter(|left| *left >= SHORTEST_TIMEOUT)
         else {
@@ -168,8 +168,8 @@ impl RefreshMachine {
         }
     }
 
-    /// The machine slept, or the disk was slow. The quarantine of whoever comes after this process would be
-    /// over too early, and the server's leeway may be over by now.
+    /// The machine slept, or the disk was slow. The next process would end its quarantine too early, and the
+    /// server's leeway may be over by now.
     fn intend_anew(&mut self, attempt: Attempt, now: Now) -> Transition {
         match attempt.before {
             None => self.attempt(attempt.credential, None, now),
@@ -207,7 +207,7 @@ impl RefreshMachine {
         }
     }
 
-    /// A reply is here, and kept if it could be. Only now does anybody look at it.
+    /// The response is kept, if possible. Only now is it read.
     pub(super) fn understand(
         &mut self,
         attempt: Box<Attempt>,
@@ -221,14 +221,14 @@ impl RefreshMachine {
                 let effect = Effect::LoadRecord(self.request.key.clone());
                 self.perform(Phase::Rereading(attempt), effect)
             }
-            // What the server said to somebody who died is old news.
+            // An error that was sent to a dead process is out of date.
             Err(_) if attempt.found => self.without_reply(attempt, None, now),
             // The server says that it did not do it.
             Err(error @ (Error::Refused(_) | Error::Unavailable { status: 429, .. })) => {
                 self.withdraw(*attempt, error, now)
             }
-            // Somebody on the way may say so although the server did do it. Who answers like this will not
-            // do better at once: the next refresh asks again.
+            // A proxy may send this although the server carried out the refresh. Another request now would fare no
+            // better: the next refresh asks again.
             Err(error) => self.interrupted(*attempt, Some(error), now),
         }
     }
@@ -309,7 +309,7 @@ impl RefreshMachine {
     }
 
     /// After a failed commit: the new record may be there already, if only making it durable failed; and
-    /// somebody may have written without the lock.
+    /// another program may have written without the lock.
     pub(super) fn commit_again(
         &mut self,
         mut commit: Box<Commit>,
@@ -320,7 +320,7 @@ impl RefreshMachine {
             let is_ours =
                 same_token(&found, &commit.new) || same_token(&found, &commit.attempt.credential);
             if !is_ours && is_live(&found, now) {
-                // A newer login. What we hold belongs to the one that it replaced.
+                // A newer sign-in. Our tokens belong to the connection that it replaced.
                 let done = Refreshed { credential: found, how: How::Adopted };
                 return self.discard(commit.attempt.pending.id, Ok(Box::new(done)), None);
             }
@@ -342,8 +342,8 @@ impl RefreshMachine {
         self.not_saved(commit, now)
     }
 
-    /// The intent stays: it leads the next refresh to the reply. If that was kept nowhere, only the server's
-    /// leeway helps; and while a token is live nobody else may come in time.
+    /// The intent stays: it leads the next refresh to the response. If the response was kept nowhere, only the server's
+    /// leeway helps; and while a token is live, no other command may refresh in time.
     fn not_saved(&mut self, commit: Commit, now: Now) -> Transition {
         let Commit { attempt, error, .. } = commit;
         let recovery_at = self.recovery_at(&attempt, now);
@@ -354,8 +354,8 @@ impl RefreshMachine {
         self.leave(ending, recovery_at)
     }
 
-    /// The server refused the token. If the record holds another one by now, somebody else was faster, and
-    /// there is nothing to mourn; else the login is over.
+    /// The server refused the token. If the record holds another one by now, another process was faster, and
+    /// nothing is lost. Otherwise the connection has ended.
     pub(super) fn reread(
         &mut self,
         attempt: Box<Attempt>,
@@ -370,7 +370,7 @@ impl RefreshMachine {
                 let done = Refreshed { credential: found, how: How::Adopted };
                 return self.discard(attempt.pending.id, Ok(Box::new(done)), None);
             }
-            // Theirs is to be refreshed in its turn.
+            // The tokens of the other process need a refresh themselves.
             if self.may_send() && has_refresh_token(&found) {
                 return self.attempt(found, None, now);
             }
@@ -388,15 +388,15 @@ impl RefreshMachine {
         self.perform(Phase::Burying(attempt), effect)
     }
 
-    /// Nothing was spent by this attempt, so that its intent need not be there. If an earlier attempt's end
-    /// is unknown, its intent must be, and somebody must come back to it.
+    /// This attempt spent nothing, so its intent can go. If the end of an earlier attempt is unknown, that intent
+    /// must stay, with a recovery scheduled.
     fn withdraw(&mut self, attempt: Attempt, error: Error, now: Now) -> Transition {
         let Attempt { credential, pending, before, .. } = attempt;
         let credential = StoredCredential { pending: before.clone(), ..credential };
         let effect = self.replace(&credential, credential.generation);
         let id = pending.id.clone();
         let recovery_at = before.and_then(|before| {
-            // If this intent cannot be taken back, it is the one that is found, and its leeway may be another.
+            // If this intent cannot be withdrawn, the next process finds it, and its leeway may differ.
             let of = |pending| self.recovery_at(&Attempt::found(credential.clone(), pending), now);
             of(before).or_else(|| of(pending))
         });
@@ -414,7 +414,7 @@ impl RefreshMachine {
         self.perform(Phase::Discarding(ending, recovery_at), effect)
     }
 
-    /// The record as it is by now, if it can be used.
+    /// The record as it is now, if it can be used.
     fn readable(&self, record: Result<Option<Secret>, StoreError>) -> Option<StoredCredential> {
         StoredCredential::parse_for(&self.request.key, record.ok()??.expose()).ok()
     }
@@ -446,7 +446,7 @@ fn same_token(a: &StoredCredential, b: &StoredCredential) -> bool {
     }
 }
 
-/// RFC 6749 section 6. Without `scope`, which asks for what was granted before.
+/// RFC 6749 section 6. Without `scope`, it asks for what was granted before.
 fn request(
     credential: &StoredCredential,
     registered: Option<&Registered>,

@@ -6,11 +6,11 @@ use crate::time::{Now, Span, UnixTime};
 /// How long a request may be on its way, whether or not its sender lives.
 const LONGEST_QUARANTINE: Span = Span::from_secs(20);
 
-/// After this time its sender gives a request up. A little less than the quarantine, which counts from just
-/// before it is sent: whoever waited that long knows that it is not running any more.
+/// After this time the sender gives up its request. A little less than the quarantine, which counts from just before
+/// the request is sent: after the quarantine, the request cannot be running.
 pub(super) const REQUEST_TIMEOUT: Span = Span::from_secs(18);
 
-/// The longest pause between attempts that nobody is waiting for.
+/// The longest pause between attempts that no command waits for.
 const LONGEST_BACKOFF: Span = Span::from_mins(5);
 
 /// How long after an attempt the same token is not sent again: until then the interrupted request may
@@ -27,23 +27,23 @@ pub(super) const fn quarantine(leeway: Span) -> Span {
     }
 }
 
-/// How long after the `attempt`th one to leave the server alone if nobody needs a token now: a server in
-/// trouble must not be asked by every command.
+/// How long to leave the server alone after the `attempt`th attempt if no command needs a token now: not every
+/// command may ask a failing server.
 pub(super) fn backoff(leeway: Span, attempt: u32) -> Span {
     let doublings = attempt.saturating_sub(1).min(16);
     let millis = quarantine(leeway).as_millis() << doublings;
     Span::from_millis(millis).min(LONGEST_BACKOFF)
 }
 
-/// What is left of the leeway, `used` of which is over, for requests that shall reach the server within it.
+/// What is left of the leeway, `used` of which is over, for requests that must reach the server within it.
 pub(super) fn left_of(leeway: Span, used: Span) -> Option<Span> {
     let left = leeway.minus(quarantine(leeway))?.minus(used)?;
     (left > Span::ZERO).then_some(left)
 }
 
-/// Until when an interrupted refresh can be repaired for certain: a request with its token that is sent before
-/// then reaches the server within its leeway. `None` if there is no such time, if it is over, or if no clock
-/// tells.
+/// Until when the repair of an interrupted refresh is guaranteed: a request with its token that is sent before
+/// then reaches the server within its leeway. `None` if there is no such time, if it is over, or if no clock can
+/// tell.
 #[must_use]
 pub fn repairable_until(
     pending: &Pending,

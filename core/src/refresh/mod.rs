@@ -1,21 +1,21 @@
-//! Refreshing, as the transaction between two parties that it is.
+//! The refresh: a transaction between the server and the store.
 //!
-//! A rotating refresh token is spent at the server the moment the server answers, and its successor exists
-//! nowhere else until it is saved. So:
+//! The server spends a rotating refresh token the moment it responds, and the next one exists nowhere else until
+//! it is saved. So:
 //!
 //! ```text
 //! look -> fresh? done, without lock, write or request
-//!      -> lock -> reload -> somebody refreshed? adopt
+//!      -> lock -> reload -> refreshed meanwhile? adopt
 //!                        -> an intent is pending? recover:
-//!                             reply staged?  commit it, without a request
-//!                             otherwise      quarantine, then send again, if that can only help
-//!      -> intent (the record by itself, plus `pending`) -> stage -> send -> stage the reply -> commit
+//!                             response staged? commit it, without a request
+//!                             otherwise        quarantine, then send again, if that can only help
+//!      -> intent (the same record, plus `pending`) -> stage -> send -> stage the response -> commit
 //!      -> discard the stage -> unlock
 //! ```
 //!
-//! The intent is also the preflight: it takes the very path that the commit will take, and nothing is
-//! sent before it is durable. What fails before the request costs nothing. What fails after it leaves the
-//! intent, the stage or both behind, and whoever holds the lock next goes on from there.
+//! The intent is also the preflight: it takes the same path as the commit, and nothing is sent before it is durable.
+//! A failure before the request costs nothing. A failure after it leaves the intent, the stage or both behind, and the
+//! next process that holds the lock continues from there.
 
 mod attempt;
 mod leeway;
@@ -39,19 +39,19 @@ use attempt::{Attempt, Commit};
 pub use leeway::repairable_until;
 use recovery::Quarantine;
 
-/// Whoever has a token that still works does not wait longer than this for somebody else's refresh.
+/// How long to wait for the refresh of another process while the token still works.
 const PATIENCE_WITH_LIVE_TOKEN: Span = Span::from_secs(5);
 
 /// What a refresh is for. Decides when there is nothing to do, and whether a token that still works is
 /// good enough if the refresh fails.
 #[derive(Clone, Debug)]
 pub enum Need {
-    /// An access token that works, for a request or a program: refreshed if that is due, and if it fails,
-    /// the old one will do as long as it lives.
+    /// An access token that works, for a request or a program: refreshed if that is due. If the refresh fails, the
+    /// old token is used as long as it lives.
     Live,
     /// An access token that works and is not this one, which a resource server has just rejected.
     Other(Secret),
-    /// A refresh if one is due, or will be that much later.
+    /// A refresh if one is due, or will be after this span.
     Due(Span),
     /// A refresh, now.
     Now,
@@ -71,19 +71,19 @@ pub struct RefreshRequest {
     pub host: Host,
 }
 
-/// A record whose access token works, as far as its lifetime tells.
+/// A record whose access token works, as far as its lifetime shows.
 #[derive(Clone, Debug)]
 pub struct Refreshed {
     /// The record as it is stored.
     pub credential: StoredCredential,
-    /// How it came about.
+    /// Where its token came from.
     pub how: How,
 }
 
-/// How a live token came about.
+/// Where a live token came from.
 #[derive(Clone, Debug)]
 pub enum How {
-    /// A refresh was not due. Nobody was asked.
+    /// No refresh was due, and no request was sent.
     StillFresh,
     /// Another process refreshed it meanwhile.
     Adopted,
@@ -102,9 +102,9 @@ pub type RefreshFlow = Running<RefreshMachine>;
 #[derive(Clone, Debug)]
 pub struct RefreshMachine {
     request: RefreshRequest,
-    /// Where the ids of attempts come from.
+    /// Where the IDs of attempts come from.
     seed: Secret,
-    /// How many ids were made of it.
+    /// How many IDs were made from it.
     ids: u32,
     /// Requests that this flow has sent.
     sent: u32,
@@ -136,16 +136,16 @@ enum Phase {
     /// The server refused the refresh token. Perhaps the record shows why.
     Rereading(Box<Attempt>),
     Burying(Box<Attempt>),
-    /// Taking the intent of this attempt back: nothing can have been spent by it.
+    /// The intent of this attempt is withdrawn: it cannot have spent anything.
     Withdrawing(AttemptId, Ending, Option<UnixTime>),
     Arming(Ending),
-    /// And when somebody shall come back, if an earlier attempt is still to be repaired.
+    /// With the time of the recovery, if an earlier attempt still needs a repair.
     Discarding(Ending, Option<UnixTime>),
     Releasing(Ending),
     Over,
 }
 
-/// What was in a stage from which no reply could be read.
+/// The content of a stage without a readable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StageWas {
     Empty,
@@ -175,7 +175,7 @@ impl RefreshMachine {
         }
     }
 
-    /// Begins anew for another need, once this machine is done.
+    /// Starts again for another need, once this machine is done.
     pub(crate) fn again(&mut self, need: Need) {
         self.request.need = need;
         self.seen = None;
@@ -200,7 +200,7 @@ impl RefreshMachine {
             Some(EndReason::SignedOutUnconfirmed | EndReason::Other) => {
                 Err(Error::NotSignedIn(key.clone()))
             }
-            // A server may be wrong about it for a while. Only whoever insists tries again.
+            // The server may be wrong about it for a while. Only an explicit refresh tries again.
             Some(_) if matches!(self.request.need, Need::Now) && has_refresh_token(&credential) => {
                 Ok(credential)
             }
@@ -210,7 +210,7 @@ impl RefreshMachine {
         }
     }
 
-    /// Whether the record is all that is needed.
+    /// Whether the record is enough, without a refresh.
     fn is_satisfied_by(&self, credential: &StoredCredential, now: Now) -> bool {
         let Some(tokens) = &credential.tokens else { return false };
         if credential.pending.is_some() || credential.ended.is_some() {
@@ -246,7 +246,7 @@ impl RefreshMachine {
         let patience = match (may_serve, &credential.pending) {
             (false, _) => LOCK_PATIENCE,
             (true, None) => PATIENCE_WITH_LIVE_TOKEN,
-            // Somebody is at it, or died over it.
+            // Another process is refreshing it, or died while it did.
             (true, Some(_)) => Span::ZERO,
         };
         let effect = Effect::AcquireLock {
@@ -256,7 +256,7 @@ impl RefreshMachine {
         self.perform(Phase::Locking(Box::new(credential)), effect)
     }
 
-    /// Whether there is anything to send, and somebody to be.
+    /// Whether there is a token to send, and a client to send it.
     fn can_be_asked_for(&self, credential: &StoredCredential) -> Result<(), Error> {
         if let Err(reason) = &self.request.registered {
             return Err(Error::Configuration(reason.clone()));
@@ -283,7 +283,7 @@ impl RefreshMachine {
             let ending = self.settle(credential, error, now);
             return self.release(ending);
         }
-        // An intent about another refresh token is none: a login replaced the record without it.
+        // An intent for another refresh token does not count: a sign-in replaced the record.
         let about = |credential: &StoredCredential| {
             let token = credential.tokens.as_ref()?.refresh_token.as_ref()?;
             credential.pending.as_ref().filter(|pending| pending.is_about(token)).cloned()
@@ -294,7 +294,7 @@ impl RefreshMachine {
         }
     }
 
-    /// Whoever wants a refresh now has it if somebody else was faster.
+    /// Whether another process has done the refresh that [`Need::Now`] wants.
     fn was_refreshed_meanwhile(&self, credential: &StoredCredential, now: Now) -> bool {
         let tokens = credential.tokens.as_ref();
         let is_other = |tokens: &Tokens| {
@@ -307,7 +307,7 @@ impl RefreshMachine {
             && is_live(credential, now)
     }
 
-    /// A failed refresh is none for whoever only needs a token, as long as the old one works.
+    /// A failed refresh is no failure if a live token is enough and the old one still works.
     fn settle(&self, credential: StoredCredential, error: Error, now: Now) -> Ending {
         if matches!(self.request.need, Need::Live) && is_live(&credential, now) {
             let how = How::NotRefreshed(Box::new(error));
@@ -336,7 +336,7 @@ fn has_refresh_token(credential: &StoredCredential) -> bool {
     credential.tokens.as_ref().is_some_and(|tokens| tokens.refresh_token.is_some())
 }
 
-/// Whether the access token works, as far as its lifetime tells.
+/// Whether the access token works, as far as its lifetime shows.
 fn is_live(credential: &StoredCredential, now: Now) -> bool {
     matches!(token_state(credential, now.wall), TokenState::Fresh { .. } | TokenState::Due { .. })
 }
@@ -406,11 +406,11 @@ impl Machine for RefreshMachine {
                 self.reread(attempt, record, now)
             }
             (Phase::Burying(attempt), Outcome::Store(_)) => {
-                // Whether or not the tombstone could be written: the login is over.
+                // Whether or not the tombstone could be written: the connection has ended.
                 let interrupted = attempt.was_interrupted();
                 self.discard(attempt.pending.id, Err(Error::Ended { interrupted }), None)
             }
-            // What cannot be withdrawn or discarded costs the next refresh a moment, nothing else.
+            // An intent or a stage that stays costs the next refresh a moment, nothing else.
             (Phase::Withdrawing(id, ending, recovery_at), Outcome::Store(_)) => {
                 self.discard(id, ending, recovery_at)
             }

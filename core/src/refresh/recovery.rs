@@ -1,4 +1,4 @@
-//! What is done about an attempt whose end nobody wrote down.
+//! How an attempt whose end is unknown is repaired.
 
 use alloc::boxed::Box;
 
@@ -11,23 +11,23 @@ use crate::flow::{Effect, Notice, StoreError};
 use crate::secret::Secret;
 use crate::time::{Now, Span, UnixTime};
 
-/// A flow sends this often at most.
+/// A flow sends at most this often.
 const SENDS: u32 = 2;
 
-/// A flow waits this often at most for the same quarantine: so many times may the wall clock be set meanwhile.
+/// A flow waits at most this often for the same quarantine, because the wall clock may be set meanwhile.
 const WAITS: u32 = 8;
 
-/// A wait for an interrupted request to be over for certain.
+/// A wait until an interrupted request is certainly over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quarantine {
-    /// When it is over by the clock that nobody can set, if there is one.
+    /// When it is over by the clock that cannot be set, if there is one.
     over_at: Option<Span>,
     /// Counts the waits.
     times: u32,
 }
 
 impl RefreshMachine {
-    /// First of all: is the reply there?
+    /// Looks for a kept response first.
     pub(super) fn recover(&mut self, attempt: Attempt) -> Transition {
         let effect =
             Effect::LoadStage { key: self.request.key.clone(), id: attempt.pending.id.clone() };
@@ -42,7 +42,7 @@ impl RefreshMachine {
     ) -> Transition {
         let stage = match stage {
             Ok(stage) => stage,
-            // What cannot be read may be the reply.
+            // A stage that cannot be read may hold the response.
             Err(error) => return self.give_up(*attempt, Error::Store(error), now),
         };
         let found = stage.map_or(StagedReply::Empty, |stage| {
@@ -80,13 +80,13 @@ impl RefreshMachine {
                 };
                 self.perform(Phase::SettingStageAside(attempt), effect)
             }
-            // The server did answer, so that the token is spent, and is not known to take it twice.
+            // The server responded, so the token is spent, and the server is not known to accept it twice.
             StageWas::Damaged => self.give_up(*attempt, Error::ReplyDamaged, now),
         }
     }
 
-    /// No usable reply is to be had: wait until the interrupted request cannot be running any more, then ask
-    /// again. `cause` is what became of the request, if this flow sent it.
+    /// There is no usable response: wait until the interrupted request cannot be running, then send again. `cause` is
+    /// what became of the request, if this flow sent it.
     pub(super) fn without_reply(
         &mut self,
         attempt: Box<Attempt>,
@@ -103,7 +103,7 @@ impl RefreshMachine {
         let Some(leeway_left) = self.leeway_left(&attempt, now) else {
             return self.announce(attempt);
         };
-        // A wait is where people press Ctrl-C. If this flow does not go on, somebody comes a little later.
+        // Users press Ctrl-C during a wait. If this flow ends here, the scheduled recovery follows a little later.
         let later = quarantine(self.leeway(&attempt.credential)).percent(50);
         let at = now.wall.plus(quarantine_left.plus(later).min(leeway_left));
         let effect = Effect::ArmRecovery { key: self.request.key.clone(), at };
@@ -131,8 +131,8 @@ impl RefreshMachine {
         self.perform(Phase::InQuarantine(attempt, quarantine), effect)
     }
 
-    /// A wait is over by one clock at least, which may be one that was set forward meanwhile. The machine may
-    /// have slept through the leeway too.
+    /// A wait is over by one clock at least, which may have been set forward meanwhile. The machine may also have
+    /// slept through the leeway.
     pub(super) fn waited(
         &mut self,
         attempt: Box<Attempt>,
@@ -144,7 +144,7 @@ impl RefreshMachine {
         }
         let left = match (quarantine.over_at, now.uptime) {
             (Some(over_at), Some(uptime)) => over_at.minus(uptime).unwrap_or(Span::ZERO),
-            // Without such a clock, and if the other one does not tell, the shell's timer has to do.
+            // Without such a clock, and if the wall clock cannot tell either, the shell's timer must do.
             _ if self.known_age(&attempt, now).is_none() => Span::ZERO,
             _ => self.quarantine_left(&attempt, now),
         };
@@ -158,7 +158,7 @@ impl RefreshMachine {
         }
     }
 
-    /// This is as far as this flow goes.
+    /// Ends this flow and leaves the attempt interrupted.
     pub(super) fn interrupted(
         &mut self,
         attempt: Attempt,
@@ -171,7 +171,7 @@ impl RefreshMachine {
         self.give_up(attempt, error, now)
     }
 
-    /// The new intent makes the old one durable too, which may have been visible without being so.
+    /// The new intent also makes the old one durable, which may have been visible only.
     fn send_again(&mut self, attempt: Attempt, now: Now) -> Transition {
         self.attempt(attempt.credential, Some(attempt.pending), now)
     }
@@ -183,10 +183,10 @@ impl RefreshMachine {
 
     /// Whether to send the same token again in this flow.
     ///
-    /// While the server's leeway lasts, soon: it is what saves the login. After it (or if there is none),
-    /// the token is sent again only if there is nothing to lose, or if the user insists although an earlier
-    /// refresh was interrupted. If the lost request never arrived, that saves the login, too; if it did, the
-    /// server ends a login that could not be refreshed any more, and with it an access token that still worked.
+    /// While the server's leeway lasts, soon: the leeway is what saves the connection. After it, or without one, the
+    /// token is sent again only if there is nothing to lose, or if the user insists although an earlier refresh was
+    /// interrupted. If the lost request never arrived, that saves the connection too. If it did arrive, the server ends
+    /// a connection that could not be refreshed any more, and with it an access token that still worked.
     fn may_send_again(&self, attempt: &Attempt, now: Now) -> bool {
         if !self.may_send() {
             return false;
@@ -194,7 +194,7 @@ impl RefreshMachine {
         let is_live = is_live(&attempt.credential, now);
         let is_urgent = !is_live
             || match self.request.need {
-                // Who asked for a refresh did not ask for a second one that may end the login.
+                // The user asked for one refresh, not for a second one that may end the connection.
                 Need::Now => attempt.found,
                 Need::Other(_) => true,
                 Need::Live | Need::Due(_) => false,
@@ -209,7 +209,7 @@ impl RefreshMachine {
         self.leeway_left(attempt, now).is_some() && self.age(attempt, now) >= pause
     }
 
-    /// For how long a request with the token may be sent so that it reaches the server in its leeway, if it may.
+    /// How long a request with the token can still be sent so that it reaches the server within its leeway.
     fn leeway_left(&self, attempt: &Attempt, now: Now) -> Option<Span> {
         let used = attempt.pending.since_first.plus(self.age(attempt, now));
         left_of(self.leeway(&attempt.credential), used)
@@ -220,7 +220,7 @@ impl RefreshMachine {
         whole.minus(self.age(attempt, now)).unwrap_or(Span::ZERO)
     }
 
-    /// How long ago the attempt was. If no clock tells, it might have been just now.
+    /// The age of the attempt; zero if no clock can tell.
     pub(super) fn age(&self, attempt: &Attempt, now: Now) -> Span {
         self.known_age(attempt, now).unwrap_or(Span::ZERO)
     }
@@ -240,8 +240,7 @@ impl RefreshMachine {
         self.leave(ending, recovery_at)
     }
 
-    /// When somebody shall come back to the attempt; `None` if the server's leeway is over, or there is
-    /// none.
+    /// When the recovery of the attempt must run; `None` if the server's leeway is over, or there is none.
     pub(super) fn recovery_at(&self, attempt: &Attempt, now: Now) -> Option<UnixTime> {
         self.leeway_left(attempt, now)?;
         let pause = backoff(self.leeway(&attempt.credential), attempt.pending.attempt);

@@ -11,14 +11,14 @@ const { CLIENT_ID: clientId, PROVIDER: profile } = process.env;
 /** `PROVIDER` is the path of a provider's profile: for other providers, and for `twg sandbox`. */
 const provider = profile ? JSON.parse(readFileSync(profile, "utf8")) : "atlassian";
 
-/** What must be finished before this process may end: a refresh that was sent has spent its token. */
+/** Work to finish before this process may end: a refresh that was sent has spent its token. */
 const running = new Set();
 /** Ends a sign-in that waits for its user. */
 let signingIn;
 let window;
 
 if (!app.requestSingleInstanceLock()) {
-  // The first instance is told, and shows its window.
+  // The first instance gets an event, and shows its window.
   app.quit();
 } else {
   app.on("second-instance", showWindow);
@@ -56,16 +56,16 @@ async function signIn(auth) {
   }
 }
 
-/** Nobody wakes this process but itself: on a timer, and when the machine did. Also repairs an interrupted refresh. */
+/** Refreshes on a timer, and when the machine wakes up. Also repairs an interrupted refresh. */
 function keepAlive(auth) {
-  // A failure is met again, and shown, where somebody asks for something.
+  // The next action of the user meets a failure again, and shows it.
   const wake = () => void track(auth.wake()).catch(() => {});
   setInterval(wake, TWELVE_MINUTES).unref();
   powerMonitor.on("resume", wake);
   wake();
 }
 
-/** What the window may know. There is no token in it. */
+/** What the window may know: no token. */
 async function stateOf(auth) {
   const { signedIn, account, sites, ended } = await auth.status();
   return {
@@ -77,23 +77,23 @@ async function stateOf(auth) {
   };
 }
 
-/** What of a sign-in's progress is for the user's eyes. */
+/** The part of a sign-in's progress that the user sees. */
 function shown(step) {
-  if (step.type === "userCode") return { code: step.userCode, address: step.verificationUri };
-  if (step.type === "authorize") return { address: step.url };
+  if (step.type === "userCode") return { code: step.userCode, url: step.verificationUri };
+  if (step.type === "authorize") return { url: step.url };
   return {};
 }
 
-/** Answers the page of our window, and nobody else. Errors of twg-auth hold no secrets; others are not passed on. */
+/** Responds only to the page of our window. Errors of twg-auth hold no secrets; others are not passed on. */
 function answer(channel, work) {
   ipcMain.handle(channel, async ({ senderFrame }) => {
-    if (senderFrame?.url !== pathToFileURL(PAGE).href) return { error: { message: "This page may not ask that." } };
+    if (senderFrame?.url !== pathToFileURL(PAGE).href) return { error: { message: "This page may not do that." } };
     try {
       return { value: await track(work()) };
     } catch (error) {
       const isOurs = error instanceof Error && error.name === "TwgError";
       if (isOurs) return { error: { code: error.code, message: error.message, hint: error.hint ?? "" } };
-      return { error: { message: "Something unexpected happened." } };
+      return { error: { message: "An unexpected error happened." } };
     }
   });
 }
@@ -121,7 +121,7 @@ function showWindow() {
     title: "twg-auth in Electron",
     webPreferences: { preload: PRELOAD, contextIsolation: true, sandbox: true, nodeIntegration: false },
   });
-  // Only our page is ever shown here; sites are opened by the user's browser.
+  // This window only ever shows our page; the user's browser opens sites.
   window.webContents.on("will-navigate", (event) => event.preventDefault());
   window.webContents.setWindowOpenHandler(({ url }) => {
     if (url.startsWith("https://")) void shell.openExternal(url);

@@ -1,4 +1,4 @@
-// All that the page can do. A sandboxed preload is CommonJS.
+// Everything that the page can do. A sandboxed preload script is CommonJS.
 const { contextBridge, ipcRenderer } = require("electron");
 
 async function ask(channel) {

@@ -10,7 +10,7 @@ function showState({ signedIn, name, email, sites, hasEnded }) {
   element("name").textContent = name;
   element("email").textContent = email;
   element("sites").replaceChildren(...sites.map(siteLine));
-  if (hasEnded) element("why").textContent = "Your login has ended. Sign in again to go on.";
+  if (hasEnded) element("why").textContent = "Your login has ended. Sign in again to continue.";
   show(signedIn ? "signed-in" : "signed-out");
 }
 
@@ -26,7 +26,7 @@ function showError(error) {
   if (error) element("error").textContent = [error.message, error.hint].filter(Boolean).join(". ");
 }
 
-/** What the page shows is what the main process says, whatever became of what was asked. */
+/** The page always shows the state of the main process, whether or not the action succeeded. */
 async function run(action) {
   showError();
   const { error } = await action();
@@ -37,7 +37,7 @@ async function run(action) {
 }
 
 element("sign-in").addEventListener("click", () => {
-  element("code-line").hidden = element("address-line").hidden = true;
+  element("code-line").hidden = element("url-line").hidden = true;
   show("signing-in");
   void run(login.signIn);
 });
@@ -45,7 +45,7 @@ element("cancel").addEventListener("click", () => void login.cancel());
 element("sign-out").addEventListener("click", () => void run(login.signOut));
 
 login.onProgress((progress) => {
-  for (const part of ["code", "address"]) {
+  for (const part of ["code", "url"]) {
     if (progress[part] === undefined) continue;
     element(part).textContent = progress[part];
     element(`${part}-line`).hidden = false;

@@ -1,4 +1,4 @@
-// Builds dist/, which a browser loads as it is:
+// Builds dist/, which a browser loads unchanged:
 //
 //   node build.mjs --client-id ID [--profile FILE] [--out DIRECTORY]
 //
@@ -12,7 +12,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 const ATLASSIAN = ["https://auth.atlassian.com/*", "https://api.atlassian.com/*"];
 
-/** `alias` puts other modules in the place of some: for tests. */
+/** `alias` replaces modules: for tests. */
 export async function build({ clientId, provider = "atlassian", grants = ["authorization_code"], out = here("dist"), alias = {}, manifest = (text) => text }) {
   await rm(out, { recursive: true, force: true });
   await mkdir(out, { recursive: true });
@@ -26,7 +26,7 @@ export async function build({ clientId, provider = "atlassian", grants = ["autho
     sourcemap: true,
     define: { CONFIGURATION: JSON.stringify({ clientId, provider, grants }) },
     alias,
-    // Where the package would look for its WebAssembly by itself; the extension says where it is.
+    // Where the package would look for its WebAssembly; the extension passes the path.
     logOverride: { "empty-import-meta": "silent" },
   });
   for (const file of ["page.html", "page.css", "icon.png", "icon.svg"]) await copyFile(here(`src/${file}`), `${out}/${file}`);
@@ -36,7 +36,7 @@ export async function build({ clientId, provider = "atlassian", grants = ["autho
   return out;
 }
 
-/** The hosts that are asked for tokens and accounts: all that the profile names. Firefox takes no ports here. */
+/** The hosts that get requests for tokens and accounts: all that the profile names. Firefox takes no ports here. */
 function hosts(provider) {
   if (provider === "atlassian") return ATLASSIAN;
   const { issuer, endpoints, identity, sites } = provider;

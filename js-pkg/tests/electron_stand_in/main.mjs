@@ -1,5 +1,5 @@
-// This is not Electron. It has Electron's interfaces as far as examples/electron uses them, in a process of Node, which
-// the test drives over IPC: what a user would see or click, the test is told of and says.
+// This is not Electron. It implements the interfaces of Electron that examples/electron uses, in a process of Node. The test
+// drives it over IPC: it gets what a user would see, and sends what a user would click.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { EventEmitter } from "node:events";
 import { rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { pathToFileURL } from "node:url";
 const userData = process.env.USER_DATA;
 const say = (what) => process.send?.(what);
 
-/** The first instance listens; a later one finds somebody there and hands over its arguments. */
+/** The first instance listens; a later one connects and hands over its arguments. */
 const isFirst = await new Promise((resolve) => {
   const path = join(userData, "instance.sock");
   const socket = connect(path, () => socket.end(JSON.stringify(process.argv)));
@@ -33,12 +33,12 @@ export const app = Object.assign(new EventEmitter(), {
     let isPrevented = false;
     app.emit("before-quit", { preventDefault: () => (isPrevented = true) });
     if (isPrevented) return void say({ quitting: "prevented" });
-    // What was told is on its way before the process ends.
+    // Messages are sent before the process ends.
     process.send({ quitting: "now" }, () => process.exit(0));
   },
 });
 
-/** As with a keychain: the key is not where the application keeps its data. */
+/** Like a keychain: the key is not with the application's data. */
 const key = createHash("sha256").update(process.env.KEYCHAIN).digest();
 export const safeStorage = {
   isEncryptionAvailable: () => true,
@@ -60,7 +60,8 @@ export const powerMonitor = new EventEmitter();
 const handlers = new Map();
 export const ipcMain = { handle: (channel, handler) => handlers.set(channel, handler) };
 
-/** The page and its preload are in this process too, so that all that passes between them and us is copied as Electron does. */
+/** The page and its preload script are in this process too, so everything between them and the main module is copied, as in
+ * Electron. */
 export class BrowserWindow {
   webContents = Object.assign(new EventEmitter(), {
     send: (channel, value) => this.renderer.emit(channel, {}, structuredClone(value)),
@@ -96,7 +97,7 @@ export class BrowserWindow {
   }
 }
 
-/** Stands for the page's scripts: calls of the test go to what the preload exposes. */
+/** Replaces the page's scripts: calls of the test go to the interface that the preload script exposes. */
 function runPage(name, api) {
   say({ exposed: name, members: Object.keys(api) });
   api.onState((state) => say({ state }));

@@ -1,2 +1,2 @@
-// Not Electron: what a preload gets of it.
+// Not Electron: the part that a preload script gets.
 module.exports = globalThis.renderer;

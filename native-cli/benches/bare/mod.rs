@@ -1,5 +1,5 @@
-//! The floor: what the protocol asks of the file system, in as few calls as there can be. Nothing is checked
-//! here, and no error is survived.
+//! The floor: the file system calls that the protocol needs, and no others. Nothing is checked, and
+//! an error ends the process.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use twg_core::flow::STAGE_BYTES;
 
-/// How many bytes a refresh writes.
+/// The bytes that a refresh writes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sizes {
     pub(crate) intent: usize,
@@ -29,7 +29,7 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// With a record of its own in this directory.
+    /// A new record in this directory.
     pub(crate) fn new(dir: &Path, sizes: Sizes) -> Self {
         let record = dir.join("bare.conf");
         fs::write(&record, vec![b'r'; sizes.record]).unwrap();
@@ -45,7 +45,7 @@ impl Bare {
         }
     }
 
-    /// Lock, reload, intent, stage, reply, commit, discard, unlock.
+    /// Lock, reload, intent, stage, response, commit, discard, unlock.
     pub(crate) fn section(&self) {
         let _lock = self.lock();
         let mut old = Vec::with_capacity(self.next.len() + 1);
@@ -62,7 +62,7 @@ impl Bare {
         fs::remove_file(&self.stage).unwrap();
     }
 
-    /// So many durable replaces under one lock.
+    /// This many durable replaces under one lock.
     pub(crate) fn replaces(&self, count: usize) {
         let _lock = self.lock();
         for _ in 0..count {

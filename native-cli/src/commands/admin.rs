@@ -194,9 +194,7 @@ async fn status(context: &mut Context) -> Result<ExitCode, Failure> {
     }
     let state = match &failure {
         None => "works",
-        Some(failure) if matches!(failure.cause, Cause::KeyRejected | Cause::KeyNotPermitted) => {
-            "rejected"
-        }
+        Some(failure) if failure.cause.is_rejection() => "rejected",
         Some(_) => "not_checked",
     };
     if context.json {

@@ -217,8 +217,8 @@ fn already_signed_in(
         .to_owned();
     let left = end.since(clock::now());
     context.achieved(format!("Already signed in as {name}; the access token works for {left}"));
-    let (program, arguments) = (context.person.program, named(key));
-    context.say(format!("  To sign in again: `{program} login{arguments} --force`"));
+    let arguments = named(key);
+    context.say(format!("  To sign in again: `twg login{arguments} --force`"));
 }
 
 fn find_client(

@@ -13,7 +13,7 @@ use crate::environment;
 use crate::failure::Failure;
 use crate::output::{print_json, print_text};
 use crate::reference::{EXIT_STATUS, FILES};
-use crate::system::child;
+use crate::system::subprocess;
 
 /// `twg man`
 #[derive(Debug, Args)]
@@ -209,7 +209,7 @@ fn show(page: &str) -> bool {
 }
 
 fn pipe(program: &str, arguments: &[&str], page: &str) -> bool {
-    let child = child::command(program).args(arguments).stdin(Stdio::piped()).spawn();
+    let child = subprocess::command(program).args(arguments).stdin(Stdio::piped()).spawn();
     let Ok(mut child) = child else { return false };
     if let Some(mut stdin) = child.stdin.take() {
         // It may end before it has read everything, when the user presses q.

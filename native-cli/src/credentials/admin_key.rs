@@ -1,4 +1,4 @@
-//! The admin API key of an organization: kept in a file of its own, never beside a login.
+//! The admin API key of an organization. It has its own file, apart from the connections.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use twg_core::json::{FromJson, Members, Mistakes};
 use twg_core::secret::{Secret, serialize_exposed};
 use twg_core::time::{Span, UnixTime};
 
+use crate::advice::sentence;
 use crate::context::Context;
 use crate::credentials::private_file::{PrivateFile, VERSION};
 use crate::credentials::providers;
@@ -16,25 +17,25 @@ use crate::effects::clock;
 use crate::failure::{Cause, Failure};
 use crate::output::rfc3339;
 
-/// How long before its end a key is warned of.
+/// How long before the end of a key to warn of it.
 const WARNING: Span = Span::from_days(7);
 
-/// The file `admin.conf`. Nothing is written into it that was not checked.
+/// The file `admin.conf`. Everything in it was checked before it was written.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Stored {
     schema_version: u32,
     #[serde(serialize_with = "serialize_exposed")]
     pub(crate) key: Secret,
-    /// Of the administrator, for people to know.
+    /// The administrator's email address, for people.
     pub(crate) email: String,
     pub(crate) org: String,
-    /// What Atlassian calls the organization.
+    /// The name of the organization at Atlassian.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) org_name: Option<String>,
-    /// The end of the day that the administrator named. The API does not tell.
+    /// The end of the day that the administrator named. The API does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<UnixTime>,
-    /// When Atlassian accepted it, just before it was kept.
+    /// When Atlassian accepted the key.
     pub(crate) checked_at: UnixTime,
 }
 
@@ -51,14 +52,14 @@ impl FromJson for Stored {
             checked_at: members.required("checked_at"),
         };
         if !stored.key.is_one_word() || !is_email(&stored.email) {
-            mistakes.note("its key or email cannot be one");
+            mistakes.note("its key or email is invalid");
         }
         stored
     }
 }
 
 impl Stored {
-    /// A key that Atlassian accepted now.
+    /// A key that Atlassian accepted just now.
     pub(crate) fn new(
         key: Secret,
         email: String,
@@ -82,7 +83,7 @@ impl Stored {
         self.org_name.as_deref().unwrap_or(&self.org)
     }
 
-    /// What to know about the end of the key, if it is near or past.
+    /// How near the end of the key is, if it is near or past.
     pub(crate) fn near_end(&self, now: UnixTime) -> Option<String> {
         let end = self.expires_at?;
         if end <= now {
@@ -118,7 +119,7 @@ pub(crate) fn stored(context: &Context) -> Result<Option<Stored>, Failure> {
     file.load(context).map_err(|why| file.unusable(context, &why))
 }
 
-/// Asks Atlassian about the organization that the key is for: its name.
+/// Asks Atlassian for the name of the key's organization. This proves that the key works.
 pub(crate) async fn check(
     context: &mut Context,
     org: &OrgId,
@@ -128,24 +129,18 @@ pub(crate) async fn check(
     let profile = providers::load(context, providers::DEFAULT)?;
     let request = admin::check(&profile, org, key)
         .map_err(|error| Failure::from_core(doing, &error, "twg admin auth login"))?;
-    let answer = send(context, request).await?;
-    admin::checked(org, answer).map_err(|refusal| match &refusal {
+    let response = send(context, request).await?;
+    admin::checked(org, response).map_err(|refusal| match &refusal {
         Refusal::Other(error) => Failure::from_core(doing, error, "twg admin auth login"),
-        Refusal::Key => Failure::new(Cause::KeyRejected, upper(&refusal.to_string())),
+        Refusal::Key => Failure::new(Cause::KeyRejected, sentence(&refusal.to_string())),
         Refusal::NotPermitted | Refusal::NoSuchOrganization => {
-            Failure::new(Cause::KeyNotPermitted, upper(&refusal.to_string()))
+            Failure::new(Cause::KeyNotPermitted, sentence(&refusal.to_string()))
         }
     })
 }
 
-/// A sentence.
-fn upper(text: &str) -> String {
-    let (first, rest) = text.split_at_checked(1).unwrap_or_default();
-    first.to_ascii_uppercase() + rest
-}
-
-/// What there is, for `doctor`, without asking anybody: one line, and whether it needs attention. `None` if there is
-/// no key.
+/// The state for `doctor`, without a request: one line, and whether it needs attention. `None`
+/// without a key.
 pub(crate) fn summary(context: &Context) -> Option<(String, bool)> {
     match stored(context) {
         Ok(None) => None,
@@ -154,7 +149,7 @@ pub(crate) fn summary(context: &Context) -> Option<(String, bool)> {
             let near_end = stored.near_end(now);
             let end = near_end.clone().unwrap_or_else(|| match stored.expires_at {
                 Some(end) => format!("expires in {}", end.since(now)),
-                None => "its end is not known".to_owned(),
+                None => "expiry unknown".to_owned(),
             });
             let age = now.since(stored.checked_at);
             let organization = stored.organization();

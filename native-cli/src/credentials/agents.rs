@@ -1,5 +1,5 @@
-//! What lets a coding agent's sandbox keep the login alive: the configuration of each agent that is known to
-//! have one for this, with the real directory in it.
+//! How a coding agent can refresh from inside its sandbox: the configuration of each known agent,
+//! with the real directory in it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,12 @@ use twg_core::credential::ConnectionKey;
 use crate::context::{Context, arguments};
 use crate::environment::{CONFIG_DIR, env, home_dir};
 
-/// What to do where nothing else is known to help.
+/// The advice for any agent.
 pub(crate) fn fallback(context: &Context, key: &ConnectionKey) -> String {
     let command = format!("twg auth refresh{}", arguments(key));
     let place = "in a terminal outside the coding agent";
     match env(CONFIG_DIR).filter(|dir| !dir.is_empty()) {
-        // There it would mean another login.
+        // Without the variable, the command would use another connection.
         Some(_) => twg_core::text::inert(&format!(
             "Run `{command}` {place}, with TWG_CONFIG_DIR set to {}.",
             context.config.path().display()
@@ -23,8 +23,8 @@ pub(crate) fn fallback(context: &Context, key: &ConnectionKey) -> String {
     }
 }
 
-/// How to let the agent that runs this command write where the login is kept; `None` if no agent seems to.
-/// Its detection is a convenience and nothing depends on it.
+/// How to give the running agent write access to the directory of a connection; `None` if no known
+/// agent runs. The detection is a convenience: nothing depends on it.
 pub(crate) fn advice(context: &Context, key: &ConnectionKey) -> Option<String> {
     let agent = context.here.agent.as_deref()?;
     let home = home_dir(&env);
@@ -33,13 +33,13 @@ pub(crate) fn advice(context: &Context, key: &ConnectionKey) -> Option<String> {
     Some(match snippet {
         Some(snippet) => twg_core::text::inert_lines(&snippet),
         None => twg_core::text::inert(&format!(
-            "To refresh from inside {agent}, its sandbox must let it write {}.",
+            "To refresh from inside {agent}, its sandbox must allow writes to {}.",
             dir.display()
         )),
     })
 }
 
-/// The directory that must be writable: that of the record, and if its bytes lie elsewhere, there.
+/// The directory that must be writable: the record's, or that of the file that the record links to.
 fn directory(context: &Context, key: &ConnectionKey) -> PathBuf {
     let record = context.config.record_path(key);
     let real = std::fs::canonicalize(&record).ok();
@@ -52,10 +52,10 @@ fn directory(context: &Context, key: &ConnectionKey) -> PathBuf {
     }
 }
 
-/// The configuration of an agent, as its makers and TWG document it.
+/// The configuration of an agent, as its documentation and TWG's have it.
 fn snippet(agent: &str, dir: &Path, home: Option<&Path>) -> Option<String> {
     let absolute = dir.to_str()?;
-    // `~` where the agent's own documentation has it, so that one file serves several machines.
+    // `~` where the agent's documentation has it, so that one file serves several machines.
     let short = home
         .and_then(|home| dir.strip_prefix(home).ok())
         .and_then(Path::to_str)
@@ -70,7 +70,7 @@ fn snippet(agent: &str, dir: &Path, home: Option<&Path>) -> Option<String> {
              [permissions.twg-workspace.filesystem]\n\
              {} = \"write\"\n\n\
              (Permission profiles replace sandbox_mode and sandbox_workspace_write: do not set both.)",
-            // A basic string of TOML escapes as JSON does.
+            // TOML escapes a basic string as JSON does.
             json!(short),
         ),
         "Claude Code" => format!(
@@ -81,7 +81,7 @@ fn snippet(agent: &str, dir: &Path, home: Option<&Path>) -> Option<String> {
             "Add or merge this in ~/.cursor/sandbox.json:\n\n{:#}",
             json!({ "type": "workspace_readwrite", "additionalReadwritePaths": [absolute] }),
         ),
-        // It documents no form for Windows.
+        // Its documentation has no form for Windows.
         "Gemini CLI" if cfg!(unix) && !absolute.contains([':', ',']) => format!(
             "For container sandboxing, add the directory as a read-write mount:\n\n\
              SANDBOX_MOUNTS={absolute}:{absolute}:rw",
@@ -99,7 +99,7 @@ mod tests {
         snippet(agent, Path::new(dir), Some(Path::new("/home/mia")))
     }
 
-    /// The four snippets of the documentation, with the real path.
+    /// The four snippets of the documentation, with a real path.
     #[test]
     fn each_agent_gets_its_own() {
         let dir = "/home/mia/.config/twg";
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(for_agent("Copilot CLI", dir), None);
     }
 
-    /// Outside the home directory there is no `~`, and what a path contains cannot break out of its string.
+    /// Outside the home directory there is no `~`, and no path can break out of its string.
     #[test]
     fn any_path_is_written_so_that_it_stays_one() {
         assert!(for_agent("Claude Code", "/srv/twg").unwrap().contains("\"/srv/twg\""));

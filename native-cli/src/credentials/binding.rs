@@ -1,5 +1,5 @@
-//! Directories that are bound to an account or a site: the nearest `.twg` file, in the directory where a
-//! command runs or above it. So no command has to change what others use.
+//! Binds a directory to a connection or a site: the nearest `.twg` file, in the working directory
+//! or above it, counts. So no command has to change a default that other directories use.
 //!
 //! ```json
 //! { "connection": "work", "site": "acme" }
@@ -13,22 +13,23 @@ use twg_core::json::{self, FromJson, Members, Mistakes};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::system::os_error::words;
 use crate::system::privacy;
 
 /// The name of the file.
 pub(crate) const FILE_NAME: &str = ".twg";
 
-/// More than this is something else.
+/// A larger file is not a binding.
 const MOST_BYTES: u64 = 4096;
 
 /// What a directory is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Binding {
-    /// Where that is said.
+    /// The file with the binding.
     pub(crate) file: PathBuf,
-    /// Which of several accounts at Atlassian.
+    /// The connection at Atlassian.
     pub(crate) connection: Option<String>,
-    /// The site that is meant when none is named.
+    /// The site for commands that name none.
     pub(crate) site: Option<String>,
 }
 
@@ -48,14 +49,13 @@ impl FromJson for Bound {
     }
 }
 
-/// The binding of a directory: of itself, or else of the nearest above it.
+/// The binding of a directory: its own, or that of the nearest directory above.
 ///
-/// # Errors
-/// The nearest file cannot be read, or says something else.
+/// # Errors The nearest file cannot be read or parsed.
 pub(crate) fn of(directory: &Path) -> Result<Option<Binding>, Failure> {
     for directory in directory.ancestors() {
         let file = directory.join(FILE_NAME);
-        let text = read_own(&file).map_err(|error| unusable(&file, &error.to_string()))?;
+        let text = read_own(&file).map_err(|error| unusable(&file, &words(&error)))?;
         if let Some(text) = text {
             let Bound { connection, site } =
                 json::parse(&text).map_err(|bad| unusable(&file, &bad.to_string()))?;
@@ -65,22 +65,22 @@ pub(crate) fn of(directory: &Path) -> Result<Option<Binding>, Failure> {
     Ok(None)
 }
 
-/// The binding that counts for a command: none in the sandbox, which has accounts of its own.
+/// The binding for a command. The sandbox has its own connections, so there it is `None`.
 ///
-/// # Errors
-/// As of [`of`].
+/// # Errors Those of [`of`].
 pub(crate) fn of_command(context: &Context) -> Result<Option<Binding>, Failure> {
     if context.in_sandbox { Ok(None) } else { here() }
 }
 
-/// The binding of the directory where this program runs. `None` too if that is gone.
+/// The binding of the working directory. `None` too if that directory is gone.
 pub(crate) fn here() -> Result<Option<Binding>, Failure> {
     std::env::current_dir().map_or(Ok(None), |directory| of(&directory))
 }
 
-/// The file, if it is this user's own: who may write above a directory must not choose an account for others.
+/// The content of the file, if it belongs to this user: another user who can write above a
+/// directory must not choose the connection.
 fn read_own(path: &Path) -> std::io::Result<Option<String>> {
-    // Not a link, which somebody else may have put there, nor anything that is not a file.
+    // A link could come from another user, and only a regular file can be a binding.
     let is_own = std::fs::symlink_metadata(path).is_ok_and(|found| privacy::is_own_file(&found));
     if !is_own {
         return Ok(None);
@@ -94,7 +94,7 @@ fn read_own(path: &Path) -> std::io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// That a file says something that it cannot mean.
+/// The failure of a binding that cannot be used.
 pub(crate) fn unusable(file: &Path, why: &str) -> Failure {
     let shown = twg_core::text::inert(&file.display().to_string());
     Failure::configuration(format!("The file {shown} cannot be used: {why}")).or_hint(format!(
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(binding.connection.as_deref(), Some("work"));
         assert_eq!(binding.site.as_deref(), Some("acme"));
         assert_eq!(binding.file, root.path().join("a").join(FILE_NAME));
-        // A directory of that name is none.
+        // A directory of that name is not a binding.
         std::fs::create_dir(inner.join(FILE_NAME)).unwrap();
         assert_eq!(of(&inner).unwrap().unwrap().connection.as_deref(), Some("work"));
     }

@@ -1,4 +1,4 @@
-//! The Bitbucket token: where it comes from, and whether it works. It is no part of any login.
+//! The Bitbucket token: where it comes from, and whether it works. It is not part of a connection.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,29 +22,29 @@ use crate::environment::USER;
 use crate::failure::{Cause, Failure};
 use crate::output::rfc3339;
 
-/// The provider whose profile says where Bitbucket is.
+/// The provider whose profile has the URLs of Bitbucket.
 pub(crate) const PROVIDER: &str = "bitbucket";
 
-/// The variable that goes before what is stored.
+/// The variable that takes precedence over the stored token.
 pub(crate) use crate::environment::BITBUCKET_TOKEN as VARIABLE;
 
 /// The command that asks for the token.
 pub(crate) const SETUP: &str = "twg setup bitbucket";
 
-/// The file `bitbucket.conf`. Nothing is written into it that was not checked.
+/// The file `bitbucket.conf`. Everything in it was checked before it was written.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Stored {
     schema_version: u32,
     #[serde(serialize_with = "serialize_exposed")]
     pub(crate) token: Secret,
-    /// Of the Atlassian account that it belongs to; an access token of a repository has none.
+    /// The email address of its Atlassian account. An access token of a repository has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) email: Option<String>,
-    /// What Bitbucket calls that account, if the token's scopes show it.
+    /// The name of that account at Bitbucket, if the token's scopes include it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
-    /// When Bitbucket accepted it, just before it was kept. Later checks are not noted: whoever only looks must not
-    /// write, least of all over a token that somebody else entered meanwhile.
+    /// When Bitbucket accepted it, before it was stored. Later checks are not noted, because a
+    /// command that only reads must not write: it could overwrite a newer token.
     pub(crate) checked_at: UnixTime,
 }
 
@@ -61,14 +61,14 @@ impl FromJson for Stored {
         if !stored.token.is_one_word()
             || stored.email.as_deref().is_some_and(|email| !is_email(email))
         {
-            mistakes.note("its token or email cannot be one");
+            mistakes.note("its token or email is invalid");
         }
         stored
     }
 }
 
 impl Stored {
-    /// A token that Bitbucket accepted now.
+    /// A token that Bitbucket accepted just now.
     pub(crate) fn new(token: Secret, email: Option<String>, account: Option<&Account>) -> Self {
         Self {
             schema_version: VERSION,
@@ -95,7 +95,7 @@ pub(crate) fn stored(context: &Context) -> Result<Option<Stored>, Failure> {
     file.load(context).map_err(|why| file.unusable(context, &why))
 }
 
-/// The token of the environment. The sandbox's own is another one.
+/// The token of the environment. In the sandbox it does not apply.
 pub(crate) fn from_environment(context: &Context) -> Result<Option<Secret>, Failure> {
     let Some(text) = environment::text(VARIABLE).filter(|_| !context.in_sandbox) else {
         return Ok(None);
@@ -105,19 +105,19 @@ pub(crate) fn from_environment(context: &Context) -> Result<Option<Secret>, Fail
         return Ok(Some(token));
     }
     Err(Failure::configuration(format!(
-        "{VARIABLE} holds more than a token: one word was expected"
+        "{VARIABLE} is not a token: it must be one word without spaces"
     ))
     .or_hint(format!("Set {VARIABLE} to the token alone, without spaces or line breaks.")))
 }
 
-/// A token to use, and the e-mail address that goes with it.
+/// A token to use, and the email address for it.
 pub(crate) struct Token {
     pub(crate) secret: Secret,
-    /// Unknown where the environment has a token, and nothing says whose.
+    /// Unknown if the environment has the token but no email address.
     pub(crate) email: Option<String>,
 }
 
-/// The token that counts: that of the environment, else the stored one.
+/// The token to use: that of the environment, else the stored one.
 pub(crate) fn find(context: &Context) -> Result<Option<Token>, Failure> {
     if let Some(secret) = from_environment(context)? {
         return Ok(Some(Token { secret, email: known_email(context) }));
@@ -126,7 +126,8 @@ pub(crate) fn find(context: &Context) -> Result<Option<Token>, Failure> {
     Ok(stored.map(|stored| Token { secret: stored.token, email: stored.email }))
 }
 
-/// Whose token an entered one most likely is: what `TWG_USER` says, the stored token, or the login.
+/// The likely email address for an entered token: from `TWG_USER`, the stored token, or the
+/// connection.
 pub(crate) fn known_email(context: &Context) -> Option<String> {
     let named = environment::text(USER).filter(|_| !context.in_sandbox);
     let of_token = || stored(context).ok().flatten()?.email;
@@ -137,12 +138,13 @@ pub(crate) fn known_email(context: &Context) -> Option<String> {
     named.or_else(of_token).or_else(of_login).filter(|email| is_email(email))
 }
 
-/// Where Bitbucket is.
+/// The profile with the URLs of Bitbucket.
 pub(crate) fn profile(context: &Context) -> Result<ProviderProfile, Failure> {
     providers::load(context, PROVIDER)
 }
 
-/// Asks Bitbucket whose token this is. `None` if it works, but may not say.
+/// Asks Bitbucket for the token's account. `None` if the token works, but its scopes do not include
+/// that.
 pub(crate) async fn check(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -163,23 +165,23 @@ pub(crate) async fn check(
         failure
     };
     let request = bitbucket::check(profile, email, token).map_err(failed)?;
-    let answer = send(context, request).await?;
-    bitbucket::checked(profile, answer).map_err(failed)
+    let response = send(context, request).await?;
+    bitbucket::checked(profile, response).map_err(failed)
 }
 
-/// What there is, for `doctor` and `auth status`. Never the token, and nobody is asked.
+/// The state for `doctor` and `auth status`, without the token and without a request.
 pub(crate) struct Status {
-    /// Where the token comes from: the variable, or the file.
+    /// The variable or the file that it comes from.
     pub(crate) source: String,
     pub(crate) email: Option<String>,
     pub(crate) name: Option<String>,
-    /// When Bitbucket accepted it; `None` of one from the environment.
+    /// When Bitbucket accepted it; `None` for a token of the environment.
     pub(crate) checked_at: Option<UnixTime>,
     /// Why it cannot be used.
     pub(crate) problem: Option<String>,
 }
 
-/// The token that counts. `None` if there is none.
+/// The state of the token that counts. `None` without a token.
 pub(crate) fn status(context: &Context) -> Option<Status> {
     let nothing = |source: String| Status {
         source,
@@ -215,7 +217,7 @@ pub(crate) fn status(context: &Context) -> Option<Status> {
 }
 
 impl Status {
-    /// Whether there is nothing wrong with it, as far as can be told without asking.
+    /// Whether it has no problem that is visible without a request.
     pub(crate) const fn is_usable(&self) -> bool {
         self.problem.is_none()
     }

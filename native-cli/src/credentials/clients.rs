@@ -1,4 +1,5 @@
-//! The client registration: who this user's `twg` is to a provider. Asked for once, kept in a 0600 file.
+//! The client registration: how this user's `twg` identifies itself to a provider. It is asked for
+//! once and kept in a private file.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +21,7 @@ use crate::environment;
 use crate::environment::{CLIENT_ID, CLIENT_SECRET};
 use crate::failure::{Cause, Failure};
 
-/// How long the form in the browser is offered.
+/// How long the form in the browser is open.
 const PATIENCE: Span = Span::from_mins(15);
 
 /// The file `clients/<provider>.conf`.
@@ -38,7 +39,7 @@ impl FromJson for ClientFile {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let client = Client::from_json(value.clone(), mistakes);
         if !Client::is_plausible(&client.id) {
-            mistakes.note("its client_id cannot be one");
+            mistakes.note("its client_id is invalid");
         }
         let mut members = Members::of(value, mistakes);
         Self {
@@ -49,10 +50,10 @@ impl FromJson for ClientFile {
     }
 }
 
-/// The source of a client that is kept.
+/// The source of a client that is stored.
 pub(crate) const STORED: &str = "client file";
 
-/// The source of a client that was typed just now, beside one that is kept.
+/// The source of a client that was entered just now and does not replace the stored one yet.
 const ENTERED: &str = "just entered";
 
 /// A client, and what is known about it.
@@ -60,11 +61,12 @@ const ENTERED: &str = "just entered";
 pub(crate) struct Registration {
     pub(crate) client: Client,
     pub(crate) device_grant_not_enabled: bool,
-    /// Where it came from, for `doctor`.
+    /// Where it comes from, for `doctor`.
     pub(crate) source: String,
 }
 
-/// The client that `--client-id`, the environment, the file or the profile name, in this order.
+/// The client from `--client-id`, the environment, the file or the profile. The first one found
+/// wins.
 pub(crate) fn find(
     context: &Context,
     profile: &ProviderProfile,
@@ -79,9 +81,9 @@ pub(crate) fn find(
     let named = named.into_iter().find_map(|(id, source)| Some((id?, source)));
     if let Some((id, source)) = named {
         if !Client::is_plausible(&id) {
-            return Err(Failure::configuration(format!("{source} is not a client id")));
+            return Err(Failure::configuration(format!("{source} is not a valid client ID")));
         }
-        // The stored secret belongs to the stored id only.
+        // The stored secret belongs to the stored ID only.
         let same = stored.ok().flatten().filter(|stored| stored.client.id == id);
         let secret = from_environment(context, &variable(profile, CLIENT_SECRET)).map(Secret::new);
         let device_grant_not_enabled = same.as_ref().is_some_and(|s| s.device_grant_not_enabled);
@@ -103,8 +105,9 @@ pub(crate) fn find(
     }))
 }
 
-/// The environment variable of a provider's client: `TWG_CLIENT_ID` is Atlassian's, `TWG_EXAMPLE_CLIENT_ID`
-/// that of the provider `example`, so that no provider is ever sent another one's secret.
+/// The environment variable for a provider's client. `TWG_CLIENT_ID` is Atlassian's,
+/// `TWG_EXAMPLE_CLIENT_ID` that of the provider `example`, so that no provider ever gets the secret
+/// of another.
 fn variable(profile: &ProviderProfile, what: &str) -> String {
     if profile.name == providers::DEFAULT {
         return what.to_owned();
@@ -124,11 +127,11 @@ fn from_environment(context: &Context, variable: &str) -> Option<String> {
     environment::text(variable).filter(|_| !context.in_sandbox)
 }
 
-/// The file of this user's client. `None` for a provider that cannot have one.
+/// The file of this user's client. `None` if the provider cannot have one.
 fn file(context: &Context, profile: &ProviderProfile) -> Option<PrivateFile> {
     Some(PrivateFile {
         path: context.config.client_path(&profile.name)?,
-        what: "client id",
+        what: "client ID",
         enter_again: format!("{} --new-client", login_command(profile)),
     })
 }
@@ -138,7 +141,8 @@ fn load(context: &Context, profile: &ProviderProfile) -> Result<Option<ClientFil
     file.load(context).map_err(|why| file.unusable(context, &why))
 }
 
-/// Moves a client file that is not one out of the way; where it is then. `None` if it is in order, or absent.
+/// Moves a damaged client file out of the way and returns its new path. `None` if it is valid or
+/// absent.
 pub(crate) fn set_damaged_aside(
     context: &Context,
     profile: &ProviderProfile,
@@ -146,7 +150,7 @@ pub(crate) fn set_damaged_aside(
     file(context, profile)?.set_damaged_aside::<ClientFile>(context)
 }
 
-/// Keeps a registration.
+/// Stores a registration.
 pub(crate) fn save(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -161,15 +165,16 @@ pub(crate) fn save(
     file.save(context, &content)
 }
 
-/// Asks the user, on the terminal or in a browser. The first answer is kept at once, so that nobody is
-/// asked again after a login that failed; one that replaces another is kept by [`keep`].
+/// Asks the user, on the terminal or in a browser. The first client is stored at once, so that it
+/// is not asked for again after a failed sign-in. A client that replaces another is stored by
+/// [`keep`].
 pub(crate) async fn ask(
     context: &mut Context,
     profile: &ProviderProfile,
 ) -> Result<Registration, Failure> {
     let name = &profile.display_name;
     let missing =
-        Failure::new(Cause::ClientRequired, format!("No client id for {name}")).or_hint(format!(
+        Failure::new(Cause::ClientRequired, format!("No client ID for {name}")).or_hint(format!(
             "Run `{}` in a terminal once, or set {} (and {}).",
             login_command(profile),
             variable(profile, CLIENT_ID),
@@ -182,7 +187,7 @@ pub(crate) async fn ask(
     if !on_terminal && !context.can_open_browser() {
         return Err(missing);
     }
-    // One that could not be replaced afterwards.
+    // Such a file could not be replaced afterwards.
     if let Some(file) = file(context, profile)
         && let Err(why @ Unusable::Newer) = file.load::<ClientFile>(context)
     {
@@ -199,14 +204,14 @@ pub(crate) async fn ask(
     let client = asked.map_err(|failure| failure.keeping("Nothing was stored."))?;
     let registration =
         Registration { client, device_grant_not_enabled: false, source: ENTERED.to_owned() };
-    // One that worked stays until the new one did: it may be mistyped.
+    // The stored client stays until the new one has worked, because the new one may be mistyped.
     if let Ok(Some(_)) = load(context, profile) {
         return Ok(registration);
     }
     keep(context, profile, registration)
 }
 
-/// Keeps a client that was just entered; any other stays where it came from.
+/// Stores a client that was just entered. Any other stays where it came from.
 pub(crate) fn keep(
     context: &mut Context,
     profile: &ProviderProfile,
@@ -233,19 +238,18 @@ async fn ask_on_terminal(
     context: &mut Context,
     profile: &ProviderProfile,
 ) -> Result<Client, Failure> {
-    let name = &profile.display_name;
     let terminal = &mut context.person.terminal;
-    terminal.line(&format!("{name} needs to know your app. This is asked once."));
+    terminal.line("twg signs in through an OAuth app that you own. This is asked once.");
     if let Some(console) = &profile.client.console {
         terminal.line(&format!("  Register one at    {console}"));
     }
-    terminal.line(&format!("  with callback URL  {}", redirect_uri(profile)));
+    terminal.line(&format!("  with redirect URI  {}", redirect_uri(profile)));
     let id = loop {
         let id = terminal.ask("Client ID:").await?;
         if Client::is_plausible(&id) {
             break id;
         }
-        terminal.warning("A client id is a single word of letters, digits and signs.");
+        terminal.warning("A client ID is one word without spaces.");
     };
     let question = match profile.client.secret {
         SecretNeed::None => return Ok(Client { id, secret: None }),
@@ -260,7 +264,7 @@ async fn ask_on_terminal(
         if Client::is_plausible(secret.expose()) {
             return Ok(Client { id, secret: Some(secret) });
         }
-        terminal.warning("A client secret is a single word of letters, digits and signs.");
+        terminal.warning("A client secret is one word without spaces.");
     }
 }
 
@@ -280,13 +284,13 @@ async fn ask_in_browser(
     };
     let deadline = clock::now().plus(PATIENCE);
     let asked = client_form::collect(form, deadline, async |url: &str| {
-        context.say("Enter the client id of your app in this form:");
+        context.say("Enter the client ID of your app in this form:");
         context.say(format!("  {url}"));
         context.open(url).await;
     });
     let (id, secret) = asked.await.map_err(|error| {
         let login = login_command(profile);
-        Failure::from_core("Nobody entered the client id", &Error::UserAgent(error), &login)
+        Failure::from_core("The client ID was not entered", &Error::UserAgent(error), &login)
     })?;
     Ok(Client { id, secret })
 }

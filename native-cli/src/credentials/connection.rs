@@ -1,4 +1,5 @@
-//! Which connection a command is about: what was typed, else what the directory is bound to, else the usual one.
+//! The connection of a command: from the command line, else from the binding of the directory, else
+//! the default.
 
 use clap::Args;
 use twg_core::credential::ConnectionKey;
@@ -8,7 +9,7 @@ use crate::context::Context;
 use crate::credentials::{binding, providers};
 use crate::failure::Failure;
 
-/// One connection, as it is typed.
+/// A provider and a connection on the command line.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
     /// The provider
@@ -18,7 +19,7 @@ pub(crate) struct Connection {
     pub(crate) name: ConnectionName,
 }
 
-/// One of several connections at a provider, as it is typed.
+/// A connection on the command line, for commands with a fixed provider.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConnectionName {
     /// Connection (account) to use
@@ -30,25 +31,23 @@ pub(crate) struct ConnectionName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen {
     pub(crate) key: ConnectionKey,
-    /// `--connection` was typed: then no credential of the environment takes its place.
+    /// `--connection` was given. Then a credential of the environment does not replace it.
     pub(crate) was_named: bool,
 }
 
 impl Connection {
-    /// The connection that is meant.
+    /// The connection that the command line chooses.
     ///
-    /// # Errors
-    /// The name cannot be one, or the file that binds this directory cannot be used.
+    /// # Errors The name is invalid, or the binding of this directory cannot be used.
     pub(crate) fn chosen(&self, context: &Context) -> Result<Chosen, Failure> {
         self.name.chosen(context, &self.provider)
     }
 }
 
 impl ConnectionName {
-    /// The connection that is meant at a provider.
+    /// The connection that the command line chooses at a provider.
     ///
-    /// # Errors
-    /// As of [`Connection::chosen`].
+    /// # Errors Those of [`Connection::chosen`].
     pub(crate) fn chosen(&self, context: &Context, provider: &str) -> Result<Chosen, Failure> {
         let bound = match &self.connection {
             None if provider == providers::DEFAULT => binding::of_command(context)?,

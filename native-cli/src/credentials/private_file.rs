@@ -1,5 +1,5 @@
-//! The files of ours that are no logins, but hold what somebody entered: JSON with a version, replaced as a whole,
-//! readable by their owner only.
+//! Private files with what the user entered, apart from the connections: JSON with a version,
+//! replaced as a whole, readable by their owner only.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use crate::context::Context;
 use crate::effects::file_store::Expected;
 use crate::failure::{Cause, Failure};
 
-/// The version of every such file, in its member `schema_version`.
+/// The version of each such file, in its member `schema_version`.
 pub(crate) const VERSION: u32 = 1;
 
-/// One of them.
+/// One such file.
 pub(crate) struct PrivateFile {
     pub(crate) path: PathBuf,
     /// For people: "Bitbucket token".
@@ -32,12 +32,12 @@ pub(crate) enum Unusable {
     Unreadable(StoreError),
     /// A later version of this program wrote it.
     Newer,
-    /// It is not what this program writes.
+    /// Its content is not valid.
     Damaged(BadJson),
 }
 
 impl PrivateFile {
-    /// What is in it, if there is one.
+    /// Its content; `None` if there is no file.
     pub(crate) fn load<T: FromJson>(&self, context: &Context) -> Result<Option<T>, Unusable> {
         let text = context.files.load(&self.path).map_err(Unusable::Unreadable)?;
         let Some(text) = text else { return Ok(None) };
@@ -48,7 +48,7 @@ impl PrivateFile {
         json::read(value).map(Some).map_err(Unusable::Damaged)
     }
 
-    /// That its content cannot be used.
+    /// The failure of a file whose content cannot be used.
     pub(crate) fn unusable(&self, context: &Context, why: &Unusable) -> Failure {
         let (what, shown) = (self.what, context.config.display(&self.path));
         let (why, hint) = match why {
@@ -72,7 +72,8 @@ impl PrivateFile {
             .or_hint(hint)
     }
 
-    /// Whether it could be written now, and may be: nobody shall type a secret that then has no place.
+    /// Checks that it can be written now. Otherwise a user would type a secret that then cannot be
+    /// stored.
     pub(crate) fn preflight<T: FromJson>(&self, context: &Context) -> Result<(), Failure> {
         match self.load::<T>(context) {
             Err(why @ (Unusable::Newer | Unusable::Unreadable(_))) => {
@@ -83,7 +84,8 @@ impl PrivateFile {
         context.files.preflight(&self.path).map_err(|error| self.not_written(error))
     }
 
-    /// Writes it. One that is damaged is moved out of the way: it may hold the only copy of a secret.
+    /// Writes it. A damaged file is moved out of the way first, because it may hold the only copy
+    /// of a secret.
     pub(crate) fn save<T: FromJson + Serialize>(
         &self,
         context: &mut Context,
@@ -110,7 +112,8 @@ impl PrivateFile {
             .map_err(|error| self.not_written(error))
     }
 
-    /// Moves one that is damaged out of the way; where it is then. `None` if it is in order, or absent.
+    /// Moves a damaged file out of the way and returns its new path. `None` if it is valid or
+    /// absent.
     pub(crate) fn set_damaged_aside<T: FromJson>(
         &self,
         context: &Context,
@@ -121,7 +124,7 @@ impl PrivateFile {
         }
     }
 
-    /// Deletes it. Whether there was one.
+    /// Deletes it. Returns whether there was one.
     pub(crate) fn remove(&self, context: &Context) -> Result<bool, Failure> {
         let there = std::fs::symlink_metadata(&self.path).is_ok();
         let removed = context.files.remove(&self.path);
@@ -136,8 +139,8 @@ impl PrivateFile {
         let doing = format!("Could not keep the {}", self.what);
         let mut failure =
             Failure::from_core(&doing, &Error::Store(error.clone()), &self.enter_again);
-        // Nobody asked to sign in.
+        // The command was not about a sign-in.
         failure.cause = Cause::FileNotStored(error.kind);
-        failure.keeping("What was stored before is unchanged.")
+        failure.keeping("The stored file is unchanged.")
     }
 }

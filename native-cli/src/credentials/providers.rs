@@ -1,4 +1,4 @@
-//! Which provider profile a name means: the user's own file, or else the bundled one.
+//! The profile of a provider: the user's own file, or else the bundled one.
 
 use twg_core::provider::{BUNDLED, ProviderProfile};
 use twg_core::text::printable;
@@ -6,16 +6,13 @@ use twg_core::text::printable;
 use crate::context::Context;
 use crate::failure::Failure;
 
-/// The provider that is meant when none is named.
+/// The default provider.
 pub(crate) use crate::config_dir::MAIN_PROVIDER as DEFAULT;
 
 /// Loads a profile.
 pub(crate) fn load(context: &Context, name: &str) -> Result<ProviderProfile, Failure> {
     let Some(path) = context.config.provider_path(name) else {
-        return Err(Failure::usage(format!(
-            "'{}' cannot be the name of a provider",
-            printable(name)
-        )));
+        return Err(Failure::usage(format!("'{}' is not a valid provider name", printable(name))));
     };
     let shown = context.config.display(&path);
     let own = context.files.load(&path).map_err(|error| {
@@ -24,7 +21,7 @@ pub(crate) fn load(context: &Context, name: &str) -> Result<ProviderProfile, Fai
     if let Some(json) = own {
         let profile = ProviderProfile::parse(json.expose()).map_err(|error| {
             Failure::configuration(format!("The provider file {shown} cannot be used: {error}"))
-                .or_hint(format!("Correct that member of {shown}."))
+                .or_hint(format!("Correct {shown}."))
         })?;
         return if profile.name == name {
             Ok(profile)
@@ -38,12 +35,13 @@ pub(crate) fn load(context: &Context, name: &str) -> Result<ProviderProfile, Fai
     let Some((_, json)) = BUNDLED.iter().find(|(bundled, _)| *bundled == name) else {
         let known: Vec<_> = BUNDLED.iter().map(|(name, _)| *name).collect();
         return Err(Failure::usage(format!("There is no provider '{name}'")).or_hint(format!(
-            "Bundled are {}; define your own in {shown} (see README.md, Custom providers).",
+            "Bundled providers: {}. Define your own in {shown} (see docs/providers.md).",
             known.join(" and ")
         )));
     };
-    ProviderProfile::parse(json)
-        .map_err(|error| Failure::internal(format!("the bundled profile '{name}': {error}")))
+    ProviderProfile::parse(json).map_err(|error| {
+        Failure::internal(format!("The bundled profile '{name}' cannot be used: {error}"))
+    })
 }
 
 #[cfg(test)]

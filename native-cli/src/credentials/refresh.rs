@@ -1,5 +1,5 @@
-//! What every command has in common that needs a live token: how a refresh is asked for, and what people
-//! are told of it.
+//! Refreshes for every command that needs a live token: the request, and what to report to the
+//! user.
 
 use twg_core::authorized::{Authorized, AuthorizedFlow};
 use twg_core::client::Registered;
@@ -19,7 +19,7 @@ use crate::effects::clock;
 use crate::failure::{Cause, Failure};
 use crate::system::host;
 
-/// What a flow must know that may refresh.
+/// The request for a flow that may refresh.
 pub(crate) fn request(context: &Context, key: &ConnectionKey, need: Need) -> RefreshRequest {
     RefreshRequest {
         key: key.clone(),
@@ -29,14 +29,14 @@ pub(crate) fn request(context: &Context, key: &ConnectionKey, need: Need) -> Ref
     }
 }
 
-/// The provider and the client, or why they cannot be read: no reason to withhold a token that works.
+/// The provider and the client, or why they cannot be read. A token that works is served anyway.
 fn registered(context: &Context, key: &ConnectionKey) -> Result<Registered, String> {
     let profile = providers::load(context, key.provider()).map_err(|failure| failure.message)?;
     let known = clients::find(context, &profile, None).map_err(|failure| failure.message)?;
     Ok(Registered { profile, client: known.map(|known| known.client) })
 }
 
-/// Refreshes a connection, or finds that there is no need to, and says nothing about it.
+/// Refreshes a connection if that is needed, and reports nothing.
 pub(crate) async fn attempt(
     context: &mut Context,
     key: &ConnectionKey,
@@ -50,7 +50,7 @@ pub(crate) async fn attempt(
     Ok(refreshed)
 }
 
-/// Refreshes a connection, or finds that there is no need to, and remarks on what the user should know.
+/// Refreshes a connection if that is needed, and reports what the user should know.
 pub(crate) async fn run(
     context: &mut Context,
     key: &ConnectionKey,
@@ -58,7 +58,7 @@ pub(crate) async fn run(
 ) -> Result<Refreshed, Failure> {
     let attempted = attempt(context, key, need).await?;
     if let Err(Error::NotSignedIn(_)) = attempted {
-        // Or else the remedy would be to sign in to what nobody knows.
+        // An unknown provider is the better error: the user cannot sign in to it.
         providers::load(context, key.provider())?;
     }
     let refreshed = attempted.map_err(|error| {
@@ -71,8 +71,8 @@ pub(crate) async fn run(
     Ok(refreshed)
 }
 
-/// Sends one request with a live token, and remarks on what the user should know. `doing` says what it was
-/// for, if it fails: "Could not list the sites".
+/// Sends one request with a live token, and reports what the user should know. `doing` describes
+/// the request in case it fails: "Could not list the sites".
 pub(crate) async fn ask<R: ResourceRequest + Clone>(
     context: &mut Context,
     key: &ConnectionKey,
@@ -122,19 +122,19 @@ pub(crate) fn failure(
 fn kept(error: &Error) -> Option<&'static str> {
     match error {
         Error::Store(_) | Error::Lock(_) => {
-            Some("Nothing was sent to the server; the login is unchanged.")
+            Some("Nothing was sent to the server; the connection is unchanged.")
         }
         Error::Interrupted { repairable_until: Some(_), .. } => {
-            Some("The login is kept; the next command repairs it.")
+            Some("The connection is kept; the next command repairs it.")
         }
         Error::Interrupted { repairable_until: None, .. } => {
-            Some("Everything that is stored is kept, and it is tried again when it is needed.")
+            Some("The connection is kept; the refresh is tried again when it is needed.")
         }
         Error::ReplyNotSaved { place: Some(_), .. } => {
-            Some("The next refresh saves them, once the store can be written again.")
+            Some("The next refresh saves the new tokens once the store can be written again.")
         }
         Error::Ended { .. } | Error::ReplyDamaged => {
-            Some("The stored credentials are kept as they are.")
+            Some("The stored connection is kept as it is.")
         }
         Error::Transport { .. }
         | Error::Unavailable { .. }
@@ -157,7 +157,7 @@ fn kept(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// Tells what went wrong although there is a token, and warns of the end of the login.
+/// Reports what went wrong despite a working token, and warns of the end of the connection.
 pub(crate) fn remark(
     context: &mut Context,
     key: &ConnectionKey,
@@ -176,15 +176,15 @@ pub(crate) fn remark(
                 let unless = if why == Horizon::Idle { " unless it is used" } else { "" };
                 let (left, login) = (end.since(now), login_command(key));
                 context.warn(format!(
-                    "This login ends in {left}{unless}. Run `{login} --force` before that."
+                    "This connection ends in {left}{unless}. Run `{login} --force` before that."
                 ));
             }
         }
-        // Somebody else is refreshing it.
+        // Another process is refreshing it.
         How::NotRefreshed(error) if matches!(**error, Error::Lock(LockError::TimedOut { .. })) => {}
         How::NotRefreshed(error) => {
             let left = credential.tokens.as_ref().map(|tokens| tokens.expires_at.since(now));
-            let failure = failure(context, key, "A refresh is due, and failed", error);
+            let failure = failure(context, key, "A refresh is due and failed", error);
             let left = left.map(|left| format!("; the access token works for another {left}"));
             context.warn(format!("{}{}", failure.message, left.unwrap_or_default()));
             for line in failure.hint.iter().chain(&failure.advice) {

@@ -1,11 +1,13 @@
-//! Where the credential comes from that a command uses. The first that there is wins:
+//! The source of the credential that a command uses. The first one found wins:
 //!
-//! 1. `TWG_OAUTH_ACCESS_TOKEN`: somebody else's access token, who keeps it alive. It is never refreshed.
+//! 1. `TWG_OAUTH_ACCESS_TOKEN`: an access token of another program, which keeps it alive. twg never
+//!    refreshes it.
 //! 2. `TWG_USER` and `TWG_TOKEN` (and `TWG_SITE`): an API token, for scripts.
 //! 3. The stored connection.
 //!
-//! The first two stand for Atlassian's connection that is meant when none is named, by a `.twg` file or not: one
-//! that is named with `--connection` is meant itself, and so is another provider. `twg login`, `logout`, `auth refresh` and the upkeep concern stored connections only.
+//! The first two take the place of Atlassian's connection when none is named, also if a `.twg` file
+//! binds the directory. They do not replace a connection that `--connection` names, nor another
+//! provider. `twg login`, `logout`, `auth refresh` and the upkeep use stored connections only.
 
 use twg_core::atlassian::address::{Product, api_url, site_url};
 use twg_core::atlassian::api_token::{CloudIdRequest, MyselfRequest, NamedSite, TokenMode};
@@ -27,16 +29,16 @@ use crate::driver::drive;
 use crate::environment::{self, ACCESS_TOKEN, API_TOKEN, SITE, TOKEN_MODE, USER};
 use crate::failure::{Cause, Failure};
 
-/// Where people create tokens.
+/// The page where users create tokens.
 pub(crate) const TOKEN_PAGE: &str = "https://id.atlassian.com/manage-profile/security/api-tokens";
 
-/// Whether the environment brings a credential. Asked before anything else is known, so that the hot path
-/// does not print another one.
+/// Whether the environment has a credential. This is checked first, so that the hot path does not
+/// print another one.
 pub(crate) fn environment_has_one() -> bool {
     [ACCESS_TOKEN, API_TOKEN].into_iter().any(environment::is_set)
 }
 
-/// Where the credential comes from.
+/// The source of the credential.
 pub(crate) enum Source {
     /// The environment.
     Given(Given),
@@ -44,7 +46,7 @@ pub(crate) enum Source {
     Stored,
 }
 
-/// A credential that somebody else keeps.
+/// A credential that twg does not store.
 pub(crate) struct Given {
     authorization: Authorization,
     kind: Kind,
@@ -70,29 +72,28 @@ pub(crate) fn find(context: &Context, chosen: &Chosen) -> Result<Source, Failure
     let token = plausible(API_TOKEN, token)?;
     let user = environment::text(USER).unwrap_or_default();
     if !is_email(&user) {
-        let what = if user.is_empty() { "is not set" } else { "is not an e-mail address" };
+        let what = if user.is_empty() { "is not set" } else { "is not an email address" };
         return Err(Failure::configuration(format!("{API_TOKEN} is set, but {USER} {what}"))
             .or_hint(format!(
-                "Set {USER} to the e-mail address of the account, or unset {API_TOKEN}."
+                "Set {USER} to the email address of the account, or unset {API_TOKEN}."
             )));
     }
     let kind = Kind::ApiToken(token_mode()?);
     Ok(Source::Given(Given { authorization: Authorization::Basic { user, token }, kind }))
 }
 
-/// A token, unless it cannot be one. What it is instead is not said: it may be half of one.
+/// The text as a token, unless it is invalid. The error does not contain it, because it may be a
+/// part of a token.
 fn plausible(variable: &str, text: String) -> Result<Secret, Failure> {
     let token = Secret::new(text);
     if token.expose().bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(token);
     }
-    Err(Failure::configuration(format!(
-        "{variable} contains a space, or what is no letter or sign"
-    ))
-    .or_hint(format!("Set {variable} to the token alone.")))
+    Err(Failure::configuration(format!("{variable} contains a space or a non-printable character"))
+        .or_hint(format!("Set {variable} to the token alone.")))
 }
 
-/// As this program was built, unless the environment says otherwise.
+/// The mode from the environment, else the one that this program was built with.
 fn token_mode() -> Result<TokenMode, Failure> {
     let said = environment::text(TOKEN_MODE);
     let mode = said.as_deref().or(option_env!("TWG_TOKEN_MODE")).unwrap_or("classic");
@@ -100,12 +101,12 @@ fn token_mode() -> Result<TokenMode, Failure> {
         .ok_or_else(|| Failure::configuration(format!("{TOKEN_MODE} must be classic or scoped")))
 }
 
-/// Tells whoever signed in or out that another credential is used all the same.
+/// Warns, after a sign-in or sign-out, that commands use another credential.
 pub(crate) fn remark(context: &mut Context, chosen: &Chosen) {
     if let Ok(Source::Given(given)) = find(context, chosen) {
         let variable = given.variable();
         context.warn(format!(
-            "{variable} is set, and goes before the stored login: unset it to use that"
+            "{variable} is set and takes precedence over the stored connection; unset it to use the connection"
         ));
     }
 }
@@ -119,17 +120,17 @@ impl Given {
         }
     }
 
-    /// What it is, for people.
+    /// Its description, for people.
     pub(crate) fn describe(&self) -> String {
         match (&self.authorization, self.kind) {
             (Authorization::Basic { user, .. }, Kind::ApiToken(mode)) => {
                 format!("API token ({}) of {user}, from {USER} and {API_TOKEN}", mode.as_str())
             }
-            _ => format!("access token from {ACCESS_TOKEN}; whoever set it keeps it alive"),
+            _ => format!("access token from {ACCESS_TOKEN}; twg does not refresh it"),
         }
     }
 
-    /// The account's e-mail address, if that is known without asking.
+    /// The account's email address, if it is known without a request.
     pub(crate) fn user(&self) -> Option<&str> {
         match &self.authorization {
             Authorization::Basic { user, .. } => Some(user),
@@ -137,12 +138,12 @@ impl Given {
         }
     }
 
-    /// What a request shows.
+    /// What a request is authorized with.
     pub(crate) fn authorization(&self) -> Authorization {
         self.authorization.clone()
     }
 
-    /// Sends one request. `doing` says what it was for, if it fails: "Could not list the sites".
+    /// Sends one request. `doing` describes it in case it fails: "Could not list the sites".
     pub(crate) async fn ask<R: ResourceRequest>(
         &self,
         context: &mut Context,
@@ -164,9 +165,9 @@ impl Given {
             return failure.because(Cause::Given(Box::new(error.clone())));
         }
         let hint = match self.kind {
-            Kind::AccessToken => format!(
-                "Whoever set {variable} must set a new one; unset it to use the stored login."
-            ),
+            Kind::AccessToken => {
+                format!("Set {variable} to a new token, or unset it to use the stored connection.")
+            }
             Kind::ApiToken(TokenMode::Classic) => format!(
                 "Check {USER} and {SITE}, or create a token at {TOKEN_PAGE}; one with scopes needs \
                  {TOKEN_MODE}=scoped."
@@ -185,7 +186,7 @@ impl Given {
         matches!(self.kind, Kind::ApiToken(_))
     }
 
-    /// The address of a resource of a site, and who may see an API token on the way there.
+    /// The URL of a resource of a site, and the hosts that may get an API token on the way there.
     pub(crate) async fn api_address(
         &self,
         context: &mut Context,
@@ -203,7 +204,7 @@ impl Given {
         Ok((url, TokenAudience::new(profile, None)))
     }
 
-    /// The cloud id of a site.
+    /// The cloud ID of a site.
     pub(crate) async fn cloud_id(
         &self,
         context: &mut Context,
@@ -213,7 +214,7 @@ impl Given {
         self.ask(context, CloudIdRequest::new(site.url.clone()), &doing).await
     }
 
-    /// Whose it is.
+    /// Its account.
     pub(crate) async fn account(
         &self,
         context: &mut Context,
@@ -231,7 +232,7 @@ impl Given {
     }
 }
 
-/// The site that an API token is for: the one that is named, else that of `TWG_SITE` or of this directory.
+/// The site of an API token: `named`, else that of `TWG_SITE` or of this directory.
 pub(crate) fn named_site(
     context: &Context,
     profile: &ProviderProfile,
@@ -247,19 +248,19 @@ pub(crate) fn named_site(
         .map_err(|error| Failure::configuration(error.to_string()).or_hint(hint))
 }
 
-/// The site of a command that names none: that of `TWG_SITE`, else that of this directory. A binding that cannot be
-/// read is reported where the connection is chosen.
+/// The site of a command that names none: that of `TWG_SITE`, else that of this directory. An
+/// unreadable binding is reported where the connection is chosen.
 pub(crate) fn chosen_site(context: &Context) -> Option<String> {
     let bound = || binding::of_command(context).ok().flatten()?.site;
     environment::text(SITE).filter(|_| !context.in_sandbox).or_else(bound)
 }
 
-/// An access token that works, from wherever it comes.
+/// An access token that works, from any source.
 pub(crate) struct LiveToken {
     pub(crate) token: Secret,
-    /// `None` if only its owner knows.
+    /// `None` if twg does not store the token.
     pub(crate) expires_at: Option<UnixTime>,
-    /// `None` if only its owner knows.
+    /// `None` if twg does not store the token.
     pub(crate) scopes: Option<Vec<String>>,
 }
 
@@ -273,13 +274,15 @@ pub(crate) async fn live_token(
             Ok(LiveToken { token, expires_at: None, scopes: None })
         }
         Source::Given(_) => Err(Failure::configuration(format!(
-            "{API_TOKEN} is set: an API token, which is not an access token"
+            "{API_TOKEN} is set, and an API token is not an access token"
         ))
-        .or_hint(format!("Unset {API_TOKEN} to use the stored login, or use `twg api`."))),
+        .or_hint(format!("Unset {API_TOKEN} to use the stored connection, or use `twg api`."))),
         Source::Stored => {
             let refreshed = refresh::run(context, &chosen.key, Need::Live).await?;
             let Some(tokens) = refreshed.credential.tokens else {
-                return Err(Failure::internal("a live token is no token"));
+                return Err(Failure::internal(
+                    "A defect of twg: a refreshed connection without a token",
+                ));
             };
             Ok(LiveToken {
                 token: tokens.access_token,

@@ -1,4 +1,5 @@
-//! The shell for `benches/`, which bring a flow of their own: what performs its effects is what ships.
+//! The shell for `benches/`, which bring their own flow. The code that performs its effects is the
+//! code that ships.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,26 +11,26 @@ use twg_core::flow::Flow;
 use crate::config_dir::ConfigDir;
 use crate::context::Context;
 use crate::driver::drive;
+use crate::environment::{CONFIG_DIR, HOME, XDG_RUNTIME_DIR};
 use crate::options::Global;
 use crate::system::host;
 
-/// The shell in a configuration directory, and nothing of the environment around it.
-#[expect(missing_debug_implementations, reason = "nobody looks at it")]
+/// The shell of a configuration directory, independent of the environment.
+#[expect(missing_debug_implementations, reason = "it is never printed")]
 pub struct Shell {
     runtime: Runtime,
     context: Context,
 }
 
 impl Shell {
-    /// In the directory `config` below `home`.
+    /// The shell of the directory `config` below `home`.
     ///
-    /// # Errors
-    /// What is in the way, for people.
+    /// # Errors A description of the problem.
     pub fn below(home: &Path) -> Result<Self, String> {
         let env = |name: &str| match name {
-            "HOME" => Some(OsString::from(home)),
-            "XDG_RUNTIME_DIR" => Some(home.join("run").into()),
-            "TWG_CONFIG_DIR" => Some(home.join("config").into()),
+            HOME => Some(OsString::from(home)),
+            XDG_RUNTIME_DIR => Some(home.join("run").into()),
+            CONFIG_DIR => Some(home.join("config").into()),
             _ => None,
         };
         let config = ConfigDir::resolve(&env).map_err(|error| error.to_string())?;
@@ -41,8 +42,7 @@ impl Shell {
 
     /// Runs a flow to its end, as every command does.
     ///
-    /// # Errors
-    /// What is in the way, for people.
+    /// # Errors A description of the problem.
     pub fn drive<F: Flow>(&mut self, flow: F) -> Result<F::Output, String> {
         let done = self.runtime.block_on(drive(&mut self.context, flow));
         done.map_err(|failure| failure.message)

@@ -1,7 +1,8 @@
-//! The one loop that performs effects. It decides nothing: a flow says what to do, and `effects/` knows how.
+//! The one loop that performs effects. It decides nothing: a flow says what to do, and `effects/`
+//! does it.
 //!
-//! [`Shell::drive`] runs one flow; many can run over one [`Shell`] at once, each with a [`User`] of its own. Commands
-//! call [`drive`], which runs a flow over what they work with.
+//! [`Shell::drive`] runs one flow. Many flows can run over one [`Shell`] at once, each with its own
+//! [`User`]. Commands call [`drive`], which runs a flow in their [`Context`].
 
 #[doc(hidden)]
 pub mod for_benches;
@@ -22,6 +23,7 @@ use crate::effects::record_store::RecordStore;
 use crate::effects::terminal::Terminal;
 use crate::failure::Failure;
 use crate::system::interrupt::Interrupts;
+use crate::system::os_error::words;
 
 pub(crate) use self::user::User;
 
@@ -32,22 +34,22 @@ pub(crate) struct Shell<'a> {
     pub(crate) http: &'a HttpClient,
 }
 
-/// What came of a flow.
+/// The result of a flow.
 pub(crate) struct Driven<T> {
     pub(crate) output: T,
-    /// A signal came while the flow could not be interrupted. Nothing new should be begun.
+    /// A signal came while the flow could not be interrupted. No new flow should begin.
     pub(crate) was_interrupted: bool,
 }
 
 impl Shell<'_> {
     /// Runs a flow to its end.
     ///
-    /// Ctrl-C ends it between or during effects; what the flow holds (lock, listener, connection) is released by
-    /// being dropped. While a refresh token may be spent and its successor is not safe, the signal waits until the
-    /// next effect that may be interrupted, or until the end.
+    /// Ctrl-C ends the flow between or during effects. What the flow holds (lock, listener,
+    /// connection) is released when it is dropped. While a refresh token may be spent and its
+    /// successor is not saved, the signal waits until the next effect that may be interrupted, or
+    /// until the end.
     ///
-    /// # Errors
-    /// The signal, or a defect of this program.
+    /// # Errors The signal, or a defect of this program.
     pub(crate) async fn drive<F: Flow>(
         self,
         user: &mut impl User,
@@ -55,7 +57,7 @@ impl Shell<'_> {
     ) -> Result<Driven<F::Output>, Failure> {
         let mut interrupts = watch_for_signals()?;
         let mut performer = Performer::new(self, user);
-        let misuse = |misuse| Failure::internal(format!("a defect of twg: {misuse}"));
+        let misuse = |misuse| Failure::internal(format!("A defect of twg: {misuse}"));
         let mut step = flow.begin(clock::read()).map_err(misuse)?;
         loop {
             let (id, effect) = match step {
@@ -79,38 +81,35 @@ impl Shell<'_> {
     }
 }
 
-/// Runs a flow to its end over what a command works with.
+/// Runs a flow to its end in the context of a command.
 ///
-/// # Errors
-/// As of [`Shell::drive`]; also if an earlier flow of this command was interrupted.
+/// # Errors Those of [`Shell::drive`]; also if an earlier flow of this command was interrupted.
 pub(crate) async fn drive<F: Flow>(context: &mut Context, flow: F) -> Result<F::Output, Failure> {
     if context.interrupted {
         return Err(Failure::interrupted());
     }
     let shell = Shell { records: &context.records, http: &context.http };
     let driven = shell.drive(&mut context.person, flow).await?;
-    // What was under way is finished, and nothing after it is begun.
+    // The running flow is finished. No new one begins.
     context.interrupted |= driven.was_interrupted;
     Ok(driven.output)
 }
 
-/// Waits for a person outside of any flow. Ctrl-C ends it in the same way as a flow.
+/// Waits for a person outside of any flow. Ctrl-C ends it, as it ends a flow.
 ///
-/// # Errors
-/// Interrupted.
+/// # Errors Interrupted.
 pub(crate) async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     watch_for_signals()?.or(work).await.map_err(|_signal| Failure::interrupted())
 }
 
 fn watch_for_signals() -> Result<Interrupts, Failure> {
     Interrupts::take_over()
-        .map_err(|error| Failure::internal(format!("cannot watch for signals: {error}")))
+        .map_err(|error| Failure::internal(format!("Cannot watch for signals: {}", words(&error))))
 }
 
-/// Sends one request outside of any flow, and narrates it as in one. Ctrl-C ends it.
+/// Sends one request outside of any flow, with the same narration. Ctrl-C ends it.
 ///
-/// # Errors
-/// Interrupted; inside, as of [`HttpClient::send`].
+/// # Errors Interrupted; inside, those of [`HttpClient::send`].
 pub(crate) async fn send(
     context: &mut Context,
     request: HttpRequest,
@@ -118,10 +117,9 @@ pub(crate) async fn send(
     send_watched(context, request, |_, _| {}).await
 }
 
-/// As [`send`]. `watch` gets the number of bytes of the body so far, again and again.
+/// As [`send`]. `watch` gets the number of bytes of the body after each chunk.
 ///
-/// # Errors
-/// As there.
+/// # Errors As there.
 pub(crate) async fn send_watched(
     context: &mut Context,
     request: HttpRequest,

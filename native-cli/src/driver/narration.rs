@@ -1,4 +1,5 @@
-//! `--verbose`: what is done, in words. Names, hosts and paths; never a query, a header, a body or a record.
+//! `--verbose`: each step in words. It shows names, hosts and paths; never a query, a header, a
+//! body or a record.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,51 +13,53 @@ use url::Url;
 use crate::effects::clock;
 use crate::effects::record_store::RecordStore;
 
-/// What is about to be done.
+/// The effect that begins.
 pub(crate) fn begin(records: &RecordStore, effect: &Effect) -> String {
     let record = |key: &ConnectionKey| records.place(key);
     let stage = |key: &ConnectionKey| records.stage_place(key);
     match effect {
         Effect::SendHttp(request) => sending(request),
-        Effect::WaitUntil(time) => format!("waiting {}", time.since(clock::now())),
+        Effect::WaitUntil(time) => format!("Waiting {}", time.since(clock::now())),
         Effect::ShowUserCode(prompt) => {
-            format!("showing the user code, for {}", without_query(&prompt.verification_uri))
+            format!("Showing the user code for {}", without_query(&prompt.verification_uri))
         }
         Effect::ObtainRedirectUri(target) => match target.port {
-            Some(port) => format!("listening at port {port} of this machine"),
-            None => "listening at a free port of this machine".to_owned(),
+            Some(port) => format!("Listening on port {port} of this machine"),
+            None => "Listening on a free port of this machine".to_owned(),
         },
         Effect::OpenUserAgent(prompt) => {
-            format!("waiting for the redirect, for {}", without_query(&prompt.url))
+            format!("Waiting for the redirect from {}", without_query(&prompt.url))
         }
-        Effect::AwaitRedirect { .. } => "waiting for another redirect".to_owned(),
+        Effect::AwaitRedirect { .. } => "Waiting for another redirect".to_owned(),
         Effect::Notify(notice) => match notice {
-            Notice::RedirectIgnored => "a redirect was not ours".to_owned(),
-            Notice::StillTrying(_) => "trying again".to_owned(),
-            Notice::Recovering => "repairing an interrupted refresh".to_owned(),
-            Notice::DeviceGrantNotEnabled => "another way of signing in".to_owned(),
-            Notice::RecordSetAside { .. } => "a record was set aside".to_owned(),
+            Notice::RedirectIgnored => "Ignoring a redirect of another sign-in".to_owned(),
+            Notice::StillTrying(_) => "Trying again".to_owned(),
+            Notice::Recovering => "Repairing an interrupted refresh".to_owned(),
+            Notice::DeviceGrantNotEnabled => "Signing in another way".to_owned(),
+            Notice::RecordSetAside { .. } => "A damaged record was moved aside".to_owned(),
         },
-        Effect::PreflightStore(key) => format!("proving that {} can be replaced", record(key)),
+        Effect::PreflightStore(key) => format!("Checking that {} can be replaced", record(key)),
         Effect::AcquireLock { key, .. } => {
-            format!("locking {}", records.lock_place(key))
+            format!("Locking {}", records.lock_place(key))
         }
         Effect::ReleaseLock(key) => {
-            format!("giving back the lock {}", records.lock_place(key))
+            format!("Releasing the lock {}", records.lock_place(key))
         }
-        Effect::LoadRecord(key) => format!("reading {}", record(key)),
-        Effect::ReplaceRecord { key, .. } => format!("replacing {}", record(key)),
-        Effect::SetAsideRecord(key) => format!("setting {} aside", record(key)),
-        Effect::RemoveRecord(key) => format!("removing {}", record(key)),
-        Effect::OpenStage { key, .. } => format!("reserving room in {}", stage(key)),
-        Effect::StageReply { key, .. } => format!("keeping the answer in {}", stage(key)),
-        Effect::LoadStage { key, .. } => format!("reading {}", stage(key)),
-        Effect::RescueReply { .. } => "rescuing the answer to another place".to_owned(),
-        Effect::LoadRescue { .. } => "looking for a rescued answer".to_owned(),
-        Effect::SetAsideStage { key, .. } => format!("setting {} aside", stage(key)),
-        Effect::DiscardStage { key, .. } => format!("removing {}", stage(key)),
+        Effect::LoadRecord(key) => format!("Reading {}", record(key)),
+        Effect::ReplaceRecord { key, .. } => format!("Replacing {}", record(key)),
+        Effect::SetAsideRecord(key) => format!("Moving {} aside", record(key)),
+        Effect::RemoveRecord(key) => format!("Removing {}", record(key)),
+        Effect::OpenStage { key, .. } => format!("Reserving space in {}", stage(key)),
+        Effect::StageReply { key, .. } => format!("Saving the response in {}", stage(key)),
+        Effect::LoadStage { key, .. } => format!("Reading {}", stage(key)),
+        Effect::RescueReply { .. } => "Saving the response in another place".to_owned(),
+        Effect::LoadRescue { .. } => {
+            "Looking for a response that was saved in another place".to_owned()
+        }
+        Effect::SetAsideStage { key, .. } => format!("Moving {} aside", stage(key)),
+        Effect::DiscardStage { key, .. } => format!("Removing {}", stage(key)),
         Effect::ArmRecovery { key, at } => {
-            format!("sending for somebody who repairs {key} in {}", at.since(clock::now()))
+            format!("Scheduling a repair of {key} in {}", at.since(clock::now()))
         }
     }
 }
@@ -68,22 +71,22 @@ pub(crate) fn end(outcome: &Outcome, duration: Duration) -> String {
         Outcome::Waited | Outcome::Notified => "done".to_owned(),
         Outcome::Shown(Ok(())) => "shown".to_owned(),
         Outcome::RedirectUri(Ok(uri)) => without_query(uri),
-        Outcome::Redirected(Ok(_)) => "it came".to_owned(),
+        Outcome::Redirected(Ok(_)) => "received".to_owned(),
         Outcome::Shown(Err(error))
         | Outcome::RedirectUri(Err(error))
         | Outcome::Redirected(Err(error)) => {
             failed(twg_core::error::Error::UserAgent(error.clone()))
         }
         Outcome::Locked(Ok(())) => "locked".to_owned(),
-        Outcome::Locked(Err(LockError::TimedOut { .. })) => failed("somebody else has the lock"),
+        Outcome::Locked(Err(LockError::TimedOut { .. })) => failed("another process has the lock"),
         Outcome::Locked(Err(LockError::Unusable(error)))
         | Outcome::Loaded(Err(error))
         | Outcome::Store(Err(error))
         | Outcome::Kept(Err(error)) => failed(error),
         Outcome::Loaded(Ok(Some(_))) => "read".to_owned(),
-        Outcome::Loaded(Ok(None)) => "there is none".to_owned(),
-        Outcome::Store(Ok(())) => "done, on the disk".to_owned(),
-        Outcome::Kept(Ok(place)) => format!("it is in {place}"),
+        Outcome::Loaded(Ok(None)) => "not found".to_owned(),
+        Outcome::Store(Ok(())) => "done, on disk".to_owned(),
+        Outcome::Kept(Ok(place)) => format!("now in {place}"),
     };
     took(&what, duration)
 }
@@ -93,7 +96,7 @@ pub(crate) fn sending(request: &HttpRequest) -> String {
     format!("{} {}", request.method.as_str(), without_query(&request.url))
 }
 
-/// What was answered.
+/// The response to a request.
 pub(crate) fn response(result: &Result<HttpResponse, TransportError>) -> String {
     match result {
         Ok(response) => format!("HTTP {}, {} bytes", response.status, response.body.len()),
@@ -101,7 +104,7 @@ pub(crate) fn response(result: &Result<HttpResponse, TransportError>) -> String 
     }
 }
 
-/// What came of it, and after how long.
+/// The result of a step, and its duration.
 pub(crate) fn took(what: &str, duration: Duration) -> String {
     let tenths = duration.as_micros() / 100;
     format!("  {what} ({}.{} ms)", tenths / 10, tenths % 10)
@@ -111,18 +114,18 @@ fn failed(why: impl Display) -> String {
     format!("failed: {}", displayable(&why.to_string()))
 }
 
-/// The scheme, the host and the path of an address: what else there is may be a secret.
+/// The scheme, host and path of a URL. The other parts may be secret.
 fn without_query(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut url) => {
             url.set_query(None);
             url.set_fragment(None);
-            // These fail only where there can be neither.
+            // These fail only for URLs that have neither.
             let _ = url.set_username("");
             let _ = url.set_password(None);
             inert(url.as_str())
         }
-        Err(_) => "an address that cannot be read".to_owned(),
+        Err(_) => "an invalid URL".to_owned(),
     }
 }
 
@@ -131,9 +134,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_an_address_only_where_it_leads_is_said() {
+    fn only_scheme_host_and_path_of_a_url_are_shown() {
         let url = "https://user:canary@example.com:8443/a/b?code=canary#canary";
         assert_eq!(without_query(url), "https://example.com:8443/a/b");
-        assert_eq!(without_query("canary"), "an address that cannot be read");
+        assert_eq!(without_query("canary"), "an invalid URL");
     }
 }

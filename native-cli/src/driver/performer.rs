@@ -1,4 +1,4 @@
-//! Performs the effects of one flow, and holds what that flow holds meanwhile.
+//! Performs the effects of one flow, and holds that flow's lock, stage and listener.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ pub(super) struct Performer<'a, U> {
     listener: Option<RedirectListener>,
     /// For the countdown while polling.
     approval_until: Option<UnixTime>,
-    /// A process was started that repairs this interrupted refresh.
+    /// A background process was started that repairs this interrupted refresh.
     is_armed: bool,
 }
 
@@ -53,7 +53,7 @@ impl<'a, U: User> Performer<'a, U> {
         outcome
     }
 
-    /// Nothing more is waited for.
+    /// Removes the countdown.
     pub(super) fn done(&mut self) {
         self.user.done_waiting();
     }
@@ -66,7 +66,7 @@ impl<'a, U: User> Performer<'a, U> {
             return failure;
         }
         failure
-            .keeping("The connection is kept; its interrupted refresh will be repaired in the background shortly.")
+            .keeping("The connection is kept; a background process repairs its interrupted refresh shortly.")
             .or_hint("`twg auth status` shows the state.")
     }
 
@@ -160,8 +160,8 @@ impl<'a, U: User> Performer<'a, U> {
         Ok(listener.redirect_uri())
     }
 
-    /// Waits for the redirect at the listener, or for its URL from the user. The browser is opened meanwhile, because
-    /// the redirect may come before its launcher returns.
+    /// Waits for the redirect at the listener, or for its URL from the user. The browser opens at
+    /// the same time, because the redirect may arrive before the launcher of the browser returns.
     async fn redirect(
         &mut self,
         deadline: UnixTime,

@@ -1,4 +1,4 @@
-//! Two flows over one shell: each with a user of its own, one waiting for the other's lock.
+//! Two flows over one shell. Each has its own user, and one waits for the other's lock.
 
 use twg_core::credential::ConnectionKey;
 use twg_core::flow::{
@@ -33,7 +33,7 @@ impl Update {
         Some(match self.effects {
             0 => Effect::AcquireLock { key, deadline: soon(10_000) },
             1 => Effect::LoadRecord(key),
-            // So that the other flow has to wait for the lock.
+            // The other flow has to wait for the lock.
             2 => Effect::WaitUntil(soon(20)),
             3 => Effect::ReplaceRecord { key, expected: None, bytes: Secret::new(self.text) },
             4 => Effect::ReleaseLock(key),
@@ -78,7 +78,7 @@ impl Flow for Update {
     }
 }
 
-/// A user who sees nothing.
+/// A user to whom nothing is shown.
 struct Absent;
 
 impl User for Absent {
@@ -108,7 +108,7 @@ fn many_flows_run_over_one_shell() {
         )
     });
     let found = [first, second].map(|driven| driven.unwrap_or_else(|f| panic!("{f:?}")).output);
-    // The second one waited for the lock while the first one was under way, and read what that one wrote.
+    // The second flow waited for the lock, and then read what the first one wrote.
     let [None, Some(found)] = found else { panic!("{found:?}") };
     assert_eq!(found.expose(), "first");
     let key = Update::new("").key;

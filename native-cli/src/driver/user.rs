@@ -1,9 +1,10 @@
-//! What a flow shows to its user, and asks of them.
+//! What a flow shows to its user and asks them for.
 
 use twg_core::flow::{AuthorizationPrompt, DevicePrompt, Notice};
 use twg_core::secret::Secret;
 use twg_core::time::{Span, UnixTime};
 
+use crate::advice::sentence;
 use crate::effects::clock;
 use crate::effects::terminal::Terminal;
 use crate::person::Person;
@@ -16,28 +17,28 @@ pub(crate) trait User {
     /// Shows the URL of an authorization request.
     fn show_authorization(&mut self, prompt: &AuthorizationPrompt);
 
-    /// Opens a URL that is shown already. If that fails, the user can still open it.
+    /// Opens a URL. The URL is on the screen already, so the user can open it if this fails.
     async fn open(&mut self, url: &str);
 
-    /// A URL that the user pastes. Waits forever where no user can.
+    /// A URL that the user pastes. Waits forever if there is no user to ask.
     async fn pasted_url(&mut self, deadline: UnixTime) -> Secret;
 
-    /// Shows what is waited for and how long it may still take, in place of what this showed before.
+    /// Shows a wait and its remaining time, in place of what this showed before.
     fn waiting(&mut self, what: &str, left: Span);
 
     /// Removes what [`User::waiting`] showed.
     fn done_waiting(&mut self);
 
-    /// Shows what happened meanwhile.
+    /// Shows an event.
     fn notify(&mut self, notice: &Notice);
 
-    /// Tells one step in words, with `--verbose`.
+    /// Narrates one step, with `--verbose`.
     fn narrate(&mut self, words: impl FnOnce() -> String);
 }
 
 impl User for Person {
-    /// The URL and the code are always printed, also where a browser opens, and always with the advice of RFC 8628
-    /// section 5.4 against codes that another person sent.
+    /// The URL and the code are always printed, even if a browser opens. So is the advice of RFC
+    /// 8628 section 5.4 against a code that another person sent.
     fn show_user_code(&mut self, prompt: &DevicePrompt) {
         let (url, terminal) = (url_of(prompt), &mut self.terminal);
         let code = terminal.bold(&prompt.user_code);
@@ -57,11 +58,11 @@ impl User for Person {
         terminal.line("To sign in, open this URL in a browser on this machine:");
         terminal.line(&format!("  {}", prompt.url));
         if terminal.can_ask() {
-            // Where something may be typed no countdown can run.
+            // A countdown would overwrite what the user types.
             let left = prompt.deadline.since(clock::now());
             terminal.line(&format!(
-                "Waiting {left} for the browser. If it runs on another machine, copy the URL that it ends at \
-                 (http://127.0.0.1...), paste it here and press Enter."
+                "Waiting {left} for the browser. If it runs on another machine, copy the URL the browser ends at \
+                 (http://127.0.0.1...) and paste it here."
             ));
         }
     }
@@ -94,15 +95,18 @@ impl User for Person {
         match notice {
             Notice::RedirectIgnored => terminal
                 .warning("Ignored a redirect that does not belong to this sign-in. Still waiting."),
-            Notice::StillTrying(trouble) => terminal.warning(&format!("{trouble}. Still trying.")),
+            Notice::StillTrying(trouble) => {
+                terminal.warning(&format!("{}. Still trying.", sentence(trouble)))
+            }
             Notice::Recovering => {
                 terminal.warning("Waiting for an interrupted refresh to finish (20 s at most).");
             }
             Notice::DeviceGrantNotEnabled => terminal.warning(
-                "This app may not sign in with a device code. Using the browser on this machine instead.",
+                "This app may not sign in with a device code. Using the browser on this machine.",
             ),
             Notice::RecordSetAside { place, reason } => {
-                terminal.warning(&format!("{reason}; it was moved, unchanged, to {place}"));
+                terminal
+                    .warning(&format!("{}; it was moved, unchanged, to {place}", sentence(reason)));
             }
         }
     }
@@ -114,12 +118,12 @@ impl User for Person {
     }
 }
 
-/// The URL to open: the one that holds the code, if there is one.
+/// The URL to open: the one with the code, if the server sent one.
 pub(super) fn url_of(prompt: &DevicePrompt) -> &str {
     prompt.verification_uri_complete.as_deref().unwrap_or(&prompt.verification_uri)
 }
 
-/// A line on the terminal that looks like a URL.
+/// The first line on the terminal that looks like a URL.
 async fn pasted_url(terminal: &mut Terminal) -> Secret {
     loop {
         match terminal.ask(">").await {
@@ -128,7 +132,7 @@ async fn pasted_url(terminal: &mut Terminal) -> Secret {
             }
             Ok(line) if line.is_empty() => {}
             Ok(_) => terminal.line("That is not a URL."),
-            // Ctrl-C arrives as a signal; without a terminal there is nothing to read.
+            // Ctrl-C arrives as a signal. Without a terminal there is no line to read.
             Err(_) => return std::future::pending().await,
         }
     }

@@ -1,10 +1,10 @@
-//! Opening the user's browser. Never a web view: RFC 8252 section 8.12, "native apps MUST NOT use
+//! Opens the user's browser. Never a web view: RFC 8252 section 8.12, "native apps MUST NOT use
 //! embedded user-agents".
 //!
-//! The address is one argument of one program, and no shell ever sees it. `TWG_BROWSER` and then
-//! `BROWSER` name the program; otherwise the operating system is asked. This does less than the crate
-//! `webbrowser` and more of what is needed here: it notices a launcher that fails, leaves no zombie,
-//! keeps secrets out of the browser's environment and Ctrl-C away from it.
+//! The URL is one argument of one program, and no shell ever sees it. `TWG_BROWSER` and then
+//! `BROWSER` name the program; otherwise the operating system chooses. The crate `webbrowser` does
+//! more than this, but not what is needed here: to notice a launcher that fails, to leave no
+//! zombie, to keep secrets out of the browser's environment, and to keep Ctrl-C away from it.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -18,17 +18,18 @@ use super::http::is_loopback;
 #[cfg(windows)]
 use crate::environment::SYSTEM_ROOT;
 use crate::environment::{BROWSER, DISPLAYS, TWG_BROWSER, WSL};
-use crate::system::{child, platform};
+use crate::system::{platform, subprocess};
 
-/// A launcher that fails does so at once. One that is still there is a browser in the foreground.
+/// A launcher that fails does so at once. One that is still running after this time is a browser in
+/// the foreground.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Why no browser was opened. It is never a reason to stop: the address stands on the screen.
+/// Why no browser was opened. The command goes on, because the URL is on the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoBrowser {
-    /// The address is not one to open.
-    Address,
-    /// There is no desktop here to open one on.
+    /// The URL must not be opened.
+    Forbidden,
+    /// There is no desktop to open a browser on.
     #[cfg_attr(
         any(windows, target_os = "macos"),
         expect(dead_code, reason = "their openers fail instead")
@@ -41,8 +42,8 @@ pub(crate) enum NoBrowser {
 impl fmt::Display for NoBrowser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address => f.write_str("the address is not one to open"),
-            Self::NoDisplay => f.write_str("there is no desktop here"),
+            Self::Forbidden => f.write_str("the URL must not be opened"),
+            Self::NoDisplay => f.write_str("there is no desktop"),
             Self::Failed(tried) => write!(f, "these did not work: {}", tried.join(", ")),
         }
     }
@@ -50,16 +51,16 @@ impl fmt::Display for NoBrowser {
 
 impl std::error::Error for NoBrowser {}
 
-/// Opens the address in the user's browser, and returns once a launcher did it or still runs.
+/// Opens the URL in the user's browser. Returns when a launcher has succeeded, or is still running
+/// after a moment.
 ///
-/// # Errors
-/// [`NoBrowser`].
+/// # Errors [`NoBrowser`].
 pub(crate) async fn open(
     url: &str,
     env: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<(), NoBrowser> {
     if !may_be_opened(url) {
-        return Err(NoBrowser::Address);
+        return Err(NoBrowser::Forbidden);
     }
     let mut tried = Vec::new();
     for candidate in candidates(url, env)? {
@@ -72,9 +73,9 @@ pub(crate) async fn open(
     Err(NoBrowser::Failed(tried))
 }
 
-/// Only an address of the web, or of this very machine, and only of characters that mean nothing to
-/// any shell or launcher, should one be in between after all. Authorization requests have no others:
-/// what is put into them is percent-encoded.
+/// Allows only https URLs and URLs of this machine, and only characters that no shell or launcher
+/// interprets, in case one is in between. Authorization requests need no others, because their
+/// parameters are percent-encoded.
 fn may_be_opened(url: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!&*+,=%".contains(&b);
     if url.starts_with('-') || url.len() > 32 * 1024 || !url.bytes().all(plain) {
@@ -83,13 +84,13 @@ fn may_be_opened(url: &str) -> bool {
     let Ok(parsed) = Url::parse(url) else { return false };
     let is_web = parsed.scheme() == "https" && parsed.has_host();
     (is_web || parsed.scheme() == "http" && is_loopback(&parsed))
-        // What was checked must be what is opened.
+        // The URL that was checked must be the URL that is opened.
         && url.starts_with(&format!("{}://", parsed.scheme()))
         && parsed.username().is_empty()
         && parsed.password().is_none()
 }
 
-/// A program and its arguments, the address among them.
+/// A program and its arguments, including the URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {
     program: OsString,
@@ -108,17 +109,18 @@ fn candidates(
 ) -> Result<Vec<Candidate>, NoBrowser> {
     for name in [TWG_BROWSER, BROWSER] {
         if let Some(value) = env(name).filter(|value| !value.is_empty()) {
-            // Whoever chose a browser does not want another one.
+            // The user chose a browser, so no other is tried.
             return Ok(chosen(&value, url));
         }
     }
     platform_candidates(url, env)
 }
 
-/// What `BROWSER` asks for: alternatives separated by `:`, each a program and its arguments separated
-/// by spaces, with `%s` for the address (`%c` for `:`, `%%` for `%`). There is no quoting, but a value
-/// that is the path of a file as a whole is that file. RUSTSEC-2026-0257 is about doing it the other
-/// way round: here the words are split first, so that the address stays within its word.
+/// The programs that `BROWSER` names: alternatives separated by `:`, each a program and its
+/// arguments separated by spaces, with `%s` for the URL (`%c` for `:`, `%%` for `%`). There is no
+/// quoting, but if the whole value is the path of a file, it is that file. The words are split
+/// before the URL is inserted, so that the URL stays within its word; RUSTSEC-2026-0257 is about
+/// the opposite order.
 fn chosen(value: &OsStr, url: &str) -> Vec<Candidate> {
     if Path::new(value).is_file() {
         return vec![Candidate::new(value, &[url])];
@@ -178,7 +180,7 @@ fn platform_candidates(
     url: &str,
     env: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<Candidate>, NoBrowser> {
-    // `start` would be cmd.exe, to which an `&` means something.
+    // `start` would be cmd.exe, which interprets an `&`.
     let system = env(SYSTEM_ROOT).unwrap_or_else(|| "C:\\Windows".into());
     let rundll = Path::new(&system).join("System32").join("rundll32.exe");
     Ok(vec![Candidate::new(rundll, &["url.dll,FileProtocolHandler", url])])
@@ -192,8 +194,8 @@ fn platform_candidates(
     let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     let mut candidates = Vec::new();
     if WSL.into_iter().any(set) {
-        // The browser of the Windows around it. `explorer.exe` would open a folder instead if the
-        // address has a query; PowerShell would have to be told the address in its own language.
+        // The browser of the Windows around it. `explorer.exe` opens a folder instead if the URL
+        // has a query, and PowerShell would need the URL quoted in its own language.
         let protocol = "url.dll,FileProtocolHandler";
         candidates.extend([
             Candidate::new("wslview", &[url]),
@@ -201,7 +203,7 @@ fn platform_candidates(
             Candidate::new("/mnt/c/Windows/System32/rundll32.exe", &[protocol, url]),
         ]);
     }
-    // Without a desktop these would start a text browser, or wait for one that never comes.
+    // Without a desktop, these would start a text browser, or wait for a browser that never comes.
     if DISPLAYS.into_iter().any(set) {
         candidates.extend([
             Candidate::new("xdg-open", &[url]),
@@ -212,16 +214,16 @@ fn platform_candidates(
     if candidates.is_empty() { Err(NoBrowser::NoDisplay) } else { Ok(candidates) }
 }
 
-/// Whether the program did it, or is still at it. Then a thread waits for it, so that it does not
-/// remain as a zombie.
+/// Whether the program succeeded or is still running. In the second case a thread waits for it, so
+/// that it does not become a zombie.
 async fn launch(candidate: &Candidate) -> bool {
-    let mut command = child::command(&candidate.program);
+    let mut command = subprocess::command(&candidate.program);
     command.args(&candidate.args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     platform::detach(&mut command);
     let Ok(mut child) = command.spawn() else { return false };
     let (done, exit) = tokio::sync::oneshot::channel();
     let waiter = std::thread::Builder::new().name("browser".to_owned()).spawn(move || {
-        // Nobody listens any more if it stayed.
+        // If the program stayed, the receiver is gone.
         let _ = done.send(child.wait());
     });
     if waiter.is_err() {
@@ -256,7 +258,7 @@ mod tests {
 
     /// A43 and the incidents mcp-remote CVE-2025-6514, go-gh CVE-2025-48938 and oidc-agent 5.3.8.
     #[test]
-    fn only_addresses_of_the_web_are_opened() {
+    fn only_web_urls_are_opened() {
         for url in [
             URL,
             "https://example.com",
@@ -305,9 +307,9 @@ mod tests {
         }
     }
 
-    /// Incident RUSTSEC-2026-0257: the address stays one argument.
+    /// Incident RUSTSEC-2026-0257: the URL stays one argument.
     #[test]
-    fn browser_is_split_into_words_before_the_address_is_put_in() {
+    fn browser_is_split_into_words_before_the_url_is_inserted() {
         assert_eq!(args("firefox"), [format!("firefox|{URL}")]);
         assert_eq!(args("x %s"), [format!("x|{URL}")]);
         assert_eq!(args("x --new  --url=%s y"), [format!("x|--new|--url={URL}|y")]);
@@ -345,7 +347,7 @@ mod tests {
         assert_eq!(programs(&[("WSL_DISTRO_NAME", "Debian")]).unwrap()[0], "wslview");
     }
 
-    /// A program that runs this shell script, which gets the address as `$1`.
+    /// A program that runs this shell script. The script gets the URL as `$1`.
     fn script(dir: &Path, name: &str, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt;
         let path = dir.join(name);
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_in_the_foreground_holds_nobody_up_and_leaves_no_zombie() {
+    fn a_browser_in_the_foreground_does_not_block_and_leaves_no_zombie() {
         let dir = scratch_dir();
         let pid = dir.path().join("pid");
         let text = format!("echo $$ > {}; exec sleep 3", pid.display());
@@ -383,7 +385,7 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_millis(2900), "{:?}", begun.elapsed());
         let pid = std::fs::read_to_string(pid).unwrap();
         let process = format!("/proc/{}", pid.trim());
-        // A process group of its own: the terminal's Ctrl-C does not reach it.
+        // It has its own process group, so that Ctrl-C in the terminal does not reach it.
         let stat = std::fs::read_to_string(format!("{process}/stat")).unwrap();
         let group = stat.rsplit_once(") ").unwrap().1.split(' ').nth(2).unwrap();
         assert_eq!(group, pid.trim());

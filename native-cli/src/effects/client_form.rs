@@ -1,4 +1,5 @@
-//! Asking for the client id where there is no terminal: a form on this machine, in the browser.
+//! Asks for the client ID where there is no terminal: with a form in the browser, served by this
+//! machine.
 
 use std::fmt::Write as _;
 
@@ -24,42 +25,43 @@ pub(crate) enum SecretField {
     Required,
     /// Some apps have one.
     Optional,
-    /// The provider knows none.
+    /// The provider has no secrets.
     None,
 }
 
-/// What the form says.
+/// The content of the form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientForm<'a> {
     /// The provider's name, for people.
     pub(crate) provider: &'a str,
-    /// Where apps are registered. A link only if it is `https`.
+    /// Where apps are registered. It is a link only if it is `https`.
     pub(crate) console_url: &'a str,
-    /// What must be registered there.
+    /// The redirect URI to register there.
     pub(crate) redirect_uri: &'a str,
     /// Whether to ask for a secret.
     pub(crate) secret: SecretField,
 }
 
-/// Shows the form until it was filled in. `open` is told its address, which is good for this once
-/// and for whoever knows it.
+/// Shows the form until it is filled in. `open` gets its URL, which contains a random token and
+/// works only once.
 ///
-/// # Errors
-/// [`UserAgentError::TimedOut`], or [`UserAgentError::Unavailable`] if nothing can be shown.
+/// # Errors [`UserAgentError::TimedOut`], or [`UserAgentError::Unavailable`] if nothing can be
+/// shown.
 pub(crate) async fn collect(
     form: ClientForm<'_>,
     deadline: UnixTime,
     open: impl AsyncFnOnce(&str),
 ) -> Result<(String, Option<Secret>), UserAgentError> {
     let mut server = LocalServer::bind(None)?;
-    let token = entropy::fresh().map_err(|e| UserAgentError::Unavailable(e.to_string()))?;
+    let token = entropy::fresh()
+        .map_err(|e| UserAgentError::Unavailable(format!("no random numbers available: {e}")))?;
     let path = Secret::new(format!("/{}", URL_SAFE_NO_PAD.encode(token)));
-    let address = format!("{}{}", server.origin(), path.expose());
+    let url = format!("{}{}", server.origin(), path.expose());
     let pages = Pages::new(&form);
     let serving = server.serve(deadline, move |request| pages.reply(request, &path, form.secret));
-    // The browser is opened while the form is served: some say where they were sent only when it
-    // has been loaded.
-    let (result, ()) = tokio::join!(serving, open(&address));
+    // The browser is opened while the form is served, because some launchers return only after the
+    // page has loaded.
+    let (result, ()) = tokio::join!(serving, open(&url));
     result
 }
 
@@ -71,8 +73,8 @@ struct Pages {
 
 impl Pages {
     fn new(form: &ClientForm<'_>) -> Self {
-        let notice = "<p class=\"bad\" role=\"alert\">That cannot be right: use the values as they \
-                      are shown there, without spaces or line breaks in them.</p>";
+        let notice = "<p class=\"bad\" role=\"alert\">One of these values is not valid. Copy each as the \
+                      provider shows it, without spaces or line breaks.</p>";
         Self {
             form: Page::html(render(form, "")).with_form(),
             again: Page::html(render(form, notice)).with_form(),
@@ -92,7 +94,7 @@ impl Pages {
         }
         match *request.method {
             Method::GET => show(self.form.clone()),
-            // An origin that is there is this one: `refusal` saw to it.
+            // `refusal` checked that an origin, if there is one, is this server.
             Method::POST if !request.has_origin => show(Page::status(StatusCode::FORBIDDEN)),
             Method::POST => match filled_in(request.body, secret) {
                 Some(client) => Reply { page: self.saved.clone(), outcome: Some(client) },
@@ -103,8 +105,8 @@ impl Pages {
     }
 }
 
-/// What was typed, if it can be a client id and a secret. RFC 6749 appendix A: both are `*VSCHAR`,
-/// printable ASCII; a space in them is one that was copied by mistake.
+/// What was typed, if it can be a client ID and a secret. RFC 6749 appendix A: both are `*VSCHAR`,
+/// printable ASCII. A space is refused as a copying mistake.
 fn filled_in(body: &[u8], field: SecretField) -> Option<(String, Option<Secret>)> {
     let (mut id, mut secret) = (None, None);
     for (name, value) in form_urlencoded::parse(body) {
@@ -147,7 +149,11 @@ fn render(form: &ClientForm<'_>, notice: &str) -> String {
         SecretField::Optional => secret_field(" <span>(if the app has one)</span>", ""),
         SecretField::None => String::new(),
     };
-    // One pass, so that what a value contains is never taken for a name.
+    let credentials = match form.secret {
+        SecretField::Required | SecretField::Optional => "client ID and secret",
+        SecretField::None => "client ID",
+    };
+    // One pass, so that no value is taken for a placeholder.
     let mut page = String::with_capacity(FORM.len() + 1024);
     let mut rest = FORM;
     while let Some((before, after)) = rest.split_once('{') {
@@ -156,6 +162,7 @@ fn render(form: &ClientForm<'_>, notice: &str) -> String {
             ("provider}", html(form.provider)),
             ("console}", console.clone()),
             ("redirect_uri}", html(form.redirect_uri)),
+            ("credentials}", credentials.to_owned()),
             ("notice}", notice.to_owned()),
             ("secret}", secret.clone()),
         ];

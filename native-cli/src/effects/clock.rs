@@ -1,4 +1,4 @@
-//! The clocks, and waiting for them.
+//! The clocks, and waiting for a time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,19 +6,19 @@ use twg_core::time::{Now, Span, UnixTime};
 
 use crate::system::platform;
 
-/// Timers stop while the machine sleeps, so that the clock is looked at again after this time.
+/// Timers stop while the machine sleeps, so the clock is checked at least this often.
 const LONGEST_NAP: Duration = Duration::from_secs(30);
 
-/// How often a waiting person sees that something happens.
+/// How often a countdown changes.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The time now, by the wall clock. One before 1970 shows 1970.
+/// The time by the wall clock. A time before 1970 becomes 1970.
 pub(crate) fn now() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What every clock shows now.
+/// The time by all clocks.
 pub(crate) fn read() -> Now {
     Now { wall: now(), uptime: Some(span(platform::uptime())) }
 }
@@ -27,20 +27,21 @@ fn span(duration: Duration) -> Span {
     Span::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Waits until the clock shows `deadline`, and no longer than that seems to be now, for clocks are
-/// set back. `on_tick` hears how long it still takes, at once and then every second.
+/// Waits until the clock shows `deadline`, but not longer than the difference now, because clocks
+/// can be set back. `on_tick` gets the remaining time at once and then every second.
 pub(crate) async fn wait_until(deadline: UnixTime, on_tick: impl FnMut(Span)) {
     let start = platform::uptime();
     let clocks = Clocks { now, elapsed: || platform::uptime().saturating_sub(start), tick: TICK };
     clocks.wait_until(deadline, on_tick).await;
 }
 
-/// How long it is until then, for a timer that must not outlast it much.
+/// The time until then, for a timer.
 pub(crate) fn until(deadline: UnixTime) -> Duration {
     Duration::from_millis(deadline.since(now()).as_millis())
 }
 
-/// `work`, or `None` if the deadline passes first. Unlike a bare timer, it takes suspend into account.
+/// Runs `work`, or returns `None` if the deadline passes first. Unlike a bare timer, it counts the
+/// time that the machine sleeps.
 pub(crate) async fn before<T>(deadline: UnixTime, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -105,13 +106,13 @@ mod tests {
         assert_eq!(ticks(1_200_000, 1_200_000), [3600, 2400, 1200]);
     }
 
-    /// A63: the machine slept, or somebody set the clock forward.
+    /// A63: the machine slept, or the clock was set forward.
     #[test]
     fn a_clock_that_jumps_forward_ends_the_wait() {
         assert_eq!(ticks(7_200_000, 1_000), [3600]);
     }
 
-    /// A63: a clock that was set back does not make the wait longer than it was.
+    /// A63: a clock that is set back does not prolong the wait.
     #[test]
     fn a_clock_that_is_set_back_does_not_prolong_the_wait() {
         assert_eq!(ticks(-100_000, 1_800_000), [3600, 1800]);

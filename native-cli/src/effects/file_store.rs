@@ -1,35 +1,32 @@
-//! The record store: whole files, replaced atomically and durably, readable by their owner only.
+//! The file store: whole files, replaced atomically and durably, readable by their owner only.
 //!
-//! Everything goes through open descriptors: a file is opened without following symlinks and then
-//! judged by what was opened, never by what its name meant a moment earlier.
+//! All checks are made on open descriptors: a file is opened without following symlinks, and then
+//! the opened file is checked, because its name may mean another file a moment later.
 
-use std::ffi::OsString;
+mod siblings;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use serde_json::Value;
 use twg_core::credential::Generation;
 use twg_core::flow::{StoreError, StoreErrorKind};
-use twg_core::json::{self, FromJson, Members, Mistakes};
 use twg_core::secret::Secret;
 use zeroize::Zeroizing;
 
+use self::siblings::{DAMAGED, RemoveOnDrop, suffixed};
 use crate::config_dir::ConfigDir;
+use crate::system::os_error::words;
 use crate::system::platform::{self, Unfit};
 
-/// A larger record is not one of ours.
+pub(crate) use self::siblings::{Temporary, abandoned, beside, stages_set_aside};
+
+/// A larger file is not a record.
 const MAX_RECORD_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What a preflight proves that there is room for: a record with the largest tokens seen.
+/// The space that a preflight reserves: a record with the largest tokens seen.
 pub(crate) const PREFLIGHT_BYTES: u32 = 64 * 1024;
-
-/// A file that a writer without a lock left behind is one of a dead process after this time.
-const STALE_PROBE: Duration = Duration::from_secs(3600);
-
-/// What a file's name ends with that could not be read, before the time.
-const DAMAGED: &str = ".damaged-";
 
 /// The files of one configuration directory.
 #[derive(Clone, Debug)]
@@ -37,13 +34,13 @@ pub(crate) struct FileStore {
     config: ConfigDir,
 }
 
-/// What a caller knows of the record that it replaces.
+/// What the caller of a replacement knows of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// Nothing: the last writer wins. For files that are not connections.
+    /// Nothing: the last writer wins. For files that are not records of connections.
     Anything,
-    /// The caller holds the lock, under which it read this generation; `None` if it found no record
-    /// or none that could be read.
+    /// The caller holds the lock, and read this generation under it; `None` if it found no readable
+    /// record.
     Generation(Option<Generation>),
 }
 
@@ -55,18 +52,17 @@ impl FileStore {
 
     /// The content of a file, or `None` if there is none.
     ///
-    /// Bytes that are not UTF-8 come as U+FFFD. Such a file then cannot be a record, because each is
-    /// ASCII-compatible JSON that twg wrote: whoever parses it finds it damaged, and sets it aside
-    /// unchanged.
+    /// Bytes that are not UTF-8 become U+FFFD. Such a file is not a record of twg, which writes
+    /// ASCII-compatible JSON. So the parser finds it damaged, and it is set aside unchanged.
     ///
-    /// # Errors
-    /// [`StoreErrorKind::CannotRead`] if it is not a regular file, larger than 4 MiB, or unreadable.
+    /// # Errors [`StoreErrorKind::CannotRead`] if it is not a regular file, larger than 4 MiB, or
+    /// unreadable.
     pub(crate) fn load(&self, path: &Path) -> Result<Option<Secret>, StoreError> {
         let file = match platform::open_to_read(path) {
             Ok(file) => file,
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => match self.locate(path) {
-                // It is a symlink that may be followed.
+                // It is an allowed symlink.
                 Ok(real) if real != path => {
                     platform::open_to_read(&real).map_err(|e| self.cannot_read(path, &e))?
                 }
@@ -85,7 +81,7 @@ impl FileStore {
         if size > MAX_RECORD_BYTES {
             return Err(refuse("it is larger than 4 MiB, so it is not a record"));
         }
-        // One allocation of the right size, so that no copy of a token is left behind.
+        // One allocation of the right size, so that no copy of a token stays in memory.
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
         (&file)
             .take(MAX_RECORD_BYTES + 1)
@@ -97,12 +93,11 @@ impl FileStore {
         }))))
     }
 
-    /// Replaces a file atomically, and returns once the new bytes and their name are on the disk.
-    /// Whatever happens, there is a whole file under that name, the old one or the new one.
+    /// Replaces a file atomically. Returns once the new bytes and their name are on disk. At every
+    /// moment there is a whole file under that name, the old one or the new one.
     ///
-    /// # Errors
-    /// Any [`StoreError`]; the old file is unchanged then, except that it may be the new one already
-    /// if only making the name durable failed.
+    /// # Errors Any [`StoreError`]. The old file is unchanged, unless only making the name durable
+    /// failed.
     pub(crate) fn replace(
         &self,
         path: &Path,
@@ -123,11 +118,10 @@ impl FileStore {
         self.sync_parent(&place)
     }
 
-    /// Proves that a record of 64 KiB could be stored: reserves the space, makes it durable, moves it
-    /// and removes it, by the same calls that [`FileStore::replace`] makes.
+    /// Checks that a record of 64 KiB could be stored: reserves the space, makes it durable, moves
+    /// it and removes it, with the same calls as [`FileStore::replace`].
     ///
-    /// # Errors
-    /// Any [`StoreError`]. Nothing is left behind.
+    /// # Errors Any [`StoreError`]. Nothing is left behind.
     pub(crate) fn preflight(&self, path: &Path) -> Result<(), StoreError> {
         let place = self.prepare(path)?;
         if platform::is_mount_point(&place) {
@@ -145,11 +139,10 @@ impl FileStore {
         Ok(())
     }
 
-    /// Removes a record and whatever lies beside it that belongs to it: a stage, or a half-written successor,
-    /// that a process left which died. Returns once that is durable. A file that is not there is removed.
+    /// Removes a record and the files that belong to it: a stage, or an unfinished replacement of a
+    /// process that died. Returns once that is durable. Succeeds if the file does not exist.
     ///
-    /// # Errors
-    /// Any [`StoreError`]; the file is still there then.
+    /// # Errors Any [`StoreError`]. The file still exists.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), StoreError> {
         let is_link = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata.is_symlink(),
@@ -157,7 +150,7 @@ impl FileStore {
             Err(error) => return Err(self.failed(path, &error)),
         };
         if is_link {
-            // Not only the link: what shall go is what it shows.
+            // Remove the file, not only the link to it.
             let real = self.locate(path)?;
             if real != path {
                 self.remove_one(&real)?;
@@ -176,7 +169,7 @@ impl FileStore {
         if self.unlink(path)? { self.sync_parent(path) } else { Ok(()) }
     }
 
-    /// Removes one name, which is not durable yet. Whether there was one.
+    /// Removes one name, not durably yet. Returns whether it existed.
     pub(crate) fn unlink(&self, path: &Path) -> Result<bool, StoreError> {
         match fs::remove_file(path) {
             Ok(()) => Ok(true),
@@ -186,11 +179,10 @@ impl FileStore {
         }
     }
 
-    /// Moves a file that cannot be read out of the way, unchanged, to a name that says when; returns
-    /// that place, for people. Nothing is ever overwritten. Of a symlink it is the link that moves.
+    /// Moves an unreadable file out of the way, unchanged, to a name with the time. Returns the new
+    /// path, for people. Nothing is overwritten. If the path is a symlink, the link is moved.
     ///
-    /// # Errors
-    /// Any [`StoreError`]; the file is where it was then.
+    /// # Errors Any [`StoreError`]. The file was not moved.
     pub(crate) fn set_aside(&self, path: &Path) -> Result<String, StoreError> {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let stem = suffixed(path, &format!("{DAMAGED}{}", now.replace(['-', ':'], "")));
@@ -205,13 +197,16 @@ impl FileStore {
                 Err(error) => return Err(self.failed(path, &error)),
             }
         }
-        Err(self.error(StoreErrorKind::CannotCreate, &stem, "there are too many of them already"))
+        Err(self.error(
+            StoreErrorKind::CannotCreate,
+            &stem,
+            "there are too many damaged files already",
+        ))
     }
 
-    /// Creates the directory of this file if need be, all of it private, and returns its path.
+    /// Creates the directory of this file if it does not exist. It is private.
     ///
-    /// # Errors
-    /// [`StoreErrorKind::CannotCreate`], also if somebody else owns the directory.
+    /// # Errors [`StoreErrorKind::CannotCreate`], also if another user owns the directory.
     pub(crate) fn prepare_dir(&self, path: &Path) -> Result<(), StoreError> {
         let root = self.config.path();
         let parent = path.parent().unwrap_or(root);
@@ -225,8 +220,8 @@ impl FileStore {
         Ok(())
     }
 
-    /// Makes sure of one directory of ours. Those above the configuration directory are created
-    /// private too if they are missing, but never changed.
+    /// Ensures that one of our directories exists and is private. Missing directories above the
+    /// configuration directory are created private too; existing ones are not changed.
     fn claim(&self, dir: &Path) -> Result<(), StoreError> {
         let mut claimed = platform::claim_dir(dir);
         if claimed.as_ref().is_err_and(is_absent) {
@@ -254,22 +249,21 @@ impl FileStore {
         }
     }
 
-    /// Locks this file, which is made if it is not there, until what is returned is dropped. `None` if another
-    /// process has it.
+    /// Locks this file, and creates it if it does not exist. Dropping the result releases the lock.
+    /// `None` if another process holds it.
     ///
-    /// # Errors
-    /// [`StoreError`] if the file cannot be used.
+    /// # Errors [`StoreError`] if the file cannot be used.
     pub(crate) fn claim_alone(&self, path: &Path) -> Result<Option<File>, StoreError> {
         let file = platform::open_lock(path).map_err(|error| self.failed(path, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
-            // Where files cannot be locked, nobody has it.
+            // On file systems without locks, no process holds it.
             Err(TryLockError::Error(error)) => Err(self.failed(path, &error)),
         }
     }
 
-    /// The directory that this is the store of.
+    /// The directory of this store.
     pub(crate) const fn config(&self) -> &ConfigDir {
         &self.config
     }
@@ -279,15 +273,15 @@ impl FileStore {
         self.config.display(path)
     }
 
-    /// Gets the directory ready, and says which file to replace there.
+    /// Creates the directory, and returns the file to replace in it.
     pub(crate) fn prepare(&self, path: &Path) -> Result<PathBuf, StoreError> {
         self.prepare_dir(path)?;
         self.locate(path)
     }
 
-    /// The file that a path means: itself, unless it is a symlink to a regular file of this user.
-    /// People whose dotfiles are managed have such links, and a rename over one would cut it off from
-    /// the file that they think they are using.
+    /// The file behind a path: the path itself, unless it is a symlink to a regular file of this
+    /// user. Users who manage their dotfiles have such links. A rename over the link would
+    /// disconnect it from the file that they manage.
     pub(crate) fn locate(&self, path: &Path) -> Result<PathBuf, StoreError> {
         if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
             return Ok(path.to_owned());
@@ -301,7 +295,7 @@ impl FileStore {
         match platform::check_own_file(&metadata) {
             Ok(()) => Ok(real),
             Err(Unfit::Kind) => Err(refuse("to something that is not a regular file")),
-            Err(Unfit::Foreign(_) | Unfit::Shared) => Err(refuse("to somebody else's file")),
+            Err(Unfit::Foreign(_) | Unfit::Shared) => Err(refuse("to a file of another user")),
         }
     }
 
@@ -310,19 +304,7 @@ impl FileStore {
         path: &Path,
         expected: Option<Generation>,
     ) -> Result<(), StoreError> {
-        /// The one member of a record that this file knows.
-        struct Record {
-            generation: Generation,
-        }
-        impl FromJson for Record {
-            fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-                Self { generation: Members::of(value, mistakes).required("generation") }
-            }
-        }
-        let found = self
-            .load(path)?
-            .and_then(|record| json::parse::<Record>(record.expose()).ok())
-            .map(|record| record.generation);
+        let found = self.load(path)?.and_then(|record| Generation::of_record(record.expose()));
         if found == expected {
             return Ok(());
         }
@@ -333,22 +315,22 @@ impl FileStore {
         Err(self.error(StoreErrorKind::Changed, path, &detail))
     }
 
-    /// Removes what writers without a lock left behind that died: whatever is old.
+    /// Removes old files of writers without a lock that died.
     ///
-    /// This looks at every name in the directory. A refresh must not, because its cost must not grow with
-    /// the number of other connections: under a lock, the names are fixed.
+    /// It reads every name in the directory. A refresh must not do that, because its cost must not
+    /// grow with the number of connections; under a lock, the names are fixed.
     fn sweep(&self, place: &Path) {
         for entry in place.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten() {
             let Ok(entry) = entry else { continue };
             if abandoned(&entry.path()).is_some_and(|of| of == place) {
-                // In the way of nothing: the next writer tries again.
+                // It blocks nothing, and the next writer tries again.
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 
-    /// A new file of which there is only one, because the caller holds the lock. One that is there already
-    /// belonged to somebody who died.
+    /// Creates a file that only the holder of the lock creates. If it exists, a process that died
+    /// left it behind.
     pub(crate) fn create_alone(&self, name: &Path) -> Result<Temporary, StoreError> {
         let created = match platform::create_private(name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -373,7 +355,11 @@ impl FileStore {
 
     fn temporary_name(&self, place: &Path, kind: &str) -> Result<PathBuf, StoreError> {
         let random = getrandom::u64().map_err(|error| {
-            self.error(StoreErrorKind::CannotCreate, place, &format!("no randomness: {error}"))
+            self.error(
+                StoreErrorKind::CannotCreate,
+                place,
+                &format!("no random numbers available: {error}"),
+            )
         })?;
         Ok(beside(place, &format!("{random:016x}.{kind}")))
     }
@@ -393,7 +379,7 @@ impl FileStore {
         use io::ErrorKind as E;
         #[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind is open-ended")]
         let (kind, detail) = match error.kind() {
-            // The place cannot take new files at all.
+            // No new file can be created there.
             E::ReadOnlyFilesystem
             | E::PermissionDenied
             | E::NotADirectory
@@ -409,7 +395,7 @@ impl FileStore {
                     words(error)
                 ),
             ),
-            // StorageFull, QuotaExceeded, EIO, and whatever else comes once a file exists.
+            // StorageFull, QuotaExceeded, EIO, and other errors that come once a file exists.
             _ => (StoreErrorKind::CannotWrite, words(error)),
         };
         self.error(kind, path, &detail)
@@ -421,103 +407,17 @@ impl FileStore {
     }
 }
 
-/// The words of the operating system, without std's " (os error 28)".
-pub(crate) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
-}
-
-/// What is wrong with a file or directory.
+/// Why a file or directory must not be used.
 pub(crate) fn describe(unfit: Unfit) -> String {
     match unfit {
         Unfit::Kind => "it is not a plain file or directory".to_owned(),
-        Unfit::Shared => {
-            "it is a directory that everybody shares; choose one of your own".to_owned()
-        }
+        Unfit::Shared => "it is a directory for all users; choose one of your own".to_owned(),
         Unfit::Foreign(uid) => format!("it belongs to another user (number {uid})"),
     }
 }
 
 fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
-}
-
-fn is_random(name: &str) -> bool {
-    name.len() == 16 && name.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Whose temporary file this is, if a writer without a lock left it behind and died.
-pub(crate) fn abandoned(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?.to_str()?.strip_prefix('.')?;
-    let name = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".probe"))?;
-    let (name, random) = name.rsplit_once('.')?;
-    let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
-    let is_old = modified.elapsed().is_ok_and(|age| age > STALE_PROBE);
-    (is_random(random) && is_old).then(|| path.with_file_name(name))
-}
-
-/// `.NAME.KIND` in the directory of the file NAME.
-pub(crate) fn beside(place: &Path, kind: &str) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(place.file_name().unwrap_or_default());
-    name.push(format!(".{kind}"));
-    place.with_file_name(name)
-}
-
-/// Stages of this record that could not be read and were moved out of the way. They may hold tokens all the same.
-pub(crate) fn stages_set_aside(record: &Path) -> Vec<PathBuf> {
-    let stem = suffixed(&beside(record, "stage"), DAMAGED);
-    let stem = stem.file_name().unwrap_or_default().as_encoded_bytes();
-    let names = record.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten();
-    let names = names.flatten().map(|entry| entry.path());
-    names
-        .filter(|path| {
-            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem))
-        })
-        .collect()
-}
-
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// A new file under a name that goes away with it, unless it is renamed or kept.
-#[derive(Debug)]
-pub(crate) struct Temporary {
-    pub(crate) file: File,
-    name: RemoveOnDrop,
-}
-
-impl Temporary {
-    /// Leaves the file where it is.
-    pub(crate) fn keep(mut self) -> File {
-        self.name.0.clear();
-        self.file
-    }
-
-    fn rename(&mut self, to: &Path) -> io::Result<()> {
-        fs::rename(&self.name.0, to)?;
-        // Nothing has the old name now; an empty path names nothing.
-        self.name.0.clear();
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct RemoveOnDrop(PathBuf);
-
-impl Drop for RemoveOnDrop {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            // What cannot be removed is removed by the next writer, see `FileStore::sweep`.
-            let _ = fs::remove_file(&self.0);
-        }
-    }
 }
 
 #[cfg(test)]

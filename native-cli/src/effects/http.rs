@@ -1,5 +1,5 @@
-//! Sending requests: one builder for all of them, so that certificates and proxies are the same
-//! everywhere, and nothing is ever sent twice.
+//! Sends requests. One builder makes all of them, so that certificates and proxies are the same
+//! everywhere, and nothing is sent twice.
 
 use std::cell::OnceCell;
 use std::error::Error;
@@ -14,17 +14,19 @@ use url::{Host, Url};
 
 #[cfg(any(windows, target_vendor = "apple"))]
 use crate::environment;
+use crate::system::os_error::words;
 
-/// The first part of a request's time: name, connection, proxy and TLS. Less than the whole of any, so
-/// that a timeout tells whether the request may have been sent.
+/// The limit for the first part of a request: name, connection, proxy and TLS. It is shorter than
+/// any whole request, so that a timeout shows whether the request may have been sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// No request has more time than this.
+/// The limit for any request.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 const USER_AGENT: &str = concat!("twg/", env!("CARGO_PKG_VERSION"));
 
-/// Sends requests. Nothing is initialised before the first one: certificates take milliseconds.
+/// Sends requests. Nothing is initialised before the first one, because loading certificates takes
+/// milliseconds.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
     total: Duration,
@@ -38,14 +40,14 @@ pub(crate) struct HttpClient {
 enum Route {
     /// TLS, through the proxy if the environment names one.
     Remote,
-    /// TLS to this machine: no proxy could find it.
+    /// TLS to this machine. A proxy could not reach it.
     LocalTls,
-    /// Plain text within this machine. Needs no certificates, which a container may not have.
+    /// Plain text within this machine. It needs no certificates, which a container may lack.
     LocalPlain,
 }
 
 impl HttpClient {
-    /// A client that did nothing yet.
+    /// A client that has not been used.
     pub(crate) const fn new() -> Self {
         Self::with_timeouts(LONGEST_TIMEOUT, CONNECT_TIMEOUT)
     }
@@ -54,19 +56,17 @@ impl HttpClient {
         Self { total, connect, clients: [const { OnceCell::new() }; 3] }
     }
 
-    /// Sends a request, once, and collects the answer.
+    /// Sends a request once, and reads the response.
     ///
-    /// # Errors
-    /// [`TransportError::NotSent`] only if the server cannot have seen any of the request: the URL
-    /// is not allowed, or there never was a connection ready to carry it.
+    /// # Errors [`TransportError::NotSent`] only if the server cannot have seen any of the request:
+    /// the URL is not allowed, or no connection was ready for it.
     pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         self.send_watched(request, &mut |_| {}).await
     }
 
-    /// As [`HttpClient::send`]. `watch` is told how many bytes of the body there are, again and again.
+    /// As [`HttpClient::send`]. `watch` gets the size of the body so far, after each chunk.
     ///
-    /// # Errors
-    /// As there.
+    /// # Errors As there.
     pub(crate) async fn send_watched(
         &self,
         request: HttpRequest,
@@ -87,7 +87,7 @@ impl HttpClient {
         if !request.body.is_empty() {
             builder = builder.body(request.body.expose().to_owned());
         } else if matches!(request.method, Method::Post | Method::Put | Method::Patch) {
-            // hyper says nothing of an empty body, and some servers insist on hearing its length (411).
+            // hyper sends no length for an empty body, and some servers require one (411).
             builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(classify)?;
@@ -98,7 +98,7 @@ impl HttpClient {
                 TransportFailure::Interrupted
             })
         };
-        let mut answer = HttpResponse {
+        let mut collected = HttpResponse {
             status: response.status().as_u16(),
             headers: response
                 .headers()
@@ -111,19 +111,18 @@ impl HttpClient {
             body: Vec::with_capacity(16 * 1024),
         };
         while let Some(chunk) = response.chunk().await.map_err(interrupted)? {
-            if answer.body.len() + chunk.len() > request.max_response_bytes as usize {
+            if collected.body.len() + chunk.len() > request.max_response_bytes as usize {
                 return Err(TransportError::Unknown(TransportFailure::TooLarge));
             }
-            answer.body.extend_from_slice(&chunk);
-            watch(answer.body.len());
+            collected.body.extend_from_slice(&chunk);
+            watch(collected.body.len());
         }
-        Ok(answer)
+        Ok(collected)
     }
 
-    /// The client that requests to this URL are sent with, for what [`HttpClient::send`] cannot do.
+    /// The client for requests to this URL, for what [`HttpClient::send`] cannot do.
     ///
-    /// # Errors
-    /// [`TransportFailure`] if certificates or proxies are set up in a way that cannot work.
+    /// # Errors [`TransportFailure`] if the certificates or proxies are configured wrongly.
     pub(crate) fn client_for(&self, url: &Url) -> Result<&Client, TransportFailure> {
         let route = match (url.scheme(), is_loopback(url)) {
             ("http", _) => Route::LocalPlain,
@@ -143,7 +142,7 @@ impl HttpClient {
     }
 
     fn build(&self, route: Route) -> Result<Client, TransportFailure> {
-        // Fails if there is one already, which then is the same.
+        // This fails if it is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
@@ -151,8 +150,8 @@ impl HttpClient {
             .connect_timeout(self.connect)
             .redirect(redirect::Policy::none())
             .retry(retry::never())
-            // A kept connection may be closing while it is used again, and then nobody can tell
-            // whether a single-use token arrived.
+            // A kept connection may be closing while it is used again. Then it is unknown whether a
+            // single-use token arrived.
             .pool_max_idle_per_host(0)
             .http1_only()
             .https_only(route != Route::LocalPlain);
@@ -184,7 +183,8 @@ const fn with_extra_roots(
     Ok(builder)
 }
 
-/// The verifiers of macOS and Windows know nothing of `SSL_CERT_FILE`: it is added to what they trust.
+/// The verifiers of macOS and Windows ignore `SSL_CERT_FILE`, so its certificates are added to
+/// those they trust.
 #[cfg(any(windows, target_vendor = "apple"))]
 fn with_extra_roots(
     builder: reqwest::ClientBuilder,
@@ -197,16 +197,16 @@ fn with_extra_roots(
     let unreadable = |error: String| {
         TransportFailure::Other(format!("cannot read the certificates in SSL_CERT_FILE: {error}"))
     };
-    let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+    let pem = std::fs::read(file).map_err(|error| unreadable(words(&error)))?;
     let roots = reqwest::Certificate::from_pem_bundle(&pem)
         .map_err(|error| unreadable(error.without_url().to_string()))?;
     Ok(builder.tls_certs_merge(roots))
 }
 
-/// The core checked it already; what leaves this machine is worth a second look.
+/// The core checked it already. This second check is made because the request leaves this machine.
 fn checked(url: &str) -> Result<Url, TransportFailure> {
-    let refuse = |why: &str| Err(TransportFailure::Other(format!("the address {why}")));
-    let Ok(url) = Url::parse(url) else { return refuse("cannot be read") };
+    let refuse = |why: &str| Err(TransportFailure::Other(format!("the URL {why}")));
+    let Ok(url) = Url::parse(url) else { return refuse("is invalid") };
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("contains a user name");
     }
@@ -217,7 +217,7 @@ fn checked(url: &str) -> Result<Url, TransportFailure> {
     }
 }
 
-/// Whether this is the machine itself by its literal name, which no resolver can redirect.
+/// Whether the URL names this machine by a literal name, which no resolver can redirect.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -230,9 +230,9 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 fn headers(request: &HttpRequest) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::with_capacity(request.headers.len());
     for (name, value) in &request.headers {
-        // Not what is in it: it may be a secret.
+        // The message does not contain the value, because it may be a secret.
         let refused = || {
-            let text = format!("the header field {name} contains what it must not");
+            let text = format!("the header field {name} contains a forbidden character");
             TransportError::NotSent(TransportFailure::Other(text))
         };
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
@@ -243,8 +243,8 @@ fn headers(request: &HttpRequest) -> Result<HeaderMap, TransportError> {
     Ok(headers)
 }
 
-/// Tells whether the server may have seen the request. Only an error that came while the connection
-/// was made, TLS and proxy included, excludes it: the request is written after that.
+/// Whether the server may have seen the request. Only an error while the connection was made,
+/// including TLS and proxy, excludes it: the request is written after that.
 fn classify(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     if error.is_builder() {
@@ -267,7 +267,7 @@ fn classify(error: reqwest::Error) -> TransportError {
     } else if causes(&error).any(|cause| cause.is::<io::Error>()) {
         TransportFailure::Connect
     } else {
-        // A proxy that refuses, for one.
+        // A proxy that refuses, for example.
         let text = format!("the connection could not be made: {}", root_cause(&error));
         TransportFailure::Other(text)
     })
@@ -282,7 +282,8 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-/// An `io::Error` does not name what it carries as its source, and may carry another.
+/// An `io::Error` does not return the error inside it as its source, and that may be another
+/// `io::Error`.
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(carried) => is_tls(carried),
@@ -290,10 +291,13 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
     }
 }
 
-/// The innermost words: those around them repeat what is said already.
+/// The innermost message. Those around it repeat it.
 fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let cause = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    inert(&cause)
+    let text = |cause: &(dyn Error + 'static)| match cause.downcast_ref::<io::Error>() {
+        Some(error) => words(error),
+        None => cause.to_string(),
+    };
+    inert(&causes(error).last().map(text).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! A web server for one browser on this machine: what the redirect listener and the client form share.
+//! A web server for one browser on this machine. The redirect listener and the client form use it.
 //!
-//! Any web page can make the browser send requests here, and any program of any user can connect. So
-//! each request passes [`refusal`] first, every answer carries the headers that forbid everything,
-//! nothing that was sent is ever echoed, and nobody can make others wait.
+//! Any web page can make the browser send requests here, and any program of any user can connect.
+//! So each request must pass [`refusal`], every response has the strictest headers, nothing of a
+//! request is echoed, and no client can make others wait.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,22 +26,23 @@ use twg_core::time::UnixTime;
 use zeroize::Zeroize;
 
 use super::clock;
+use crate::system::os_error::words;
 use crate::system::platform;
 
-/// The longest request target. Authorization codes are shorter than 2 KiB wherever one was seen.
+/// The longest request target. No known authorization code is longer than 2 KiB.
 const MAX_TARGET_BYTES: usize = 16 * 1024;
 
 /// The longest request head, and the longest body.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// How long one connection may take, from its first byte to its last.
+/// The time limit for one connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Browsers open a few connections in advance. More than this wait.
+/// Browsers open a few connections in advance. Further ones wait.
 const MAX_CONNECTIONS: usize = 32;
 
-/// A listener on loopback. The port is free again once it is dropped.
+/// A listener on loopback. Dropping it frees the port.
 #[derive(Debug)]
 pub(super) struct LocalServer {
     listener: TcpListener,
@@ -61,14 +62,14 @@ pub(super) struct LocalRequest<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// What to answer, and what the request was good for.
+/// The response to a request, and the result if the request was the expected one.
 #[derive(Debug)]
 pub(super) struct Reply<T> {
     pub(super) page: Page,
     pub(super) outcome: Option<T>,
 }
 
-/// An answer.
+/// A response.
 #[derive(Clone, Debug)]
 pub(super) struct Page {
     status: StatusCode,
@@ -78,7 +79,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// A page of ours. Its style sheet is the only thing that it may use, by its hash.
+    /// A page of ours. Only its style sheet is allowed, by its hash.
     pub(super) fn html(html: impl Into<Bytes>) -> Self {
         let html = html.into();
         let text = String::from_utf8_lossy(&html);
@@ -95,15 +96,15 @@ impl Page {
         Self { status: StatusCode::OK, html, csp, referrer: "no-referrer" }
     }
 
-    /// The same page with a form that posts to where it came from. Without a referrer, browsers say
-    /// `Origin: null` then, so that it is sent to this origin (and to no other).
+    /// The same page with a form that posts to its own URL. Without a referrer, browsers would send
+    /// `Origin: null`, so the referrer is sent to this origin (and to no other).
     pub(super) fn with_form(mut self) -> Self {
         self.csp = self.csp.replace("form-action 'none'", "form-action 'self'");
         self.referrer = "same-origin";
         self
     }
 
-    /// An answer without a page.
+    /// A response without a page.
     pub(super) fn status(status: StatusCode) -> Self {
         let csp = "default-src 'none'; frame-ancestors 'none'".to_owned();
         Self { status, html: Bytes::new(), csp, referrer: "no-referrer" }
@@ -133,12 +134,12 @@ impl Page {
 }
 
 impl LocalServer {
-    /// Binds a loopback literal: 127.0.0.1, or [::1] where there is no IPv4. `port` is the one that
-    /// the server knows; without one, any that is free.
+    /// Binds a loopback IP address: 127.0.0.1, or [::1] where there is no IPv4. `port` is the
+    /// registered one; without it, any free port.
     ///
-    /// # Errors
-    /// [`UserAgentError::PortBusy`] if another program has that very port: no other is tried, because
-    /// the server would refuse it. [`UserAgentError::Unavailable`] if nothing can be bound at all.
+    /// # Errors [`UserAgentError::PortBusy`] if another program has that port. No other port is
+    /// tried, because the server would refuse it. [`UserAgentError::Unavailable`] if nothing can be
+    /// bound at all.
     pub(super) fn bind(port: Option<u16>) -> Result<Self, UserAgentError> {
         let at = |ip: std::net::IpAddr| bind_at(SocketAddr::new(ip, port.unwrap_or(0)));
         let bound = match at(Ipv4Addr::LOCALHOST.into()) {
@@ -148,14 +149,15 @@ impl LocalServer {
             result => result,
         };
         let (listener, address) = bound.map_err(|error| {
-            // Windows says that a port which it has reserved, or another program shares, is forbidden.
+            // On Windows, binding a port that the system has reserved or another program shares is
+            // forbidden.
             let busy = error.kind() == io::ErrorKind::AddrInUse
                 || cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
             match port {
                 Some(port) if busy => UserAgentError::PortBusy(port),
                 _ => UserAgentError::Unavailable(format!(
                     "cannot listen on 127.0.0.1: {}",
-                    super::file_store::words(&error)
+                    words(&error)
                 )),
             }
         })?;
@@ -167,11 +169,10 @@ impl LocalServer {
         format!("http://{}", self.address)
     }
 
-    /// Answers requests until one is good for something, and its answer has been sent, or until the
-    /// deadline. Can be called again; in between, browsers wait.
+    /// Serves requests until one has a result and its response was sent, or until the deadline. It
+    /// can be called again; in between, browsers wait.
     ///
-    /// # Errors
-    /// [`UserAgentError::TimedOut`].
+    /// # Errors [`UserAgentError::TimedOut`].
     pub(super) async fn serve<T: Send + 'static>(
         &mut self,
         deadline: UnixTime,
@@ -197,7 +198,8 @@ impl LocalServer {
                                 }
                             });
                         }
-                        // The connection is gone already, or descriptors are short for a moment.
+                        // The connection is gone already, or there are no free descriptors for a
+                        // moment.
                         Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                     },
                 }
@@ -214,8 +216,8 @@ fn bind_at(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((TcpListener::from_std(listener)?, address))
 }
 
-/// One connection, one request. The outcome comes when the answer is on its way, so that whoever
-/// stops the server then does not cut off the page.
+/// One connection, one request. The result is returned after the response was sent, so that
+/// stopping the server does not cut off the page.
 async fn converse<T, H>(stream: TcpStream, authority: Arc<str>, handle: Arc<H>) -> Option<T>
 where
     H: Fn(&LocalRequest<'_>) -> Reply<T>,
@@ -224,7 +226,7 @@ where
     let service = service_fn(|request| {
         let (slot, authority, handle) = (&slot, &authority, &handle);
         async move {
-            let reply = answer(request, authority, handle.as_ref()).await;
+            let reply = respond(request, authority, handle.as_ref()).await;
             if reply.outcome.is_some() {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = reply.outcome;
             }
@@ -239,12 +241,12 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(CONNECTION_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    // A browser that hangs up early, or never reads the page, has still been sent here.
+    // A browser that closes the connection early was still sent here.
     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
     slot.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer<T>(
+async fn respond<T>(
     request: Request<Incoming>,
     authority: &str,
     handle: &impl Fn(&LocalRequest<'_>) -> Reply<T>,
@@ -255,7 +257,7 @@ async fn answer<T>(
         return refuse(status);
     }
     let mut bytes = Vec::new();
-    // Nothing else that is answered here has a body, so nobody waits for one.
+    // No other request here has a body, so none is read.
     if head.method == Method::POST {
         let Ok(body) = Limited::new(body, MAX_BODY_BYTES).collect().await else {
             return refuse(StatusCode::PAYLOAD_TOO_LARGE);
@@ -274,10 +276,10 @@ async fn answer<T>(
     reply
 }
 
-/// Why a request is not even looked at.
+/// Why a request is refused before it is handled.
 fn refusal(head: &hyper::http::request::Parts, authority: &str) -> Option<StatusCode> {
     let headers = &head.headers;
-    // Another name for this address is DNS rebinding, and a proxy's way of asking is none of ours.
+    // Another host name is DNS rebinding, and only a proxy request names an authority.
     let host_is_ours = only(headers, &header::HOST).is_some_and(|host| host == authority);
     if !host_is_ours || head.uri.authority().is_some() {
         return Some(StatusCode::FORBIDDEN);
@@ -288,14 +290,14 @@ fn refusal(head: &hyper::http::request::Parts, authority: &str) -> Option<Status
     {
         return Some(StatusCode::FORBIDDEN);
     }
-    // Where the browser says what it wants the answer for, it must be a page that is looked at, not
-    // an image or a frame of another page.
+    // If the browser names the destination, it must be a page that the user sees, not an image or a
+    // frame of another page.
     let destination = HeaderName::from_static("sec-fetch-dest");
     if headers.contains_key(&destination) && only(headers, &destination) != Some("document") {
         return Some(StatusCode::FORBIDDEN);
     }
     if is_prefetch(headers) {
-        // What browsers understand as "ask again when somebody wants to see it".
+        // Browsers then send the request again when the page is opened.
         return Some(StatusCode::SERVICE_UNAVAILABLE);
     }
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
@@ -313,7 +315,7 @@ fn is_prefetch(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The value of a field that must not occur twice.
+/// The value of a field, unless it occurs twice.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;

@@ -1,8 +1,8 @@
 //! The exclusive lock of one connection.
 //!
-//! It is a kernel lock on a file beside the record. The kernel releases it when its holder dies, in
-//! whatever way, so that a lock is never "stale" and never broken; and the file is never removed, so
-//! that all who wait, wait for the same one.
+//! It is a kernel lock on a file beside the record. The kernel releases it when its holder ends in
+//! any way, so that a lock is never "stale" and never broken. The file is never removed, so that
+//! all processes wait for the same file.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -17,9 +17,9 @@ use super::clock;
 use super::file_store::{FileStore, describe};
 use crate::system::platform;
 
-/// The first and the longest pause between two tries. The kernel's own queue would need a thread
-/// that blocks and cannot be told to stop; fifty milliseconds are nothing beside the request that
-/// the holder is waiting for.
+/// The first and the longest pause between two attempts. The kernel's own queue would need a
+/// blocked thread that cannot be stopped, and fifty milliseconds are short compared with the
+/// holder's request.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -31,11 +31,10 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Takes the lock in this file, waiting for it until the deadline. `name` is what others are told
-/// who holds it.
+/// Takes the lock in this file, and waits for it until the deadline. `name` is the holder that
+/// other processes report.
 ///
-/// # Errors
-/// [`LockError`]. Dropping the future stops the waiting.
+/// # Errors [`LockError`]. Dropping the future stops the waiting.
 pub(crate) async fn acquire(
     store: &FileStore,
     path: &Path,
@@ -44,7 +43,7 @@ pub(crate) async fn acquire(
 ) -> Result<Lock, LockError> {
     store.prepare_dir(path).map_err(LockError::Unusable)?;
     let unusable = |error: io::Error| LockError::Unusable(store.failed(path, &error));
-    // By a clock that nobody can set, and that goes on while the machine sleeps.
+    // The uptime cannot be set, and it goes on while the machine sleeps.
     let (begun, patience) = (platform::uptime(), clock::until(deadline));
     let mut pause = FIRST_PAUSE;
     loop {
@@ -52,12 +51,12 @@ pub(crate) async fn acquire(
         match file.try_lock() {
             Ok(()) => {
                 if is_still_there(&file, path) {
-                    // Only for people. A full disk must not keep anybody from the lock.
+                    // This is only for people. A full disk must not prevent the lock.
                     let _ = sign(&mut file, name);
                     return Ok(Lock { _file: file });
                 }
-                // Somebody removed the file in between (an uninstall). A lock on a file without a
-                // name excludes nobody.
+                // The file was removed in between (by an uninstall). A lock on a file without a
+                // name excludes no process.
             }
             Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(unusable(error)),
@@ -95,9 +94,9 @@ fn is_still_there(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Over the signature of the last holder, whose rest is cut off. A file that is emptied first is worse: ext4
-/// then gives its block back and, because it looks like a replaced file, writes it to the disk when it is
-/// closed, all of which the refresh under this lock waits for.
+/// Overwrites the name of the last holder, and cuts off the rest. Emptying the file first would be
+/// slower: ext4 then frees its block and, because the file looks like a replaced one, writes it to
+/// the disk when it is closed. The refresh under this lock would wait for that.
 fn sign(file: &mut File, name: &str) -> io::Result<()> {
     let line = format!("{} {name}\n", std::process::id());
     file.rewind()?;
@@ -114,7 +113,8 @@ fn holder(file: &mut File) -> Option<String> {
     (!line.is_empty()).then(|| inert(line))
 }
 
-/// Half of a pause up to the whole of it, so that those who wait do not all come back at once.
+/// A random time between a half and the whole of a pause, so that waiting processes do not all come
+/// back at once.
 fn jittered(pause: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX);
     pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
@@ -155,8 +155,8 @@ mod tests {
             let holder = Some(format!("{} twg login", std::process::id()));
             assert_eq!(error, LockError::TimedOut { holder });
             drop(held);
-            // Not at once: another test may be starting a program, and until that has begun, it holds what
-            // this process held.
+            // This may take a moment: a program that another test is starting holds this lock until
+            // it runs.
             drop(acquire(&store, &path, "twg api", within(20_000)).await.unwrap());
         });
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn many_who_wait_get_it_one_at_a_time() {
+    fn waiting_threads_get_it_one_at_a_time() {
         static INSIDE: AtomicU32 = AtomicU32::new(0);
         static DONE: AtomicU32 = AtomicU32::new(0);
         let dir = scratch_dir();
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(DONE.load(Ordering::SeqCst), 40);
     }
 
-    /// Incidents: filelock CVE-2025-68146 (a symlink is followed, and what it shows truncated).
+    /// Incidents: filelock CVE-2025-68146 (a symlink is followed, and its target truncated).
     #[test]
     fn refuses_what_is_not_a_plain_file() {
         let dir = scratch_dir();
@@ -217,15 +217,15 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
     }
 
-    /// How many processes at once, and how often each of them.
+    /// The number of processes, and the turns of each.
     const PROCESSES: usize = 80;
     const TURNS: usize = 5;
 
-    /// The file with the brackets, and whether the lock is taken.
+    /// The file with the brackets, and whether to take the lock.
     const BRACKETS: &str = "TWG_TEST_BRACKETS";
     const LOCKED: &str = "TWG_TEST_LOCKED";
 
-    /// The other half of the test below: one process, that appends `<pid`, then `pid>`.
+    /// The other half of the test below: one process that appends `<pid`, then `pid>`.
     #[test]
     #[ignore = "started by the test below"]
     fn appends_brackets() {
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// Appended by many processes at once: how often a bracket was open when another one opened.
+    /// Many processes append at once. Returns how often a bracket was open when another one opened.
     fn overlaps(locked: bool) -> usize {
         let dir = scratch_dir();
         let path = dir.path().join("brackets");
@@ -278,15 +278,15 @@ mod tests {
         lines.windows(2).filter(|pair| opens(pair[0]) && !closes(pair)).count()
     }
 
-    /// `<pid` and `pid>`, appended by 80 processes: no bracket opens while another one is open. And the same
-    /// without the lock, to see that they would.
+    /// `<pid` and `pid>`, appended by 80 processes: no bracket opens while another one is open.
+    /// Without the lock some do, which shows that the test can fail.
     #[test]
     fn brackets_of_many_processes_do_not_overlap() {
         assert_eq!(overlaps(true), 0);
         assert!(overlaps(false) > 0, "they never met: this proves nothing");
     }
 
-    /// A lock on a file that was removed meanwhile would exclude nobody.
+    /// A lock on a removed file would exclude no process.
     #[test]
     fn a_removed_lock_file_is_not_held() {
         let dir = scratch_dir();

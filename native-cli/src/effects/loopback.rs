@@ -1,4 +1,4 @@
-//! Receiving the redirect at the end of a browser login. RFC 8252 section 7.3.
+//! Receives the redirect at the end of a sign-in in the browser. RFC 8252 section 7.3.
 
 use hyper::{Method, StatusCode};
 use twg_core::flow::{RedirectTarget, UserAgentError};
@@ -7,10 +7,10 @@ use twg_core::time::UnixTime;
 
 use super::local_server::{LocalServer, Page, Reply};
 
-/// Says nothing of success: whether the login succeeded is known only later, and elsewhere.
+/// It does not say whether the sign-in succeeded. That is known only later, on the terminal.
 const PAGE: &str = include_str!("pages/redirect.html");
 
-/// The address that the browser is sent to. It is there until this is dropped.
+/// The redirect URI of the browser. It is served until this is dropped.
 ///
 /// RFC 8252 section 8.3: "open the network port only when starting the authorization request and
 /// close it once the response is returned."
@@ -30,7 +30,7 @@ impl RedirectListener {
         Ok(Self { server, path: target.path.clone() })
     }
 
-    /// The redirect URI: exactly what is bound, by its number.
+    /// The redirect URI, with the IP address and port that are bound.
     ///
     /// RFC 8252 section 8.3: "the use of localhost is NOT RECOMMENDED. Specifying a redirect URI
     /// with the loopback IP literal rather than localhost avoids inadvertently listening on network
@@ -39,11 +39,10 @@ impl RedirectListener {
         format!("{}{}", self.server.origin(), self.path)
     }
 
-    /// Waits for a browser that was sent here, and returns the whole URL. Everything else that asks
-    /// for something is answered and forgotten. Can be called again for another redirect.
+    /// Waits for the redirect, and returns its whole URL. Every other request gets an empty
+    /// response. It can be called again for another redirect.
     ///
-    /// # Errors
-    /// [`UserAgentError::TimedOut`].
+    /// # Errors [`UserAgentError::TimedOut`].
     pub(crate) async fn receive(&mut self, deadline: UnixTime) -> Result<Secret, UserAgentError> {
         let (path, origin) = (self.path.clone(), self.server.origin());
         let page = Page::html(PAGE);
@@ -55,7 +54,7 @@ impl RedirectListener {
             if request.method != Method::GET {
                 return inert(StatusCode::METHOD_NOT_ALLOWED);
             }
-            // Somebody looked what is here; a redirect always says something.
+            // A redirect always has a query. This is a user who opened the URL.
             if !request.has_query {
                 return inert(StatusCode::BAD_REQUEST);
             }

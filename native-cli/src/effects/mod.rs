@@ -1,7 +1,7 @@
-//! What the flows of the core ask for, done for real: one file per effect.
+//! Performs what the flows of the core ask for: one file per effect.
 //!
-//! Nothing here knows a protocol, and nothing here decides what a failure means: each part reports
-//! it in the core's words ([`twg_core::flow`]) and cleans up after itself when it is dropped.
+//! Nothing here knows a protocol or decides what a failure means: each effect reports it in the
+//! core's words ([`twg_core::flow`]) and cleans up when it is dropped.
 
 pub(crate) mod browser;
 pub(crate) mod client_form;

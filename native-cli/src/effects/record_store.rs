@@ -1,7 +1,7 @@
-//! Where the records of connections are kept, each with all that belongs to it: its lock, the stage of a refresh,
-//! and a response that could be kept nowhere else.
+//! The store of the records of connections, and of what belongs to each: its lock, the stage of a
+//! refresh, and a response that was saved elsewhere.
 //!
-//! A connection is named by its key. Which path or entry that means is known here and nowhere above.
+//! A connection is named by its key. Only this module knows which path that is.
 
 use std::fs::File;
 
@@ -15,7 +15,7 @@ use super::lock::{self, Lock};
 use super::recovery;
 use super::stage::{self, Stage};
 
-/// The store of this user's records. Another kind of store is another variant.
+/// The store of this user's records. Another kind of store would be another variant.
 #[derive(Clone, Debug)]
 pub(crate) enum RecordStore {
     /// Files of one configuration directory, readable by their owner only.
@@ -29,7 +29,7 @@ impl RecordStore {
         }
     }
 
-    /// The connections that have a record, sorted.
+    /// The connections with a record, sorted.
     pub(crate) fn list(&self) -> Vec<ConnectionKey> {
         self.files().config().stored_connections()
     }
@@ -37,25 +37,23 @@ impl RecordStore {
     /// The content of a record; `None` if there is none.
     ///
     /// # Errors
-    /// As of [`FileStore::load`].
+    /// Those of [`FileStore::load`].
     pub(crate) fn load(&self, key: &ConnectionKey) -> Result<Option<Secret>, StoreError> {
         let files = self.files();
         files.load(&files.config().record_path(key))
     }
 
-    /// Proves that a record could be replaced.
+    /// Checks that a record could be replaced.
     ///
-    /// # Errors
-    /// As of [`FileStore::preflight`].
+    /// # Errors Those of [`FileStore::preflight`].
     pub(crate) fn preflight(&self, key: &ConnectionKey) -> Result<(), StoreError> {
         let files = self.files();
         files.preflight(&files.config().record_path(key))
     }
 
-    /// Replaces a record of which this generation was read; `None` if there was none that could be read.
+    /// Replaces a record whose generation was read before; `None` if there was no readable record.
     ///
-    /// # Errors
-    /// As of [`FileStore::replace`].
+    /// # Errors Those of [`FileStore::replace`].
     pub(crate) fn replace(
         &self,
         key: &ConnectionKey,
@@ -66,10 +64,9 @@ impl RecordStore {
         files.replace(&files.config().record_path(key), Expected::Generation(expected), bytes)
     }
 
-    /// Moves a record that cannot be read out of the way; returns where it is, for people.
+    /// Moves an unreadable record out of the way. Returns its new path, for people.
     ///
-    /// # Errors
-    /// As of [`FileStore::set_aside`].
+    /// # Errors Those of [`FileStore::set_aside`].
     pub(crate) fn set_aside(&self, key: &ConnectionKey) -> Result<String, StoreError> {
         let files = self.files();
         files.set_aside(&files.config().record_path(key))
@@ -78,7 +75,7 @@ impl RecordStore {
     /// Removes a record, with its stage.
     ///
     /// # Errors
-    /// As of [`FileStore::remove`].
+    /// Those of [`FileStore::remove`].
     pub(crate) fn remove(&self, key: &ConnectionKey) -> Result<(), StoreError> {
         let files = self.files();
         files.remove(&files.config().record_path(key))
@@ -87,7 +84,7 @@ impl RecordStore {
     /// Takes the lock of a connection.
     ///
     /// # Errors
-    /// As of [`lock::acquire`].
+    /// Those of [`lock::acquire`].
     pub(crate) async fn lock(
         &self,
         key: &ConnectionKey,
@@ -100,7 +97,7 @@ impl RecordStore {
     /// Makes the stage of a new attempt.
     ///
     /// # Errors
-    /// As of [`Stage::open`].
+    /// Those of [`Stage::open`].
     pub(crate) fn open_stage(&self, key: &ConnectionKey) -> Result<Stage, StoreError> {
         let files = self.files();
         Stage::open(files, &files.config().record_path(key))
@@ -109,7 +106,7 @@ impl RecordStore {
     /// What the stage of a connection holds; `None` if there is no stage.
     ///
     /// # Errors
-    /// As of [`Stage::load`].
+    /// Those of [`Stage::load`].
     pub(crate) fn load_stage(&self, key: &ConnectionKey) -> Result<Option<Secret>, StoreError> {
         let files = self.files();
         Stage::load(files, &files.config().record_path(key))
@@ -118,7 +115,7 @@ impl RecordStore {
     /// Writes a response into an open stage; returns where it is, for people.
     ///
     /// # Errors
-    /// As of [`Stage::write`].
+    /// Those of [`Stage::write`].
     pub(crate) fn write_stage(
         &self,
         stage: &mut Stage,
@@ -127,19 +124,17 @@ impl RecordStore {
         stage.write(self.files(), response)
     }
 
-    /// Moves a stage that cannot be read out of the way; returns where it is, for people.
+    /// Moves an unreadable stage out of the way. Returns its new path, for people.
     ///
-    /// # Errors
-    /// As of [`Stage::set_aside`].
+    /// # Errors Those of [`Stage::set_aside`].
     pub(crate) fn set_aside_stage(&self, key: &ConnectionKey) -> Result<String, StoreError> {
         let files = self.files();
         Stage::set_aside(files, &files.config().record_path(key))
     }
 
-    /// Removes the stage of a connection, and what was rescued of the response to an attempt.
+    /// Removes the stage of a connection, and the response of an attempt that was saved elsewhere.
     ///
-    /// # Errors
-    /// As of [`Stage::discard`].
+    /// # Errors Those of [`Stage::discard`].
     pub(crate) fn discard_stage(
         &self,
         key: &ConnectionKey,
@@ -149,49 +144,47 @@ impl RecordStore {
         Stage::discard(files, &files.config().record_path(key), id)
     }
 
-    /// Keeps a response in the first other place that takes it; returns where, for people.
+    /// Saves a response in the first other directory that accepts it. Returns the path, for people.
     ///
-    /// # Errors
-    /// As of [`stage::rescue`].
+    /// # Errors Those of [`stage::rescue`].
     pub(crate) fn rescue(&self, id: &AttemptId, response: &Secret) -> Result<String, StoreError> {
         stage::rescue(self.files(), id, response)
     }
 
-    /// What was rescued of the response to an attempt; `None` if nothing was.
+    /// The response to an attempt that was saved elsewhere; `None` if there is none.
     ///
-    /// # Errors
-    /// As of [`stage::load_rescued`].
+    /// # Errors Those of [`stage::load_rescued`].
     pub(crate) fn load_rescued(&self, id: &AttemptId) -> Result<Option<Secret>, StoreError> {
         stage::load_rescued(self.files(), id)
     }
 
-    /// Starts a process that repairs a connection at that time. Whether it was started.
+    /// Starts a process that repairs a connection at that time. Returns whether it was started.
     pub(crate) fn arm_recovery(&self, key: &ConnectionKey, at: UnixTime) -> bool {
         recovery::arm(self.files(), key, at)
     }
 
-    /// Only one process waits to repair a connection: the one that holds this. `None` if another process does.
+    /// The right to wait for the repair of a connection, for one process. `None` if another process
+    /// has it.
     ///
-    /// # Errors
-    /// As of [`recovery::claim`].
+    /// # Errors Those of [`recovery::claim`].
     pub(crate) fn claim_recovery(&self, key: &ConnectionKey) -> Result<Option<File>, StoreError> {
         let files = self.files();
         recovery::claim(files, &files.config().lock_path(key))
     }
 
-    /// Where a record is, for people.
+    /// The path of a record, for people.
     pub(crate) fn place(&self, key: &ConnectionKey) -> String {
         let files = self.files();
         files.shown(&files.config().record_path(key))
     }
 
-    /// Where the lock of a connection is, for people.
+    /// The path of a connection's lock, for people.
     pub(crate) fn lock_place(&self, key: &ConnectionKey) -> String {
         let files = self.files();
         files.shown(&files.config().lock_path(key))
     }
 
-    /// Where the stage of a connection is, for people.
+    /// The path of a connection's stage, for people.
     pub(crate) fn stage_place(&self, key: &ConnectionKey) -> String {
         let files = self.files();
         files.shown(&beside(&files.config().record_path(key), "stage"))

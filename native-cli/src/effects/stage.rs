@@ -1,8 +1,8 @@
-//! The place where the reply to a refresh is kept until its tokens are in the record: a file with room
-//! reserved before anything is sent, so that a disk that fills up meanwhile cannot hurt.
+//! The stage keeps the response to a refresh until its tokens are in the record. Its space is
+//! reserved before anything is sent, so that a disk that fills up in the meantime does no harm.
 //!
-//! A record has one stage, `.auth.conf.stage` beside `auth.conf`: whoever uses it holds the lock. What it
-//! holds says which attempt it belongs to.
+//! A record has one stage, `.auth.conf.stage` beside `auth.conf`, and only the holder of the lock
+//! uses it. Its content says which attempt it belongs to.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -23,35 +23,34 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Makes the stage of a new attempt for this record. That of an earlier one is gone then.
+    /// Makes the stage of a new attempt for this record. It replaces an earlier stage.
     ///
-    /// # Errors
-    /// Any [`StoreError`]. Nothing is left behind.
+    /// # Errors Any [`StoreError`]. Nothing is left behind.
     pub(crate) fn open(store: &FileStore, record: &Path) -> Result<Self, StoreError> {
         let place = store.prepare(record)?;
         let path = beside(&place, "stage");
         let mut stage = store.create_alone(&path)?;
         platform::reserve(&stage.file, STAGE_BYTES)
             .and_then(|()| stage.file.sync_all())
-            // Reserving may move the place where writing begins. Later, each call between the reply and its
-            // writing would be one more at which the reply is lost if the process dies.
+            // Reserving may move the write position. It is restored now, because every call between
+            // the response and its write is one more point at which the response is lost if the
+            // process dies.
             .and_then(|()| stage.file.rewind())
             .map_err(|error| store.failed(&path, &error))?;
         store.sync_parent(&path)?;
         Ok(Self { file: stage.keep(), path })
     }
 
-    /// Writes the reply, of which there is one, and returns where once it is on the disk.
+    /// Writes the response. Returns its path once it is on disk.
     ///
-    /// # Errors
-    /// Any [`StoreError`]; the stage may hold a part of it then.
+    /// # Errors Any [`StoreError`]. The stage may then hold a part of it.
     pub(crate) fn write(
         &mut self,
         store: &FileStore,
-        reply: &Secret,
+        response: &Secret,
     ) -> Result<String, StoreError> {
         self.file
-            .write_all(reply.expose().as_bytes())
+            .write_all(response.expose().as_bytes())
             .and_then(|()| self.file.sync_data())
             .map_err(|error| store.failed(&self.path, &error))?;
         Ok(store.shown(&self.path))
@@ -65,27 +64,25 @@ impl Stage {
         store.load(&path_of(store, record)?)
     }
 
-    /// Moves a stage that cannot be read out of the way, unchanged; returns where it is.
+    /// Moves an unreadable stage out of the way, unchanged. Returns its new path.
     ///
-    /// # Errors
-    /// Any [`StoreError`].
+    /// # Errors Any [`StoreError`].
     pub(crate) fn set_aside(store: &FileStore, record: &Path) -> Result<String, StoreError> {
         store.set_aside(&path_of(store, record)?)
     }
 
-    /// Removes the stage of this record, and what was rescued of the attempt's reply.
+    /// Removes the stage of this record, and the response of the attempt that was saved elsewhere.
     ///
-    /// Not durable by itself, which would cost as much as saving the tokens did: after a power failure a
-    /// stage can be back, where the next refresh replaces it.
+    /// This is not durable, because that would cost as much as saving the tokens did. After a power
+    /// failure a stage may be back; the next refresh replaces it.
     ///
-    /// # Errors
-    /// Any [`StoreError`].
+    /// # Errors Any [`StoreError`].
     pub(crate) fn discard(
         store: &FileStore,
         record: &Path,
         id: &AttemptId,
     ) -> Result<(), StoreError> {
-        // The stage first: where nothing was rescued, its place may be out of reach.
+        // The stage first: the other directories may be unreachable, and mostly hold nothing.
         let removed = path_of(store, record).and_then(|stage| store.unlink(&stage));
         for (_, rescued) in store.config().rescue_paths(id) {
             store.unlink(&rescued)?;
@@ -94,19 +91,18 @@ impl Stage {
     }
 }
 
-/// Keeps a reply in the first place elsewhere that takes it; returns where.
+/// Saves a response in the first other directory that accepts it. Returns the path.
 ///
-/// # Errors
-/// The [`StoreError`] of the last place.
+/// # Errors The [`StoreError`] of the last directory.
 pub(crate) fn rescue(
     store: &FileStore,
     id: &AttemptId,
-    reply: &Secret,
+    response: &Secret,
 ) -> Result<String, StoreError> {
     let dir = store.config().path();
-    let mut refused = store.error(StoreErrorKind::CannotCreate, dir, "there is no other place");
+    let mut refused = store.error(StoreErrorKind::CannotCreate, dir, "there is no other directory");
     for (place, file) in store.config().rescue_paths(id) {
-        match FileStore::new(place).replace(&file, Expected::Anything, reply) {
+        match FileStore::new(place).replace(&file, Expected::Anything, response) {
             Ok(()) => return Ok(store.shown(&file)),
             Err(error) => refused = error,
         }
@@ -114,11 +110,11 @@ pub(crate) fn rescue(
     Err(refused)
 }
 
-/// What was rescued of a reply; `None` if nothing was. A place that cannot be read is none that could be
-/// written, and does not hide the next one.
+/// The response that was saved elsewhere; `None` if there is none. A directory that cannot be read
+/// could not be written either, and does not hide the next one.
 ///
-/// # Errors
-/// [`StoreErrorKind::CannotRead`] if there is no reply and a place could not be read.
+/// # Errors [`StoreErrorKind::CannotRead`] if there is no response and a directory could not be
+/// read.
 pub(crate) fn load_rescued(
     store: &FileStore,
     id: &AttemptId,
@@ -126,7 +122,7 @@ pub(crate) fn load_rescued(
     let mut nothing = Ok(None);
     for (_, file) in store.config().rescue_paths(id) {
         match store.load(&file) {
-            Ok(Some(reply)) => return Ok(Some(reply)),
+            Ok(Some(response)) => return Ok(Some(response)),
             Ok(None) => {}
             Err(error) => nothing = Err(error),
         }
@@ -152,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_kept_in_reserved_room_until_it_is_discarded() {
+    fn a_response_is_kept_in_reserved_space_until_it_is_discarded() {
         let dir = scratch_dir();
         let (store, record) = (store_in(dir.path()), dir.path().join("auth.conf"));
         let mut stage = Stage::open(&store, &record).unwrap();
@@ -162,17 +158,17 @@ mod tests {
         assert!(metadata.len() >= u64::from(STAGE_BYTES));
         let nothing = Stage::load(&store, &record).unwrap().unwrap();
         assert!(nothing.expose().bytes().all(|byte| byte == 0));
-        let place = stage.write(&store, &Secret::new("the reply")).unwrap();
+        let place = stage.write(&store, &Secret::new("the response")).unwrap();
         assert!(place.ends_with(".auth.conf.stage"), "{place}");
         let kept = Stage::load(&store, &record).unwrap().unwrap();
-        assert_eq!(kept.expose().trim_end_matches('\0'), "the reply");
+        assert_eq!(kept.expose().trim_end_matches('\0'), "the response");
         Stage::discard(&store, &record, &id('a')).unwrap();
         assert!(!path.exists());
         assert!(Stage::load(&store, &record).unwrap().is_none());
         Stage::discard(&store, &record, &id('a')).unwrap();
     }
 
-    /// What an earlier attempt left is gone, not mixed with the new reply.
+    /// What an earlier attempt left behind is replaced, not mixed with the new response.
     #[test]
     fn a_new_stage_replaces_the_old_one() {
         let dir = scratch_dir();

@@ -1,7 +1,7 @@
-//! The terminal: what people are told, and what they are asked.
+//! The terminal: output for people, and questions.
 //!
-//! Everything for people goes to standard error through [`Terminal`]; standard output carries data
-//! only. What a server said is made inert (`twg_core::text`) by whoever puts it into a line.
+//! Output for people goes to standard error through [`Terminal`]. Standard output carries data
+//! only. The text of a server is made inert (`twg_core::text`) where it is put into a line.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,28 +17,27 @@ mod prompt;
 
 pub(crate) use prompt::PromptError;
 
-/// Writes data to standard output, the only place of the program that does.
+/// Writes data to standard output. No other part of the program does.
 ///
-/// # Errors
-/// Those of the operating system; a closed pipe is one.
+/// # Errors Those of the operating system; a closed pipe is one.
 pub(crate) fn print_data(data: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(data)?;
     out.flush()
 }
 
-/// Standard error, and what is known of whoever reads it.
+/// Standard error, and what is known about it.
 pub(crate) struct Terminal {
     out: Box<dyn Write + Send>,
     is_tty: bool,
     color: bool,
     can_ask: bool,
-    /// Whether a line stands there that will be overwritten.
+    /// Whether the line at the cursor will be overwritten.
     waiting: bool,
 }
 
 impl Terminal {
-    /// The process's own.
+    /// The terminal of this process.
     pub(crate) fn new(env: &impl Fn(&str) -> Option<OsString>) -> Self {
         let is_tty = io::stderr().is_terminal();
         Self {
@@ -50,7 +49,7 @@ impl Terminal {
         }
     }
 
-    /// One that writes elsewhere, for tests.
+    /// A terminal that writes to `out`, for tests.
     #[cfg(test)]
     pub(crate) fn fake(out: impl Write + Send + 'static, is_tty: bool, color: bool) -> Self {
         Self { out: Box::new(out), is_tty, color, can_ask: false, waiting: false }
@@ -61,20 +60,20 @@ impl Terminal {
         self.can_ask
     }
 
-    /// Shows a line. Nobody can be told if that fails, and nothing depends on it.
+    /// Shows a line. A failure cannot be shown, and nothing depends on it.
     pub(crate) fn line(&mut self, text: &str) {
         self.done_waiting();
-        // At once: another program may write to the same terminal.
+        // In one write, because another program may write to the same terminal.
         let _ = self.out.write_all(format!("{text}\n").as_bytes());
         let _ = self.out.flush();
     }
 
-    /// Shows that something was achieved.
+    /// Shows a success.
     pub(crate) fn success(&mut self, text: &str) {
         self.marked("32", "✔", text);
     }
 
-    /// Shows something that should be known, though the command goes on.
+    /// Shows a warning. The command goes on.
     pub(crate) fn warning(&mut self, text: &str) {
         self.marked("33", "!", text);
     }
@@ -84,7 +83,7 @@ impl Terminal {
         self.marked("31", "✘", text);
     }
 
-    /// Shows what is done meanwhile, for those who want to know.
+    /// Shows a step, with `--verbose`.
     pub(crate) fn remark(&mut self, text: &str) {
         let line = self.paint("2", &format!("· {text}"));
         self.line(&line);
@@ -95,7 +94,7 @@ impl Terminal {
         self.line(&line);
     }
 
-    /// Text that stands out.
+    /// Text in bold.
     pub(crate) fn bold(&self, text: &str) -> String {
         self.paint("1", text)
     }
@@ -109,8 +108,8 @@ impl Terminal {
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// Shows how long something may still take, in place of what this showed before: `Waiting for
-    /// approval… 14 min 32 s left`. Shows nothing if nobody watches.
+    /// Shows a countdown, in place of what this showed before: `Waiting for approval… 14 min 32 s
+    /// left`. Shows nothing without a terminal.
     pub(crate) fn waiting(&mut self, what: &str, left: Span) {
         if self.is_tty {
             self.waiting = true;
@@ -119,8 +118,8 @@ impl Terminal {
         }
     }
 
-    /// Shows how much of something there is, in place of what this showed before: `Downloading… 42 %`. Shows
-    /// nothing if nobody watches.
+    /// Shows progress, in place of what this showed before: `Downloading… 42 %`. Shows nothing
+    /// without a terminal.
     pub(crate) fn progress(&mut self, what: &str, done: usize, total: usize) {
         if self.is_tty {
             self.waiting = true;
@@ -138,11 +137,9 @@ impl Terminal {
         }
     }
 
-    /// Asks for a line, which is shown while it is typed. Leading and trailing spaces are not part
-    /// of it.
+    /// Asks for a line, which is shown while it is typed. Spaces around it are removed.
     ///
-    /// # Errors
-    /// [`PromptError`]. Dropping the future takes the question back.
+    /// # Errors [`PromptError`]. Dropping the future removes the question.
     pub(crate) async fn ask(&mut self, question: &str) -> Result<String, PromptError> {
         self.done_waiting();
         let line = prompt::shown(&format!("{question} ")).await?;
@@ -151,8 +148,7 @@ impl Terminal {
 
     /// Asks for a secret, which is not shown while it is typed.
     ///
-    /// # Errors
-    /// [`PromptError`]. Dropping the future puts the terminal back.
+    /// # Errors [`PromptError`]. Dropping the future restores the terminal.
     pub(crate) async fn ask_secret(&mut self, question: &str) -> Result<Secret, PromptError> {
         self.done_waiting();
         let line = prompt::hidden(&format!("{question} ")).await?;
@@ -177,8 +173,8 @@ impl Drop for Terminal {
     }
 }
 
-/// <https://no-color.org> ("when present and not an empty string (regardless of its value), prevents
-/// the addition of ANSI color") goes before <https://bixense.com/clicolors>.
+/// <https://no-color.org> ("when present and not an empty string (regardless of its value),
+/// prevents the addition of ANSI color") takes precedence over <https://bixense.com/clicolors>.
 pub(crate) fn wants_color(env: &impl Fn(&str) -> Option<OsString>, is_tty: bool) -> bool {
     let set = |name| env(name).filter(|value| !value.is_empty());
     if set(NO_COLOR).is_some() {

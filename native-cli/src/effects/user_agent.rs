@@ -8,7 +8,7 @@ use crate::environment::env;
 pub(crate) enum UserAgent {
     /// The user's browser.
     Browser,
-    /// `twg sandbox --approve`: fills in the sandbox's pages itself. Holds the sandbox's URL.
+    /// `twg sandbox --approve`: twg fills in the sandbox's pages itself. Holds the sandbox's URL.
     SandboxApprover(String),
 }
 
@@ -22,9 +22,10 @@ impl UserAgent {
             Self::Browser => browser::open(url, &env).await.map_err(|reason| reason.to_string()),
             Self::SandboxApprover(base_url) => {
                 let (url, base_url) = (url.to_owned(), base_url.clone());
-                // It ends with the sign-in: either its last request gets a response, or nothing listens any more.
+                // It ends with the sign-in: its last request gets a response, or the listener is
+                // gone.
                 std::thread::spawn(move || {
-                    // A sign-in that is refused says so itself.
+                    // The command reports a failed sign-in.
                     let _ = twg_sandbox::approve(&url, &base_url);
                 });
                 Ok(())

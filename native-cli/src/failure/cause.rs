@@ -1,4 +1,5 @@
-//! Why a command failed: what decisions are made by, and where exit codes and codes for programs come from.
+//! Why a command failed. All decisions depend on this type, and so do the exit codes and the codes
+//! for programs.
 
 use twg_core::error::{Error, Party};
 use twg_core::flow::{LockError, StoreError, StoreErrorKind, UserAgentError};
@@ -7,7 +8,7 @@ use twg_core::flow::{LockError, StoreError, StoreErrorKind, UserAgentError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// It failed, and no other code says why.
+    /// It failed, and no other code tells why.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -26,7 +27,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// Of a store that could not be used.
+    /// The code for a store that cannot be used.
     const fn of_store(kind: StoreErrorKind) -> Self {
         match kind {
             StoreErrorKind::CannotCreate => Self::CannotCreate,
@@ -41,26 +42,26 @@ impl Exit {
 pub(crate) enum Cause {
     /// An error of the core.
     Core(Box<Error>),
-    /// A record that is damaged: signing in replaces it.
+    /// A damaged record. Signing in replaces it.
     DamagedRecord(Box<Error>),
-    /// An error of a request with a credential of the environment: signing in does not help.
+    /// An error of a request with a credential of the environment. Signing in does not help.
     Given(Box<Error>),
     /// A file beside the records could not be written.
     FileNotStored(StoreErrorKind),
-    /// What the upkeep remembers could not be written.
+    /// The memory of the upkeep could not be written.
     UpkeepNotStored(StoreErrorKind),
-    /// A request that changes something may have been carried out.
+    /// The server may have carried out a request that changes data.
     MaybeDone(Box<Error>),
     Usage,
     Configuration,
     Interrupted,
-    /// Inside this program or the operating system, and nothing better is known.
+    /// An error inside this program or the operating system, without a better description.
     Internal,
-    /// No answer from a person.
+    /// The person did not answer.
     NoAnswer,
     /// No client ID.
     ClientRequired,
-    /// Nothing is stored that could be used.
+    /// No usable credential is stored.
     AuthRequired,
     /// The server does not accept the token of the environment.
     GivenTokenRejected,
@@ -70,27 +71,27 @@ pub(crate) enum Cause {
     KeyRejected,
     /// The admin API key may not do this.
     KeyNotPermitted,
-    /// No token was entered.
+    /// The person entered no token.
     NothingEntered,
-    /// Not every connection was signed out.
+    /// At least one connection was not signed out.
     NotSignedOut,
-    /// A file that other programs read could not be written.
+    /// A file for other programs could not be written.
     NotWritten,
-    /// The file of the doctor could not be created.
+    /// The doctor's bundle could not be created.
     BundleNotCreated,
-    /// The look-alike cannot run.
+    /// The sandbox cannot run.
     Sandbox,
     /// The scheduler of this system refused.
     Scheduler,
-    /// A run of the upkeep goes on.
+    /// Another run of the upkeep is active.
     UpkeepBusy,
-    /// What an API answered.
+    /// An API refused or failed.
     Api(ApiTrouble),
-    /// What is wrong with a release, or with getting one.
+    /// A problem with a release, or with downloading one.
     Release(ReleaseTrouble),
 }
 
-/// What an API answered instead of what was asked for.
+/// How an API refused or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ApiTrouble {
     Redirected,
@@ -100,7 +101,7 @@ pub(crate) enum ApiTrouble {
     Other,
 }
 
-/// What is wrong with a release, or with getting one.
+/// A problem with a release, or with downloading one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReleaseTrouble {
     Offline,
@@ -122,10 +123,15 @@ pub(crate) enum ReleaseTrouble {
 }
 
 impl Cause {
-    /// A person or another program ended it.
+    /// Whether a person or another program ended it.
     pub(crate) fn is_interruption(&self) -> bool {
         let is_closed = |error: &Error| matches!(error, Error::UserAgent(UserAgentError::Closed));
         matches!(self, Self::Interrupted) || matches!(self, Self::Core(error) if is_closed(error))
+    }
+
+    /// A server does not accept a token or a key that a person entered.
+    pub(crate) const fn is_rejection(&self) -> bool {
+        matches!(self, Self::TokenRejected | Self::KeyRejected | Self::KeyNotPermitted)
     }
 
     /// The exit code.
@@ -198,7 +204,7 @@ impl Cause {
         }
     }
 
-    /// Whether the same command may succeed later, although nothing else changes.
+    /// Whether the same command may succeed later without any change.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Core(error) | Self::DamagedRecord(error) | Self::Given(error) => {
@@ -267,7 +273,7 @@ impl ReleaseTrouble {
     }
 }
 
-/// The code of an error of the store, as the core has it.
+/// The code that the core has for an error of the store.
 fn code_of_store(kind: StoreErrorKind) -> &'static str {
     Error::Store(StoreError { kind, place: String::new(), detail: String::new() }).code()
 }

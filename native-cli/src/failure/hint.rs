@@ -1,4 +1,4 @@
-//! Which one command to run next, after an error of the core.
+//! The next command to run after an error of the core.
 
 use twg_core::credential::RecordError;
 use twg_core::error::Error;
@@ -6,7 +6,7 @@ use twg_core::flow::{LockError, UserAgentError};
 
 use crate::advice::Advice;
 
-/// The command that signs in to what an error is about: `twg login example --connection work`.
+/// The command that signs in to the connection of an error: `twg login example --connection work`.
 #[derive(Clone, Debug)]
 pub(crate) struct SignIn {
     command: String,
@@ -14,7 +14,7 @@ pub(crate) struct SignIn {
 }
 
 impl SignIn {
-    /// The command, which has `--force` already.
+    /// A command that contains `--force` already.
     pub(crate) fn forced(command: impl Into<String>) -> Self {
         Self { command: command.into(), is_forced: true }
     }
@@ -32,16 +32,16 @@ impl<T: Into<String>> From<T> for SignIn {
     }
 }
 
-/// What to do after an error; `None` if the message says it all.
+/// What to do after an error; `None` if its message is enough.
 pub(super) fn hint_for(error: &Error, login: &SignIn) -> Option<Advice> {
     let (again, login_here) = (login.again(), &login.command);
     let hint = match error {
         Error::NotSaved(cause) | Error::NotForgotten(cause) => return hint_for(cause, login),
         Error::GrantNotEnabled(_) => {
-            format!("Run `{login_here} --loopback` to sign in with the browser here.")
+            format!("Run `{login_here} --loopback` to sign in with the browser on this machine.")
         }
         Error::Refused(error) if error.is_client_problem() => format!(
-            "Check the client ID and secret: run `{login_here} --new-client` to enter them again."
+            "Check the client ID and secret; run `{login_here} --new-client` to enter them again."
         ),
         Error::Refused(error) if error.is_declined() => {
             format!("Run `{login_here}` to try again and choose Accept.")
@@ -53,7 +53,7 @@ pub(super) fn hint_for(error: &Error, login: &SignIn) -> Option<Advice> {
         Error::NoRefreshToken { .. } => {
             format!("Run `{again}` to sign in again; ask for the scope offline_access.")
         }
-        // While the access token works it is not put at risk, however often the command is tried.
+        // While the access token works, no attempt puts it at risk.
         Error::Interrupted { repairable_until: None, .. } => {
             format!("`twg auth status` shows the state; `{again}` signs in again at once.")
         }

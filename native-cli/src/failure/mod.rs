@@ -1,4 +1,4 @@
-//! Errors for people: what happened, what was kept, which one command to run next.
+//! Errors for people: what happened, what is kept, and the next command to run.
 
 mod cause;
 mod hint;
@@ -14,17 +14,17 @@ use crate::effects::terminal::Terminal;
 /// Why a command failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    /// What decisions are made by.
+    /// The reason, for decisions.
     pub(crate) cause: Cause,
-    /// What happened. One sentence without a full stop; safe for a terminal.
+    /// What happened: one sentence without a full stop, safe for a terminal.
     pub(crate) message: String,
     /// What the user still has.
     pub(crate) kept: Option<String>,
-    /// What to do next: a command in backquotes, or what to change.
+    /// What to do next: a command in backquotes, or a change to make.
     pub(crate) hint: Option<Advice>,
-    /// What to change so that it does not happen again, in several lines.
+    /// How to prevent it in the future, in several lines.
     pub(crate) advice: Option<Advice>,
-    /// How this program is called where it failed.
+    /// The name of this program where it failed.
     program: Program,
 }
 
@@ -46,13 +46,13 @@ impl Failure {
         Self::new(Cause::Interrupted, "Cancelled")
     }
 
-    /// A failure inside this program or of the operating system, where nothing better is known.
+    /// A failure inside this program or the operating system, without a better description.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Cause::Internal, message)
     }
 
-    /// A failure of the core. `doing` says what was tried: "Could not sign in"; `login` is the command that
-    /// signs in to the connection in question.
+    /// A failure of the core. `doing` says what was tried: "Could not sign in". `login` is the
+    /// command that signs in to this connection.
     pub(crate) fn from_core(doing: &str, error: &Error, login: impl Into<SignIn>) -> Self {
         let failure = Self::new(Cause::Core(Box::new(error.clone())), format!("{doing}: {error}"));
         Self { hint: hint::hint_for(error, &login.into()), ..failure }
@@ -72,14 +72,14 @@ impl Failure {
         self
     }
 
-    /// What to do next, unless the failure knows better.
+    /// What to do next, unless the failure has a hint already.
     #[must_use]
     pub(crate) fn or_hint(mut self, hint: impl Into<Advice>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());
         self
     }
 
-    /// The failure of a command where this program is called otherwise.
+    /// The same failure, with another name of this program in its commands.
     #[must_use]
     pub(crate) const fn called(mut self, program: Program) -> Self {
         self.program = program;
@@ -104,7 +104,7 @@ impl Failure {
         })
     }
 
-    /// Tells the user, on standard error or, if asked for, as JSON on standard output.
+    /// Reports it on standard error, or with `--json` on standard output.
     pub(crate) fn report(&self, terminal: &mut Terminal, as_json: bool) {
         if as_json {
             let document = json!({ "schemaVersion": 1, "ok": false, "error": self.to_json() });

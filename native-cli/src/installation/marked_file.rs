@@ -1,5 +1,6 @@
-//! Small files that `twg setup` writes where other programs look for them: completions, the skill of coding agents.
-//! Their last line says who wrote them and what they were, so that one that somebody changed is left alone.
+//! Small files that `twg setup` writes for other programs: completions, and the skill of coding
+//! agents. The last line names `twg` and holds a digest of the rest, so that a file that the user
+//! changed is left alone.
 
 use std::io;
 use std::path::Path;
@@ -8,11 +9,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::system::privacy;
 
-/// How the last line begins, after the comment sign.
+/// The beginning of the last line, after the comment sign.
 const MARK: &str =
     "Written by `twg setup`, removed by `twg uninstall`, left alone once it is changed: ";
 
-/// How a comment looks in the language of a file.
+/// The form of a comment in the language of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Comment {
     /// `# ...`
@@ -21,21 +22,20 @@ pub(crate) enum Comment {
     Html,
 }
 
-/// What became of a file.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It is there now.
+    /// It was written.
     Now,
-    /// It was there already.
+    /// It had this content already.
     Already,
-    /// Somebody else wrote it, or changed it: it is as it was.
+    /// The user or another program wrote or changed it. It is unchanged.
     NotOurs,
 }
 
-/// Writes a file with this text, and the directories that lead to it.
+/// Writes a file with this text, and the directories above it.
 ///
-/// # Errors
-/// Those of the operating system; then whatever was there is there still.
+/// # Errors Those of the operating system. The earlier file is unchanged.
 pub(crate) fn write(path: &Path, text: &str, comment: Comment) -> io::Result<Written> {
     let whole = marked(text, comment);
     match std::fs::read_to_string(path) {
@@ -49,10 +49,11 @@ pub(crate) fn write(path: &Path, text: &str, comment: Comment) -> io::Result<Wri
     if let Some(directory) = path.parent() {
         privacy::make_dirs(directory)?;
     }
-    // Whoever reads it meanwhile reads the old or the new one. It holds no secret, and need not survive a power failure.
+    // A reader sees the old file or the new one. It holds no secret, and need not survive a power
+    // failure.
     let new = path.with_extension("twg-new");
     let written = std::fs::write(&new, whole)
-        // Shells run it.
+        // Shells run it, so others must not write to it.
         .and_then(|()| privacy::let_only_the_owner_write(&new))
         .and_then(|()| std::fs::rename(&new, path));
     written.inspect_err(|_| {
@@ -61,19 +62,18 @@ pub(crate) fn write(path: &Path, text: &str, comment: Comment) -> io::Result<Wri
     Ok(Written::Now)
 }
 
-/// Whether the file is as `twg setup` wrote it, whichever version did.
+/// Whether the file is as any version of `twg setup` wrote it.
 pub(crate) fn is_written_by_us(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| is_ours(&text))
 }
 
-/// Deletes a file that is as it was written, and the directory that it was alone in, if that has the program's name.
+/// Deletes a file, and its directory if that is named `twg` and is empty now.
 ///
-/// # Errors
-/// Those of the operating system.
+/// # Errors Those of the operating system.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)?;
     if let Some(directory) = path.parent().filter(|parent| parent.ends_with("twg")) {
-        // It stays if something else is in it.
+        // It stays if it contains other files.
         let _ = std::fs::remove_dir(directory);
     }
     Ok(())
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_somebody_changed_is_left_alone() {
+    fn a_file_that_the_user_changed_is_left_alone() {
         let root = crate::effects::file_store::tests::scratch_dir();
         let path = root.path().join("skills/twg/SKILL.md");
         for comment in [Comment::Hash, Comment::Html] {

@@ -1,8 +1,9 @@
-//! Where this program is installed, and how one version takes another's place.
+//! The installation of this program, and how one version replaces another.
 //!
-//! A managed program lies in `versions/1.2.3/`, one directory for each version, and is called through the
-//! launcher, whose path never changes. A directory of that name is whole: it is written under the name
-//! `1.2.3.partial`, made durable, and renamed; and it is renamed back before it is removed.
+//! A managed program is in `versions/1.2.3/`, one directory for each version, and is started
+//! through the launcher, whose path never changes. A directory with such a name is complete: it is
+//! written as `1.2.3.partial`, made durable, and then renamed. Before it is removed, it is renamed
+//! back.
 
 pub(crate) mod marked_file;
 pub(crate) mod release;
@@ -36,18 +37,20 @@ use crate::effects::lock::{self, Lock};
 use crate::environment::{PATH, SYSTEM_ROOT, env};
 use crate::failure::{Cause, Failure, ReleaseTrouble};
 use crate::installation::release::{PROGRAM, Unpacked, Version};
+use crate::system::os_error::words;
 
-/// How long another process is waited for that installs. What it does may take minutes; what only notes
-/// something takes a moment.
+/// How long to wait for another process that changes the installation. An update may take minutes;
+/// a note of a new version takes moments.
 const LOCK_PATIENCE: Span = Span::from_secs(2);
 
-/// How long a program may take to say its version. The first start of a new file is looked at by virus scanners.
+/// How long a program may take to print its version. Virus scanners check a new file at its first
+/// start.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// What the directory of a version is called that is not whole.
+/// The suffix for the directory of an incomplete version.
 const PARTIAL: &str = ".partial";
 
-/// The path that schedulers, shells and other programs shall call: it stays the same over updates.
+/// The path that schedulers, shells and other programs should use. It stays the same over updates.
 pub(crate) fn launcher() -> Result<PathBuf, Failure> {
     let program = this_program()?;
     let managed = Managed::of_user(&env).ok().filter(|managed| managed.current().is_some());
@@ -55,7 +58,7 @@ pub(crate) fn launcher() -> Result<PathBuf, Failure> {
     if let Some(managed) = own {
         return Ok(managed.launcher.clone());
     }
-    // A download that was installed, and is not what stays: the launcher is.
+    // This program is a download that was installed since. The launcher is what stays.
     Ok(found_on_path(&program, env(PATH))
         .or_else(|| managed.map(|managed| managed.launcher))
         .unwrap_or(program))
@@ -72,11 +75,12 @@ pub(crate) fn is_from_cargo(program: &Path) -> bool {
 }
 
 fn this_program() -> Result<PathBuf, Failure> {
-    std::env::current_exe()
-        .map_err(|error| Failure::internal(format!("cannot tell where this program lies: {error}")))
+    std::env::current_exe().map_err(|error| {
+        Failure::internal(format!("Cannot find the path of this program: {}", words(&error)))
+    })
 }
 
-/// The path by which a shell would find this very file: a package manager keeps it over its updates.
+/// The path under which a shell finds this very file. A package manager keeps it over its updates.
 fn found_on_path(program: &Path, path: Option<OsString>) -> Option<PathBuf> {
     let program = fs::canonicalize(program).ok()?;
     std::env::split_paths(&path?)
@@ -87,17 +91,16 @@ fn found_on_path(program: &Path, path: Option<OsString>) -> Option<PathBuf> {
 
 /// The installation that `twg setup` makes and `twg update` keeps up to date.
 pub(crate) struct Managed {
-    /// For what is remembered, and the lock.
+    /// For the lock, and for the newest version that was seen.
     store: FileStore,
     versions: PathBuf,
     launcher: PathBuf,
 }
 
 impl Managed {
-    /// That of this user, which need not exist.
+    /// The installation of this user, which need not exist.
     ///
-    /// # Errors
-    /// [`Exit::Configuration`] if nothing says where the home directory is.
+    /// # Errors [`Cause::Configuration`] if no variable names the home directory.
     pub(crate) fn of_user(env: &impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
         let (data, home) = ConfigDir::data(env).map_err(|_| {
             Failure::configuration("There is no home directory to install to: HOME is not set")
@@ -107,7 +110,7 @@ impl Managed {
         Ok(Self { store: FileStore::new(data), versions, launcher })
     }
 
-    /// Whether the program that runs is part of it.
+    /// Whether the running program belongs to it.
     pub(crate) fn is_managed(&self) -> bool {
         let real = |path: &Path| fs::canonicalize(path).ok();
         let Some(program) = std::env::current_exe().ok().and_then(|program| real(&program)) else {
@@ -119,23 +122,24 @@ impl Managed {
         in_versions || (self.current().is_some() && real(&self.launcher) == Some(program))
     }
 
-    /// The version that the launcher starts. `None` if there is none, or the launcher is not ours.
+    /// The version that the launcher starts. `None` if there is no launcher, or if it is another
+    /// program.
     pub(crate) fn current(&self) -> Option<Version> {
         platform::target(&self.launcher, &self.versions, &self.installed())
             .filter(|version| self.program(*version).is_file())
     }
 
-    /// Where a version's program lies.
+    /// The path of a version's program.
     pub(crate) fn program(&self, version: Version) -> PathBuf {
         self.dir(version).join(PROGRAM)
     }
 
-    /// The path that stays.
+    /// The path of the launcher, which never changes.
     pub(crate) fn launcher(&self) -> &Path {
         &self.launcher
     }
 
-    /// The same, for people.
+    /// The same path, for people.
     pub(crate) fn shown_launcher(&self) -> String {
         self.store.shown(&self.launcher)
     }
@@ -148,7 +152,7 @@ impl Managed {
         self.versions.join(format!("{version}{PARTIAL}"))
     }
 
-    /// The versions that are there, oldest first.
+    /// The installed versions, oldest first.
     pub(crate) fn installed(&self) -> Vec<Version> {
         let mut versions: Vec<_> =
             entries(&self.versions).iter().filter_map(|dir| version_of(dir)).collect();
@@ -156,7 +160,7 @@ impl Managed {
         versions
     }
 
-    /// Makes sure that nobody else changes the installation meanwhile.
+    /// Takes the lock, so that no other process changes the installation.
     pub(crate) async fn lock(&self, context: &Context) -> Result<Lock, Failure> {
         let path = self.store.config().path().join("update.lock");
         let deadline = clock::now().plus(LOCK_PATIENCE);
@@ -173,8 +177,8 @@ impl Managed {
         })
     }
 
-    /// Refuses a launcher that somebody else made. A copy of the very program that runs is no stranger:
-    /// that is what a download to there is.
+    /// Refuses to replace a launcher of another program. A copy of the running program is accepted,
+    /// because a download to that path is one.
     pub(crate) fn check_launcher(&self) -> Result<(), Failure> {
         let path = &self.launcher;
         let is_this = || {
@@ -187,13 +191,13 @@ impl Managed {
         {
             return Ok(());
         }
-        let message = format!("{} is another program, and is left alone", self.shown_launcher());
+        let message = format!("{} is another program and was not replaced", self.shown_launcher());
         Err(Failure::new(Cause::Release(ReleaseTrouble::LauncherTaken), message)
             .or_hint("Move it away, then try again."))
     }
 
-    /// Installs the program that runs, and makes the launcher start it: for one that was downloaded. A newer
-    /// version that is there already stays what is started.
+    /// Installs the running program, which was downloaded, and points the launcher to it. If a
+    /// newer version is installed, the launcher keeps starting that.
     pub(crate) async fn install_this(&self, context: &Context) -> Result<(), Failure> {
         let version = Version::this();
         let _lock = self.lock(context).await?;
@@ -202,13 +206,15 @@ impl Managed {
             return Ok(());
         }
         let source = this_program()?;
-        let bytes = fs::read(&source)
-            .map_err(|error| Failure::internal(format!("cannot read this program: {error}")))?;
+        let bytes = fs::read(&source).map_err(|error| {
+            Failure::internal(format!("Cannot read this program: {}", words(&error)))
+        })?;
         let program = self.program(version);
         if !fs::read(&program).is_ok_and(|there| there == bytes) {
             let staged = self.stage(version, &[Unpacked { name: PROGRAM, bytes }])?;
             if self.dir(version).is_dir() {
-                // The launcher may lead to it: there is a program at every moment, and on a full disk the old one.
+                // The launcher may point to it: a program exists at every moment, and on a full
+                // disk it is the old one.
                 fs::rename(&staged, &program).map_err(|error| self.failed(&program, &error))?;
                 self.store.sync_parent(&program).map_err(unusable)?;
                 self.sweep()?;
@@ -219,7 +225,8 @@ impl Managed {
         self.point_to(version)
     }
 
-    /// Writes the files of a version, durably, under its preliminary name. The path of the program there.
+    /// Writes the files of a version durably under its temporary name. Returns the path of the
+    /// program there.
     pub(crate) fn stage(&self, version: Version, files: &[Unpacked]) -> Result<PathBuf, Failure> {
         let partial = self.partial(version);
         self.remove_dir(&partial)?;
@@ -237,21 +244,21 @@ impl Managed {
         Ok(partial.join(PROGRAM))
     }
 
-    /// Gives a staged version its name.
+    /// Renames a staged version to its final name.
     pub(crate) fn complete(&self, version: Version) -> Result<(), Failure> {
         let dir = self.dir(version);
         fs::rename(self.partial(version), &dir).map_err(|error| self.failed(&dir, &error))?;
         self.store.sync_parent(&dir).map_err(unusable)
     }
 
-    /// Makes the launcher start this version, from one moment to the next.
+    /// Points the launcher to this version, atomically.
     pub(crate) fn point_to(&self, version: Version) -> Result<(), Failure> {
         platform::point(&self.launcher, &self.program(version))
             .map_err(|error| self.failed(&self.launcher, &error))?;
         self.store.sync_parent(&self.launcher).map_err(unusable)
     }
 
-    /// Removes the launcher that was just made, where there was none before.
+    /// Removes the launcher, after an installation that failed where there was none before.
     pub(crate) fn remove_launcher(&self) -> Result<(), Failure> {
         if !platform::is_ours(&self.launcher, &self.versions) {
             return Ok(());
@@ -260,7 +267,7 @@ impl Managed {
             .map_err(|error| self.failed(&self.launcher, &error))
     }
 
-    /// Removes a version, which is not whole from the first moment of that.
+    /// Removes a version. From the first moment on it counts as incomplete.
     pub(crate) fn discard(&self, version: Version) -> Result<(), Failure> {
         let (dir, partial) = (self.dir(version), self.partial(version));
         if fs::symlink_metadata(&dir).is_ok() {
@@ -270,12 +277,12 @@ impl Managed {
         self.remove_dir(&partial)
     }
 
-    /// Removes what an installation left behind that was killed. Under the lock, nobody is at it.
+    /// Removes what a killed installation left behind. The lock excludes a running one.
     pub(crate) fn sweep(&self) -> Result<(), Failure> {
         for dir in entries(&self.versions).iter().filter(|dir| partial_of(dir).is_some()) {
             self.remove_dir(dir)?;
         }
-        // What is written under this lock, nobody else writes.
+        // Files with this name are written under this lock only.
         for path in entries(self.store.config().path()) {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             if name.is_some_and(|name| name.starts_with(".releases.json.")) {
@@ -293,7 +300,7 @@ impl Managed {
         }
     }
 
-    /// Everything that [`Managed::remove_all`] would remove, as it is there now.
+    /// Everything that [`Managed::remove_all`] would remove now.
     pub(crate) fn what_is_there(&self) -> Vec<PathBuf> {
         let is_version = |dir: &PathBuf| version_of(dir).or_else(|| partial_of(dir)).is_some();
         let launcher =
@@ -303,11 +310,11 @@ impl Managed {
         launcher.into_iter().chain(versions).chain(files).collect()
     }
 
-    /// Removes the launcher and every version, and nothing that is not ours. The launcher goes first: what it
-    /// leads to is whole as long as it is there.
+    /// Removes the launcher and every version, and nothing else. The launcher goes first, because a
+    /// launcher must always point to a complete version.
     pub(crate) async fn remove_all(&self, context: &Context) -> Result<(), Failure> {
         let _lock = self.lock(context).await?;
-        // Before the launcher goes: it may bring one back that was lost half-way.
+        // Before the launcher is removed, because this may restore one that was lost half-way.
         self.sweep()?;
         self.remove_launcher()?;
         for version in self.installed() {
@@ -315,9 +322,9 @@ impl Managed {
         }
         let [seen, lock] = self.files();
         self.store.unlink(&seen).map_err(unusable)?;
-        // Where an open file cannot be removed, this one stays: it is empty.
+        // On systems where an open file cannot be removed, this one stays. It is empty.
         let _ = self.store.unlink(&lock);
-        // What somebody else put there stays, and its directory with it.
+        // Other files there stay, and their directory with them.
         let _ = fs::remove_dir(&self.versions);
         let _ = fs::remove_dir(self.store.config().path());
         Ok(())
@@ -331,15 +338,14 @@ impl Managed {
     pub(crate) fn newest_seen(&self) -> Result<Option<Version>, Failure> {
         let [path, _] = self.files();
         let text = self.store.load(&path).map_err(unusable)?;
-        // A damaged one is no reason to stay with an old version for ever.
+        // A damaged file must not keep the old version forever.
         Ok(text.and_then(|text| json::parse::<Seen>(text.expose()).ok()).map(|seen| seen.newest))
     }
 
-    /// Remembers a version that was announced, so that nobody can pass off an older one as the newest later; and
-    /// refuses one that is older.
+    /// Remembers a version that was announced, and refuses an older one, so that no server can
+    /// present an older version as the newest later.
     ///
-    /// # Errors
-    /// `DOWNGRADE_REFUSED`, and those of the store.
+    /// # Errors `DOWNGRADE_REFUSED`, and those of the store.
     pub(crate) fn note(&self, version: Version) -> Result<(), Failure> {
         let seen = self.newest_seen()?;
         if let Some(seen) = seen.filter(|seen| version < *seen) {
@@ -354,7 +360,8 @@ impl Managed {
         self.store.replace(&path, Expected::Anything, &text).map_err(unusable)
     }
 
-    /// [`Managed::note`] for who only looks. Where nothing is managed, nothing is written.
+    /// [`Managed::note`] for a command that only checks. Without a managed installation, nothing is
+    /// written.
     pub(crate) async fn note_seen(
         &self,
         context: &Context,
@@ -365,7 +372,7 @@ impl Managed {
         }
         match self.lock(context).await {
             Ok(_lock) => self.note(version),
-            // In the sandbox of an agent nothing can be written: it may look all the same.
+            // In the sandbox of an agent nothing can be written, but the check is still possible.
             Err(_) => match self.newest_seen()? {
                 Some(seen) if version < seen => {
                     Err(downgrade(version, &format!("{seen} was announced already")))
@@ -380,7 +387,7 @@ impl Managed {
     }
 }
 
-/// What `releases.json` remembers.
+/// The content of `releases.json`.
 struct Seen {
     newest: Version,
 }
@@ -391,9 +398,9 @@ impl FromJson for Seen {
     }
 }
 
-/// A version that is older than it may be.
+/// The failure of a version that is too old.
 pub(crate) fn downgrade(version: Version, why: &str) -> Failure {
-    let message = format!("{version} is refused, because it is older: {why}");
+    let message = format!("Version {version} is refused because it is older: {why}");
     Failure::new(Cause::Release(ReleaseTrouble::DowngradeRefused), message)
         .keeping(release::UNCHANGED)
 }
@@ -405,10 +412,10 @@ fn unusable(error: StoreError) -> Failure {
     failure
 }
 
-/// Starts a program to see that it does start, and is this version. If not, in words why.
+/// Starts a program to check that it works and is this version. If not, the error says why.
 pub(crate) async fn starts(program: &Path, version: Version) -> Result<(), String> {
     let mut command = Command::new(program);
-    // It needs nothing of the environment, which holds credentials.
+    // It needs nothing from the environment, which holds credentials.
     command
         .arg("--version")
         .env_clear()
@@ -419,20 +426,21 @@ pub(crate) async fn starts(program: &Path, version: Version) -> Result<(), Strin
         command.env(SYSTEM_ROOT, root);
     }
     let begun = Instant::now();
-    let mut child = command.spawn().map_err(|error| format!("it cannot be started ({error})"))?;
+    let mut child =
+        command.spawn().map_err(|error| format!("it does not start: {}", words(&error)))?;
     let status = loop {
-        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+        if let Some(status) = child.try_wait().map_err(|error| words(&error))? {
             break status;
         }
         if begun.elapsed() > START_LIMIT {
             let _ = child.kill().and_then(|()| child.wait());
-            return Err("it does not say its version in time".to_owned());
+            return Err("it does not print its version in time".to_owned());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     let mut said = String::new();
     if let Some(output) = child.stdout.take() {
-        // The pipe holds what it said; no more is read than that.
+        // The pipe holds the output. Read no more than that.
         let _ = output.take(100).read_to_string(&mut said);
     }
     if !status.success() {
@@ -440,14 +448,14 @@ pub(crate) async fn starts(program: &Path, version: Version) -> Result<(), Strin
     }
     if said.trim_end() != format!("twg {version}") {
         return Err(format!(
-            "it says that it is '{}'",
+            "it prints '{}' as its version",
             twg_core::text::displayable(said.trim_end())
         ));
     }
     Ok(())
 }
 
-/// What lies in a directory. What cannot be listed is not there.
+/// The entries of a directory. A directory that cannot be listed counts as empty.
 fn entries(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten();
     entries.filter_map(|entry| Some(entry.ok()?.path())).collect()

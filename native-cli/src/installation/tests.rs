@@ -9,7 +9,7 @@ fn version(text: &str) -> Version {
     Version::parse(text).unwrap()
 }
 
-/// What is installed for a test: a program that says this.
+/// Installs a program that prints this.
 fn install(managed: &Managed, v: &str, said: &str) {
     let bytes = format!("#!/bin/sh\n{said}\n").into_bytes();
     managed.stage(version(v), &[Unpacked { name: PROGRAM, bytes }]).unwrap();
@@ -32,7 +32,7 @@ fn the_launcher_leads_from_one_version_to_the_next_and_is_removed_with_them() {
             fs::canonicalize(managed.program(version(v))).unwrap()
         );
     }
-    // Its program is gone.
+    // Its program is removed.
     managed.discard(version("0.9.0")).unwrap();
     assert_eq!(managed.current(), None);
     managed.check_launcher().unwrap();
@@ -41,7 +41,7 @@ fn the_launcher_leads_from_one_version_to_the_next_and_is_removed_with_them() {
 }
 
 #[test]
-fn what_somebody_else_put_there_is_not_touched() {
+fn files_of_others_are_not_touched() {
     let home = scratch_dir();
     let managed = managed_in(home.path());
     fs::create_dir_all(managed.launcher.parent().unwrap()).unwrap();
@@ -70,10 +70,10 @@ fn a_program_has_to_start_and_to_be_the_version_that_it_should_be() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for (said, refusal) in [
         ("echo 'twg 1.2.3'", None),
-        ("echo 'twg 1.2.30'", Some("it says")),
+        ("echo 'twg 1.2.30'", Some("it prints")),
         ("echo 'twg 1.2.3'; exit 1", Some("it ends with")),
-        ("printf '\\033[2J'", Some("it says")),
-        // No credential of the environment reaches it.
+        ("printf '\\033[2J'", Some("it prints")),
+        // No credential of the environment is passed to it.
         ("echo \"twg 1.2.3$HOME\"", None),
     ] {
         managed.discard(version("1.2.3")).unwrap();

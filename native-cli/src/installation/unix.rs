@@ -1,4 +1,5 @@
-//! Unix: the launcher is a symbolic link. It costs nothing, and a process keeps the file that it was started from.
+//! Unix: the launcher is a symbolic link. It costs nothing, and a running process keeps the file
+//! that it was started from.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -13,7 +14,7 @@ pub(super) fn launcher(_data: &Path, home: &Path) -> PathBuf {
     home.join(".local/bin").join(PROGRAM)
 }
 
-/// The version that the launcher leads to.
+/// The version that the launcher points to.
 pub(super) fn target(launcher: &Path, versions: &Path, _: &[Version]) -> Option<Version> {
     let program = fs::read_link(launcher).ok()?;
     let dir = program.parent()?;
@@ -21,12 +22,12 @@ pub(super) fn target(launcher: &Path, versions: &Path, _: &[Version]) -> Option<
     version_of(dir).filter(|_| is_program)
 }
 
-/// Whether the launcher leads to where versions lie, also if none is there any more.
+/// Whether the launcher points to a version, even one that is gone.
 pub(super) fn is_ours(launcher: &Path, versions: &Path) -> bool {
     target(launcher, versions, &[]).is_some()
 }
 
-/// Makes the launcher lead to this program, from one moment to the next.
+/// Points the launcher to this program, atomically.
 pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
     if let Some(dir) = launcher.parent() {
         privacy::make_dirs(dir)?;
@@ -37,11 +38,11 @@ pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
     fs::rename(&new, launcher)
 }
 
-/// Removes what was left of a launcher that was being made.
+/// Removes an unfinished launcher.
 pub(super) fn sweep(launcher: &Path) {
     let new = preliminary(launcher);
     if fs::symlink_metadata(&new).is_ok_and(|found| found.is_symlink()) {
-        // If it cannot be removed, whoever makes a launcher says so.
+        // If this fails, the next attempt to make a launcher reports it.
         let _ = fs::remove_file(new);
     }
 }
@@ -58,7 +59,7 @@ pub(super) fn remove_program(path: &Path) -> io::Result<()> {
 pub(super) fn create(path: &Path, is_program: bool) -> io::Result<File> {
     let mode = if is_program { 0o755 } else { 0o644 };
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    // Whatever the umask made of it.
+    // The umask may have removed permissions.
     file.set_permissions(Permissions::from_mode(mode))?;
     Ok(file)
 }

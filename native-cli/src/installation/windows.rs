@@ -1,7 +1,8 @@
-//! Windows: the launcher is a copy of the current version's program, because links need rights there that users
-//! do not have. A program that runs cannot be overwritten, but renamed: it makes room for the new one, and is
-//! removed by the next update. Between the two renames there is no launcher for a moment; whoever is killed just
-//! then finds the old one beside it, under the name `twg.exe.oldN`. Never tried on a real Windows.
+//! Windows: the launcher is a copy of the current version's program, because users may lack the
+//! right to make links. A running program cannot be overwritten, but it can be renamed. So it is
+//! renamed, and the next update removes it. Between the two renames there is no launcher for a
+//! moment. After a kill at that moment, the old launcher is beside it, under the name
+//! `twg.exe.oldN`. Never tried on a real Windows.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,7 +14,7 @@ pub(super) fn launcher(data: &Path, _home: &Path) -> PathBuf {
     data.join("bin").join(PROGRAM)
 }
 
-/// The version whose program the launcher is a copy of.
+/// The version that the launcher is a copy of.
 pub(super) fn target(launcher: &Path, versions: &Path, installed: &[Version]) -> Option<Version> {
     let there = fs::read(launcher).ok()?;
     let program = |version: &Version| versions.join(version.to_string()).join(PROGRAM);
@@ -22,7 +23,7 @@ pub(super) fn target(launcher: &Path, versions: &Path, installed: &[Version]) ->
     installed.iter().rev().find(is_copy).copied()
 }
 
-/// Nobody else has a program in our directory.
+/// Only twg writes to this directory.
 pub(super) fn is_ours(launcher: &Path, _versions: &Path) -> bool {
     launcher.is_file()
 }
@@ -35,7 +36,7 @@ pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
     let new = launcher.with_extension("exe.new");
     fs::copy(program, &new)?;
     OpenOptions::new().write(true).open(&new)?.sync_all()?;
-    // Those that are there still run.
+    // Those that exist are still running.
     let last = moved_away(launcher).last().map_or(0, |(number, _)| number + 1);
     let old = launcher.with_extension(format!("exe.old{last}"));
     let had_one = launcher.exists();
@@ -49,16 +50,17 @@ pub(super) fn point(launcher: &Path, program: &Path) -> io::Result<()> {
     renamed
 }
 
-/// The most programs that can run at once, each after one update more.
+/// How many old launchers can run at once, each from before one more update.
 const MOST: u32 = 16;
 
-/// The launchers that made room while they ran, the last one last.
+/// The launchers that were renamed while they ran, oldest first.
 fn moved_away(launcher: &Path) -> Vec<(u32, PathBuf)> {
     let names = (0..MOST).map(|n| (n, launcher.with_extension(format!("exe.old{n}"))));
     names.filter(|(_, path)| path.exists()).collect()
 }
 
-/// Removes what an earlier change left; or puts the old launcher back, if it was killed half-way.
+/// Removes what an earlier change left behind, or restores the old launcher if the change was
+/// killed half-way.
 pub(super) fn sweep(launcher: &Path) {
     let mut moved = moved_away(launcher);
     if !launcher.exists()
@@ -73,7 +75,7 @@ pub(super) fn sweep(launcher: &Path) {
     let _ = fs::remove_file(launcher.with_extension("exe.new"));
 }
 
-/// A program that runs is renamed, and stays under that name until somebody deletes it.
+/// A running program is renamed, and stays under that name until it is deleted by hand.
 pub(super) fn remove_program(path: &Path) -> io::Result<()> {
     let last = moved_away(path).last().map_or(0, |(number, _)| number + 1);
     let old = path.with_extension(format!("exe.old{last}"));

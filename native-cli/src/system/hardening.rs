@@ -1,6 +1,7 @@
-//! What a process that holds tokens should not leave behind.
+//! What a process with tokens must not leave behind.
 
-/// Forbids core dumps: a crash must not write tokens to the disk. Best effort; nothing depends on it.
+/// Forbids core dumps, because a crash must not write tokens to the disk. Best effort: nothing
+/// depends on it.
 pub(crate) fn forbid_core_dumps() {
     #[cfg(unix)]
     {
@@ -8,7 +9,7 @@ pub(crate) fn forbid_core_dumps() {
         let none = Rlimit { current: Some(0), maximum: Some(0) };
         let _ = setrlimit(Resource::Core, none);
     }
-    // Also keeps other processes of the same user from reading the memory, except for privileged ones.
+    // This also keeps unprivileged processes of the same user from reading the memory.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

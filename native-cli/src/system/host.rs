@@ -1,4 +1,4 @@
-//! What this machine calls itself and its present boot session.
+//! The identifiers of this machine and of its present boot session.
 
 use twg_core::credential::Host;
 

@@ -1,23 +1,23 @@
-//! Ctrl-C and its relatives: asked for once, then a choice of the driver instead of sudden death.
+//! Ctrl-C and similar signals. The driver decides when they end a flow.
 //!
-//! An interrupted effect is a dropped future. Everything in this directory cleans up when dropped:
-//! locks are released, temporary files removed, listeners closed, terminals put back.
+//! An interrupted effect is a dropped future. Every effect cleans up when it is dropped: it
+//! releases locks, removes temporary files, closes listeners and restores the terminal.
 
 use std::io;
 
-/// Why the process shall end.
+/// Why the process should end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// Ctrl-C.
     Interrupt,
-    /// Somebody asked the process to end.
+    /// Another program asked the process to end.
     Terminate,
     /// The terminal was closed.
     Hangup,
 }
 
-/// From its creation on, for the rest of the process, these signals are only reported here. Without
-/// it, a terminal that shows no typing would stay so. Signals that come while nobody waits are kept.
+/// From its creation until the process ends, these signals are only reported here. Otherwise a
+/// signal could leave a terminal that shows no typing. A signal is kept until it is asked for.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     #[cfg(unix)]
@@ -33,8 +33,7 @@ pub(crate) struct Interrupts {
 impl Interrupts {
     /// Takes over. Must be called inside a runtime.
     ///
-    /// # Errors
-    /// If the operating system does not let it.
+    /// # Errors The operating system does not allow it.
     #[cfg(unix)]
     pub(crate) fn take_over() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -49,8 +48,7 @@ impl Interrupts {
 
     /// Takes over. Must be called inside a runtime.
     ///
-    /// # Errors
-    /// If the operating system does not let it.
+    /// # Errors The operating system does not allow it.
     #[cfg(windows)]
     pub(crate) fn take_over() -> io::Result<Self> {
         use tokio::signal::windows;
@@ -61,9 +59,9 @@ impl Interrupts {
         })
     }
 
-    /// Waits for the first signal that was not reported yet. Whoever must not be interrupted (between
-    /// sending a refresh token and storing its successor) does not call it, and hears of the signal
-    /// afterwards.
+    /// Waits for the first signal that was not reported yet. A flow that must not be interrupted
+    /// (between sending a refresh token and storing its successor) does not call it, and asks for
+    /// the signal afterwards.
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) -> Signal {
         let [(a, interrupt), (b, terminate), (c, hangup)] = &mut self.signals;
@@ -88,7 +86,7 @@ impl Interrupts {
 
     /// Whether a signal came that was not reported yet.
     pub(crate) async fn came(&mut self) -> bool {
-        // Signals are noted by the runtime, which must have had a chance to.
+        // The runtime notes signals, so it must run once.
         tokio::task::yield_now().await;
         tokio::select! {
             biased;
@@ -117,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// One test, because signals concern the whole process.
+    /// One test, because signals affect the whole process.
     #[test]
     fn a_signal_drops_the_work_and_waits_to_be_heard() {
         struct Dropped<'a>(&'a std::cell::Cell<bool>);
@@ -134,7 +132,7 @@ mod tests {
                 (Raw::TERM, Signal::Terminate),
                 (Raw::HUP, Signal::Hangup),
             ] {
-                // Nobody waits yet.
+                // Nothing waits for it yet.
                 kill_process(getpid(), raw).unwrap();
                 let dropped = std::cell::Cell::new(false);
                 let held = Dropped(&dropped);

@@ -1,14 +1,14 @@
-//! Native notifications: one short text that the desktop shows, without a window of ours.
+//! Notifications: one short text that the desktop shows.
 
 use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::program::{Call, Caller, trouble};
+use super::tool::{Invocation, Runner, trouble};
 use crate::environment::NOTIFICATION;
 
-/// What is shown. Plain text, of which nothing is from outside but what was checked before.
+/// The text to show. It is plain, and every part from outside was checked before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notification {
     pub(crate) title: String,
@@ -17,30 +17,30 @@ pub(crate) struct Notification {
 
 /// Shows it.
 ///
-/// # Errors
-/// What did not work, for people. There may be no desktop; that is no reason to stop.
-pub(crate) fn show(notification: &Notification, caller: &impl Caller) -> Result<(), String> {
-    let call = if cfg!(target_os = "macos") {
+/// # Errors A description of the problem. There may be no desktop, so the caller goes on.
+pub(crate) fn show(notification: &Notification, runner: &impl Runner) -> Result<(), String> {
+    let invocation = if cfg!(target_os = "macos") {
         notification.in_macos()
     } else if cfg!(windows) {
         notification.in_windows()
     } else {
         notification.over_dbus()
     };
-    let result: io::Result<_> = caller.call(&call);
+    let result: io::Result<_> = runner.run(&invocation);
     match &result {
         Ok(ended) if ended.well() => Ok(()),
-        _ => Err(trouble(&call, &result)),
+        _ => Err(trouble(&invocation, &result)),
     }
 }
 
 impl Notification {
-    /// Desktop Notifications Specification 1.2, `Notify`: app_name, replaces_id, app_icon, summary, body, no
-    /// actions, no hints, and for how long the desktop likes. In some desktops the body is markup.
-    fn over_dbus(&self) -> Call {
+    /// Desktop Notifications Specification 1.2, `Notify`: app_name, replaces_id, app_icon, summary,
+    /// body, no actions, no hints, and the desktop's own duration. On some desktops the body is
+    /// markup.
+    fn over_dbus(&self) -> Invocation {
         const NAME: &str = "org.freedesktop.Notifications";
         let body = self.body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        Call::new("busctl", &["--user", "--", "call", NAME, "/org/freedesktop/Notifications"])
+        Invocation::new("busctl", &["--user", "--", "call", NAME, "/org/freedesktop/Notifications"])
             .arg(NAME)
             .arg("Notify")
             .arg("susssasa{sv}i")
@@ -54,21 +54,22 @@ impl Notification {
             .arg("-1")
     }
 
-    /// The texts are arguments of the script, and not part of it.
-    fn in_macos(&self) -> Call {
+    /// The texts are arguments of the script, not part of it.
+    fn in_macos(&self) -> Invocation {
         const SCRIPT: [&str; 3] = [
             "on run argv",
             "display notification (item 2 of argv) with title (item 1 of argv)",
             "end run",
         ];
-        let call = Call::new("/usr/bin/osascript", &[]);
-        let call = SCRIPT.iter().fold(call, |call, line| call.arg("-e").arg(line));
-        call.arg(&self.title).arg(&self.body)
+        let invocation = Invocation::new("/usr/bin/osascript", &[]);
+        let invocation =
+            SCRIPT.iter().fold(invocation, |invocation, line| invocation.arg("-e").arg(line));
+        invocation.arg(&self.title).arg(&self.body)
     }
 
-    /// A toast in the name of PowerShell, which has an identity that toasts need. The texts stand in its
-    /// environment, and not in the script.
-    fn in_windows(&self) -> Call {
+    /// A toast in the name of PowerShell, because toasts need an app identity, and PowerShell has
+    /// one. The texts are in its environment, not in the script.
+    fn in_windows(&self) -> Invocation {
         const SCRIPT: &str = r"
 $ErrorActionPreference = 'Stop'
 $manager = [Windows.UI.Notifications.ToastNotificationManager, Windows.UI.Notifications, ContentType = WindowsRuntime]
@@ -83,7 +84,7 @@ $manager::CreateToastNotifier($app).Show($shown)
 ";
         let utf16: Vec<u8> = SCRIPT.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let options = ["-NoProfile", "-NonInteractive", "-WindowStyle", "Hidden"];
-        Call::new("powershell.exe", &options)
+        Invocation::new("powershell.exe", &options)
             .arg("-EncodedCommand")
             .arg(STANDARD.encode(utf16))
             .env(NOTIFICATION[0], &self.title)
@@ -95,8 +96,8 @@ $manager::CreateToastNotifier($app).Show($shown)
 mod tests {
     use super::*;
 
-    fn words(call: &Call) -> Vec<&str> {
-        call.args.iter().map(|word| word.to_str().unwrap()).collect()
+    fn words(invocation: &Invocation) -> Vec<&str> {
+        invocation.args.iter().map(|word| word.to_str().unwrap()).collect()
     }
 
     fn evil() -> Notification {
@@ -109,11 +110,12 @@ mod tests {
     #[test]
     fn texts_are_words_of_their_own() {
         let evil = evil();
-        let call = evil.in_macos();
-        assert_eq!(words(&call)[6..], [&evil.title, &evil.body]);
-        let call = evil.over_dbus();
+        let invocation = evil.in_macos();
+        assert_eq!(words(&invocation)[6..], [&evil.title, &evil.body]);
+        let invocation = evil.over_dbus();
+        assert_eq!(words(&invocation)[..3], ["--user", "--", "call"]);
         assert_eq!(
-            words(&call)[8..],
+            words(&invocation)[8..],
             [
                 "twg",
                 "0",
@@ -130,9 +132,9 @@ mod tests {
     #[test]
     fn on_windows_they_stand_in_the_environment() {
         let evil = evil();
-        let call = evil.in_windows();
-        assert_eq!(call.env[0].1, evil.title);
-        let script = STANDARD.decode(words(&call)[5]).unwrap();
+        let invocation = evil.in_windows();
+        assert_eq!(invocation.env[0].1, evil.title);
+        let script = STANDARD.decode(words(&invocation)[5]).unwrap();
         let units: Vec<u16> =
             script.chunks(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
         let script = String::from_utf16(&units).unwrap();

@@ -1,4 +1,4 @@
-//! Where this process runs: facts for the login planner, which does the deciding.
+//! Where this process runs: facts for the login planner, which makes the decision.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -8,8 +8,8 @@ use twg_core::plan::Surroundings;
 
 use crate::environment::{AGENTS, BROWSER, CI, CONTAINERS, DISPLAYS, SSH, TWG_BROWSER, WSL};
 
-/// Looks around. An agent is a hint and never a boundary: it can hide or pretend. Variables of an ssh-agent or a
-/// gpg-agent are no hint of one.
+/// Collects the facts. An agent is a hint and never a boundary, because it can hide or pretend.
+/// Variables of an ssh-agent or a gpg-agent are not a hint of a coding agent.
 pub(crate) fn look(env: impl Fn(&str) -> Option<OsString>) -> Surroundings {
     let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     let wsl = WSL.into_iter().any(set);
@@ -25,7 +25,7 @@ pub(crate) fn look(env: impl Fn(&str) -> Option<OsString>) -> Surroundings {
             || Path::new("/run/.containerenv").exists(),
         ci: env(CI).is_some_and(|ci| !matches!(ci.to_str(), Some("" | "0" | "false"))),
         agent: AGENTS.iter().find(|(name, _)| set(name)).map(|(_, agent)| (*agent).to_owned()),
-        // A display that ssh forwards shows a browser of this machine, slowly, on the other one.
+        // With a display that ssh forwards, the browser runs on this machine and is slow.
         browser: named_browser
             || wsl
             || cfg!(any(windows, target_os = "macos")) && !ssh

@@ -3,13 +3,13 @@
 // The same transcript runs in turn through the core as a Rust program, as the plain module in
 // wasmtime, and as the npm package's module in Node. All of them read and write the same JSON.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { scenarios } from '../../scenarios/files.mjs';
 import { WASM, median, table } from './bundles.mjs';
 
 const ROUNDS = 9;
 const COUNT = 2000;
-const SCENARIO = 'refresh-due.json';
+const SCENARIO = 'refresh-due';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const cargo = ['run', '--release', '--quiet', '--locked', '-p', 'twg-wasm-tests', '--example', 'throughput', '--'];
@@ -18,7 +18,7 @@ const inRust = (shell) =>
 
 const { Flow, default: init } = await import('../../../js-pkg/wasm/twg_wasm.js');
 await init({ module_or_path: WASM });
-const scenario = JSON.parse(readFileSync(`${root}/tests/scenarios/${SCENARIO}`, 'utf8'));
+const scenario = scenarios[SCENARIO];
 const entropy = Uint8Array.from(scenario.entropy.match(/../g), (digits) => parseInt(digits, 16));
 
 function once() {

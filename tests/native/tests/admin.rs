@@ -85,11 +85,11 @@ fn keys_that_do_not_fit_the_organization() {
     sandbox.sign_in(&[]);
     let access = sandbox.record().access_token().to_owned();
     let wrong = login(&sandbox).arg("--with-token").stdin(access.clone()).run();
-    wrong.expect_code(77).expect_stderr("the API token of a person and a login do not work here");
+    wrong.expect_code(77).expect_stderr("API tokens and access tokens do not work here");
     assert!(!wrong.stderr.contains(&access));
     let other = ["admin", "auth", "login", "--email", "a@b.c", "--with-token", "--org"];
     let nowhere = sandbox.twg(other).arg("00000000-0000-0000-0000-000000000000").stdin(KEY).run();
-    nowhere.expect_code(77).expect_stderr("no organization with this id");
+    nowhere.expect_code(77).expect_stderr("no organization with this ID");
     sandbox.clear_log();
     for bad in ["", "..", "../../me", "a/b", "a?b", "a#b", "a%2fb", "a b", "ä", "\u{1b}[2J"] {
         let output = sandbox.twg(other).arg(bad).stdin(KEY).run();

@@ -86,13 +86,17 @@ fn a_token_endpoint_that_does_not_speak_oauth() {
     let html = "<!doctype html><h1>Welcome to the airport Wi-Fi</h1>";
     let torn = &TOKENS[..60];
     for (reply, code, said) in [
-        (Reply::http("200 OK", "text/html", html), 75, "something else than was asked for"),
+        (Reply::http("200 OK", "text/html", html), 75, "sent something unexpected"),
         (Reply::http("502 Bad Gateway", "text/html", html), 75, "HTTP 502"),
         (Reply::json("503 Service Unavailable", "{}"), 75, "HTTP 503"),
-        (Reply::json("200 OK", torn), 75, "something else than was asked for"),
-        (Reply::json("200 OK", "[]"), 75, "something else than was asked for"),
-        (Reply::Bytes(b"SSH-2.0-nonsense\r\n".to_vec()), 75, "token endpoint could not be reached"),
-        (Reply::reset(), 75, "token endpoint could not be reached"),
+        (Reply::json("200 OK", torn), 75, "sent something unexpected"),
+        (Reply::json("200 OK", "[]"), 75, "sent something unexpected"),
+        (
+            Reply::Bytes(b"SSH-2.0-nonsense\r\n".to_vec()),
+            75,
+            "request to the token endpoint failed",
+        ),
+        (Reply::reset(), 75, "request to the token endpoint failed"),
         (Reply::json("200 OK", r#"{"token_type":"bearer"}"#), 1, "access_token"),
         (Reply::json("400 Bad Request", r#"{"error":"invalid_grant"}"#), 77, "invalid_grant"),
         (Reply::json("401 Unauthorized", r#"{"error":"invalid_client"}"#), 78, "invalid_client"),
@@ -148,10 +152,10 @@ fn an_endless_answer_is_cut_off() {
     let login = login.behind(["sh", "-c", "ulimit -v 60000; exec \"$@\"", "sh"]).start();
     let answer = answer_to(&login.wait_for_address(), &[("code", "the-code")]);
     let _page = Browser::new().open(&answer);
-    place.fails(&login.wait(), 75, &["the answer is too large"]);
+    place.fails(&login.wait(), 75, &["the response is too large"]);
     let device = place.home.twg(["login", "scripted", "--device", "--force"]);
     let device = device.behind(["sh", "-c", "ulimit -v 60000; exec \"$@\"", "sh"]).run();
-    place.fails(&device, 75, &["the answer is too large"]);
+    place.fails(&device, 75, &["the response is too large"]);
 }
 
 /// Text from a server is inert on the terminal (A21). Incidents: gitoxide CVE-2024-43785,

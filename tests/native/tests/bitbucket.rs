@@ -145,10 +145,13 @@ fn the_stored_token_is_preserved() {
     assert_eq!(stored(&home), before);
     drop(forge);
     let offline = home.twg(["setup", "bitbucket", "--json"]).run();
-    offline.expect_stderr("could not be reached");
+    offline.expect_stderr("request to the API failed");
     assert_eq!(offline.expect_success().json()["checked"], false);
     let offline = with_token(&home).arg("--force").run();
-    offline.expect_code(75).expect_stderr("could not be reached").expect_stderr("is unchanged");
+    offline
+        .expect_code(75)
+        .expect_stderr("request to the API failed")
+        .expect_stderr("is unchanged");
     assert_eq!(stored(&home), before);
     let removed = home.twg(["setup", "bitbucket", "--remove", "--json"]).run();
     assert_eq!(removed.expect_success().json()["removed"], true);
@@ -300,7 +303,7 @@ fn a_login_offers_to_take_the_token() {
     let sandbox = Sandbox::start();
     let login = |args: &[&str]| {
         let screen = sandbox.twg(["login", "--loopback"]).args(args).in_terminal();
-        screen.wait_for("If the browser is elsewhere, paste here");
+        screen.wait_for("copy the URL the browser ends at");
         let text = screen.screen();
         let address = text.lines().find_map(|line| line.strip_prefix("  http")).unwrap();
         let _page = sandbox.approve(&Browser::new(), &format!("http{}", address.trim_end()));
@@ -356,7 +359,7 @@ fn a_login_without_a_person_asks_nothing() {
     for (name, value) in [("TWG_BBC_TOKEN", "canary"), ("CLAUDECODE", "1")] {
         let login = sandbox.twg(["login", "--loopback", "--force"]).env(name, value);
         let screen = login.in_terminal();
-        screen.wait_for("If the browser is elsewhere, paste here");
+        screen.wait_for("copy the URL the browser ends at");
         let text = screen.screen();
         let address = text.lines().find_map(|line| line.strip_prefix("  http")).unwrap();
         let _page = sandbox.approve(&Browser::new(), &format!("http{}", address.trim_end()));

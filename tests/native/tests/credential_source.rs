@@ -51,9 +51,7 @@ fn an_access_token_of_the_embedder() {
     // An expired delegated token: only the program that set it can help.
     sandbox.clear_log();
     let over = home.twg(["whoami"]).env("TWG_OAUTH_ACCESS_TOKEN", "canary-over").run();
-    over.expect_code(77)
-        .expect_stderr("TWG_OAUTH_ACCESS_TOKEN")
-        .expect_stderr("must set a new one");
+    over.expect_code(77).expect_stderr("TWG_OAUTH_ACCESS_TOKEN").expect_stderr("to a new token");
     assert!(sandbox.refreshes().is_empty());
     assert!(!over.stderr.contains("canary"), "{over}");
 }
@@ -105,7 +103,7 @@ fn the_winner_is_named() {
     assert!(found(&none).is_none(), "{none}");
     sandbox.sign_in(&[]);
     let login = sandbox.twg(["login"]).env("TWG_OAUTH_ACCESS_TOKEN", "x").run();
-    login.expect_success().expect_stderr("TWG_OAUTH_ACCESS_TOKEN is set, and goes before");
+    login.expect_success().expect_stderr("TWG_OAUTH_ACCESS_TOKEN is set and takes precedence");
 }
 
 /// Both kinds of API token, each at the URLs where it works.
@@ -149,7 +147,7 @@ fn half_a_credential_is_a_mistake() {
     let no_user = home.twg(["whoami"]).env("TWG_TOKEN", CLASSIC).run();
     no_user.expect_code(78).expect_stderr("TWG_USER is not set");
     let odd = home.twg(["whoami"]).env("TWG_TOKEN", CLASSIC).env("TWG_USER", "a:b").run();
-    odd.expect_code(78).expect_stderr("TWG_USER is not an e-mail address");
+    odd.expect_code(78).expect_stderr("TWG_USER is not an email address");
     let no_site = with_api_token(&home, CLASSIC, &["whoami"]).env_remove("TWG_SITE").run();
     no_site.expect_code(78).expect_stderr("TWG_SITE");
     let torn = home.twg(["auth", "token"]).env("TWG_OAUTH_ACCESS_TOKEN", "canary\r\nx").run();
@@ -170,7 +168,7 @@ fn half_a_credential_is_a_mistake() {
     }
     let away =
         with_api_token(&home, CLASSIC, &["api", "https://evil.example/rest/api/3/myself"]).run();
-    away.expect_code(2).expect_stderr("neither a path nor an address of");
+    away.expect_code(2).expect_stderr("neither a path nor a URL of");
 }
 
 /// The nearest `.twg` file chooses connection and site. Flags and `TWG_SITE` win over it.

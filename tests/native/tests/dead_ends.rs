@@ -13,7 +13,7 @@ fn a_dead_token_leads_to_a_login_that_happens() {
     for command in [["whoami"], ["sites"]] {
         let dead = sandbox.twg(command).run();
         dead.expect_code(77)
-            .expect_stderr("no longer accepts the login")
+            .expect_stderr("the server ended this connection")
             .expect_stderr("`twg login`");
     }
     let refreshes = sandbox.requests_to("/oauth/token");
@@ -36,9 +36,9 @@ fn wishes_count_also_when_signed_in() {
     let chosen = sandbox.twg(["login", "--site", "krystof-design"]).run();
     chosen.expect_success().expect_stderr("by default").expect_stderr("Already signed in");
     let other = sandbox.twg(["login", "--client-id", "another-client", "--device"]).run();
-    other.expect_code(78).expect_stderr("client id");
+    other.expect_code(78).expect_stderr("client ID");
     let again = sandbox.twg(["login", "--new-client"]).run();
-    again.expect_code(78).expect_stderr("No client id");
+    again.expect_code(78).expect_stderr("No client ID");
     sandbox.twg(["whoami"]).run().expect_success();
 }
 

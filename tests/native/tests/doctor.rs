@@ -150,7 +150,7 @@ fn pending_intents_and_tombstones_are_named() {
     let doctor = sandbox.twg(["doctor", "--json"]).run();
     let (verdict, found) = check(&doctor, "login");
     assert_eq!(verdict, "bad");
-    assert!(found.contains("the login was interrupted"), "{found}");
+    assert!(found.contains("the response to a refresh was lost"), "{found}");
     doctor.expect_code(1);
 }
 
@@ -169,7 +169,7 @@ fn the_end_of_the_login_is_announced() {
     assert_eq!(check(&doctor, "horizon").0, "bad", "{doctor}");
     // A refresh announces it too, once.
     let refresh = sandbox.twg(["auth", "refresh", "--force"]).run();
-    refresh.expect_success().expect_stderr("This login ends in 1 day 23 h");
+    refresh.expect_success().expect_stderr("This connection ends in 1 day 23 h");
     sandbox.change_record(|record| record["login"]["at"] = now.into());
     let status = sandbox.twg(["auth", "status", "--json"]).run().json();
     assert_eq!(status["loginEndsSoon"], false);

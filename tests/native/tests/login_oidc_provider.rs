@@ -98,7 +98,11 @@ fn a_user_declines() {
     let before = place.record();
     let login = place.home.twg(["login", "oidc", "--loopback", "--force"]).start();
     let _page = place.server.decline(&Browser::new(), &login.wait_for_address());
-    login.wait().expect_code(1).expect_stderr("access_denied").expect_stderr("unchanged");
+    login
+        .wait()
+        .expect_code(1)
+        .expect_stderr("you declined, or the request expired")
+        .expect_stderr("unchanged");
     assert_eq!(place.record(), before);
     assert!(place.server.is_active(before.access_token()));
 }

@@ -92,7 +92,7 @@ fn a_user_declines_or_is_late() {
     login
         .wait()
         .expect_code(1)
-        .expect_stderr("access_denied")
+        .expect_stderr("you declined, or the request expired")
         .expect_stderr("Nothing was stored.")
         .expect_stderr("`twg login`");
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 1);
@@ -106,7 +106,11 @@ fn a_user_declines_or_is_late() {
 
     let login = sandbox.twg(["login", "--loopback"]).start();
     let _declined = sandbox.decline(&Browser::new(), &login.wait_for_address());
-    login.wait().expect_code(1).expect_stderr("access_denied").expect_stderr("Nothing was stored.");
+    login
+        .wait()
+        .expect_code(1)
+        .expect_stderr("you declined, or the request expired")
+        .expect_stderr("Nothing was stored.");
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
 
@@ -131,7 +135,7 @@ fn a_client_without_the_device_grant_signs_in_with_the_browser_from_then_on() {
 
     let plan = sandbox.twg(["login", "--explain"]).run();
     let told = &plan.expect_success().stdout;
-    assert!(told.contains("refused the device code to this client before"), "{plan}");
+    assert!(told.contains("refused a device code to this client before"), "{plan}");
     assert!(told.contains("loopback") && !told.contains("device code, else"), "{plan}");
     let again = sandbox.finish(sandbox.twg(["login", "--force"]).start());
     again.expect_success();

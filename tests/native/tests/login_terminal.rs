@@ -38,15 +38,15 @@ fn a_new_user_signs_in_and_the_client_is_asked_for_once() {
     let sandbox = Sandbox::start();
     let config = new_user(&sandbox);
     let mut screen = twg(&sandbox, &["login"]).in_terminal();
-    screen.wait_for("with callback URL  http://127.0.0.1/auth/callback/oauth (any port)");
+    screen.wait_for("with redirect URI  http://127.0.0.1/auth/callback/oauth (any port)");
     screen.wait_for("Client ID:");
     screen.send_line("two words");
-    screen.wait_for("A client id is a single word");
+    screen.wait_for("A client ID is one word without spaces");
     screen.send_line("twg-sandbox-device");
     screen.wait_for("Client secret (not shown; press Enter if it has none):");
     screen.wait_for_no_echo();
     screen.send_line("");
-    screen.wait_for("To sign in, open this address in a browser on any device:");
+    screen.wait_for("To sign in, open this URL in a browser on any device:");
     screen.wait_for("Only continue if you started this sign-in yourself.");
     screen.wait_for("Waiting for approval… 14 min");
     screen.wait_for(" left");
@@ -87,7 +87,7 @@ fn a_client_with_a_secret_falls_over_to_the_browser_and_is_remembered() {
     screen.wait_for_no_echo();
     screen.send_line(secret);
     screen.wait_for("This app may not sign in with a device code");
-    screen.wait_for("If the browser is elsewhere, paste here");
+    screen.wait_for("copy the URL the browser ends at");
     let _page = sandbox.approve(&Browser::new(), &address_on(&screen));
     go_without_bitbucket(&mut screen);
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
@@ -96,7 +96,7 @@ fn a_client_with_a_secret_falls_over_to_the_browser_and_is_remembered() {
     assert!(stored.contains(id) && stored.contains(secret), "{stored}");
 
     let again = twg(&sandbox, &["login", "--force"]).in_terminal();
-    again.wait_for("If the browser is elsewhere, paste here");
+    again.wait_for("copy the URL the browser ends at");
     assert!(!again.screen().contains("device code"), "{}", again.screen());
     assert!(!again.screen().contains("Client ID"), "{}", again.screen());
     assert_eq!(sandbox.requests_to("/oauth/device/code").len(), 1);
@@ -106,10 +106,10 @@ fn a_client_with_a_secret_falls_over_to_the_browser_and_is_remembered() {
 fn the_address_of_a_browser_elsewhere_can_be_pasted() {
     let sandbox = Sandbox::start();
     let mut screen = sandbox.twg(["login", "--loopback"]).in_terminal();
-    screen.wait_for("If the browser is elsewhere, paste here the address");
+    screen.wait_for("copy the URL the browser ends at");
     screen.wait_for(">");
     screen.send_line("what?");
-    screen.wait_for("That is not an address.");
+    screen.wait_for("That is not a URL.");
     screen.send_line("http://127.0.0.1:1/auth/callback/oauth?code=forged&state=forged");
     screen.send_line("com.example.twg:/auth/callback/oauth?code=forged&state=forged");
     let address = address_on(&screen);
@@ -159,7 +159,7 @@ fn control_c_ends_every_prompt_and_stores_nothing() {
 
     let with_client = login.clone().env("TWG_CLIENT_ID", "twg-sandbox-device");
     let mut screen = with_client.in_terminal();
-    screen.wait_for("paste here");
+    screen.wait_for("paste it here");
     screen.wait_for(">");
     screen.send("http://half");
     interrupted_at(&sandbox, screen);
@@ -260,7 +260,7 @@ fn without_a_terminal_a_form_in_the_browser_asks_for_the_client() {
     let saved = again.fill("client_id", id).fill("client_secret", secret).submit();
     assert!(!saved.body.contains(secret) && saved.status == 200, "{saved:?}");
     let address = login.wait_for_stderr(|text| {
-        let at = text.find("open this address")?;
+        let at = text.find("open this URL")?;
         let line = text[at..].lines().nth(1)?.trim().to_owned();
         (text.ends_with('\n') && line.starts_with("http")).then_some(line)
     });
@@ -283,7 +283,7 @@ fn without_a_prompt_a_missing_client_is_an_error() {
         login.clone().env("TWG_BROWSER", "/bin/true").arg("--no-input"),
         login.clone().env("TWG_BROWSER", "/bin/true").env("CI", "true"),
     ] {
-        refused.run().expect_code(78).expect_stderr("No client id").expect_stderr("TWG_CLIENT_ID");
+        refused.run().expect_code(78).expect_stderr("No client ID").expect_stderr("TWG_CLIENT_ID");
         let json = refused.arg("--json").run();
         assert_eq!(json.expect_code(78).json()["error"]["code"], "CLIENT_REQUIRED");
     }

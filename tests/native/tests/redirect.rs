@@ -184,7 +184,7 @@ fn the_listener_is_on_loopback_and_a_busy_port_is_an_error() {
     refused
         .expect_code(78)
         .expect_stderr(&port.to_string())
-        .expect_stderr("used by another program")
+        .expect_stderr("another program uses the local port")
         .expect_stderr("Your earlier sign-in is unchanged.")
         .expect_stderr("`twg login --force --device`");
     let json = sandbox.twg(["login", "--loopback", "--force", "--json"]).run();
@@ -232,7 +232,7 @@ fn a_wrong_or_missing_issuer_ends_the_login() {
         provider.as_object_mut().unwrap().remove("endpoints");
         provider.as_object_mut().unwrap().remove("iss_parameter");
     };
-    for (switch, said) in [("wrong", "it comes from the issuer"), ("missing", "is missing")] {
+    for (switch, said) in [("wrong", "it comes from the issuer"), ("missing", "it has no issuer")] {
         let sandbox = Sandbox::start_with(&[&format!("iss={switch}")]);
         sandbox.change_provider(discovered);
         let output = sandbox.finish(sandbox.twg(["login", "--loopback"]).start());
@@ -246,6 +246,6 @@ fn a_wrong_or_missing_issuer_ends_the_login() {
     let sandbox = Sandbox::start_with(&["iss=on"]);
     sandbox.change_provider(|provider| provider["iss_parameter"] = "unsupported".into());
     let output = sandbox.finish(sandbox.twg(["login", "--loopback"]).start());
-    output.expect_code(1).expect_stderr("does not say that it does so");
+    output.expect_code(1).expect_stderr("which this server does not announce");
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 0);
 }

@@ -76,7 +76,9 @@ fn the_boot_clock_tells_the_age_of_an_intent() {
     // By the wall clock, that was a day ago, or will be tomorrow.
     for offset in ["+1d", "-1d"] {
         let waiting = at(&sandbox.twg(["auth", "refresh"]), offset).start();
-        waiting.wait_for_stderr(|text| text.contains("Waiting until its request").then_some(()));
+        waiting.wait_for_stderr(|text| {
+            text.contains("Waiting for an interrupted refresh").then_some(())
+        });
         waiting.kill();
     }
     assert_eq!(sandbox.refreshes().len(), 1, "the quarantine is not over");
@@ -98,7 +100,8 @@ fn without_a_boot_session_the_wall_clock_is_believed_with_care() {
     sandbox.twg(["auth", "refresh"]).run().expect_code(75);
     sandbox.change_record(|record| record["pending"]["host"] = serde_json::json!({}));
     let waiting = at(&sandbox.twg(["auth", "refresh"]), "-1d").start();
-    waiting.wait_for_stderr(|text| text.contains("Waiting until its request").then_some(()));
+    waiting
+        .wait_for_stderr(|text| text.contains("Waiting for an interrupted refresh").then_some(()));
     waiting.kill();
     // A day later the leeway seems over, and the old token too: there is nothing to lose.
     at(&sandbox.twg(["auth", "refresh"]), "+1d").run().expect_success();
@@ -133,7 +136,8 @@ fn a_clock_that_is_set_during_the_quarantine() {
     let refresh = with_wall_clock(&home.twg(["auth", "refresh", "scripted"]))
         .env("FAKETIME_TIMESTAMP_FILE", &offset)
         .start();
-    refresh.wait_for_stderr(|text| text.contains("Waiting until its request").then_some(()));
+    refresh
+        .wait_for_stderr(|text| text.contains("Waiting for an interrupted refresh").then_some(()));
     std::fs::write(&offset, "+1d").unwrap();
     refresh.wait().expect_success();
     let record = Record::read(&home.config_dir().join("connections/scripted/default.conf"));

@@ -23,7 +23,7 @@ fn with_a_leeway_the_login_survives() {
             sandbox.switch("fault.refresh", &format!("{fault}*1"));
             let mut token = sandbox.twg(["auth", "token"]).run();
             if token.code() == Some(75) {
-                token.expect_stderr("The login is kept; the next command repairs it.");
+                token.expect_stderr("The connection is kept; the next command repairs it.");
                 assert!(!sandbox.record().members()["pending"].is_null(), "{fault}");
                 token = sandbox.twg(["auth", "token"]).run();
             }
@@ -90,8 +90,8 @@ fn without_a_leeway_the_user_learns_what_happened() {
     refresh
         .expect_code(75)
         .expect_stderr("the refresh was interrupted after it was sent")
-        .expect_stderr("if it did carry the refresh out, the login is over")
-        .expect_stderr("it is tried again when it is needed")
+        .expect_stderr("if the server carried it out, the connection may have ended")
+        .expect_stderr("the refresh is tried again when it is needed")
         .expect_stderr("`twg login --force` signs in again at once");
     // While the old token works, no token at risk is sent.
     let token = sandbox.twg(["auth", "token"]).run();
@@ -101,14 +101,17 @@ fn without_a_leeway_the_user_learns_what_happened() {
     sandbox.age_tokens(1000);
     let over = sandbox.twg(["auth", "token"]).run();
     over.expect_code(77)
-        .expect_stderr("the login was interrupted: the answer to a refresh got lost")
-        .expect_stderr("The stored credentials are kept as they are.")
+        .expect_stderr("the response to a refresh was lost")
+        .expect_stderr("The stored connection is kept as it is.")
         .expect_stderr("`twg login`");
     assert_eq!(over.stdout, "");
     let json = sandbox.twg(["auth", "token", "--json"]).run();
     assert_eq!(json.expect_code(77).json()["error"]["code"], "AUTH_REVOKED");
     let status = sandbox.twg(["auth", "status"]).run();
-    assert!(status.expect_code(77).stdout.contains("the login was interrupted"), "{status}");
+    assert!(
+        status.expect_code(77).stdout.contains("the response to a refresh was lost"),
+        "{status}"
+    );
     // The login is not tried again, and nothing is deleted.
     assert_eq!(sandbox.refreshes().len(), 2);
     let tombstone = sandbox.record();
@@ -150,10 +153,10 @@ fn a_strict_server_behind_a_bad_gateway() {
     std::fs::write(&path, record.to_string()).unwrap();
 
     let lost = home.twg(["auth", "refresh", "oidc", "--force"]).run();
-    lost.expect_code(75).expect_stderr("HTTP 502").expect_stderr("the login is over");
+    lost.expect_code(75).expect_stderr("HTTP 502").expect_stderr("the connection may have ended");
     let over = home.twg(["auth", "refresh", "oidc", "--force"]).run();
     over.expect_code(77)
-        .expect_stderr("the login was interrupted")
+        .expect_stderr("the response to a refresh was lost")
         .expect_stderr("`twg login oidc`");
     assert_eq!(gateway.requests().len(), 2);
 }

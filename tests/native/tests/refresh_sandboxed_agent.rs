@@ -86,7 +86,7 @@ fn the_configuration_of_the_agent_is_shown() {
             output
                 .expect_code(73)
                 .expect_stderr("~/config/sandbox")
-                .expect_stderr("Nothing was sent to the server; the login is unchanged.")
+                .expect_stderr("Nothing was sent to the server; the connection is unchanged.")
                 .expect_stderr("`twg auth refresh` in a terminal outside the coding agent")
                 .expect_stderr(&format!("with TWG_CONFIG_DIR set to {absolute}."))
                 .expect_stderr(file);

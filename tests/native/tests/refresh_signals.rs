@@ -95,10 +95,7 @@ fn it_says_that_it_finished_first() {
     let running = place.held(&["auth", "refresh", "scripted"]);
     running.interrupt();
     place.server.release();
-    running
-        .wait()
-        .expect_code(130)
-        .expect_stderr("What was under way was finished and saved first.");
+    running.wait().expect_code(130).expect_stderr("The running step was finished and saved first.");
 }
 
 /// SIGKILL gives no time to finish. The intent shows what happened, and the next command does what
@@ -131,7 +128,8 @@ fn the_quarantine_can_be_interrupted() {
     running.kill();
     drop(running);
     let waiting = place.home.twg(["auth", "refresh", "scripted", "--force"]).start();
-    waiting.wait_for_stderr(|text| text.contains("A refresh was interrupted").then_some(()));
+    waiting
+        .wait_for_stderr(|text| text.contains("Waiting for an interrupted refresh").then_some(()));
     let before = place.record();
     waiting.interrupt();
     waiting.wait().expect_code(130);
@@ -152,13 +150,15 @@ fn an_interrupted_quarantine_leaves_a_scheduled_recovery() {
         running.kill();
         drop(running);
         let waiting = place.home.twg(["auth", "refresh", "scripted"]).start();
-        waiting.wait_for_stderr(|text| text.contains("A refresh was interrupted").then_some(()));
+        waiting.wait_for_stderr(|text| {
+            text.contains("Waiting for an interrupted refresh").then_some(())
+        });
         send(&waiting, signal);
         let output = waiting.wait();
         if signal == Signal::INT {
             output
                 .expect_code(130)
-                .expect_stderr("repaired in the background")
+                .expect_stderr("a background process repairs")
                 .expect_stderr("`twg auth status`");
         }
         assert!(place.record().members()["pending"].is_object(), "{output}");

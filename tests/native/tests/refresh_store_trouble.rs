@@ -30,7 +30,7 @@ fn a_mounted_file_a_read_only_mount_and_a_full_disk() {
         refresh
             .expect_code(code)
             .expect_stderr(said)
-            .expect_stderr("Nothing was sent to the server; the login is unchanged.");
+            .expect_stderr("Nothing was sent to the server; the connection is unchanged.");
         let token = sandbox.twg(["auth", "token"]).after_mounting(script).run();
         token.expect_success().expect_stderr(said);
         assert_eq!(token.stdout.trim_end(), before.access_token());
@@ -51,7 +51,7 @@ fn a_mounted_file_a_read_only_mount_and_a_full_disk() {
     refresh
         .expect_code(74)
         .expect_stderr("No space left on device")
-        .expect_stderr("Nothing was sent to the server; the login is unchanged.");
+        .expect_stderr("Nothing was sent to the server; the connection is unchanged.");
     assert!(
         refresh.stderr.ends_with("\nauth.conf\nauth.conf.lock\nclients\nproviders\n"),
         "{refresh}"
@@ -125,10 +125,10 @@ fn a_response_that_cannot_be_committed_is_staged() {
     let output = place.refresh(|| freeze(&place.dir(), true));
     output
         .expect_code(74)
-        .expect_stderr("the login was refreshed, but the new tokens could not be saved")
+        .expect_stderr("the refresh succeeded, but the new tokens could not be saved")
         .expect_stderr("~/config/connections/scripted/.default.conf.stage")
         .expect_stderr("`twg auth refresh`")
-        .expect_stderr("do not delete the kept answer");
+        .expect_stderr("do not delete the kept response");
     assert!(!output.stderr.contains("new-"), "{output}");
     assert_eq!(place.record().access_token(), "old-access");
     freeze(&place.dir(), false);
@@ -212,8 +212,8 @@ fn a_response_that_cannot_be_saved_is_reported() {
 type Oddity = (&'static str, fn(&Path), i32, &'static str);
 
 const ODDITIES: [Oddity; 9] = [
-    ("torn record", |path| cut(path, 40), 77, "it ends too early"),
-    ("a pending that is no object", |path| pending(path, json!("soon")), 77, "wrong shape"),
+    ("torn record", |path| cut(path, 40), 77, "unexpected end"),
+    ("a pending that is no object", |path| pending(path, json!("soon")), 77, "missing or wrong"),
     (
         "a pending whose id is no id",
         |path| {
@@ -224,7 +224,7 @@ const ODDITIES: [Oddity; 9] = [
             )
         },
         77,
-        "wrong shape",
+        "missing or wrong",
     ),
     (
         "a record of a newer format",
@@ -379,7 +379,7 @@ fn a_damaged_stage() {
             assert!(std::fs::read_to_string(aside).unwrap().ends_with("torn"));
             assert_ne!(sandbox.record().access_token(), before.access_token());
         } else {
-            output.expect_stderr("what is left of it cannot be read").expect_stderr("`twg login`");
+            output.expect_stderr("was kept, but it is damaged").expect_stderr("`twg login`");
             assert_eq!(sandbox.record(), before);
             assert!(std::fs::read_to_string(&stage).unwrap().ends_with("torn"));
             assert_eq!(sandbox.refreshes().len(), 1);

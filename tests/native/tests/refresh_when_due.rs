@@ -199,7 +199,7 @@ fn a_client_that_is_refused_costs_nothing() {
     token.expect_success().expect_stderr("invalid_client").expect_stderr("--new-client");
     assert_eq!(token.stdout.trim_end(), before.access_token());
     let refresh = sandbox.twg(["auth", "refresh"]).run();
-    refresh.expect_code(78).expect_stderr("The login is kept as it is.");
+    refresh.expect_code(78).expect_stderr("The connection is unchanged.");
     assert_eq!(sandbox.record().members(), before.members());
     sandbox.use_client(Sandbox::THREE_LO_CLIENT);
     sandbox.twg(["auth", "refresh"]).run().expect_success();

@@ -244,7 +244,7 @@ fn a_schedule_without_its_program_is_repaired() {
     let program = twg_tests::twg_program().display().to_string();
     fs::write(&service, good.replace(&program, "/nowhere/twg")).unwrap();
     let status = machine.twg(&["upkeep", "status"]).run();
-    assert!(status.stdout.contains("/nowhere/twg, is gone"), "{status}");
+    assert!(status.stdout.contains("/nowhere/twg, is missing"), "{status}");
     let doctor = machine.twg(&["doctor", "--fix"]).run();
     doctor.expect_stderr("The upkeep is scheduled again (the program that it starts");
     assert_eq!(fs::read_to_string(&service).unwrap(), good);

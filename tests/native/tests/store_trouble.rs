@@ -26,8 +26,8 @@ fn a_shared_directory_is_left_as_it_is() {
     std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o1777)).unwrap();
     let twg = |words: &[&str]| home.twg(words).env("TWG_CONFIG_DIR", &shared).run();
     twg(&["doctor"]).expect_code(1);
-    twg(&["login", "--client-id", "x"]).expect_code(73).expect_stderr("that everybody shares");
-    twg(&["upkeep", "run"]).expect_code(73).expect_stderr("that everybody shares");
+    twg(&["login", "--client-id", "x"]).expect_code(73).expect_stderr("a directory for all users");
+    twg(&["upkeep", "run"]).expect_code(73).expect_stderr("a directory for all users");
     assert_eq!(std::fs::metadata(&shared).unwrap().permissions().mode() & 0o7777, 0o1777);
     assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 0);
 }

@@ -189,7 +189,7 @@ fn mistakes() {
     for typed in [
         &["logn"][..],
         &["login", "--device", "--loopback"],
-        &["login", "nobody"],
+        &["login", "unknown"],
         &["login", "--no-input"],
         &["sites", "use"],
         &["api", "PLUS", "/me"],

@@ -346,7 +346,7 @@ fn without_releases_or_an_installation_the_error_says_how_to_update() {
     std::fs::remove_file(installed.launcher()).expect("it is there");
     std::fs::write(installed.launcher(), "theirs").expect("a file");
     let twg = installed.twg(&releases, &["update"]).by_program(installed.program(THIS));
-    twg.run().expect_code(78).expect_stderr("is another program, and is left alone");
+    twg.run().expect_code(78).expect_stderr("is another program and was not replaced");
     assert_eq!(std::fs::read_to_string(installed.launcher()).expect("a file"), "theirs");
     assert_eq!(installed.versions(), [THIS]);
 }

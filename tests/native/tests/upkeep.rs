@@ -182,7 +182,7 @@ fn a_password_of_the_proxy_is_not_written_down() {
     let enable =
         home.twg(["upkeep", "enable"]).env("HTTPS_PROXY", "http://mia:canary@proxy.example");
     let enabled = played.before(enable).run();
-    enabled.expect_success().expect_stderr("HTTPS_PROXY").expect_stderr("not written down");
+    enabled.expect_success().expect_stderr("HTTPS_PROXY").expect_stderr("does not store it");
     for file in files_in(&units(&home)) {
         assert!(!fs::read_to_string(units(&home).join(file)).unwrap().contains("canary"));
     }
@@ -210,7 +210,7 @@ fn without_a_user_instance_nothing_is_left_behind() {
     }
     fs::remove_file(played.path().join("systemctl")).unwrap();
     let nowhere = home.twg(["upkeep", "enable"]).env("PATH", played.path());
-    nowhere.run().expect_code(1).expect_stderr("there is no such program");
+    nowhere.run().expect_code(1).expect_stderr("program not found");
     // A running schedule is not removed because this session has no bus.
     let played = Played::scheduler(home.path());
     enable().expect_success();

@@ -13,7 +13,7 @@ fn verbose_tells_each_effect_on_standard_error() {
     let token = format!("· POST {}/oauth/token\n", sandbox.base_url());
     output.expect_success().expect_stderr(&token).expect_stderr("·   HTTP 200, ");
     for words in
-        ["· reading ", "· locking ", "auth.conf.lock", "· replacing ", "·   done, on the disk ("]
+        ["· Reading ", "· Locking ", "auth.conf.lock", "· Replacing ", "·   done, on disk ("]
     {
         output.expect_stderr(words);
     }

@@ -1,4 +1,4 @@
-// Another extension, which wants to ask the provider's API something in the user's name.
+// Another extension, which uses the provider's API for the user.
 const { authentication, commands, window } = require("vscode");
 
 exports.activate = (context) => {

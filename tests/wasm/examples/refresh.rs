@@ -1,7 +1,7 @@
-//! A Rust host of the plain module: one refresh, with a store and a server that are pretended.
+//! A Rust host of the plain module: one refresh, with a simulated store and server.
 //! `cargo run -p twg-wasm-pack && cargo run -p twg-wasm-tests --example refresh`
 //!
-//! What a host of its own needs is in `src/module.rs` (the module and its memory) and in the loop below.
+//! Your own host needs `src/module.rs` (the module and its memory) and the loop below.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), wasmtime::Error> {
     let mut record = record(wall).to_string();
 
     let request = json!({ "refresh": { "profile": "atlassian", "client_id": "example-client", "need": "live" } });
-    // A real host takes 64 octets from its system's generator for each flow.
+    // A real host takes 64 octets for each flow from the generator of its system.
     let entropy = "2a".repeat(64);
     let mut result = plugin.begin(&json!({ "request": request, "now": now(), "entropy": entropy }));
     let flow = u32::try_from(result["flow"].as_u64().unwrap_or_default())?;

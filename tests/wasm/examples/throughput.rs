@@ -1,8 +1,7 @@
-//! How long the flow of one scenario takes, without anything that it asks for: `throughput native|wasmtime SCENARIO COUNT`
-//! prints microseconds. For `tests/bench/npm-package`.
+//! How long the flow of one scenario takes, without its effects: `throughput native|wasmtime SCENARIO COUNT` prints
+//! microseconds. For `tests/bench/npm-package`.
 
 use std::error::Error;
-use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -10,21 +9,17 @@ use twg_wasm_tests::host::{Host, Native};
 use twg_wasm_tests::module::{self, Plugin};
 use twg_wasm_tests::scenario::{self, Scenario};
 
-#[expect(clippy::print_stdout, reason = "it says what it measured")]
+#[expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, shell, name, count] = &*arguments else {
         return Err("usage: throughput native|wasmtime SCENARIO COUNT".into());
     };
-    let scenario = scenario::all()
-        .into_iter()
-        .find(|(path, _)| path.file_name() == Path::new(name).file_name())
-        .ok_or("there is no such scenario")?
-        .1;
+    let scenario = scenario::named(name);
     let mut host: Box<dyn Host> = match shell.as_str() {
         "native" => Box::new(Native::default()),
         "wasmtime" => Box::new(Plugin::new(module::compiled())?),
-        _ => return Err("there is no such shell".into()),
+        _ => return Err("no such shell".into()),
     };
     let count: u32 = count.parse()?;
     for _ in 0..count / 10 {
@@ -38,16 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Once through. That it goes as the scenario says is for the tests; here it must only come to an end.
+/// One run. The tests check the steps; here the flow must only end.
 fn run(host: &mut dyn Host, scenario: &Scenario) {
     let Scenario { request, entropy, now, steps, .. } = scenario;
-    let mut answer = host.begin(&json!({ "request": request, "now": now, "entropy": entropy }));
-    let flow = answer["flow"].as_u64().and_then(|flow| u32::try_from(flow).ok()).expect("a flow");
+    let mut result = host.begin(&json!({ "request": request, "now": now, "entropy": entropy }));
+    let flow = result["flow"].as_u64().and_then(|flow| u32::try_from(flow).ok()).expect("a flow");
     for step in steps {
-        let id = &answer["step"]["perform"]["id"];
+        let id = &result["step"]["perform"]["id"];
         let input = json!({ "id": id, "outcome": step.outcome, "now": step.now });
-        answer = host.resume(flow, &input);
+        result = host.resume(flow, &input);
     }
-    assert_ne!(answer["step"]["done"]["ok"], Value::Null, "{answer}");
+    assert_ne!(result["step"]["done"]["ok"], Value::Null, "{result}");
     host.end(flow);
 }

@@ -1,4 +1,4 @@
-//! The component in wasmtime: the same calls as of the plain module, typed.
+//! The component in wasmtime: the calls of the plain module, with types.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ use bindings::exports::twg::auth::flows::{Mistake, MistakeCode, Now};
 pub struct Typed {
     store: Store<()>,
     world: bindings::Twg,
-    /// By number, from 1: the host's own counting.
+    /// By number, from 1, as this host counts them.
     flows: Vec<Option<ResourceAny>>,
 }
 
@@ -32,7 +32,7 @@ pub fn path() -> PathBuf {
 /// The compiled component.
 ///
 /// # Panics
-/// If there is none.
+/// If it does not exist.
 pub fn compiled() -> &'static Component {
     static COMPILED: LazyLock<Component> = LazyLock::new(|| {
         let component = Component::from_file(&Engine::default(), path());
@@ -42,13 +42,13 @@ pub fn compiled() -> &'static Component {
 }
 
 impl Typed {
-    /// A new one with nothing in it.
+    /// A new instance without flows.
     ///
     /// # Errors
-    /// If it is not the component that it should be.
+    /// If it is another component.
     pub fn new(component: &Component) -> Result<Self> {
         let mut store = Store::new(component.engine(), ());
-        // Nothing is linked: there is nothing that the component could ask for.
+        // Nothing is linked: the component imports nothing.
         let world =
             bindings::Twg::instantiate(&mut store, component, &Linker::new(component.engine()))?;
         Ok(Self { store, world, flows: Vec::new() })
@@ -71,7 +71,7 @@ impl Host for Typed {
         };
         let step = flows.flow().call_begin(&mut self.store, flow, now(&input["now"]));
         self.flows.push(Some(flow));
-        answered(self.flows.len(), step.expect("no trap"))
+        returned(self.flows.len(), step.expect("no trap"))
     }
 
     fn resume(&mut self, number: u32, input: &Value) -> Value {
@@ -83,7 +83,7 @@ impl Host for Typed {
         let flows = self.world.twg_auth_flows();
         let step =
             flows.flow().call_resume(&mut self.store, flow, id, &outcome, now(&input["now"]));
-        answered(number as usize, step.expect("no trap"))
+        returned(number as usize, step.expect("no trap"))
     }
 
     fn suspend(&mut self, number: u32) -> Value {
@@ -117,7 +117,7 @@ impl Host for Typed {
     }
 }
 
-fn answered(flow: usize, step: std::result::Result<String, Mistake>) -> Value {
+fn returned(flow: usize, step: std::result::Result<String, Mistake>) -> Value {
     match step {
         Ok(step) => json!({ "flow": flow, "step": parsed(&step) }),
         Err(mistake) => refused(&mistake),
@@ -135,7 +135,7 @@ fn refused(mistake: &Mistake) -> Value {
 }
 
 fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).expect("an answer is JSON")
+    serde_json::from_str(text).expect("a result is JSON")
 }
 
 fn now(now: &Value) -> Now {

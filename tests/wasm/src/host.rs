@@ -1,4 +1,4 @@
-//! Whoever drives flows: the calls of the plain module, wherever it runs.
+//! A host of flows: the calls of the plain module, in any runtime.
 
 use serde_json::Value;
 use twg_wasm::plugin::Calls;
@@ -44,5 +44,5 @@ impl Host for Native {
 }
 
 fn parsed(json: &[u8]) -> Value {
-    serde_json::from_slice(json).expect("an answer is JSON")
+    serde_json::from_slice(json).expect("a result is JSON")
 }

@@ -1,4 +1,4 @@
-//! The plain module in wasmtime: all that a Rust program needs in order to use it.
+//! The plain module in wasmtime: everything that a Rust program needs to use it.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -31,7 +31,7 @@ pub fn path() -> PathBuf {
 /// The compiled module. It takes seconds, and serves any number of [`Plugin`]s.
 ///
 /// # Panics
-/// If there is none.
+/// If it does not exist.
 pub fn compiled() -> &'static Module {
     static COMPILED: LazyLock<Module> = LazyLock::new(|| {
         let module = Module::from_file(&Engine::default(), path());
@@ -41,19 +41,19 @@ pub fn compiled() -> &'static Module {
 }
 
 impl Plugin {
-    /// A new one with nothing in it.
+    /// A new instance without flows.
     ///
     /// # Errors
-    /// If it is not the module that it should be.
+    /// If it is another module.
     pub fn new(module: &Module) -> Result<Self> {
         let mut store = Store::new(module.engine(), ());
-        // No imports: there is nothing that the module could ask for.
+        // The module imports nothing.
         let instance = Instance::new(&mut store, module, &[])?;
         let version = instance.get_typed_func::<(), u32>(&mut store, "twg_abi_version")?;
         let version = version.call(&mut store, ())?;
         wasmtime::ensure!(version == 1, "this host speaks version 1, the module {version}");
         let memory = instance.get_memory(&mut store, "memory");
-        let memory = memory.ok_or_else(|| wasmtime::format_err!("there is no memory"))?;
+        let memory = memory.ok_or_else(|| wasmtime::format_err!("the module has no memory"))?;
         Ok(Self {
             allocate: instance.get_typed_func(&mut store, "twg_allocate")?,
             length: instance.get_typed_func(&mut store, "twg_length")?,
@@ -83,7 +83,7 @@ impl Plugin {
     /// Takes a result and frees it.
     ///
     /// # Errors
-    /// If there is none at `address`.
+    /// If there is no buffer at `address`.
     pub fn take(&mut self, address: u32) -> Result<Vec<u8>> {
         let length = self.length.call(&mut self.store, address)?;
         let mut octets = vec![0; length as usize];
@@ -92,7 +92,7 @@ impl Plugin {
         Ok(octets)
     }
 
-    /// `twg_begin` with an address, for those who want to give a wrong one.
+    /// `twg_begin` with an address, which may be wrong.
     ///
     /// # Errors
     /// If the module traps, which it must not.
@@ -119,7 +119,7 @@ impl Plugin {
         self.take(result)
     }
 
-    /// `twg_free`, of anything.
+    /// `twg_free` with an address.
     ///
     /// # Errors
     /// As [`Plugin::begin_at`].
@@ -160,6 +160,6 @@ impl Host for Plugin {
     }
 }
 
-fn parsed(answer: Result<Vec<u8>>) -> Value {
-    serde_json::from_slice(&answer.expect("no trap")).expect("an answer is JSON")
+fn parsed(result: Result<Vec<u8>>) -> Value {
+    serde_json::from_slice(&result.expect("no trap")).expect("a result is JSON")
 }

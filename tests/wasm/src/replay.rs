@@ -1,14 +1,14 @@
-//! Goes through a scenario with a host, and compares or records.
+//! Replays a scenario with a host, and compares or records.
 
 use serde_json::{Value, json};
 
 use crate::host::Host;
 use crate::scenario::{Scenario, Step};
 
-/// Goes through the scenario.
+/// Replays the scenario.
 ///
 /// # Errors
-/// What was not as the scenario says. What is left over of it is wrong too.
+/// The first difference from the scenario. It is also wrong if a part of it is left over.
 pub fn replay(host: &mut dyn Host, scenario: &Scenario) -> Result<(), String> {
     let seen = record(host, scenario)?;
     for (number, (seen, expected)) in seen.steps.iter().zip(&scenario.steps).enumerate() {
@@ -23,26 +23,26 @@ pub fn replay(host: &mut dyn Host, scenario: &Scenario) -> Result<(), String> {
     Ok(())
 }
 
-/// Gives the scenario's outcomes in its order, and returns it as it went: what was wanted, and the end.
+/// Gives the flow the scenario's outcomes in their order, and returns the effects that it wanted and its end.
 ///
 /// # Errors
-/// If outcomes are left over or missing, or a mistake was not noticed as it should be.
+/// If outcomes are left over or missing, or a mistake is not refused as it should be.
 pub fn record(host: &mut dyn Host, scenario: &Scenario) -> Result<Scenario, String> {
     let Scenario { request, entropy, now, .. } = scenario;
     let mut seen = Scenario { steps: Vec::new(), ..scenario.clone() };
-    let mut answer = host.begin(&json!({ "request": request, "now": now, "entropy": entropy }));
-    if let Some(error) = answer.get("error") {
+    let mut result = host.begin(&json!({ "request": request, "now": now, "entropy": entropy }));
+    if let Some(error) = result.get("error") {
         seen.done = error["code"].clone();
-        return if scenario.steps.is_empty() { Ok(seen) } else { Err(left_over(0, &answer)) };
+        return if scenario.steps.is_empty() { Ok(seen) } else { Err(left_over(0, &result)) };
     }
     for (number, step) in scenario.steps.iter().enumerate() {
-        let perform = answer["step"]["perform"].clone();
+        let perform = result["step"]["perform"].clone();
         if perform.is_null() {
-            return Err(left_over(number, &answer));
+            return Err(left_over(number, &result));
         }
-        let flow = flow_of(&answer);
+        let flow = flow_of(&result);
         make_mistakes(host, flow, step)?;
-        answer = if step.restart {
+        result = if step.restart {
             let request = json!({ "restored_login": host.suspend(flow) });
             host.end(flow);
             host.begin(&json!({ "request": request, "now": step.now, "entropy": entropy }))
@@ -53,16 +53,16 @@ pub fn record(host: &mut dyn Host, scenario: &Scenario) -> Result<Scenario, Stri
             let id = &perform["id"];
             host.resume(flow, &json!({ "id": id, "outcome": outcome, "now": step.now }))
         };
-        if let Some(error) = answer.get("error") {
+        if let Some(error) = result.get("error") {
             return Err(format!("step {number} was refused: {error}"));
         }
         seen.steps.push(Step { perform, ..step.clone() });
     }
-    let done = answer["step"]["done"].clone();
+    let done = result["step"]["done"].clone();
     if done.is_null() {
-        return Err(format!("it goes on, with\n{:#}", answer["step"]));
+        return Err(format!("it continues with\n{:#}", result["step"]));
     }
-    let flow = flow_of(&answer);
+    let flow = flow_of(&result);
     let late = host.resume(flow, &json!({ "id": 0, "outcome": "waited", "now": now }));
     expect_code(&late, "NOT_WAITING", "an outcome after the end")?;
     host.end(flow);
@@ -70,12 +70,12 @@ pub fn record(host: &mut dyn Host, scenario: &Scenario) -> Result<Scenario, Stri
     Ok(seen)
 }
 
-fn left_over(number: usize, answer: &Value) -> String {
-    format!("the steps from {number} on are left over: it is over with\n{answer:#}")
+fn left_over(number: usize, result: &Value) -> String {
+    format!("the steps from {number} on are left over: it is over with\n{result:#}")
 }
 
-fn flow_of(answer: &Value) -> u32 {
-    answer["flow"].as_u64().and_then(|flow| flow.try_into().ok()).unwrap_or_default()
+fn flow_of(result: &Value) -> u32 {
+    result["flow"].as_u64().and_then(|flow| flow.try_into().ok()).unwrap_or_default()
 }
 
 fn make_mistakes(host: &mut dyn Host, flow: u32, step: &Step) -> Result<(), String> {
@@ -86,9 +86,9 @@ fn make_mistakes(host: &mut dyn Host, flow: u32, step: &Step) -> Result<(), Stri
     Ok(())
 }
 
-fn expect_code(answer: &Value, code: &str, what: &str) -> Result<(), String> {
-    if answer["error"]["code"] == code {
+fn expect_code(result: &Value, code: &str, what: &str) -> Result<(), String> {
+    if result["error"]["code"] == code {
         return Ok(());
     }
-    Err(format!("{what} was not answered with {code} but with\n{answer:#}"))
+    Err(format!("{what} did not lead to {code} but to\n{result:#}"))
 }

@@ -1,16 +1,17 @@
-//! What a host can do wrong with the plain module: it is answered, and nothing traps.
+//! Mistakes of a host with the plain module: each gets an error, and nothing traps.
 
 use serde_json::{Value, json};
 use twg_wasm_tests::host::Host as _;
 use twg_wasm_tests::module::{self, Plugin};
+use twg_wasm_tests::scenario;
 
 fn plugin() -> Plugin {
     Plugin::new(module::compiled()).expect("the plain module")
 }
 
-fn code_of(answer: &[u8]) -> String {
-    let answer: Value = serde_json::from_slice(answer).expect("an answer is JSON");
-    answer["error"]["code"].as_str().unwrap_or("no error").to_owned()
+fn code_of(result: &[u8]) -> String {
+    let result: Value = serde_json::from_slice(result).expect("a result is JSON");
+    result["error"]["code"].as_str().unwrap_or("no error").to_owned()
 }
 
 fn login() -> Value {
@@ -34,7 +35,7 @@ fn it_imports_nothing_and_exports_what_the_abi_names() {
 }
 
 #[test]
-fn addresses_that_were_never_given_out_are_malformed_input() {
+fn unknown_addresses_are_malformed_input() {
     let mut plugin = plugin();
     for address in [0, 1, 7, 65_536, 0x7fff_ffff, u32::MAX] {
         assert_eq!(code_of(&plugin.begin_at(address).expect("no trap")), "MALFORMED", "{address}");
@@ -55,7 +56,7 @@ fn a_buffer_is_used_once() {
 }
 
 #[test]
-fn what_is_not_the_json_that_is_expected_is_malformed() {
+fn unexpected_json_is_malformed() {
     let mut plugin = plugin();
     let whole = login().to_string();
     let mut inputs: Vec<Vec<u8>> =
@@ -73,29 +74,29 @@ fn what_is_not_the_json_that_is_expected_is_malformed() {
         let code = code_of(&plugin.begin_at(address).expect("no trap"));
         assert_eq!(code, "MALFORMED", "{}", String::from_utf8_lossy(&input));
     }
-    assert_eq!(plugin.begin(&login())["flow"], 1, "nothing of that was a flow");
+    assert_eq!(plugin.begin(&login())["flow"], 1, "none of the inputs began a flow");
 }
 
 #[test]
-fn flows_are_told_apart_and_no_number_is_used_twice() {
+fn flows_are_separate_and_no_number_is_used_twice() {
     let mut plugin = plugin();
     let [one, two] = [plugin.begin(&login()), plugin.begin(&login())];
     assert_eq!((&one["flow"], &two["flow"]), (&json!(1), &json!(2)));
     plugin.end(1);
     plugin.end(1);
     plugin.end(99);
-    let answer = json!({ "id": 0, "outcome": { "store": { "ok": null } }, "now": { "wall": 0 } });
+    let result = json!({ "id": 0, "outcome": { "store": { "ok": null } }, "now": { "wall": 0 } });
     for gone in [0, 1, 3, u32::MAX] {
-        assert_eq!(plugin.resume(gone, &answer)["error"]["code"], "NOT_WAITING");
+        assert_eq!(plugin.resume(gone, &result)["error"]["code"], "NOT_WAITING");
         assert_eq!(plugin.suspend(gone)["error"]["code"], "NOT_WAITING");
     }
-    assert_eq!(plugin.resume(2, &answer)["step"]["perform"]["effect"]["type"], "load_record");
+    assert_eq!(plugin.resume(2, &result)["step"]["perform"]["effect"]["type"], "load_record");
     assert_eq!(plugin.suspend(2), json!({ "suspended": null }));
     assert_eq!(plugin.begin(&login())["flow"], 3);
 }
 
 #[test]
-fn nothing_is_left_of_a_secret_that_was_given_and_freed() {
+fn nothing_is_left_of_a_secret_that_was_freed() {
     let mut plugin = plugin();
     let input = login().to_string();
     let address = plugin.give(input.as_bytes()).expect("room");
@@ -112,7 +113,7 @@ fn nothing_is_left_of_a_secret_that_was_given_and_freed() {
 }
 
 #[test]
-fn there_is_no_room_for_more_than_there_is() {
+fn a_buffer_that_is_too_large_is_refused() {
     let mut plugin = plugin();
     let too_much = plugin.give(&vec![b' '; 256 * 1024 * 1024 + 1]);
     assert!(too_much.is_err());
@@ -125,10 +126,7 @@ fn a_status_says_what_the_record_says() {
     let look = |record: &str| json!({ "record": record, "profile": "atlassian", "now": 1_767_225_600_000_u64, "chance": 255 });
     let bad = plugin.status(&look("{"));
     assert_eq!(bad["status"]["error"]["code"], "RECORD_UNUSABLE");
-    let record = twg_wasm_tests::scenario::all()
-        .into_iter()
-        .find(|(path, _)| path.ends_with("refresh-fresh.json"))
-        .and_then(|(_, scenario)| scenario.steps[0].outcome.clone());
+    let record = scenario::named("refresh-fresh").steps[0].outcome.clone();
     let record = record.expect("a record")["loaded"]["ok"].as_str().expect("text").to_owned();
     let status = &plugin.status(&look(&record))["status"]["ok"];
     assert_eq!(status["state"], "fresh");

@@ -1,5 +1,4 @@
-//! Every scenario, through the core as it is compiled for this machine, and as the plain module and the component in
-//! wasmtime.
+//! Every scenario, through the core compiled for this machine, and through the plain module and the component in wasmtime.
 
 use twg_wasm_tests::component::{self, Typed};
 use twg_wasm_tests::host::{Host, Native};
@@ -39,10 +38,6 @@ fn the_component_does_what_the_scenarios_say() {
 
 #[test]
 fn a_scenario_that_says_something_else_fails() {
-    let of = |name: &str| {
-        let path = scenario::directory().join(name);
-        scenario::all().into_iter().find(|(other, _)| *other == path).expect("a scenario").1
-    };
     let spoiled: [fn(&mut Scenario); 7] = [
         |scenario| drop(scenario.steps.pop()),
         |scenario| scenario.steps.push(scenario.steps[0].clone()),
@@ -52,7 +47,7 @@ fn a_scenario_that_says_something_else_fails() {
         |scenario| scenario.done["ok"]["refreshed"]["how"] = "adopted".into(),
         |scenario| scenario.steps[0].mistakes[0].code = "WRONG_OUTCOME".into(),
     ];
-    let good = of("host-mistakes.json");
+    let good = scenario::named("host-mistakes");
     assert_eq!(replay(&mut Native::default(), &good), Ok(()));
     for (number, spoil) in spoiled.into_iter().enumerate() {
         let mut bad = good.clone();
@@ -61,7 +56,7 @@ fn a_scenario_that_says_something_else_fails() {
     }
 }
 
-/// No scenario is missing that makes a flow want something which no other does.
+/// Every effect of the contract is in a scenario.
 #[test]
 fn the_scenarios_want_every_effect() {
     let text: String = scenario::all()

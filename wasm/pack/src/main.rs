@@ -17,8 +17,8 @@ use wit_component::ComponentEncoder;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// What the modules may use: WebAssembly 2.0, which every browser has had since 2022, less its vector instructions. Said
-/// here, because a stripped module does not say it itself.
+/// What the modules may use: WebAssembly 2.0, which every browser has had since 2022, without its vector instructions. It must
+/// be given here, because a stripped module does not name its features.
 const FEATURES: [&str; 6] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
@@ -56,7 +56,7 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// Compiles `twg-wasm`, and says where the module is.
+/// Compiles `twg-wasm`, and returns the path of the module.
 fn build(root: &Path, options: &[&str]) -> Outcome<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     let mut cargo = Command::new(env!("CARGO"));
@@ -67,8 +67,8 @@ fn build(root: &Path, options: &[&str]) -> Outcome<PathBuf> {
     Ok(root.join(target).join("wasm32-unknown-unknown/wasm/twg_wasm.wasm"))
 }
 
-/// The modules quote the places in the source where they may panic. Those are to say nothing about the machine that built
-/// them, and less is smaller.
+/// The modules quote the places in the source where they may panic. Those must not name paths of the machine that built them,
+/// and shorter ones make the module smaller.
 fn rustflags() -> Outcome<Vec<String>> {
     let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output()?.stdout;
     let std = Path::new(String::from_utf8(sysroot)?.trim()).join("lib/rustlib/src/rust");
@@ -83,13 +83,13 @@ fn rustflags() -> Outcome<Vec<String>> {
 fn bind(module: &Path, out: &Path) -> Outcome {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(module).web(true)?.typescript(true);
-    // Where bundlers and browsers find the module if the host does not say.
+    // Where bundlers and browsers find the module, unless the host passes it.
     bindgen.omit_default_module_path(false);
     bindgen.remove_name_section(true).remove_producers_section(true);
     bindgen.generate(out).map_err(|error| format!("wasm-bindgen: {error:?}").into())
 }
 
-/// Makes a component of the module at `path`, of which wit-bindgen wrote into it what it is.
+/// Makes a component of the module at `path`. wit-bindgen has embedded its interface.
 fn componentize(path: &Path) -> Outcome {
     let module = fs::read(path)?;
     let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;

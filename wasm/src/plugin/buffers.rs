@@ -1,18 +1,18 @@
-//! The memory that the host sees. Its addresses are looked up, never believed, so that there is no unsafe code and
-//! nothing that a wrong one could do.
+//! The memory that the host sees. Its addresses are looked up, never trusted, so there is no unsafe code, and a wrong address
+//! can do no harm.
 
 use std::cell::RefCell;
 
 use zeroize::Zeroizing;
 
-/// More than the largest answer of an API needs, written as numbers.
+/// More than the largest response of an API needs, written as numbers.
 const LARGEST: usize = 256 * 1024 * 1024;
 
-/// What a call was given or answers; overwritten when it is dropped.
+/// The input or result of a call; overwritten when it is dropped.
 pub type Buffer = Zeroizing<Vec<u8>>;
 
 thread_local! {
-    /// One or two at a time: a search is as good as a map, and smaller.
+    /// One or two at a time: a search is as fast as a map, and smaller.
     static BUFFERS: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -28,7 +28,7 @@ pub(super) fn allocate(length: usize) -> usize {
 
 /// Puts a buffer where the host can see it.
 pub(super) fn give(mut buffer: Buffer) -> usize {
-    // What has no memory has no address of its own.
+    // An empty buffer has no address of its own.
     buffer.reserve(1);
     let address = address_of(&buffer);
     BUFFERS.with_borrow_mut(|buffers| buffers.push(buffer));

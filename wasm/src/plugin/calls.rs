@@ -12,10 +12,10 @@ use crate::wire::{
 };
 use crate::{AnyFlow, Seed};
 
-/// The flows that were begun and not ended.
+/// The flows that have begun and not ended.
 pub struct Calls {
     last: u32,
-    /// Few at a time: a search is as good as a map, and smaller.
+    /// Few at a time: a search is as fast as a map, and smaller.
     flows: Vec<(u32, AnyFlow)>,
 }
 
@@ -107,7 +107,7 @@ impl FromJson for Look {
 }
 
 impl Calls {
-    /// None yet.
+    /// No flows yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { last: 0, flows: Vec::new() }
@@ -188,7 +188,7 @@ fn written<T: Serialize>(result: Result<T, HostError>) -> Buffer {
         Ok(value) => serde_json::to_string(&value),
         Err(error) => serde_json::to_string(&Refused { error }),
     };
-    // It cannot fail: no maps but those with text as keys.
+    // It cannot fail: all maps have text as keys.
     Zeroizing::new(json.unwrap_or_default().into_bytes())
 }
 

@@ -12,23 +12,22 @@
 //! | `twg_length(address) -> length` | how long that buffer is; 0 if there is none |
 //! | `twg_free(address)` | overwrites and frees that buffer, if there is one |
 //! | `twg_begin(input) -> result` | begins a flow: `{"request": FlowRequest, "now": Now, "entropy": "128 hexadecimal digits"}` |
-//! | `twg_resume(flow, input) -> result` | goes on: `{"id": number, "outcome": Outcome, "now": Now}` |
+//! | `twg_resume(flow, input) -> result` | continues it: `{"id": number, "outcome": Outcome, "now": Now}` |
 //! | `twg_suspend(flow) -> result` | `{"suspended": string}`, or `{"suspended": null}` unless the flow waits for its user |
 //! | `twg_end(flow)` | forgets that flow, done or not |
 //! | `twg_status(input) -> result` | what a record says: `{"record": string, "profile": string or object, "now": milliseconds, "chance": 0 to 255 or absent}` |
 //!
-//! `twg_begin` and `twg_resume` answer `{"flow": number, "step": Step}`, `twg_status` answers `{"status": {"ok": Status}}` or
-//! `{"status": {"error": CoreError}}`. Any of the four may answer `{"error": HostError}` instead: that is the host's own
-//! mistake. It changed nothing, and a `twg_begin` that answers so began no flow.
+//! The result of `twg_begin` and `twg_resume` is `{"flow": number, "step": Step}`, that of `twg_status` is
+//! `{"status": {"ok": Status}}` or `{"status": {"error": CoreError}}`. Each of the four may return `{"error": HostError}`
+//! instead, for a mistake of the host. It changed nothing; after such a `twg_begin` there is no flow.
 //!
-//! **Who frees what.** The host frees every result. The call frees its input, whatever it answers. Both are overwritten
-//! then, because they may hold secrets. The host ends every flow that it began.
+//! **Who frees what.** The host frees every result. The call always frees its input. Both are overwritten then, because they
+//! may hold secrets. The host ends every flow that it began.
 //!
 //! **Entropy** comes from a cryptographic generator, 64 octets for each flow, never used again.
 //!
-//! An address or a flow that was never given out, JSON that is none, an outcome of another effect: all of that is a
-//! `HostError`. Flows are numbered from 1, and no number is used twice. No input makes the module trap; only a host
-//! that has no memory left to give does.
+//! An unknown address or flow, invalid JSON, an outcome of another effect: each of these is a `HostError`. Flows are numbered
+//! from 1, and no number is used twice. No input makes the module trap; only a host that has no more memory does.
 
 mod buffers;
 mod calls;
@@ -42,7 +41,7 @@ thread_local! {
     static CALLS: RefCell<Calls> = const { RefCell::new(Calls::new()) };
 }
 
-/// It changes when a host that worked before would not any more.
+/// It changes when a host that worked before would fail.
 const ABI_VERSION: u32 = 1;
 
 /// The version of this interface.
@@ -76,7 +75,7 @@ pub extern "C" fn twg_begin(input: usize) -> usize {
     buffers::give(CALLS.with_borrow_mut(|calls| calls.begin(&input)))
 }
 
-/// Goes on with a flow.
+/// Continues a flow.
 #[unsafe(no_mangle)]
 pub extern "C" fn twg_resume(flow: u32, input: usize) -> usize {
     let input = buffers::take(input);

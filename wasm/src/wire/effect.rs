@@ -6,7 +6,7 @@ use twg_core::http::HttpRequest;
 
 use super::Key;
 
-/// What the host is asked to do. It has no `Debug`, which would show secrets.
+/// What the host has to do. It has no `Debug`, which would show secrets.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Effect {
@@ -63,7 +63,7 @@ pub enum Effect {
     },
     ReplaceRecord {
         key: Key,
-        /// In decimal digits: a generation may be larger than JavaScript's integers.
+        /// In decimal digits: a generation can be larger than JavaScript's integers.
         #[serde(skip_serializing_if = "Option::is_none")]
         expected: Option<String>,
         record: String,

@@ -70,7 +70,7 @@ const fn party(party: Party) -> &'static str {
 pub struct HostError {
     /// For programs.
     pub code: HostErrorCode,
-    /// For people. It quotes nothing of what was given.
+    /// For people. It quotes nothing of the input.
     pub message: String,
 }
 
@@ -78,13 +78,13 @@ pub struct HostError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum HostErrorCode {
-    /// That step is not the one that is waited for.
+    /// The flow waits for another step.
     StaleStep,
-    /// The outcome does not answer the effect.
+    /// The outcome belongs to another effect.
     WrongOutcome,
-    /// The flow is over, or there is none of that number.
+    /// The flow has ended, or there is none of that number.
     NotWaiting,
-    /// What was given cannot be read.
+    /// The input cannot be read.
     Malformed,
 }
 
@@ -102,7 +102,7 @@ impl HostErrorCode {
 }
 
 impl HostError {
-    /// What was given as `what` cannot be read. The reader's words are left out: they may quote a secret.
+    /// The input `what` cannot be read. The reader's message is left out: it may quote a secret.
     #[must_use]
     pub fn malformed(what: &str) -> Self {
         let message = format!("the {what} is not what wire.ts says");

@@ -1,5 +1,5 @@
-//! The shapes that cross the boundary to a host that is not Rust, as `wire.ts` declares them, in JSON. Only shapes and
-//! their translation; what they mean is the core's business.
+//! The shapes that cross the boundary to a host that is not Rust, in JSON, as `wire.ts` declares them. This module translates
+//! them; the core decides what they mean.
 
 #![expect(missing_docs, reason = "every member is documented once, in wire.ts")]
 
@@ -23,7 +23,7 @@ pub use output::Output;
 pub use request::{FlowRequest, Profile};
 pub use status::Status;
 
-/// The declarations of all this for TypeScript.
+/// The declarations of all shapes for TypeScript.
 pub const TYPESCRIPT: &str = include_str!("wire.ts");
 
 /// The clocks at one moment, in milliseconds.
@@ -62,7 +62,7 @@ impl FromJson for Now {
 
 impl FromJson for Millis {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
-        // Not every whole number is one of f64's. A clock before 1970 shows 1970.
+        // f64 cannot hold every whole number. A clock before 1970 shows 1970.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -109,12 +109,12 @@ pub enum Step {
     Perform {
         /// Names the step.
         id: u64,
-        /// Whether the flow may be given up now.
+        /// Whether the flow may be aborted now.
         interruptible: bool,
         /// What to do.
         effect: Effect,
     },
-    /// The flow is over.
+    /// The flow has ended.
     Done(Done),
 }
 
@@ -122,7 +122,7 @@ pub enum Step {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Done {
-    /// Well.
+    /// With its result.
     Ok(Output),
     /// Without its result.
     Error(CoreError),

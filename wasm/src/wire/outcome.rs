@@ -27,7 +27,7 @@ pub enum Ended<T, E> {
     Error(E),
 }
 
-/// An answer of a server.
+/// A response of a server.
 pub struct HttpResponse {
     status: u16,
     headers: Vec<Header>,
@@ -40,10 +40,10 @@ struct Header(String, String);
 /// Text, or octets.
 struct Body(Vec<u8>);
 
-/// What was found, if there was anything.
+/// The text that was found, if there is one.
 pub struct Loaded(Option<Secret>);
 
-/// Why there is none.
+/// Why there is no response.
 pub struct TransportError {
     sent: Sent,
     failure: http::TransportFailure,
@@ -70,7 +70,7 @@ enum UserAgentFailure {
     Unavailable,
 }
 
-/// Why the lock could not be had.
+/// Why the lock is not available.
 pub enum LockError {
     TimedOut { holder: Option<String> },
     Unusable(StoreError),

@@ -1,4 +1,4 @@
-//! What came of a flow, on its way out. No refresh token is ever in it.
+//! Results of flows, on their way out. They never hold a refresh token.
 
 use serde::Serialize;
 use twg_core::api::ApiAnswer;
@@ -17,7 +17,7 @@ use twg_core::schedule::due_at;
 
 use super::{CoreError, Done};
 
-/// What came of a flow that succeeded.
+/// The result of a flow that succeeded.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Output {
@@ -25,14 +25,14 @@ pub enum Output {
     SignedIn(Box<SignedIn>),
     /// A token that works.
     Refreshed(Box<Refreshed>),
-    /// Who it acts for.
+    /// The account that the token acts for.
     Identity {
         /// The account.
         account: Account,
         /// The token.
         token: LiveToken,
     },
-    /// Which sites it reaches.
+    /// The sites that the token reaches.
     Sites {
         /// All of them.
         sites: Vec<Site>,
@@ -42,18 +42,18 @@ pub enum Output {
         /// The token.
         token: LiveToken,
     },
-    /// What the API said.
+    /// The response of the API.
     Api {
-        /// Whatever its status.
+        /// With any status.
         response: Response,
     },
-    /// A default site was noted.
+    /// The default site is stored.
     SiteChosen(()),
     /// The end of a login.
     LoggedOut(LoggedOut),
 }
 
-/// An access token that works, as far as its lifetime tells.
+/// An access token that has not expired.
 #[derive(Serialize)]
 pub struct LiveToken {
     access_token: String,
@@ -91,7 +91,7 @@ pub struct SignedIn {
     scopes_not_granted: Vec<String>,
 }
 
-/// An answer of an API.
+/// A response of an API.
 #[derive(Serialize)]
 pub struct Response {
     /// Its status.
@@ -108,11 +108,11 @@ pub struct Response {
 pub enum LoggedOut {
     /// There was nothing to end.
     WasNotSignedIn,
-    /// The tokens are gone from here.
+    /// The tokens are deleted here.
     Done {
-        /// What became of it at the server.
+        /// Whether the server revoked it.
         refresh_token: Revocation,
-        /// What became of it at the server.
+        /// Whether the server revoked it.
         access_token: Revocation,
         /// When the access token stops working.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ pub enum LoggedOut {
     },
 }
 
-/// For each flow, how the core says that it ended.
+/// For each flow, the result of the core.
 impl<T> From<Result<T, Error>> for Done
 where
     Output: TryFrom<T, Error = Error>,
@@ -139,7 +139,7 @@ where
 }
 
 impl LiveToken {
-    /// A record that a flow calls live has tokens: one without is the core's mistake.
+    /// A record that a flow calls live has tokens: a record without is a mistake of the core.
     fn of(credential: &StoredCredential) -> Result<Self, Error> {
         let tokens = credential.tokens.as_ref().ok_or(Error::OutOfOrder)?;
         Ok(Self {
@@ -170,11 +170,11 @@ impl TryFrom<login::SignedIn> for Output {
     }
 }
 
-/// What was had, or why not.
+/// The value, or why there is none.
 fn split<T>(asked: Option<Result<T, Error>>) -> (Option<T>, Option<CoreError>) {
     match asked {
         None => (None, None),
-        Some(Ok(answer)) => (Some(answer), None),
+        Some(Ok(value)) => (Some(value), None),
         Some(Err(error)) => (None, Some(CoreError::from(&error))),
     }
 }

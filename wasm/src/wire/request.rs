@@ -1,4 +1,4 @@
-//! What a host can ask for, on its way in.
+//! Requests of hosts, on their way in.
 
 use serde_json::Value;
 use twg_core::api::ApiRequest as CoreApi;
@@ -19,10 +19,10 @@ use twg_core::text::printable;
 
 use super::Millis;
 
-/// How long a user may take if the host does not say.
+/// How long a user may take, unless the host says otherwise.
 const LOGIN_TIMEOUT: Millis = Millis(15 * 60 * 1000);
 
-/// What a flow is to do.
+/// What a flow should do.
 pub enum FlowRequest {
     /// See `wire.ts`, as for all of them.
     Login(LoginRequest),
@@ -33,20 +33,20 @@ pub enum FlowRequest {
     },
     /// A live token.
     Refresh(RefreshRequest),
-    /// Who the token acts for.
+    /// The account that the token acts for.
     Identity(RegisteredClient),
-    /// Which sites it reaches.
+    /// The sites that the token reaches.
     Sites(RegisteredClient),
     /// Any request.
     Api(ApiRequest),
     /// A default site.
     UseSite(SiteChoice),
-    /// The end.
+    /// The end of the login.
     Logout(RegisteredClient),
 }
 
-/// A bundled profile's name, or a whole profile: checked when it is used, so that one that cannot be used ends the
-/// flow with an error of the core's.
+/// A bundled profile's name, or a whole profile. It is checked when it is used: a wrong profile ends the flow with an error of
+/// the core.
 pub struct Profile(Value);
 
 /// See `wire.ts`.
@@ -209,7 +209,7 @@ impl FromJson for Need {
     }
 }
 
-/// One of the core's methods.
+/// A method of the core.
 struct Method(CoreMethod);
 
 impl FromJson for Method {
@@ -226,7 +226,7 @@ impl FromJson for Method {
     }
 }
 
-/// One of the core's products.
+/// A product of the core.
 struct Product(CoreProduct);
 
 impl FromJson for Product {
@@ -286,10 +286,10 @@ impl LoginRequest {
 }
 
 impl RegisteredClient {
-    /// Which connection, and who may speak for it.
+    /// The connection, and the client that may refresh or end it.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if the profile or the connection's name cannot be one.
+    /// [`Error::Configuration`] if the profile or the connection's name is not valid.
     pub fn into_core(self) -> Result<(ConnectionKey, Registered, Host), Error> {
         let profile = self.profile.read()?;
         let key = key_of(&profile.name, &name_of(self.connection))?;
@@ -333,7 +333,7 @@ impl ApiRequest {
     /// The core's request, and the refresh before it.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if it may not be sent to that place, or as [`RegisteredClient::into_core`].
+    /// [`Error::Configuration`] if the request may not be sent there, or as [`RegisteredClient::into_core`].
     pub fn into_core(self) -> Result<(CoreApi, CoreRefresh), Error> {
         let (profile, refresh) = self.client.into_live()?;
         let product = self
@@ -348,10 +348,10 @@ impl ApiRequest {
 }
 
 impl SiteChoice {
-    /// Where it is kept, and what.
+    /// The connection, and the site.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if a name cannot be one.
+    /// [`Error::Configuration`] if a name is not valid.
     pub fn into_core(self) -> Result<(ConnectionKey, Vec<Site>, String), Error> {
         Ok((key_of(&self.provider, &self.connection)?, self.sites, self.site))
     }
@@ -361,7 +361,7 @@ impl Profile {
     /// The profile.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if it cannot be used, or none has that name.
+    /// [`Error::Configuration`] if it cannot be used, or no profile has that name.
     pub fn read(&self) -> Result<ProviderProfile, Error> {
         let Value::String(name) = &self.0 else {
             return ProviderProfile::read(self.0.clone()).map_err(|bad| unusable(&bad));

@@ -1,4 +1,4 @@
-//! What a record says, without any secret.
+//! What a record says, without secrets.
 
 use serde::Serialize;
 use twg_core::credential::Account;
@@ -55,8 +55,8 @@ struct Interrupted {
 }
 
 impl Status {
-    /// What `credential`, a login at the provider of `profile`, is at `now`. A scheduler wakes up later than others by
-    /// `chance` out of 255.
+    /// The status of `credential`, a login at the provider of `profile`, at `now`. `chance`, out of 255, spreads the times at
+    /// which schedulers wake up.
     #[must_use]
     pub fn of(
         credential: StoredCredential,

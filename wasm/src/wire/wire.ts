@@ -1,24 +1,24 @@
 // What crosses the boundary between the core and a host that is not Rust: the same shapes as JSON in the plain module,
 // as JavaScript values in the npm package, and in tests/scenarios. Times are milliseconds since 1970, spans
-// milliseconds. A member that is absent where `?` stands is not sent as `null`.
+// milliseconds. An optional member (`?`) is left out, never sent as `null`.
 
 /** The clocks at one moment. */
 export interface Now {
   /** The wall clock. */
   wall: number;
-  /** Time since the session that `host.boot` names began, by a clock that nobody can set; absent if there is none. */
+  /** Time since the start of the session that `host.boot` names, by a clock that cannot be set; absent without one. */
   uptime?: number;
 }
 
-/** What a flow is to do. */
+/** What a flow should do. */
 export type FlowRequest =
   | { login: LoginRequest }
-  /** A login that was suspended; `Flow.suspend` gave the text. */
+  /** A suspended login; the text is from `Flow.suspend`. */
   | { restored_login: { suspended: string } }
   | { refresh: RefreshRequest }
-  /** Who the token acts for, with a live token. */
+  /** The account that the token acts for, and a live token. */
   | { identity: RegisteredClient }
-  /** Which sites it reaches, with a live token. */
+  /** The sites that the token reaches, and a live token. */
   | { sites: RegisteredClient }
   /** Any request to the provider's API, with a live token. */
   | { api: ApiRequest }
@@ -30,7 +30,7 @@ export type FlowRequest =
 export interface RegisteredClient {
   /** A bundled profile's name, or a whole profile. */
   profile: string | ProviderProfile;
-  /** Absent if none is known: then the one that the tokens were issued to, as a public client. */
+  /** If absent: the client that the tokens were issued to, as a public client. */
   client_id?: string;
   client_secret?: string;
   /** The connection's name; `default` if absent. */
@@ -41,7 +41,7 @@ export interface RegisteredClient {
 
 export interface Host {
   machine?: string;
-  /** Something that changes when the uptime begins anew. */
+  /** Something that changes when the uptime starts again. */
   boot?: string;
 }
 
@@ -68,15 +68,15 @@ export interface RefreshRequest extends RegisteredClient {
 
 /** What a refresh is for. */
 export type Need =
-  /** A token that works. The old one will do as long as it lives. */
+  /** A token that works. The old one is enough as long as it lives. */
   | "live"
   /** A refresh, now. */
   | "now"
-  /** What a scheduler wants that wakes up now and then: a refresh if one is due, or will be within 15 minutes. */
+  /** For a scheduler: a refresh if one is due, or will be within 15 minutes. */
   | "upkeep"
   /** A refresh if one is due, or will be that much later. */
   | { due: number }
-  /** A token that works and is not this one, which was rejected. */
+  /** A token that works, and another one than this, which was rejected. */
   | { other: string };
 
 export interface ApiRequest extends RegisteredClient {
@@ -106,9 +106,9 @@ export interface Key {
   connection: string;
 }
 
-/** What the host is asked to do. Every effect can fail, and failure is an ordinary outcome. */
+/** What the host has to do. Every effect can fail, and failure is an ordinary outcome. */
 export type Effect =
-  /** Send one request, once: no redirects, no retries, no cache. Answer: `http`. */
+  /** Send one request, once: no redirects, no retries, no cache. Outcome: `http`. */
   | {
       type: "send_http";
       method: Method;
@@ -117,12 +117,12 @@ export type Effect =
       body: string;
       timeout: number;
       max_response_bytes: number;
-      /** It spends something: begun, it is not to be given up. */
+      /** It spends something: once begun, it must not be aborted. */
       single_use: boolean;
     }
-  /** Wait until the wall clock shows this, and no longer than that seems to be now. Answer: `waited`. */
+  /** Wait until the wall clock shows this, and no longer than that seems to be now. Outcome: `waited`. */
   | { type: "wait_until"; time: number }
-  /** Show where to enter which code, then open the address if `open`. Answer: `shown`. */
+  /** Show the code and where to enter it, then open the URL if `open`. Outcome: `shown`. */
   | {
       type: "show_user_code";
       verification_uri: string;
@@ -131,45 +131,45 @@ export type Effect =
       expires_at: number;
       open: boolean;
     }
-  /** Get ready to receive a redirect. Answer: `redirect_uri`. */
+  /** Get ready to receive a redirect. Outcome: `redirect_uri`. */
   | { type: "obtain_redirect_uri"; port?: number; path: string }
-  /** Show the address, open it if `open`, and wait for the redirect. Answer: `redirected`. */
+  /** Show the URL, open it if `open`, and wait for the redirect. Outcome: `redirected`. */
   | { type: "open_user_agent"; url: string; redirect_uri: string; deadline: number; open: boolean }
-  /** The last redirect was not ours: wait for another, open nothing. Answer: `redirected`. */
+  /** The last redirect belonged to another request: wait for the next one, open nothing. Outcome: `redirected`. */
   | { type: "await_redirect"; deadline: number }
-  /** Tell the user. Answer: `notified`. */
+  /** Tell the user. Outcome: `notified`. */
   | { type: "notify"; notice: Notice }
-  /** Prove that the store could take the record. Answer: `store`. */
+  /** Prove that the store could take the record. Outcome: `store`. */
   | { type: "preflight_store"; key: Key }
-  /** Take the connection's exclusive lock. Answer: `locked`. */
+  /** Take the connection's exclusive lock. Outcome: `locked`. */
   | { type: "acquire_lock"; key: Key; deadline: number }
-  /** Give it back. Answer: `notified`. */
+  /** Release it. Outcome: `notified`. */
   | { type: "release_lock"; key: Key }
-  /** Answer: `loaded`. */
+  /** Outcome: `loaded`. */
   | { type: "load_record"; key: Key }
-  /** Replace the record as a whole, durably, if it still is of generation `expected` (a decimal number; absent: no
-   * record). Answer: `store`. */
+  /** Replace the whole record, durably, if it still has generation `expected` (a decimal number; absent: no
+   * record). Outcome: `store`. */
   | { type: "replace_record"; key: Key; expected?: string; record: string }
-  /** Move a record that cannot be read out of the way, keeping all of it. Answer: `kept`. */
+  /** Set a record that cannot be read aside, unchanged. Outcome: `kept`. */
   | { type: "set_aside_record"; key: Key }
-  /** Remove the record and what was kept beside it. Answer: `store`. */
+  /** Remove the record and everything stored beside it. Outcome: `store`. */
   | { type: "remove_record"; key: Key }
-  /** Make the place ready where the reply of this attempt will be kept. Answer: `store`. */
+  /** Prepare the place for the reply of this attempt. Outcome: `store`. */
   | { type: "open_stage"; key: Key; attempt: string }
-  /** Keep the reply, durably. Answer: `kept`. */
+  /** Store the reply there, durably. Outcome: `kept`. */
   | { type: "stage_reply"; key: Key; attempt: string; reply: string }
-  /** Answer: `loaded`. */
+  /** Outcome: `loaded`. */
   | { type: "load_stage"; key: Key; attempt: string }
-  /** Keep the reply anywhere else. Answer: `kept`. */
+  /** Store the reply in any other place. Outcome: `kept`. */
   | { type: "rescue_reply"; key: Key; attempt: string; reply: string }
-  /** Answer: `loaded`. */
+  /** Outcome: `loaded`. */
   | { type: "load_rescue"; key: Key; attempt: string }
-  /** Answer: `kept`. */
+  /** Outcome: `kept`. */
   | { type: "set_aside_stage"; key: Key; attempt: string }
-  /** Answer: `store`. */
+  /** Outcome: `store`. */
   | { type: "discard_stage"; key: Key; attempt: string }
-  /** See to it that this connection is refreshed at that time, once, whether or not this process lives then. Best
-   * effort. Answer: `notified`. */
+  /** Arrange one refresh of this connection at that time, even if this process has ended by then. Best effort.
+   * Outcome: `notified`. */
   | { type: "arm_recovery"; key: Key; at: number };
 
 export type Notice =
@@ -188,10 +188,10 @@ export type Outcome =
   | { redirect_uri: { ok: string } | { error: UserAgentError } }
   | { redirected: { ok: string } | { error: UserAgentError } }
   | { locked: { ok: null } | { error: LockError } }
-  /** `null` if there is nothing. */
+  /** `null` if there is no text. */
   | { loaded: { ok: string | null } | { error: StoreError } }
   | { store: { ok: null } | { error: StoreError } }
-  /** Where the bytes are now, for people. */
+  /** Where the text is now. For people. */
   | { kept: { ok: string } | { error: StoreError } };
 
 export interface HttpResponse {
@@ -203,18 +203,18 @@ export interface HttpResponse {
 }
 
 export interface TransportError {
-  /** Whether not one octet can have reached the server. If in doubt, `unknown`. */
+  /** Whether no octet can have reached the server. If in doubt, `unknown`. */
   sent: "not_sent" | "unknown";
   failure: "name_resolution" | "connect" | "tls" | "timeout" | "interrupted" | "too_large" | "other";
-  /** For `other`: for people, without query, header or body. */
+  /** With `other`. For people; without query, header or body. */
   detail?: string;
 }
 
 export interface UserAgentError {
   failure: "closed" | "timed_out" | "port_busy" | "unavailable";
-  /** For `port_busy`. */
+  /** With `port_busy`. */
   port?: number;
-  /** For `unavailable`: for people. */
+  /** With `unavailable`. For people. */
   detail?: string;
 }
 
@@ -226,7 +226,7 @@ export interface StoreError {
   detail: string;
 }
 
-/** What came of a flow that succeeded. No refresh token is ever in it. */
+/** The result of a flow that succeeded. It never holds a refresh token. */
 export type Output =
   | { signed_in: SignedIn }
   | { refreshed: LiveToken & { how: How; not_refreshed?: CoreError } }
@@ -253,7 +253,7 @@ export interface SignedIn {
   account_error?: CoreError;
   sites?: Site[];
   sites_error?: CoreError;
-  /** Worth remembering for the next login. */
+  /** If true, the next login need not try the device grant. */
   device_grant_not_enabled: boolean;
   scopes_not_granted: string[];
 }
@@ -279,12 +279,12 @@ export type LoggedOut =
 
 export type Revocation = "revoked" | "nothing_to_revoke" | "not_supported" | { unconfirmed: string };
 
-/** What a record says, without any secret. */
+/** What a record says, without secrets. */
 export interface Status {
   state: "fresh" | "due" | "expired" | "none";
   /** When a refresh is due. */
   due_at?: number;
-  /** When a scheduler shall wake up: a little later. */
+  /** When a scheduler should wake up: a little later. */
   wake_at?: number;
   expires_at?: number;
   scopes: string[];
@@ -292,11 +292,11 @@ export interface Status {
   sites: Site[];
   default_site?: string;
   signed_in_at: number;
-  /** The end of the login, as far as it is known. */
+  /** The end of the login, if it is known. */
   login_ends?: { at: number; because: "access_token" | "idle" | "absolute"; near: boolean };
-  /** Why the login is over. */
+  /** Why the login has ended. */
   ended?: { at: number; reason: "revoked" | "interrupted" | "signed_out_unconfirmed" | "other" };
-  /** A refresh whose end is not known. */
+  /** A refresh whose result is not known. */
   interrupted?: { at: number; attempt: number };
 }
 
@@ -306,9 +306,9 @@ export interface CoreError {
   party: "user" | "server" | "network" | "store" | "configuration" | "defect";
   message: string;
   retryable: boolean;
-  /** What the server asked to wait. */
+  /** How long the server asks to wait. */
   retry_after?: number;
-  /** For `REFRESH_INTERRUPTED`: until when the next refresh repairs it for certain. */
+  /** For `REFRESH_INTERRUPTED`: until when the next refresh is guaranteed to repair it. */
   repairable_until?: number;
 }
 
@@ -346,18 +346,18 @@ export type ErrorCode =
 /** A mistake of the host: the call changed nothing. */
 export interface HostError {
   code:
-    /** That step is not the one that is waited for. */
+    /** The flow waits for another step. */
     | "STALE_STEP"
-    /** The outcome does not answer the effect. */
+    /** The outcome belongs to another effect. */
     | "WRONG_OUTCOME"
-    /** The flow is over, or there is none of that number. */
+    /** The flow has ended, or there is none of that number. */
     | "NOT_WAITING"
-    /** What was given cannot be read. */
+    /** The input cannot be read. */
     | "MALFORMED";
   message: string;
 }
 
-/** A provider profile, as in `twg inspect PROVIDER`. Its members are checked by the core. */
+/** A provider profile, as in `twg inspect PROVIDER`. The core checks its members. */
 export interface ProviderProfile {
   schema_version: 1;
   name: string;

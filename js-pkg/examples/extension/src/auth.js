@@ -1,7 +1,7 @@
-// The one login of this extension. Its worker and its pages each have an object for it, and share what is stored.
+// The one connection of this extension. Its worker and each of its pages have an object for it, and share what is stored.
 import { createAuth, extensionPorts } from "twg-auth/extension";
 
-// What build.mjs was told.
+// The options of build.mjs.
 export const { clientId, provider, grants } = CONFIGURATION;
 
 export const auth = createAuth({ provider, clientId, ports: extensionPorts() });

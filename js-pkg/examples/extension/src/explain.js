@@ -15,11 +15,11 @@ export function explain({ code, message, hint }) {
     case "NETWORK":
     case "SERVER_UNAVAILABLE":
     case "REFRESH_INTERRUPTED":
-      return { title: "The server cannot be reached", text: "You may be offline. You stay signed in; what you see was loaded earlier.", next: "This page tries again by itself once you are online." };
+      return { title: "The server cannot be reached", text: "You may be offline. You stay signed in; what you see was loaded earlier.", next: "This page tries again once you are online." };
     case "AUTH_EXPIRED":
     case "AUTH_REVOKED":
     case "AUTH_REQUIRED":
-      return { title: "Your sign-in has ended", text: sentence(message), next: "Press “Sign in” to go on." };
+      return { title: "Your sign-in has ended", text: sentence(message), next: "Press “Sign in” to continue." };
     case "WASM_BLOCKED":
     case "WASM_UNAVAILABLE":
       return { title: "This extension is built wrongly", text: sentence(message), next: hint ?? "" };
@@ -32,5 +32,5 @@ export function explain({ code, message, hint }) {
   }
 }
 
-/** Messages are written to stand after other words. */
+/** Messages of the core begin in lower case. */
 const sentence = (text = "") => text && `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

@@ -1,11 +1,11 @@
-// Shows one of four states: signed out, signing in, signed in, and on top of each what went wrong and what to do next.
+// Shows one of three states: signed out, signing in, signed in. Above it: what went wrong, and what to do next.
 import { auth, provider } from "./auth.js";
 import { explain } from "./explain.js";
 
 const $ = (id) => document.getElementById(id);
 const main = document.querySelector("main");
 
-let connection; // To the worker, while it signs in or out.
+let worker; // The port to it, while it signs in or out.
 
 function show(state) {
   main.dataset.state = state;
@@ -54,11 +54,11 @@ function badge(kind, text) {
   $("badge-text").textContent = text;
 }
 
-/** Shows what is stored, with what went wrong before, and then whether it still holds. */
+/** Shows what is stored, with an earlier failure, and then checks it with the server. */
 async function look(trouble) {
-  if (connection) return;
+  if (worker) return;
   const status = await auth.status();
-  if (connection) return;
+  if (worker) return;
   warn(trouble);
   if (!status.signedIn) return show("signed-out");
   showAccount(status);
@@ -76,14 +76,14 @@ async function look(trouble) {
 
 const update = (trouble) => look(trouble).catch((error) => (show("signed-out"), warn(error)));
 
-/** Has the worker sign in or out. If it dies, the port closes. */
+/** Lets the worker sign in or out. If the worker dies, the port closes. */
 function ask(what) {
   warn(undefined);
   const port = chrome.runtime.connect({ name: what });
-  connection = port;
+  worker = port;
   const over = (trouble) => {
-    if (connection !== port) return;
-    connection = undefined;
+    if (worker !== port) return;
+    worker = undefined;
     void update(trouble);
   };
   port.onMessage.addListener(({ error }) => (over(error), port.disconnect()));
@@ -95,7 +95,7 @@ $("sign-in").addEventListener("click", () => {
   show("signing-in");
   $("cancel").focus();
 });
-$("cancel").addEventListener("click", () => connection?.postMessage("cancel"));
+$("cancel").addEventListener("click", () => worker?.postMessage("cancel"));
 $("sign-out").addEventListener("click", () => ask("sign out"));
 $("again").addEventListener("click", () => update());
 addEventListener("online", () => update());

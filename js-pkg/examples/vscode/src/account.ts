@@ -2,7 +2,7 @@ import { commands, env, QuickPickItemKind, StatusBarAlignment, Uri, window, type
 import { isTwgError, type AuthStatus, type CliAuth } from "twg-auth/cli";
 import { sentences, showFailure } from "./failure.js";
 
-/** The status bar's item that says who is signed in, and what it shows when it is clicked. */
+/** The status bar item with the account, and the list that it opens. */
 export class AccountItem implements Disposable {
   readonly #commandLine: () => CliAuth;
   #looks = 0;
@@ -17,13 +17,13 @@ export class AccountItem implements Disposable {
     this.#item.dispose();
   }
 
-  /** What is stored; nobody is asked over the network. */
+  /** Shows what is stored, without a request to the server. */
   async look(): Promise<void> {
     const look = ++this.#looks;
     try {
       const status = await this.#commandLine().status();
-      if (look !== this.#looks) return; // Somebody looked later, and knows better.
-      if (status.signedIn) this.#say(`$(account) ${nameOf(status)}`, `Signed in to Atlassian as ${withAddress(status)}`, "twg.showAccount");
+      if (look !== this.#looks) return; // A later look has newer information.
+      if (status.signedIn) this.#say(`$(account) ${nameOf(status)}`, `Signed in to Atlassian as ${withEmail(status)}`, "twg.showAccount");
       else this.#say("$(account) Sign in to Atlassian", whyNot(status), "twg.signIn");
     } catch (error) {
       const text = isTwgError(error, "CLI_MISSING") ? "$(warning) twg not found" : "$(warning) Atlassian";
@@ -39,7 +39,7 @@ export class AccountItem implements Disposable {
       const choice = await window.showInformationMessage(whyNot(status), "Sign In");
       if (choice) await commands.executeCommand("twg.signIn");
     } catch (error) {
-      await showFailure("Cannot tell who is signed in to Atlassian", error, "twg.showAccount");
+      await showFailure("Cannot read who is signed in to Atlassian", error, "twg.showAccount");
     }
   }
 
@@ -58,20 +58,20 @@ async function choose(status: AuthStatus): Promise<void> {
   const choice = await window.showQuickPick<Choice>(
     [
       { label: "Sites", kind: QuickPickItemKind.Separator },
-      ...(sites.length > 0 ? sites : [{ label: "This login reaches no site" }]),
+      ...(sites.length > 0 ? sites : [{ label: "No sites in this connection" }]),
       { label: "Account", kind: QuickPickItemKind.Separator },
       { label: "$(sign-out) Sign out", run: () => commands.executeCommand("twg.signOut") },
     ],
-    { title: `Atlassian: ${withAddress(status)}`, placeHolder: "Open a site, or sign out" },
+    { title: `Atlassian: ${withEmail(status)}`, placeHolder: "Open a site, or sign out" },
   );
   await choice?.run?.();
 }
 
 const nameOf = ({ account }: AuthStatus) => account?.name ?? account?.email ?? "Atlassian account";
 
-const withAddress = (status: AuthStatus) =>
+const withEmail = (status: AuthStatus) =>
   status.account?.name && status.account.email ? `${status.account.name} (${status.account.email})` : nameOf(status);
 
 function whyNot({ ended }: AuthStatus): string {
-  return ended ? "Your Atlassian login has ended. Sign in again to go on." : "Nobody is signed in to Atlassian.";
+  return ended ? "Your Atlassian login has ended. Sign in again to continue." : "You are not signed in to Atlassian.";
 }

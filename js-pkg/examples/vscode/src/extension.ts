@@ -10,14 +10,14 @@ export function activate(context: ExtensionContext): void {
     provider,
     item,
     authentication.registerAuthenticationProvider("twg-atlassian", "Atlassian", provider),
-    // What fails was shown by then; the command itself has not failed.
+    // The failure has been shown; the command itself has not failed.
     commands.registerCommand("twg.signIn", () => provider.createSession([]).then(undefined, () => {})),
     commands.registerCommand("twg.signOut", () => provider.askToSignOut()),
     commands.registerCommand("twg.showAccount", () => item.show()),
     provider.onDidChangeSessions(() => item.look()),
   );
 
-  // Others use this login too: the terminal of this window, and whatever happens elsewhere.
+  // Other programs use this connection too: in the terminal of this window, and elsewhere.
   const look = () => Promise.all([provider.look(), item.look()]);
   context.subscriptions.push(
     window.onDidEndTerminalShellExecution(({ execution }) => void (/\btwg\b/.test(execution.commandLine.value) && look())),
@@ -27,7 +27,7 @@ export function activate(context: ExtensionContext): void {
   void look();
 }
 
-/** The installed twg: its login, store and lock. Asked for each time, so that settings apply at once. */
+/** The installed twg: its connection, store and lock. Made for each call, so that settings apply at once. */
 function commandLine(): CliAuth {
   const settings = workspace.getConfiguration("twg");
   return cliAuth({ twg: settings.get<string>("path") || "twg", connection: settings.get<string>("connection") || "default" });

@@ -12,12 +12,12 @@ export async function showFailure(what: string, error: unknown, command: string)
   else await commands.executeCommand(command);
 }
 
-/** Of the machine that this extension runs on; its settings have a page of their own where that is another one. */
+/** A setting of the machine that this extension runs on. If that is a remote machine, its settings have their own page. */
 function showSetting(name: string): Thenable<unknown> {
   return commands.executeCommand(env.remoteName ? "workbench.action.openRemoteSettings" : "workbench.action.openSettings", { query: name });
 }
 
-/** Errors of twg hold no secrets. What else is thrown might, so that it is not shown. */
+/** Errors of twg hold no secrets. Other errors might, so they are not shown. */
 export function sentences(error: unknown): string {
   if (!isTwgError(error)) return "An unexpected error happened.";
   const hint = error.code === "CLI_MISSING" ? "Install twg, or set the path to it. Then try again." : error.hint;

@@ -11,7 +11,7 @@ import { TwgError, isTwgError, type CliAuth } from "twg-auth/cli";
 import { isSignedOut, showFailure } from "./failure.js";
 import { signIn } from "./sign_in.js";
 
-/** A session without its token, which is kept nowhere here: whoever needs one gets it from twg at that moment. */
+/** A session without its token. No token is kept here: twg hands one out when it is needed. */
 type Known = Omit<AuthenticationSession, "accessToken">;
 
 /** One account: the one that twg is signed in with. */
@@ -38,9 +38,9 @@ export class TwgAuthenticationProvider implements AuthenticationProvider, Dispos
 
   async createSession(scopes: readonly string[]): Promise<AuthenticationSession> {
     try {
-      await signIn(this.#commandLine(), await this.#toAskFor(scopes));
+      await signIn(this.#commandLine(), await this.#toRequest(scopes));
       const session = await this.#read();
-      if (!session) throw new TwgError("AUTH_REQUIRED", "Somebody signed out right after this sign-in");
+      if (!session) throw new TwgError("AUTH_REQUIRED", "The connection was signed out right after this sign-in");
       void window.showInformationMessage(`Signed in to Atlassian as ${session.account.label}.`);
       return session;
     } catch (error) {
@@ -75,17 +75,17 @@ export class TwgAuthenticationProvider implements AuthenticationProvider, Dispos
       { modal: true, detail: "The twg command line on this machine is signed out too." },
       "Sign Out",
     );
-    // What fails was shown by then.
+    // The failure has been shown.
     if (choice) await this.removeSession().catch(() => {});
   }
 
-  /** Tells the editor if somebody signed in or out elsewhere. */
+  /** Tells the editor about a sign-in or sign-out elsewhere. */
   async look(): Promise<void> {
-    // What cannot be read now has not changed as far as anybody knows.
+    // If it cannot be read now, nothing is known to have changed.
     await this.#read().catch(() => {});
   }
 
-  /** One after the other, so that no change is told twice, or after a later one. */
+  /** One after the other, so that no change is reported twice, or after a later one. */
   #read(): Promise<AuthenticationSession | undefined> {
     const reading = this.#reading.then(() => this.#readNow());
     this.#reading = reading.catch(() => {});
@@ -102,8 +102,8 @@ export class TwgAuthenticationProvider implements AuthenticationProvider, Dispos
     return session;
   }
 
-  /** What is granted already is asked for again, or other extensions would lose it. Undefined: what twg asks for. */
-  async #toAskFor(scopes: readonly string[]): Promise<string[] | undefined> {
+  /** Includes the scopes that are granted already, or other extensions would lose them. Undefined: twg's own choice. */
+  async #toRequest(scopes: readonly string[]): Promise<string[] | undefined> {
     if (scopes.length === 0) return undefined;
     const { scopes: granted } = await this.#commandLine().status();
     return [...new Set(["offline_access", "read:me", ...granted, ...scopes])];

@@ -1,7 +1,7 @@
 import { env, ProgressLocation, Uri, window } from "vscode";
 import type { CliAuth, CliProgress } from "twg-auth/cli";
 
-/** Signs in, and shows what the user must see: the code, where it belongs, and that it can be cancelled. */
+/** Signs in, and shows what the user must see: the code, where to enter it, and a way to cancel. */
 export function signIn(twg: CliAuth, scopes: string[] | undefined): Thenable<unknown> {
   const options = { location: ProgressLocation.Notification, title: "Signing in to Atlassian", cancellable: true };
   return window.withProgress(options, async (notification, cancellation) => {
@@ -21,7 +21,7 @@ export function signIn(twg: CliAuth, scopes: string[] | undefined): Thenable<unk
   });
 }
 
-/** Does what the step asks the user for; the text is what the notification says from then on. */
+/** Asks the user to do what the step needs. Returns the text that the notification shows from then on. */
 async function next(step: CliProgress, cancel: () => void): Promise<string | undefined> {
   switch (step.type) {
     case "userCode": {

@@ -182,7 +182,7 @@ fn proved(
     Ok(match proof {
         Ok(()) => Check::of(name, Ok(format!("{found}; it is accepted"))),
         Err(failure) if failure.cause.is_interruption() => return Err(failure),
-        Err(failure) if matches!(failure.cause, Cause::KeyRejected | Cause::KeyNotPermitted) => {
+        Err(failure) if failure.cause.is_rejection() => {
             Check::failed(name, failure.or_hint(another))
         }
         Err(failure) => Check::note(

@@ -18,7 +18,7 @@ use crate::effects::file_store::{Expected, FileStore};
 use crate::effects::stage::Stage;
 use crate::effects::{clock, lock};
 use crate::failure::{Exit, Failure};
-use crate::system::{child, privacy};
+use crate::system::{privacy, subprocess};
 
 /// The name of the doctor's record, beside the real one.
 const OWN: &str = ".doctor";
@@ -139,7 +139,7 @@ async fn exclude(store: &FileStore, path: &Path) -> Result<(), String> {
 /// Starts this program again, as a second process that takes the lock.
 fn probe(path: &Path, what: &str) -> Result<Child, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    child::command(program)
+    subprocess::command(program)
         .args(["doctor", "--probe-lock", what])
         .arg("--probe-file")
         .arg(path)

@@ -118,9 +118,7 @@ pub(in crate::commands) async fn offer_after_login(context: &mut Context, again:
         context.warn(&failure.message);
     }
     if matches!(bitbucket_token::stored(context), Ok(None)) {
-        let program = context.person.program;
-        context
-            .say(format!("  No token was stored. To enter one later: `{program} setup bitbucket`"));
+        context.say(format!("  No token was stored. To enter one later: `{SETUP}`"));
     }
 }
 

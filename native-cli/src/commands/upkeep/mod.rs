@@ -24,8 +24,8 @@ use crate::environment::{
 use crate::failure::{Cause, Failure};
 use crate::installation;
 use crate::output::print_json;
-use crate::system::program::{Caller, System};
 use crate::system::scheduler::{self, Job, Refused, Schedule, Scheduler};
+use crate::system::tool::{Runner, System};
 
 /// `twg upkeep ...`
 #[derive(Debug, Subcommand)]
@@ -119,8 +119,11 @@ pub(crate) async fn disable(context: &mut Context) -> Result<(), Failure> {
 async fn forget(context: &mut Context) -> Result<bool, Failure> {
     let state = state_path(context);
     // Each run creates the lock file first, and no process removes it.
-    let _no_run =
-        if lock_path(context).exists() { Some(end_of_runs(context).await?) } else { None };
+    let _no_run = if lock_path(context).exists() {
+        Some(interruptible(end_of_runs(context)).await??)
+    } else {
+        None
+    };
     let had_state = state.exists();
     if had_state {
         context.files.remove(&state).map_err(|error| not_disabled(&error))?;
@@ -149,7 +152,7 @@ async fn end_of_runs(context: &mut Context) -> Result<File, Failure> {
         if !std::mem::replace(&mut is_told, true) {
             context.say("Waiting for the run in progress…");
         }
-        interruptible(clock::wait_until(now.plus(Span::from_millis(50)), |_| {})).await?;
+        clock::wait_until(now.plus(Span::from_millis(50)), |_| {}).await;
     }
 }
 
@@ -273,13 +276,13 @@ fn text(path: &Path) -> Result<String, Failure> {
 
 fn scheduler<'a>(
     context: &Context,
-    caller: &'a impl Caller,
+    runner: &'a impl Runner,
 ) -> Result<Box<dyn Scheduler + 'a>, Failure> {
     let home =
         home_dir(&env).ok_or_else(|| Failure::configuration("The home directory is unknown"))?;
     let config_base = env(XDG_CONFIG_HOME).map(PathBuf::from).filter(|path| path.is_absolute());
     let config_base = config_base.unwrap_or_else(|| home.join(".config"));
-    Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), caller))
+    Ok(scheduler::of_this_system(&home, &config_base, context.config.path(), runner))
 }
 
 fn failure(doing: &str, refused: Refused) -> Failure {

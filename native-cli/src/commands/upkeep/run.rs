@@ -25,8 +25,8 @@ use crate::installation::release;
 use crate::installation::release::Version;
 use crate::output::print_json;
 use crate::system::notification::{self, Notification};
-use crate::system::program::System;
-use crate::system::{child, entropy};
+use crate::system::tool::System;
+use crate::system::{entropy, subprocess};
 
 /// `twg upkeep run`
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ pub(super) async fn run(context: &mut Context, arguments: &Run) -> Result<ExitCo
 /// The same run with these variables. Only variables that `enable` stores are allowed.
 fn run_again_with(environment: &[String]) -> Result<ExitCode, Failure> {
     let failed = |error: std::io::Error| Failure::internal(format!("Cannot start twg: {error}"));
-    let mut command: Command = child::command(std::env::current_exe().map_err(failed)?);
+    let mut command: Command = subprocess::command(std::env::current_exe().map_err(failed)?);
     command.args(["upkeep", "run"]);
     for pair in environment {
         let known =

@@ -11,8 +11,8 @@ use crate::effects::clock;
 use crate::failure::Failure;
 use crate::installation;
 use crate::output::{print_json, print_lines, rfc3339};
-use crate::system::program::System;
 use crate::system::scheduler::Schedule;
+use crate::system::tool::System;
 
 /// Runs the command. A missing schedule is no failure.
 pub(super) fn run(context: &mut Context) -> Result<ExitCode, Failure> {

@@ -18,9 +18,9 @@ const FORM: ClientForm<'_> = ClientForm {
 fn exchange(authority: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    answer
+    let mut response = String::new();
+    let _ = stream.read_to_string(&mut response);
+    response
 }
 
 fn post(authority: &str, path: &str, origin: &str, body: &str) -> String {
@@ -57,7 +57,7 @@ fn what_is_typed_is_handed_over_and_never_shown() {
         };
         let ours = format!("Origin: http://{authority}\r\n");
         let body = "client_id=%20my-id%20&client_secret=s3cr3t%26%2B&other=x";
-        // Nobody who does not know the path sees or sends anything.
+        // Without the path, a request gets no form and cannot submit one.
         for other in [
             "/",
             "/favicon.ico",
@@ -68,7 +68,7 @@ fn what_is_typed_is_handed_over_and_never_shown() {
             assert!(get(other).starts_with("HTTP/1.1 404 "), "{other}");
             assert!(post(authority, other, &ours, body).starts_with("HTTP/1.1 404 "), "{other}");
         }
-        // Nor does another page, even if it knew the path.
+        // Another page cannot submit the form, even if it knows the path.
         for origin in ["", "Origin: null\r\n", "Origin: https://evil.example\r\n"] {
             assert!(post(authority, path, origin, body).starts_with("HTTP/1.1 403 "), "{origin}");
         }
@@ -79,7 +79,7 @@ fn what_is_typed_is_handed_over_and_never_shown() {
         assert!(shown.contains("type=\"password\" required"));
         assert!(shown.contains("Ex&#60;ample") && !shown.contains("Ex<ample"));
         assert!(shown.contains("b=&#34;{secret}\""), "a value is not a template");
-        // Wrong input is asked for again, and not repeated.
+        // Invalid input leads to the form again, and is not repeated there.
         for wrong in [
             "",
             "client_id=my-id",
@@ -90,12 +90,12 @@ fn what_is_typed_is_handed_over_and_never_shown() {
             "client_id=%C3%A4&client_secret=s3cr3t",
             "client_id=my-id&client_id=my-id&client_secret=s3cr3t",
         ] {
-            let answer = post(authority, path, &ours, wrong);
-            assert!(answer.contains("role=\"alert\""), "{wrong}: {answer}");
-            assert!(!answer.contains("s3cr3t") && !answer.contains("my-id"), "{answer}");
+            let response = post(authority, path, &ours, wrong);
+            assert!(response.contains("role=\"alert\""), "{wrong}: {response}");
+            assert!(!response.contains("s3cr3t") && !response.contains("my-id"), "{response}");
         }
-        let answer = post(authority, path, &ours, body);
-        assert!(answer.ends_with(SAVED), "{answer}");
+        let response = post(authority, path, &ours, body);
+        assert!(response.ends_with(SAVED), "{response}");
     });
     let (id, secret) = result.unwrap();
     assert_eq!((id.as_str(), secret.unwrap().expose()), ("my-id", "s3cr3t&+"));

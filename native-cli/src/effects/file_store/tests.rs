@@ -1,4 +1,4 @@
-//! On real file systems. Those that need a disk of their own mount one, which takes root.
+//! On real file systems. Some tests mount a disk of their own, which takes root.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
@@ -33,7 +33,7 @@ pub(crate) fn scratch_dir() -> Scratch {
     Scratch { dir: fs::canonicalize(dir).unwrap(), mounted: false }
 }
 
-/// A disk of this size that is all the test's own.
+/// A disk of this size for one test.
 fn disk(options: &str) -> Scratch {
     let mut scratch = scratch_dir();
     mount(&["-t", "tmpfs", "-o", &format!("mode=700,{options}"), "tmpfs"], scratch.path());
@@ -90,7 +90,7 @@ fn what_is_stored_can_be_loaded_replaced_and_removed() {
         store.replace(&path, NO_RECORD, &record(1)).unwrap();
         store.replace(&path, expect(1), &record(2)).unwrap();
         assert_eq!(loaded(&store, &path).unwrap(), record(2).expose());
-        // Whatever may hold a token goes with it: a stage, and one that could not be read.
+        // Files that may hold a token are removed with it: a stage, and one that was set aside.
         let stage = beside(&path, "stage");
         fs::write(&stage, "{\"refresh_token\":\"tor").unwrap();
         let place = store.set_aside(&stage).unwrap();
@@ -112,7 +112,7 @@ fn a_large_record_round_trips() {
 }
 
 #[test]
-fn somebody_who_wrote_without_the_lock_is_not_overwritten() {
+fn a_record_written_without_the_lock_is_not_overwritten() {
     let dir = scratch_dir();
     let (store, path) = (store_in(dir.path()), dir.path().join("auth.conf"));
     let changed = |expected| store.replace(&path, expected, &record(9)).unwrap_err();
@@ -129,9 +129,9 @@ fn somebody_who_wrote_without_the_lock_is_not_overwritten() {
     store.replace(&path, NO_RECORD, &record(1)).unwrap();
 }
 
-/// Incidents mcp-atlassian CVE-2026-77268 and the like: with umask 000, every file is 0600 and every
-/// directory 0700 whenever it can be seen. The process under test stops at each system call, and
-/// whatever it was about to create is created as it asks for.
+/// Incidents mcp-atlassian CVE-2026-77268 and similar ones: with umask 000, every file is 0600 and
+/// every directory 0700 from its first moment. The process under test stops at each system call, so
+/// what it creates is seen as it is created.
 #[test]
 fn nothing_is_ever_wider_than_its_owner() {
     let dir = scratch_dir();
@@ -179,7 +179,7 @@ fn nothing_is_ever_wider_than_its_owner() {
     }
 }
 
-/// What the test above watches.
+/// The process that the test above traces.
 #[test]
 #[ignore = "started by the test above"]
 fn uses_everything() {
@@ -199,8 +199,8 @@ fn uses_everything() {
     }
 }
 
-/// The order that makes a record durable: the bytes, then the name, then the directory's knowledge of
-/// the name. And a preflight makes the same calls.
+/// The order that makes a record durable: the bytes, then the name, then the directory. A preflight
+/// makes the same calls.
 #[test]
 fn bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer() {
     let dir = scratch_dir();
@@ -224,7 +224,7 @@ fn bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer() {
         .filter(|line| !line.contains("openat") || line.contains("O_CREAT"))
         .map(|line| {
             let call = line.split_whitespace().nth(1).unwrap().split('(').next().unwrap();
-            // Which file, without what is random in its name.
+            // The file, without the random part of its name.
             let end = if call == "rename" {
                 "\", "
             } else if call == "unlink" {
@@ -240,7 +240,7 @@ fn bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer() {
             };
             format!("{call} {}", name.split('"').next().unwrap())
         })
-        // Those of the directory itself and of what is above it.
+        // Skip those of the directory itself and of those above.
         .skip_while(|call| !call.starts_with("openat"))
         .collect();
     assert_eq!(
@@ -261,7 +261,7 @@ fn bytes_are_on_the_disk_before_their_name_and_the_name_before_the_answer() {
     );
 }
 
-/// What the test above watches.
+/// The process that the test above traces.
 #[test]
 #[ignore = "started by the test above"]
 fn checks_and_replaces() {
@@ -285,7 +285,7 @@ fn a_directory_that_others_can_enter_is_closed_and_those_above_are_left_alone() 
     assert_eq!(mode(&root), 0o700);
     assert_eq!(mode(&root.join("connections")), 0o700);
     assert_eq!(mode(dir.path()), 0o755);
-    // Closed to others is all: what its owner may not do stays so.
+    // Only access of others is removed: permissions that the owner lacks are not added.
     fs::set_permissions(&root, fs::Permissions::from_mode(0o555)).unwrap();
     let _ = store.preflight(&root.join("auth.conf"));
     assert_eq!(mode(&root), 0o500);
@@ -302,7 +302,7 @@ fn a_wide_old_file_becomes_private() {
 }
 
 #[test]
-fn somebody_elses_directory_is_refused() {
+fn a_directory_of_another_user_is_refused() {
     let dir = scratch_dir();
     let root = dir.path().join("twg");
     fs::create_dir(&root).unwrap();
@@ -367,11 +367,11 @@ fn a_link_to_ones_own_file_is_kept_and_every_other_refused() {
     assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     assert_eq!(fs::read_to_string(&real).unwrap(), record(2).expose());
     assert_eq!((mode(&real), names(&dotfiles).len()), (0o600, 1));
-    // Of a damaged record the link is set aside, and the file stays where its owner keeps it.
+    // For a damaged record, the link is set aside, and the file stays where its owner keeps it.
     let place = store.set_aside(&path).unwrap();
     assert_eq!(fs::read_to_string(place).unwrap(), record(2).expose());
     assert_eq!(loaded(&store, &path), None);
-    // Removing a credential removes it, not only the way to it.
+    // Removing a credential removes the file, not only the link to it.
     symlink("../dotfiles/auth.conf", &path).unwrap();
     store.remove(&path).unwrap();
     assert!(names(&dotfiles).is_empty());
@@ -418,11 +418,11 @@ fn what_dead_writers_left_is_removed() {
     let others = [".auth.conf.notes.tmp", ".other.conf.0123456789abcdef.tmp", ".auth.conf.swp"];
     for name in left.iter().chain(&others) {
         fs::write(dir.path().join(name), "").unwrap();
-        let old = SystemTime::now() - 2 * STALE_PROBE;
+        let old = SystemTime::now() - 2 * siblings::STALE_PROBE;
         File::open(dir.path().join(name)).unwrap().set_modified(old).unwrap();
     }
     fs::write(dir.path().join(alive), "").unwrap();
-    // Under the lock the name is fixed: one that is there belongs to nobody.
+    // Under the lock the name is fixed: an existing file is left over.
     fs::write(dir.path().join(".auth.conf.tmp"), "half a rec").unwrap();
     store.replace(&path, NO_RECORD, &record(1)).unwrap();
     assert_eq!(loaded(&store, &path).unwrap(), record(1).expose());
@@ -440,14 +440,14 @@ fn what_dead_writers_left_is_removed() {
     );
 }
 
-/// A33 ("failed preflight => zero bytes sent") rests on this: a full disk is noticed beforehand, and
-/// costs neither the record nor a file.
+/// A33 ("failed preflight => zero bytes sent") depends on this: a full disk is noticed beforehand,
+/// and costs neither the record nor a file.
 #[test]
 fn a_full_disk_is_noticed_and_costs_nothing() {
     let disk = disk("size=64k");
     let (store, path) = (store_in(disk.path()), disk.path().join("auth.conf"));
     store.replace(&path, NO_RECORD, &record(1)).unwrap();
-    // One page is taken, so that 64 KiB do not fit any more.
+    // One page is used, so that 64 KiB do not fit.
     let error = store.preflight(&path).unwrap_err();
     assert_eq!(
         (error.kind, &*error.detail),
@@ -463,7 +463,7 @@ fn a_full_disk_is_noticed_and_costs_nothing() {
 
 #[test]
 fn a_disk_without_room_for_names_is_noticed() {
-    // The root directory and one file more.
+    // The root directory and one more file.
     let disk = disk("size=1m,nr_inodes=2");
     let (store, path) = (store_in(disk.path()), disk.path().join("auth.conf"));
     store.replace(&path, NO_RECORD, &record(1)).unwrap();
@@ -471,7 +471,7 @@ fn a_disk_without_room_for_names_is_noticed() {
     assert_eq!(loaded(&store, &path).unwrap(), record(1).expose());
 }
 
-/// The seed's sandbox: credentials can be read, and nothing can be written.
+/// A sandbox: credentials can be read, and nothing can be written.
 #[test]
 fn a_read_only_disk_still_serves_what_it_holds() {
     let disk = disk("size=1m");
@@ -496,7 +496,8 @@ fn a_read_only_disk_still_serves_what_it_holds() {
     assert_eq!(loaded(&store, &path).unwrap(), record(1).expose());
 }
 
-/// A container with the one file mounted into it: it could be written, but never atomically.
+/// A container with this single file mounted into it: it can be written, but not replaced
+/// atomically.
 #[test]
 fn a_file_that_is_a_mount_is_noticed_by_the_preflight() {
     let (dir, outside) = (scratch_dir(), scratch_dir());
@@ -517,7 +518,7 @@ fn a_file_that_is_a_mount_is_noticed_by_the_preflight() {
     assert_eq!(fs::read_to_string(source).unwrap(), record(1).expose());
 }
 
-/// A reader, who takes no lock, sees the old record or the new one, and nothing else.
+/// A reader takes no lock, and sees the old record or the new one, whole.
 #[test]
 fn readers_never_see_half_a_record() {
     let dir = scratch_dir();
@@ -536,7 +537,7 @@ fn readers_never_see_half_a_record() {
         while !writer.is_finished() {
             let at_least = *newest.lock().unwrap();
             let text = loaded(&store, &path).unwrap();
-            let value: Value = serde_json::from_str(&text).unwrap();
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert!(value["generation"].as_u64().unwrap() >= at_least);
             assert_eq!(text.len(), content(at_least).expose().len().max(text.len()));
         }

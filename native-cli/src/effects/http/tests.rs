@@ -1,4 +1,4 @@
-//! Against real sockets. What depends on the environment runs in a process of its own.
+//! Against real sockets. Tests that depend on the environment run in a process of their own.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -25,7 +25,7 @@ fn post(url: impl Into<String>) -> HttpRequest {
 fn send_with(client: &HttpClient, request: HttpRequest) -> Result<HttpResponse, TransportError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(client.send(request));
-    // What went wrong never tells what was sent.
+    // An error never contains what was sent.
     if let Err(error) = &result {
         let told = format!("{error:?} {}", error.failure());
         assert!(!told.contains(CANARY) && !told.contains("query"), "{told}");
@@ -38,7 +38,7 @@ fn send(request: HttpRequest) -> Result<HttpResponse, TransportError> {
     send_with(&HttpClient::new(), request)
 }
 
-/// Answers connections, one after the other, with these bytes each; returns what it was sent.
+/// Sends these bytes to one connection after another. Returns what each sent.
 fn server(answers: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/token?query=1", listener.local_addr().unwrap());
@@ -51,7 +51,7 @@ fn server(answers: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
             request
         });
         let requests = requests.collect();
-        // Nobody comes a second time.
+        // There is no further connection.
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err());
         requests
@@ -77,7 +77,7 @@ fn request(stream: &mut TcpStream) -> String {
 }
 
 #[test]
-fn an_answer_comes_back_as_it_is() {
+fn a_response_is_returned_unchanged() {
     let (url, server) = server(vec![
         b"HTTP/1.1 400 No\r\nContent-Length: 5\r\nX-A: b\r\nx-a: c\r\n\r\n{\"a\"}".to_vec(),
     ]);
@@ -90,7 +90,7 @@ fn an_answer_comes_back_as_it_is() {
     assert!(sent.ends_with(&format!("\r\n\r\nrefresh_token={CANARY}")), "{sent}");
 }
 
-/// A23: a redirect is an answer like any other, and nobody follows it.
+/// A23: a redirect is a response like any other, and is not followed.
 #[test]
 fn redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
@@ -149,7 +149,7 @@ fn what_may_have_arrived_is_told_apart_from_what_did_not() {
 }
 
 #[test]
-fn a_large_answer_is_cut_off() {
+fn a_large_response_is_refused() {
     let max = MAX_RESPONSE_BYTES as usize;
     for (size, fits) in [(max, true), (max + 1, false)] {
         let mut answer = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
@@ -165,14 +165,14 @@ fn a_large_answer_is_cut_off() {
     }
 }
 
-/// A request's own limits go before the usual ones.
+/// A request's own limits take precedence.
 #[test]
 fn a_request_has_limits_of_its_own() {
     let (url, _server) = server(vec![b"HTTP/1.1 200 OK\r\n\r\n12345".to_vec()]);
     let small = HttpRequest { max_response_bytes: 4, ..post(url) };
     let too_large = TransportError::Unknown(TransportFailure::TooLarge);
     assert_eq!(send(small).unwrap_err(), too_large);
-    // Accepted by the kernel, and by nobody else.
+    // The kernel accepts the connection, and no program does.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/?query", listener.local_addr().unwrap());
     let hasty = HttpRequest { timeout: Span::from_millis(50), ..post(url) };
@@ -185,16 +185,16 @@ fn a_timeout_tells_whether_the_request_was_sent() {
     let short = HttpClient::with_timeouts(Duration::from_millis(600), Duration::from_millis(200));
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
-    // It accepts the connection and says nothing, so that TLS is not even begun.
+    // It accepts the connection and sends nothing, so TLS does not begin.
     let error = send_with(&short, post(format!("https://{address}/?query"))).unwrap_err();
     assert_eq!(error, TransportError::NotSent(TransportFailure::Timeout));
     let error = send_with(&short, post(format!("http://{address}/?query"))).unwrap_err();
     assert_eq!(error, TransportError::Unknown(TransportFailure::Timeout));
 }
 
-/// A13: https, or http to this very machine.
+/// A13: https, or http to this machine.
 #[test]
-fn other_addresses_are_refused_before_anything_happens() {
+fn other_urls_are_refused_before_anything_is_sent() {
     for url in [
         "http://example.com/",
         "http://127.0.0.1.example.com/",
@@ -224,7 +224,7 @@ fn a_header_cannot_smuggle_another() {
     assert!(matches!(error, TransportError::NotSent(TransportFailure::Other(_))), "{error:?}");
 }
 
-/// Sends a request in another process, with other variables. Returns what came of it.
+/// Sends a request in another process, with other variables. Returns its result.
 fn elsewhere(url: &str, vars: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "--ignored", "--nocapture", "effects::http::tests::sends_one"]);
@@ -286,7 +286,7 @@ impl TlsServer {
         let dir = crate::effects::file_store::tests::scratch_dir();
         let (key, certificate) = (dir.path().join("key.pem"), dir.path().join("cert.pem"));
         let config = dir.path().join("openssl.cnf");
-        // Without it, openssl makes a certificate authority, which is no server.
+        // Without it, openssl makes a certificate authority, which cannot be a server.
         std::fs::write(&config, "[req]\ndistinguished_name=dn\n[dn]\n").unwrap();
         let status = Command::new("openssl")
             .env("OPENSSL_CONF", &config)
@@ -325,8 +325,8 @@ impl Drop for TlsServer {
     }
 }
 
-/// A27: the certificate chain is checked, and there is nothing that turns this off; a certificate
-/// can only be added.
+/// A27: the certificate chain is checked, and no setting turns this off. A certificate can only be
+/// added.
 #[test]
 fn an_unknown_certificate_is_refused_unless_ssl_cert_file_has_it() {
     let server = TlsServer::start();

@@ -1,4 +1,4 @@
-//! With real connections, from well-behaved browsers and from everybody else.
+//! With real connections, from browsers and from other programs.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -21,7 +21,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Sends bytes and reads the answer until the connection is closed.
+/// Sends bytes and reads the response until the connection is closed.
 pub(in super::super) fn exchange(authority: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
@@ -52,8 +52,8 @@ fn listening<T: Send>(
     })
 }
 
-/// A36, A37, A44: the redirect URI is what is bound; a free port is found; a registered port that is
-/// busy is an error and nothing else is tried; the port is free again afterwards (A38).
+/// A36, A37, A44: the redirect URI is what is bound; a free port is found; a registered port that
+/// is busy is an error, and no other is tried. A38: the port is free again afterwards.
 #[test]
 fn the_port_is_ours_alone_while_it_is_needed() {
     block_on(async {
@@ -74,8 +74,8 @@ fn the_port_is_ours_alone_while_it_is_needed() {
     });
 }
 
-/// A38, A41: the whole URL is handed over, and the page is the same for everybody: static, inert, and
-/// silent about what was sent.
+/// A38, A41: the whole URL is returned, and the page is always the same: static, inert, and without
+/// anything that was sent.
 #[test]
 fn a_redirect_is_received_and_its_page_says_nothing() {
     let query = "code=C0DE%22%3Cscript%3E&state=ST4TE&iss=https%3A%2F%2Fa";
@@ -110,16 +110,45 @@ fn a_redirect_is_received_and_its_page_says_nothing() {
     assert!(!head.contains("location:") && !head.contains("access-control"));
 }
 
-/// A39, A40 and the incidents rmcp RUSTSEC-2026-0189 and mitmweb CVE-2018-14505: everything that is
-/// not a person's browser on its way back changes nothing, and does not end the wait.
+/// A39, A40 and the incidents rmcp RUSTSEC-2026-0189 and mitmweb CVE-2018-14505: only the redirect
+/// of a person's browser has an effect. No other request ends the wait.
 #[test]
 fn everything_else_is_inert() {
-    let long = "x".repeat(17 * 1024);
     let huge = "x".repeat(80 * 1024);
-    let cases: Vec<(u16, &str, String)> = vec![
+    let (received, answers) = listening(20_000, |authority| {
+        let mut answers = Vec::new();
+        for (expected, what, request) in refused() {
+            let request = request.replace("HOST", authority);
+            let request = request.replace("PORT", authority.rsplit(':').next().unwrap());
+            answers.push((expected, what, exchange(authority, &request)));
+        }
+        // This one is too long to be read; hyper refuses it in its own words.
+        let refused =
+            exchange(authority, &get("").replace("a=1", &huge).replace("HOST", authority));
+        assert!(!refused.starts_with("HTTP/1.1 200"), "{refused}");
+        assert_eq!(status(&exchange(authority, &get("").replace("HOST", authority))), 200);
+        answers
+    });
+    for (expected, what, answer) in answers {
+        let got = status(&answer);
+        assert_eq!(got, expected, "{what}: {answer}");
+        if got != 400 || !answer.contains("content-length: 0") {
+            assert!(
+                answer.contains("content-security-policy: default-src 'none'"),
+                "{what}: {answer}"
+            );
+        }
+        assert!(answer.ends_with("\r\n\r\n"), "{what}: {answer}");
+    }
+    assert!(received.unwrap().expose().ends_with("/callback?a=1"));
+}
+
+/// Requests that are refused: with which status, what each is, and the request.
+fn refused() -> Vec<(u16, &'static str, String)> {
+    vec![
         (
             403,
-            "another name for this address",
+            "another host name",
             "GET /callback?a=1 HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(),
         ),
         (
@@ -161,40 +190,14 @@ fn everything_else_is_inert() {
         (404, "dots", get("").replace("/callback?", "/x/../callback?")),
         (400, "nothing said", get("").replace("?a=1", "")),
         (400, "an empty query", get("").replace("?a=1", "?")),
-        (414, "a long address", get("").replace("a=1", &long)),
+        (414, "a long URL", get("").replace("a=1", &"x".repeat(17 * 1024))),
         (400, "not HTTP", "hello\r\n\r\n".into()),
         (
             405,
-            "both lengths: one request, whatever follows",
+            "both lengths: one request, and the rest is ignored",
             get("Content-Length: 4\r\nTransfer-Encoding: chunked\r\nX: y").replace("GET", "PUT"),
         ),
-    ];
-    let (received, answers) = listening(20_000, |authority| {
-        let mut answers = Vec::new();
-        for (expected, what, request) in &cases {
-            let request = request.replace("HOST", authority);
-            let request = request.replace("PORT", authority.rsplit(':').next().unwrap());
-            answers.push((*expected, *what, exchange(authority, &request)));
-        }
-        // Too long for anybody to read; hyper says so in its own words.
-        let refused =
-            exchange(authority, &get("").replace("a=1", &huge).replace("HOST", authority));
-        assert!(!refused.starts_with("HTTP/1.1 200"), "{refused}");
-        assert_eq!(status(&exchange(authority, &get("").replace("HOST", authority))), 200);
-        answers
-    });
-    for (expected, what, answer) in answers {
-        let got = status(&answer);
-        assert_eq!(got, expected, "{what}: {answer}");
-        if got != 400 || !answer.contains("content-length: 0") {
-            assert!(
-                answer.contains("content-security-policy: default-src 'none'"),
-                "{what}: {answer}"
-            );
-        }
-        assert!(answer.ends_with("\r\n\r\n"), "{what}: {answer}");
-    }
-    assert!(received.unwrap().expose().ends_with("/callback?a=1"));
+    ]
 }
 
 fn get(field: &str) -> String {
@@ -202,7 +205,7 @@ fn get(field: &str) -> String {
     format!("GET /callback?a=1 HTTP/1.1\r\nHost: HOST\r\n{field}\r\n")
 }
 
-/// Programs that connect and say nothing, or half of something, hold nobody up.
+/// Programs that connect and send nothing, or an incomplete request, do not block the browser.
 #[test]
 fn a_stalled_connection_does_not_block_the_browser() {
     let (received, took) = listening(10_000, |authority| {
@@ -224,8 +227,8 @@ fn a_stalled_connection_does_not_block_the_browser() {
     assert!(received.is_ok() && took < Duration::from_secs(2), "{took:?}");
 }
 
-/// A7: what comes after the first redirect is not lost on a flow that asks again, and reaches nobody
-/// otherwise.
+/// A7: a redirect after the first one is received if the flow asks for another, and otherwise
+/// refused.
 #[test]
 fn another_redirect_is_received_when_it_is_asked_for() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -249,7 +252,7 @@ fn another_redirect_is_received_when_it_is_asked_for() {
     assert!(TcpStream::connect(address).is_err());
 }
 
-/// A38: nobody comes.
+/// A38: there is no redirect.
 #[test]
 fn the_wait_ends_at_the_deadline() {
     let (received, ()) = listening(100, |_| ());

@@ -1,14 +1,14 @@
-//! Reading a line from the terminal, in a way that can be dropped at any moment.
+//! Reads a line from the terminal. The read can be dropped at any moment.
 //!
-//! `rpassword` reads on Windows. On Unix it would block a thread that nobody can interrupt, and it
-//! answers Ctrl-C with a signal while the terminal still shows nothing: the process dies and leaves
-//! a terminal without echo. Here the terminal is polled, and dropping the future puts it back.
+//! On Windows `rpassword` reads. On Unix it would block a thread that cannot be interrupted, and it
+//! turns Ctrl-C into a signal while the terminal shows no typing: the process would end and leave
+//! the terminal without echo. Here the terminal is polled, and dropping the future restores it.
 
 use std::fmt;
 
 use twg_core::secret::Secret;
 
-/// Why there is no answer.
+/// Why there is no input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PromptError {
     /// Ctrl-C.
@@ -17,7 +17,7 @@ pub(crate) enum PromptError {
     Closed,
     /// There is no terminal to ask on.
     NoTerminal,
-    /// The answer contains a control character or is not text. What it was is not told.
+    /// The input contains a control character or is not text. The error does not contain it.
     NotPlain,
     /// The operating system's words.
     Failed(String),
@@ -26,10 +26,10 @@ pub(crate) enum PromptError {
 impl fmt::Display for PromptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Interrupted => f.write_str("interrupted"),
-            Self::Closed => f.write_str("there was no answer"),
-            Self::NoTerminal => f.write_str("there is no terminal to ask on"),
-            Self::NotPlain => f.write_str("the answer contains control characters"),
+            Self::Interrupted => f.write_str("Interrupted"),
+            Self::Closed => f.write_str("There was no answer"),
+            Self::NoTerminal => f.write_str("There is no terminal to ask on"),
+            Self::NotPlain => f.write_str("The input contains control characters"),
             Self::Failed(words) => f.write_str(words),
         }
     }
@@ -43,7 +43,8 @@ pub(super) use unix::{hidden, shown};
 #[cfg(windows)]
 pub(super) use windows::{hidden, shown};
 
-/// The text that was typed, unless it could be more than one line to whoever gets it.
+/// The text that was typed, unless it contains control characters: then it could be more than one
+/// line for a program that reads it.
 fn plain(bytes: &[u8]) -> Result<Secret, PromptError> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains(char::is_control) => Ok(Secret::new(text)),
@@ -60,13 +61,13 @@ mod unix {
     use zeroize::Zeroizing;
 
     use super::{PromptError, plain};
-    use crate::effects::file_store::words;
+    use crate::system::os_error::words;
     use crate::system::platform::{Tty, Typing};
 
-    /// Not noticed by anybody who types, and nothing beside the person's own time.
+    /// Too short to be noticed while typing.
     const POLL: Duration = Duration::from_millis(15);
 
-    /// No answer is longer.
+    /// The longest input.
     const MAX_BYTES: usize = 64 * 1024;
 
     pub(in super::super) async fn shown(question: &str) -> Result<Secret, PromptError> {
@@ -106,7 +107,7 @@ mod unix {
         }
     }
 
-    /// A question that is taken back leaves no trace of itself on the line.
+    /// A question that is dropped removes itself from the line.
     struct Question {
         tty: Tty,
         answered: bool,
@@ -126,7 +127,7 @@ mod unix {
         Ok(tty)
     }
 
-    /// Adds what was typed, waiting for it. Whether there will ever be more.
+    /// Waits for input and appends it. Returns whether more can follow.
     async fn read(tty: &mut Tty, into: &mut Vec<u8>) -> Result<bool, PromptError> {
         let mut buffer = Zeroizing::new([0; 4096]);
         loop {
@@ -158,7 +159,7 @@ mod unix {
         Closed,
     }
 
-    /// A line that is typed unseen, with the few keys that one edits blindly.
+    /// A line that is typed without being shown, with the few keys that are useful for that.
     struct HiddenLine {
         bytes: Zeroizing<Vec<u8>>,
         escape: Escape,
@@ -173,7 +174,7 @@ mod unix {
 
     impl Default for HiddenLine {
         fn default() -> Self {
-            // Room from the beginning, so that growing leaves no copy behind.
+            // Reserved at once, so that growing leaves no copy behind.
             Self { bytes: Zeroizing::new(Vec::with_capacity(MAX_BYTES)), escape: Escape::None }
         }
     }
@@ -198,13 +199,13 @@ mod unix {
                 0x03 => return Some(End::Interrupted),
                 0x04 if self.bytes.is_empty() => return Some(End::Closed),
                 0x08 | 0x7f => {
-                    // One character back, however many bytes it has.
+                    // One character back, which may be several bytes.
                     while self.bytes.pop().is_some_and(|b| b & 0xc0 == 0x80) {}
                 }
-                // Ctrl-U and Ctrl-W: there is only one word.
+                // Ctrl-U and Ctrl-W delete the line, because it is one word.
                 0x15 | 0x17 => self.bytes.clear(),
                 0x1b => self.escape = Escape::Begun,
-                // Any other control character is kept, and makes the answer a refused one.
+                // Any other control character is kept, so that the input is refused.
                 byte if self.bytes.len() < MAX_BYTES => self.bytes.push(byte),
                 _ => {}
             }
@@ -233,7 +234,7 @@ mod unix {
             assert_eq!(typed(b"abc\x04").0, None);
         }
 
-        /// Incidents: git CVE-2020-5260 and its kin (CR, LF and NUL in credential fields).
+        /// Incidents: git CVE-2020-5260 and similar ones (CR, LF and NUL in credential fields).
         #[test]
         fn control_characters_are_refused() {
             for keys in [
@@ -251,7 +252,7 @@ mod unix {
             assert_eq!(plain("pässword".as_bytes()).unwrap().expose(), "pässword");
         }
 
-        /// What the terminal tests below run on a terminal of their own.
+        /// The process that the tests below run on a terminal of its own.
         #[test]
         #[ignore = "started by the tests below"]
         fn on_a_terminal() {
@@ -270,7 +271,7 @@ mod unix {
             std::fs::write(answers, told).unwrap();
         }
 
-        /// What was answered, what the terminal showed, and the terminal's settings afterwards.
+        /// The input, the screen, and the terminal's settings afterwards.
         fn ask(keys: &[(&str, &str)]) -> (String, String, String) {
             use std::io::{Read as _, Write as _};
             use std::process::{Command, Stdio};
@@ -293,7 +294,7 @@ mod unix {
                 (child.stdin.take().unwrap(), child.stdout.take().unwrap());
             let mut shown = Vec::new();
             for (after, key) in keys {
-                // Typed once the question stands there, as people do.
+                // Type after the question is shown, as people do.
                 while !String::from_utf8_lossy(&shown).contains(after) {
                     let mut buffer = [0; 1024];
                     let n = stdout.read(&mut buffer).unwrap();
@@ -315,7 +316,7 @@ mod unix {
 
         #[test]
         fn a_secret_is_not_shown_and_the_terminal_is_put_back() {
-            // Longer than the 4095 bytes at which a terminal that edits lines cuts off.
+            // Longer than the 4095 bytes at which a line-editing terminal cuts off.
             let long = "s3cr3t".repeat(1000);
             let (answers, shown, settings) = ask(&[("Name?", "me\r"), ("Key?", &long), ("", "\r")]);
             assert_eq!(answers, format!("2 me\n6000 {long}\n"));
@@ -343,6 +344,7 @@ mod windows {
     use zeroize::Zeroizing;
 
     use super::{PromptError, plain};
+    use crate::system::os_error::words;
 
     pub(in super::super) async fn shown(question: &str) -> Result<Secret, PromptError> {
         let question = question.to_owned();
@@ -375,7 +377,7 @@ mod windows {
                 io::ErrorKind::Interrupted => PromptError::Interrupted,
                 io::ErrorKind::UnexpectedEof => PromptError::Closed,
                 io::ErrorKind::NotFound => PromptError::NoTerminal,
-                _ => PromptError::Failed(error.to_string()),
+                _ => PromptError::Failed(words(&error)),
             }),
         }
     }

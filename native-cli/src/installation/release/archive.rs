@@ -1,8 +1,8 @@
 //! The archive of a release: a gzipped tar file with the program and its licence, and nothing else.
 //!
-//! Nothing is unpacked to where an archive says. Its entries are read one by one, as they stand there (`raw`:
-//! extensions of the format, which can give an entry another name or size, are entries like others, and
-//! refused), and have to have one of the two names.
+//! No file is written to a path from an archive. Its entries are read one by one, and each must
+//! have one of the two names. They are read `raw`: an extension of the format, which can give an
+//! entry another name or size, is then an entry like any other, and is refused.
 
 use std::io::{self, Read};
 
@@ -12,10 +12,10 @@ use tar::{Archive, EntryType};
 /// The name of the program in an archive.
 pub(crate) const PROGRAM: &str = if cfg!(windows) { "twg.exe" } else { "twg" };
 
-/// What may be in an archive.
+/// The names that an archive may contain.
 const NAMES: [&str; 2] = [PROGRAM, "LICENSE"];
 
-/// A larger file is not one of ours.
+/// A larger file cannot be one of ours.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A file of a release.
@@ -25,10 +25,10 @@ pub(crate) struct Unpacked {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The files in an archive; or in words why it is refused.
+/// The files in an archive, or why the archive is refused.
 pub(crate) fn unpack(archive: &[u8]) -> Result<Vec<Unpacked>, String> {
     let unreadable = |error: io::Error| format!("it cannot be read: {}", error.kind());
-    // More would not be allowed anyhow, whatever a small archive claims to hold.
+    // The limit for all files together, however much a small archive claims to hold.
     let tar = GzDecoder::new(archive).take(2 * MAX_FILE_BYTES);
     let mut archive = Archive::new(tar);
     let mut files: Vec<Unpacked> = Vec::new();
@@ -41,7 +41,7 @@ pub(crate) fn unpack(archive: &[u8]) -> Result<Vec<Unpacked>, String> {
             return Err(format!("'{shown}' in it is not a regular file"));
         }
         let Some(name) = NAMES.into_iter().find(|name| name.as_bytes() == &*path) else {
-            return Err(format!("'{shown}' does not belong into it"));
+            return Err(format!("'{shown}' does not belong in it"));
         };
         drop(path);
         if files.iter().any(|file| file.name == name) {
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// The name is written as it is: the builder would refuse some.
+    /// The name is written as it is, because the builder would refuse some of them.
     fn header(name: &[u8], kind: EntryType, size: u64) -> Header {
         let mut header = Header::new_ustar();
         header.as_old_mut().name[..name.len()].copy_from_slice(name);
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(unpack(&packed(&[file(PROGRAM, b"")])).unwrap().len(), 1);
     }
 
-    /// Incident tar RUSTSEC-2026-0067, and its like: paths, links, devices, extensions.
+    /// Incident tar RUSTSEC-2026-0067 and similar ones: paths, links, devices, extensions.
     #[test]
     fn anything_else_is_refused() {
         for name in [
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_no_archive_at_all_is_refused() {
+    fn a_truncated_archive_and_other_data_are_refused() {
         let whole = packed(&[file(PROGRAM, &[7; 2000])]);
         for length in [0, 5, 20, whole.len() / 2] {
             let refusal = unpack(&whole[..length]).unwrap_err();

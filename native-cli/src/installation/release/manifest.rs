@@ -1,11 +1,11 @@
-//! What a release says of itself: `manifest.json`. It is read only after its signature was verified.
+//! The description of a release: `manifest.json`. It is read only after its signature was verified.
 
 use serde_json::Value;
 use twg_core::json::{self, BadJson, FromJson, Members, Mistakes};
 
 use super::version::Version;
 
-/// A larger archive is not one of ours.
+/// A larger archive cannot be one of ours.
 const MAX_ARCHIVE_BYTES: u32 = 64 * 1024 * 1024;
 
 /// A release.
@@ -14,21 +14,21 @@ pub(crate) struct Manifest {
     pub(crate) version: Version,
     /// RFC 3339, for people.
     pub(crate) released_at: String,
-    /// For the system that was asked for. `None` if the release has none.
+    /// The archive for the requested system. `None` if the release has none.
     pub(crate) archive: Option<Archive>,
 }
 
-/// A file that is announced.
+/// An archive in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Archive {
-    /// A plain name: it is beside the manifest.
+    /// A plain name: the file is beside the manifest of its version.
     pub(crate) file: String,
     pub(crate) size: u32,
     pub(crate) sha256: [u8; 32],
 }
 
 impl Manifest {
-    /// Reads the text of one for the system called `target`.
+    /// Parses a manifest for the system named `target`.
     pub(crate) fn parse(text: &str, target: &str) -> Result<Self, BadJson> {
         let (manifest, archive) = json::parse::<Parsed>(text)?.for_target(target);
         let archive = archive.map(json::read::<Archive>).transpose()?;
@@ -36,7 +36,7 @@ impl Manifest {
     }
 }
 
-/// With the archives of all systems.
+/// A manifest with the archives of all systems.
 struct Parsed {
     manifest: Manifest,
     targets: Value,
@@ -52,7 +52,8 @@ impl Parsed {
 impl FromJson for Parsed {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         let mut members = Members::of(value, mistakes);
-        // Members that this version does not know are no reason to stay with it; a new number would be.
+        // Unknown members are allowed, so that this version can update itself. A new version number
+        // is not.
         let SchemaVersion = members.required("schema_version");
         let manifest = Manifest {
             version: members.required("version"),
@@ -68,7 +69,7 @@ struct SchemaVersion;
 impl FromJson for SchemaVersion {
     fn from_json(value: Value, mistakes: &mut Mistakes) -> Self {
         if u32::from_json(value, mistakes) != 1 {
-            mistakes.note("this twg understands 1 only; install the new version by hand, once");
+            mistakes.note("this twg supports version 1 only; install the new twg by hand once");
         }
         Self
     }
@@ -171,9 +172,9 @@ mod tests {
         assert_eq!(Manifest::parse(&manifest().to_string(), "c").unwrap().archive, None);
     }
 
-    /// Incident tar RUSTSEC-2026-0067, and its like: a name is a name, and no path.
+    /// Incident tar RUSTSEC-2026-0067 and similar ones: a name must not be a path.
     #[test]
-    fn what_could_be_misunderstood_is_refused() {
+    fn ambiguous_values_are_refused() {
         let cases = [
             ("/schema_version", json!(2), "schema_version"),
             ("/version", json!("1.2.3/../../x"), "version"),

@@ -1,9 +1,9 @@
-//! Released versions of this program: where they are announced, and how they are verified.
+//! Releases of this program: where they are announced, and how they are verified.
 //!
-//! A release is `manifest.json` with its detached minisign signature `manifest.json.minisig`, and one archive for
-//! each system. The newest manifest lies at the release address; each release lies below it, in a directory named
-//! as its version. Only what the signature covers is believed: which server it came from, and by which redirects,
-//! decides nothing.
+//! A release is `manifest.json`, its detached minisign signature `manifest.json.minisig`, and one
+//! archive for each system. The newest manifest is at the release URL. Each release is below it, in
+//! a directory named after its version. Only signed content is trusted: the server and the
+//! redirects decide nothing.
 
 mod archive;
 mod manifest;
@@ -30,29 +30,30 @@ pub(crate) use archive::{PROGRAM, Unpacked};
 pub(crate) use manifest::{Archive, Manifest};
 pub(crate) use version::Version;
 
-/// Limits of what is read before anything is verified.
+/// Limits for what is read before it is verified.
 const MAX_MANIFEST_BYTES: u32 = 64 * 1024;
 const MAX_SIGNATURE_BYTES: u32 = 4 * 1024;
 
-/// How long the archive may take.
+/// The time limit for an archive.
 const DOWNLOAD_TIMEOUT: Span = Span::from_secs(300);
 
-/// Hosts of releases forward to where files are kept.
+/// Hosts of releases redirect to their file servers.
 const MAX_REDIRECTS: usize = 5;
 
-/// The newest released version, if it is newer than this one. `None` also if this build has no releases to follow.
+/// The newest released version, if it is newer than this one. `None` too if this build has no
+/// release URL.
 pub(crate) async fn newer(context: &mut Context) -> Result<Option<String>, Failure> {
     let Some(channel) = Channel::of_this_build()? else { return Ok(None) };
     let manifest = channel.manifest(context, None).await?;
     if manifest.archive.is_none() {
-        // Nobody here could install it.
+        // There is no archive for this system.
         return Ok(None);
     }
     Managed::of_user(&environment::env)?.note_seen(context, manifest.version).await?;
     Ok((manifest.version > Version::this()).then(|| manifest.version.to_string()))
 }
 
-/// Where releases are announced, and by whom.
+/// The release URL, and the key that signs releases.
 pub(crate) struct Channel {
     /// Ends with a slash.
     url: Url,
@@ -60,13 +61,14 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// The one that this build was made for. `None` if it was made for none.
+    /// The channel of this build. `None` if it was built without one.
     pub(crate) fn of_this_build() -> Result<Option<Self>, Failure> {
         let (mut url, mut key) = (
             option_env!("TWG_RELEASE_URL").map(str::to_owned),
             option_env!("TWG_RELEASE_KEY").map(str::to_owned),
         );
-        // For tests, with keys of their own. Of what is released nobody's environment decides whom it trusts.
+        // For tests, which have their own keys. In a release build, the environment cannot change
+        // the trusted key.
         if cfg!(debug_assertions) {
             url = environment::text(RELEASE_URL).or(url);
             key = environment::text(RELEASE_KEY).or(key);
@@ -111,8 +113,7 @@ impl Channel {
             )
         })?;
         if version.is_some_and(|version| version != manifest.version) {
-            let message =
-                format!("The release says that it is {}, not what was asked for", manifest.version);
+            let message = format!("The release is {}, not the requested version", manifest.version);
             return Err(failed(ReleaseTrouble::Unreadable, message));
         }
         Ok(manifest)
@@ -130,8 +131,8 @@ impl Channel {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the variants are another crate's")]
         self.key.verify(bytes, &signature, false).map_err(|error| match error {
             minisign_verify::Error::UnexpectedKeyId => "it is signed with another key",
-            minisign_verify::Error::UnexpectedAlgorithm => "its signature is of the old kind",
-            _ => "its signature is wrong",
+            minisign_verify::Error::UnexpectedAlgorithm => "its signature has the old algorithm",
+            _ => "its signature is invalid",
         })?;
         std::str::from_utf8(bytes).map_err(|_| "it is not text")
     }
@@ -143,12 +144,12 @@ impl Channel {
         manifest: &Manifest,
     ) -> Result<Vec<Unpacked>, Failure> {
         let Some(Archive { file, size, sha256 }) = &manifest.archive else {
-            let message = format!("Release {} is not made for {}", manifest.version, target());
+            let message = format!("Release {} has no archive for {}", manifest.version, target());
             return Err(failed(ReleaseTrouble::NotForThisSystem, message));
         };
         let path = format!("{}/{file}", manifest.version);
         let damaged = |what: &str| {
-            failed(ReleaseTrouble::Damaged, format!("{file} is not what was announced: {what}"))
+            failed(ReleaseTrouble::Damaged, format!("{file} differs from the announcement: {what}"))
         };
         let shown = !context.person.quiet;
         let watch = |terminal: &mut Terminal, bytes: usize| {
@@ -157,7 +158,7 @@ impl Channel {
             }
         };
         let bytes = match self.download(context, &path, *size, DOWNLOAD_TIMEOUT, watch).await {
-            Ok(bytes) => bytes.ok_or_else(|| damaged("it is not there"))?,
+            Ok(bytes) => bytes.ok_or_else(|| damaged("it does not exist"))?,
             Err(failure) if failure.cause == Cause::Release(ReleaseTrouble::TooLarge) => {
                 return Err(damaged("it is larger"));
             }
@@ -167,7 +168,7 @@ impl Channel {
             return Err(damaged("it is smaller"));
         }
         if Sha256::digest(&bytes)[..] != sha256[..] {
-            return Err(damaged("its SHA-256 is another one"));
+            return Err(damaged("its SHA-256 is different"));
         }
         archive::unpack(&bytes).map_err(|why| {
             failed(ReleaseTrouble::ArchiveRefused, format!("{file} is refused: {why}"))
@@ -183,7 +184,8 @@ impl Channel {
         self.download(context, path, limit, twg_core::http::REQUEST_TIMEOUT, |_, _| {}).await
     }
 
-    /// A file below the release address. `None` if there is none. Nothing is sent that would tell who asks.
+    /// Downloads a file below the release URL. `None` if it does not exist. The request does not
+    /// identify the user.
     async fn download(
         &self,
         context: &mut Context,
@@ -194,39 +196,39 @@ impl Channel {
     ) -> Result<Option<Vec<u8>>, Failure> {
         let cannot = |why: &str| format!("Could not get {path} from {}: {why}", host(&self.url));
         let mut url =
-            self.url.join(path).map_err(|_| Failure::internal(cannot("not an address")))?;
+            self.url.join(path).map_err(|_| Failure::internal(cannot("the URL is invalid")))?;
         for _ in 0..=MAX_REDIRECTS {
             let empty = Secret::new(String::new());
             let mut request =
                 HttpRequest::new(Method::Get, url.as_str().to_owned(), Vec::new(), empty);
             (request.max_response_bytes, request.timeout) = (limit, timeout);
-            let mut answer = send_watched(context, request, &mut watch)
+            let mut response = send_watched(context, request, &mut watch)
                 .await?
                 .map_err(|error| offline(&error, &cannot))?;
-            match answer.status {
-                200 => return Ok(Some(std::mem::take(&mut answer.body))),
+            match response.status {
+                200 => return Ok(Some(std::mem::take(&mut response.body))),
                 404 | 410 => return Ok(None),
                 301 | 302 | 303 | 307 | 308 => {
-                    let next = forwarded(&url, &answer);
+                    let next = redirected(&url, &response);
                     url = next.ok_or_else(|| {
                         failed(
                             ReleaseTrouble::BadRedirect,
-                            cannot("it is forwarded to what is not https"),
+                            cannot("it redirects to a URL that is not https"),
                         )
                     })?;
                 }
                 status @ (408 | 429 | 500..) => {
-                    return Err(later(cannot(&format!("the server answered HTTP {status}"))));
+                    return Err(later(cannot(&format!("the server responded with HTTP {status}"))));
                 }
                 status => {
                     return Err(failed(
                         ReleaseTrouble::BadRedirect,
-                        cannot(&format!("the server answered HTTP {status}")),
+                        cannot(&format!("the server responded with HTTP {status}")),
                     ));
                 }
             }
         }
-        Err(failed(ReleaseTrouble::BadRedirect, cannot("it is forwarded too often")))
+        Err(failed(ReleaseTrouble::BadRedirect, cannot("it redirects too often")))
     }
 }
 
@@ -248,11 +250,11 @@ fn failed(trouble: ReleaseTrouble, message: impl Into<String>) -> Failure {
     Failure::new(Cause::Release(trouble), message).keeping(UNCHANGED)
 }
 
-/// What every refusal leaves.
+/// What is kept after every refusal.
 pub(crate) const UNCHANGED: &str = "Nothing was changed.";
 
-fn forwarded(from: &Url, answer: &HttpResponse) -> Option<Url> {
-    from.join(answer.header("location")?).ok().filter(is_allowed)
+fn redirected(from: &Url, response: &HttpResponse) -> Option<Url> {
+    from.join(response.header("location")?).ok().filter(is_allowed)
 }
 
 /// `https`; in debug builds also `http` within this machine.
@@ -265,7 +267,7 @@ fn host(url: &Url) -> String {
     inert(url.host_str().unwrap_or_default())
 }
 
-/// What releases call this system: the target that this was compiled for.
+/// The name of this system in releases: the target of this build.
 fn target() -> String {
     let system = if cfg!(windows) {
         "pc-windows-msvc"

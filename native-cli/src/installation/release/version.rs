@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// `1.2.3`, and nothing else: no path can be made of it, and there is one order of any two.
+/// `1.2.3`, and nothing else. It cannot be a path, and any two versions have an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     major: u32,
@@ -13,7 +13,7 @@ pub(crate) struct Version {
 impl Version {
     /// The version of this program.
     pub(crate) fn this() -> Self {
-        // What cargo says of `workspace.package.version`; a test reads it.
+        // Cargo takes it from `workspace.package.version`; a test compares them.
         Self::parse(env!("CARGO_PKG_VERSION")).unwrap_or(Self { major: 0, minor: 0, patch: 0 })
     }
 

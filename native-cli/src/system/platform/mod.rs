@@ -1,4 +1,4 @@
-//! The few things that operating systems do differently, behind the same names.
+//! What differs between operating systems, behind the same names.
 
 #[cfg(unix)]
 mod unix;
@@ -11,17 +11,17 @@ mod windows;
 pub(crate) use windows::*;
 
 #[cfg(unix)]
-/// How a prompt is typed.
+/// How the terminal handles typing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Typing {
-    /// The terminal shows it, and edits the line.
+    /// The terminal shows it and edits the line.
     Shown,
-    /// Nothing is shown. The line is not edited by the terminal, which would cut it off after 4095
-    /// bytes: tokens are longer than that.
+    /// Nothing is shown. The terminal does not edit the line, because it would cut it off after
+    /// 4095 bytes, and tokens are longer.
     Hidden,
 }
 
-/// What is wrong with the file or directory behind an open descriptor.
+/// Why the file or directory behind an open descriptor must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
     /// Not a regular file, or not a directory.
@@ -29,7 +29,7 @@ pub(crate) enum Unfit {
     #[cfg_attr(windows, expect(dead_code, reason = "files have no single owner's number there"))]
     /// It belongs to the user with this number.
     Foreign(u32),
-    #[cfg_attr(windows, expect(dead_code, reason = "directories have no such bit there"))]
-    /// It is a directory that is made for everybody, such as `/tmp`.
+    #[cfg_attr(windows, expect(dead_code, reason = "directories have no sticky bit there"))]
+    /// It is a directory for all users, such as `/tmp`.
     Shared,
 }

@@ -1,4 +1,4 @@
-//! Linux, macOS and their like.
+//! Linux, macOS and similar systems.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(bits(flags)).open(path)
 }
 
-/// Creates a new file that only its owner can read, from its first moment.
+/// Creates a new file that only its owner can ever read.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let flags = bits(OFlags::NOFOLLOW | OFlags::CLOEXEC);
     let file = OpenOptions::new()
@@ -31,13 +31,14 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(flags)
         .open(path)?;
-    // The umask can only have narrowed it (0277 makes it unwritable for the next writer), while a
-    // default ACL of the directory replaces the umask altogether.
+    // The umask can only have removed permissions (0277 makes the file unwritable for the next
+    // writer), but a default ACL of the directory replaces the umask.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
-/// Opens a lock file, creating it if there is none. It is never truncated and never followed.
+/// Opens a lock file, and creates it if it does not exist. It never truncates the file and never
+/// follows a link.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new()
@@ -60,15 +61,15 @@ pub(crate) fn check_own_file(metadata: &Metadata) -> Result<(), Unfit> {
     if metadata.is_file() { check_owner(metadata) } else { Err(Unfit::Kind) }
 }
 
-/// Makes one directory that only its owner can enter, from its first moment.
+/// Makes one directory that only its owner can ever enter.
 pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)?;
-    // As with files: an odd umask can have narrowed it too far.
+    // As with files: an odd umask can have removed too much.
     std::fs::set_permissions(path, Permissions::from_mode(0o700))
 }
 
-/// Checks that this directory belongs to this user, and takes the access of all others away.
-/// A symlink to such a directory will do: the check is made on what was opened.
+/// Checks that this directory belongs to this user, and removes the access of all other users. A
+/// symlink to such a directory is accepted, because the check is made on the opened directory.
 pub(crate) fn claim_dir(path: &Path) -> io::Result<Result<(), Unfit>> {
     let flags = bits(OFlags::DIRECTORY | OFlags::CLOEXEC);
     let dir = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -77,11 +78,11 @@ pub(crate) fn claim_dir(path: &Path) -> io::Result<Result<(), Unfit>> {
         return Ok(Err(unfit));
     }
     let mode = metadata.mode() & 0o7777;
-    // Others have files there too, and could not get at them any more.
+    // Other users have files there too, and would lose access to them.
     if mode & 0o1000 != 0 && mode & 0o022 != 0 {
         return Ok(Err(Unfit::Shared));
     }
-    // Never wider: whoever took the right to write from themselves meant it.
+    // Never add permissions: an owner who removed their own write permission did so on purpose.
     if mode & 0o077 != 0 {
         dir.set_permissions(Permissions::from_mode(mode & 0o7700))?;
     }
@@ -96,13 +97,13 @@ fn check_owner(metadata: &Metadata) -> Result<(), Unfit> {
 /// Makes the names in a directory durable.
 pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
     match File::open(path)?.sync_all() {
-        // Some file systems (9p, CIFS, some FUSE) cannot do it and need not: they say EINVAL.
+        // Some file systems (9p, CIFS, some FUSE) cannot do this and need not: they return EINVAL.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput) => Ok(()),
         result => result,
     }
 }
 
-/// Reserves space, so that writing this much later cannot find the disk full.
+/// Reserves space, so that a later write of this size cannot find the disk full.
 pub(crate) fn reserve(mut file: &File, bytes: u32) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     {
@@ -117,14 +118,14 @@ pub(crate) fn reserve(mut file: &File, bytes: u32) -> io::Result<()> {
     io::copy(&mut io::repeat(0).take(u64::from(bytes)), &mut file).map(drop)
 }
 
-/// Renames atomically, unless something has that name already (`AlreadyExists`).
+/// Renames atomically, unless the new name exists (`AlreadyExists`).
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     {
         use rustix::fs::renameat_with;
         use rustix::io::Errno;
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // Not every file system can do it (NFS, for one). A second name can, as below.
+            // Not every file system can do it (NFS, for one). A hard link can, as below.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
             result => return Ok(result?),
         }
@@ -133,7 +134,7 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::remove_file(from)
 }
 
-/// Whether this one file is a mount, as containers have them: it can be written, but not replaced.
+/// Whether this single file is a mount, as in containers: it can be written, but not replaced.
 pub(crate) fn is_mount_point(path: &Path) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -159,19 +160,19 @@ pub(crate) fn same_file(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// Binds a loopback address that no other program has bound, and none can bind too. On Unix that is
-/// what binding means as long as `SO_REUSEPORT` is not set; std sets `SO_REUSEADDR`, which here only
-/// lets a port be used again right after it was closed.
+/// Binds a loopback IP address and port that no other program can bind at the same time. On Unix,
+/// binding is exclusive as long as `SO_REUSEPORT` is not set. std sets `SO_REUSEADDR`, which on
+/// Unix only lets a port be used again right after it was closed.
 pub(crate) fn bind_exclusively(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address)
 }
 
-/// Keeps the terminal's Ctrl-C from reaching the program.
+/// Keeps Ctrl-C in the terminal from reaching the program.
 pub(crate) fn detach(command: &mut Command) {
     command.process_group(0);
 }
 
-/// Time since some fixed moment, going on while the machine sleeps.
+/// Time since a fixed moment. It goes on while the machine sleeps.
 pub(crate) fn uptime() -> Duration {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const CLOCK: ClockId = ClockId::Boottime;
@@ -183,7 +184,7 @@ pub(crate) fn uptime() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
-/// In which way others can get at this.
+/// How other users can access it.
 pub(crate) fn exposure(metadata: &Metadata) -> Option<String> {
     if let Err(Unfit::Foreign(uid)) = check_owner(metadata) {
         return Some(format!("belongs to another user (number {uid})"));
@@ -198,19 +199,19 @@ pub(crate) fn mode(metadata: &Metadata) -> Option<String> {
     Some(format!("{:04o}", metadata.mode() & 0o7777))
 }
 
-/// Takes the access of all others away. A link is refused, and what belongs to somebody else.
+/// Removes the access of all other users. Refuses a link, and a file of another user.
 pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     let file = open_to_read(path)?;
     let metadata = file.metadata()?;
     if check_owner(&metadata).is_err() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    // Never wider: whoever took the right to write from themselves meant it.
+    // Never add permissions: an owner who removed their own write permission did so on purpose.
     let owners = if metadata.is_dir() { 0o700 } else { 0o600 };
     file.set_permissions(Permissions::from_mode(metadata.mode() & owners))
 }
 
-/// What kind of network file system this directory lies on, by the magic numbers of statfs(2).
+/// The kind of network file system of this directory, by the magic numbers of statfs(2).
 pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -234,18 +235,18 @@ pub(crate) fn network_file_system(dir: &Path) -> Option<&'static str> {
     }
 }
 
-/// What the system's programs call this user: the number.
+/// How the system's programs name this user: by number.
 pub(crate) fn user() -> String {
     rustix::process::geteuid().as_raw().to_string()
 }
 
-/// What this machine is called and no other, if it has such a name.
+/// A name of this machine that no other machine has, if it has one.
 pub(crate) fn machine_id() -> Option<String> {
-    // machine-id(5); the second place is that of D-Bus, which had it first.
+    // machine-id(5). The second path is that of D-Bus, which introduced it.
     id_in("/etc/machine-id").or_else(|| id_in("/var/lib/dbus/machine-id"))
 }
 
-/// What no other boot session is called, if this one has such a name.
+/// A name of this boot session that no other session has, if it has one.
 pub(crate) fn boot_id() -> Option<String> {
     id_in("/proc/sys/kernel/random/boot_id")
 }
@@ -253,12 +254,11 @@ pub(crate) fn boot_id() -> Option<String> {
 fn id_in(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     let id = text.trim();
-    // An image that was not started yet says "uninitialized".
+    // An image that was never started contains "uninitialized".
     (id.len() >= 32).then(|| id.to_owned())
 }
 
-/// The terminal that this process belongs to, while a question is asked there. Dropping it puts
-/// everything back.
+/// The terminal of this process, while a question is open. Dropping it restores the terminal.
 #[derive(Debug)]
 pub(crate) struct Tty {
     file: File,
@@ -266,7 +266,8 @@ pub(crate) struct Tty {
 }
 
 impl Tty {
-    /// Opens the terminal. It is opened anew, so that reading without blocking concerns nobody else.
+    /// Opens the terminal. It is opened separately, so that non-blocking reads affect no other
+    /// program.
     pub(crate) fn open(typing: Typing) -> io::Result<Self> {
         let flags = OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let path = "/dev/tty";
@@ -286,7 +287,7 @@ impl Tty {
         Ok(tty)
     }
 
-    /// Shows text there.
+    /// Writes text to it.
     pub(crate) fn show(&mut self, mut text: &[u8]) -> io::Result<()> {
         while !text.is_empty() {
             match self.file.write(text) {
@@ -301,8 +302,8 @@ impl Tty {
         Ok(())
     }
 
-    /// What was typed since the last call; `WouldBlock` if nothing was. While typing is shown, it
-    /// comes line by line.
+    /// What was typed since the last call; `WouldBlock` if nothing was. With [`Typing::Shown`],
+    /// whole lines arrive.
     pub(crate) fn typed(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.file.read(buffer)
     }
@@ -311,7 +312,7 @@ impl Tty {
 impl Drop for Tty {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
-            // Flush: the rest of a pasted text must not become the shell's next command.
+            // Flush, because the rest of a pasted text must not become the shell's next command.
             let _ = rustix::termios::tcsetattr(&self.file, OptionalActions::Flush, before);
         }
     }
@@ -321,7 +322,7 @@ fn bits(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
 
-/// Sets who may do what with a file.
+/// Sets the permissions of a file.
 pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
 }

@@ -1,7 +1,7 @@
-//! Windows. Compiled, but not run by this project's own tests.
+//! Windows. This file is compiled, but the project's own tests do not run it.
 //!
-//! Files and directories inherit the access list of `%APPDATA%`, which admits the user, the system
-//! and administrators only.
+//! Files and directories inherit the access list of `%APPDATA%`, which admits only the user, the
+//! system and administrators.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -16,7 +16,7 @@ use super::Unfit;
 use crate::environment;
 use crate::environment::{USERDOMAIN, USERNAME};
 
-/// Opens a link itself instead of what it points to.
+/// Opens a link itself instead of its target.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 const FILE_SHARE_READ: u32 = 1;
 const FILE_SHARE_WRITE: u32 = 2;
@@ -36,7 +36,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
-/// Opens a lock file, creating it if there is none.
+/// Opens a lock file, and creates it if it does not exist.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     refuse_link(
         OpenOptions::new()
@@ -45,7 +45,7 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
             .create(true)
             .truncate(false)
             .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
-            // Nobody may remove it while somebody holds it or waits for it.
+            // No process may remove it while another holds it or waits for it.
             .share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE)
             .open(path)?,
     )
@@ -80,29 +80,30 @@ pub(crate) fn sync_dir(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Reserves space, so that writing this much later cannot find the disk full.
+/// Reserves space, so that a later write of this size cannot find the disk full.
 pub(crate) fn reserve(mut file: &File, bytes: u32) -> io::Result<()> {
     io::copy(&mut io::repeat(0).take(u64::from(bytes)), &mut file).map(drop)
 }
 
-/// Renames, unless something has that name already (`AlreadyExists`).
+/// Renames, unless the new name exists (`AlreadyExists`).
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::hard_link(from, to)?;
     std::fs::remove_file(from)
 }
 
-/// There is no such thing here.
+/// Windows has no such mounts.
 pub(crate) fn is_mount_point(_: &Path) -> bool {
     false
 }
 
-/// [`open_lock`] does not let a lock file be removed that is open.
+/// [`open_lock`] does not allow removing a lock file that is open.
 pub(crate) fn same_file(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
-/// Binds a loopback address that no other program has bound, and none can bind too: elsewhere that is
-/// what binding means, while here any program could share the port by asking for `SO_REUSEADDR`.
+/// Binds a loopback IP address and port that no other program can bind at the same time. On
+/// Windows, another program could share the port with `SO_REUSEADDR`, so this takes
+/// `SO_EXCLUSIVEADDRUSE`.
 pub(crate) fn bind_exclusively(address: SocketAddr) -> io::Result<TcpListener> {
     use std::os::windows::io::AsRawSocket;
 
@@ -130,18 +131,19 @@ pub(crate) fn bind_exclusively(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Keeps the console's Ctrl-C from reaching the program, and gives it no console window.
+/// Keeps Ctrl-C in the console from reaching the program, and gives it no console window.
 pub(crate) fn detach(command: &mut Command) {
     command.creation_flags(CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW);
 }
 
-/// Time since some fixed moment. `Instant` goes on during sleep here (`QueryPerformanceCounter`).
+/// Time since a fixed moment. On Windows, `Instant` goes on during sleep
+/// (`QueryPerformanceCounter`).
 pub(crate) fn uptime() -> Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed()
 }
 
-/// What the system's programs call this user: `DOMAIN\name`.
+/// How the system's programs name this user: `DOMAIN\name`.
 pub(crate) fn user() -> String {
     let name = environment::text(USERNAME).unwrap_or_default();
     match environment::text(USERDOMAIN) {
@@ -150,43 +152,43 @@ pub(crate) fn user() -> String {
     }
 }
 
-/// Not known without the registry: other machines are not told from this one.
+/// It would have to be read from the registry, so machines are not told apart.
 pub(crate) fn machine_id() -> Option<String> {
     None
 }
 
-/// Not known: the wall clock tells how long ago something was.
+/// Unknown, so the age of an attempt depends on the wall clock.
 pub(crate) fn boot_id() -> Option<String> {
     None
 }
 
-/// The access list of `%APPDATA%` decides, and is not looked at.
+/// Not checked: the access list of `%APPDATA%` protects the file.
 pub(crate) fn exposure(_: &Metadata) -> Option<String> {
     None
 }
 
-/// There are none.
+/// Windows has none.
 pub(crate) const fn mode(_: &Metadata) -> Option<String> {
     None
 }
 
-/// Nothing is exposed here, so nothing is done.
+/// The access list of `%APPDATA%` protects the file.
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub(crate) const fn make_private(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Not looked at.
+/// Not checked.
 pub(crate) fn network_file_system(_: &Path) -> Option<&'static str> {
     None
 }
 
-/// The directory's access list does it there.
+/// The access list of the directory protects the file.
 pub(crate) fn set_mode(_: &Path, _: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The access list of the directory above does it there.
+/// They inherit the access list of the directory above.
 pub(crate) fn make_dirs(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
 }

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Job, MINUTES, Placed, Refused, Schedule, Scheduler, unlink, writable, xml};
-use crate::system::program::{Call, Caller, Ended, trouble};
+use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
-/// `launchctl bootout` returns before the agent is gone, and until it is, `bootstrap` fails.
+/// `launchctl bootout` returns before the agent is gone, and until then `bootstrap` fails.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 200 });
 
@@ -16,10 +16,10 @@ pub(super) struct Launchd<'a, C> {
     pub(super) agents: PathBuf,
     /// The user's number.
     pub(super) user: String,
-    pub(super) caller: &'a C,
+    pub(super) runner: &'a C,
 }
 
-impl<C: Caller> Scheduler for Launchd<'_, C> {
+impl<C: Runner> Scheduler for Launchd<'_, C> {
     fn name(&self) -> &'static str {
         "LaunchAgent"
     }
@@ -29,9 +29,9 @@ impl<C: Caller> Scheduler for Launchd<'_, C> {
         let (target, file) = (self.target(&job.name), self.file(&job.name));
         let mut placed = Placed::nothing();
         placed.put(&file, plist(job).as_bytes())?;
-        // One that runs already goes on by what it was told before; one that is not there is no failure.
+        // A running agent would keep its old definition. If there is no agent, that is no failure.
         let _ = self.launchctl(&["bootout", &target]);
-        // Somebody may have switched it off by hand.
+        // The user may have disabled it by hand.
         let enabled = self.launchctl(&["enable", &target]);
         let done = enabled.and_then(|_| self.bootstrap(&file.to_string_lossy()));
         if let Err(refused) = done {
@@ -55,19 +55,21 @@ impl<C: Caller> Scheduler for Launchd<'_, C> {
     }
 
     fn look(&self, name: &str) -> Result<Schedule, Refused> {
-        let call = self.call(&["print", &self.target(name)]);
-        let result = self.caller.call(&call);
-        let Ok(ended) = &result else { return Err(Refused::because(trouble(&call, &result))) };
+        let invocation = self.invocation(&["print", &self.target(name)]);
+        let result = self.runner.run(&invocation);
+        let Ok(ended) = &result else {
+            return Err(Refused::because(trouble(&invocation, &result)));
+        };
         Ok(match (ended.well(), self.file(name).exists()) {
             (true, true) => Schedule::Active,
             (false, false) => Schedule::Absent,
-            (true, false) => Schedule::Broken("its file is missing".to_owned()),
-            (false, true) => Schedule::Broken("it is not loaded".to_owned()),
+            (true, false) => Schedule::Broken("the LaunchAgent's file is missing".to_owned()),
+            (false, true) => Schedule::Broken("the LaunchAgent is not loaded".to_owned()),
         })
     }
 }
 
-impl<C: Caller> Launchd<'_, C> {
+impl<C: Runner> Launchd<'_, C> {
     fn target(&self, name: &str) -> String {
         format!("gui/{}/{name}", self.user)
     }
@@ -89,21 +91,21 @@ impl<C: Caller> Launchd<'_, C> {
         done.map(drop)
     }
 
-    fn call(&self, words: &[&str]) -> Call {
-        Call::new("/bin/launchctl", words)
+    fn invocation(&self, words: &[&str]) -> Invocation {
+        Invocation::new("/bin/launchctl", words)
     }
 
     fn launchctl(&self, words: &[&str]) -> Result<Ended, Refused> {
-        let call = self.call(words);
-        let result = self.caller.call(&call);
+        let invocation = self.invocation(words);
+        let result = self.runner.run(&invocation);
         match result {
             Ok(ended) if ended.well() => Ok(ended),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 }
 
-/// launchd.plist(5). An agent that sleeps over its interval runs once at waking.
+/// launchd.plist(5). If the machine sleeps over the interval, the agent runs once when it wakes up.
 fn plist(job: &Job) -> String {
     let strings = |words: &mut dyn Iterator<Item = &String>| {
         words.map(|word| format!("    <string>{}</string>\n", xml(word))).collect::<String>()
@@ -151,9 +153,9 @@ mod tests {
     use super::super::job;
     use super::*;
     use crate::effects::file_store::tests::scratch_dir;
-    use crate::system::program::tests::{Played, badly, well};
+    use crate::system::tool::tests::{FakeRunner, badly, well};
 
-    /// Python reads it as Apple's own libraries would.
+    /// Python reads it as Apple's own libraries do.
     #[test]
     fn the_agent_is_a_property_list() {
         let script = "import plistlib, json, sys; print(json.dumps(plistlib.loads(sys.stdin.buffer.read())))";
@@ -176,7 +178,8 @@ mod tests {
                 "StartInterval": 720,
                 "RunAtLoad": true,
                 "ProcessType": "Background",
-                // launchd.plist(5): else what a run leaves behind to come back to an interrupted refresh dies with it.
+                // launchd.plist(5): otherwise the process that repairs an interrupted refresh would
+                // end with its run.
                 "AbandonProcessGroup": true,
             })
         );
@@ -186,19 +189,19 @@ mod tests {
     fn enabling_waits_until_the_old_agent_is_gone() {
         let dir = scratch_dir();
         let busy = std::cell::Cell::new(3);
-        let caller = Played::new(|call| {
-            if call.contains("bootstrap") && busy.replace(busy.get() - 1) > 1 {
+        let runner = FakeRunner::new(|invocation| {
+            if invocation.contains("bootstrap") && busy.replace(busy.get() - 1) > 1 {
                 return badly(5, "Bootstrap failed: 5: Input/output error");
             }
             well()
         });
         let agents = dir.path().join("Library/LaunchAgents");
-        let launchd = Launchd { agents: agents.clone(), user: "501".to_owned(), caller: &caller };
+        let launchd = Launchd { agents: agents.clone(), user: "501".to_owned(), runner: &runner };
         launchd.enable(&job()).unwrap();
         let file = agents.join("twg-upkeep.plist");
         let bootstrap = format!("/bin/launchctl bootstrap gui/501 {}", file.display());
         assert_eq!(
-            *caller.calls.borrow(),
+            *runner.invocations.borrow(),
             [
                 "/bin/launchctl bootout gui/501/twg-upkeep",
                 "/bin/launchctl enable gui/501/twg-upkeep",
@@ -215,19 +218,19 @@ mod tests {
     #[test]
     fn what_cannot_be_loaded_leaves_nothing_behind() {
         let dir = scratch_dir();
-        let caller = Played::new(|call| {
-            if call.contains("bootstrap") {
+        let runner = FakeRunner::new(|invocation| {
+            if invocation.contains("bootstrap") {
                 badly(125, "Domain does not support it")
             } else {
                 well()
             }
         });
         let launchd =
-            Launchd { agents: dir.path().to_owned(), user: "501".to_owned(), caller: &caller };
+            Launchd { agents: dir.path().to_owned(), user: "501".to_owned(), runner: &runner };
         let refused = launchd.enable(&job()).unwrap_err();
         assert!(refused.trouble.ends_with("Domain does not support it"), "{refused:?}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        // What was there before is there again.
+        // The earlier file is there again.
         fs::write(dir.path().join("twg-upkeep.plist"), "before").unwrap();
         launchd.enable(&job()).unwrap_err();
         assert_eq!(fs::read_to_string(dir.path().join("twg-upkeep.plist")).unwrap(), "before");

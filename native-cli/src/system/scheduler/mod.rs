@@ -1,6 +1,6 @@
 //! The schedulers of the three systems, which start one program of this user every 12 minutes.
 //!
-//! What they are told is generated, and tested, on every system; only who is asked differs.
+//! The definitions of all three are generated and tested on every system.
 
 mod launchd;
 mod systemd;
@@ -14,42 +14,43 @@ use launchd::Launchd;
 use systemd::Systemd;
 use task_scheduler::TaskScheduler;
 
+use super::os_error::words;
 use super::platform;
 use super::privacy;
-use super::program::Caller;
+use super::tool::Runner;
 
-/// How often. Shorter than the window in which the upkeep refreshes ahead of time, so that no refresh that is
-/// due falls between two runs.
+/// Shorter than the window in which the upkeep refreshes ahead of time, so that no due refresh
+/// falls between two runs.
 const MINUTES: u32 = 12;
 
-const DESCRIPTION: &str = "Keeps the logins of twg alive";
+const DESCRIPTION: &str = "Keeps the connections of twg alive";
 
-/// What is to be started.
+/// What to start.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
-    /// What the schedule is called: of letters, digits and hyphens.
+    /// The name of the schedule: letters, digits and hyphens.
     pub(crate) name: String,
     pub(crate) program: String,
     pub(crate) arguments: Vec<String>,
-    /// What its environment must have, whatever the scheduler's has.
+    /// Variables that are set in its environment.
     pub(crate) environment: Vec<(&'static str, String)>,
 }
 
-/// What became of a schedule.
+/// The state of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Schedule {
     Active,
     Absent,
-    /// Something of it is there, and it does not work: why.
+    /// A part of it exists, but it does not work: why.
     Broken(String),
 }
 
-/// Why a scheduler did not do it.
+/// Why a scheduler refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     /// One line.
     pub(crate) trouble: String,
-    /// How it can be made to work, in several lines.
+    /// How to make it work, in several lines.
     pub(crate) guidance: Option<String>,
 }
 
@@ -61,51 +62,48 @@ impl Refused {
 
 /// A scheduler of this user.
 pub(crate) trait Scheduler {
-    /// What it is called.
+    /// Its name, for people.
     fn name(&self) -> &'static str;
 
     /// Schedules a job, or repairs its schedule.
     ///
-    /// # Errors
-    /// Then everything is as it was before.
+    /// # Errors The scheduler refused. Everything is as before.
     fn enable(&self, job: &Job) -> Result<(), Refused>;
 
-    /// Removes a schedule, whatever of it is there. Whether there was anything.
+    /// Removes a schedule, even an incomplete one. Returns whether a part of it existed.
     ///
-    /// # Errors
-    /// What is still there.
+    /// # Errors The part that still exists.
     fn disable(&self, name: &str) -> Result<bool, Refused>;
 
-    /// What became of a schedule.
+    /// The state of a schedule.
     ///
-    /// # Errors
-    /// If it cannot be asked.
+    /// # Errors The scheduler cannot be asked.
     fn look(&self, name: &str) -> Result<Schedule, Refused>;
 
-    /// Whether it goes on when this user has logged out; `None` where that is not known, or no question.
+    /// Whether it goes on after this user logs out. `None` if that is unknown or does not apply.
     fn outlives_login(&self) -> Option<bool> {
         None
     }
 }
 
-/// The scheduler of this system. `home` is the user's; `unit_base` where systemd's user units lie.
+/// The scheduler of this system. systemd's user units are below `config_base`.
 pub(crate) fn of_this_system<'a>(
     home: &Path,
     config_base: &Path,
     scratch: &Path,
-    caller: &'a impl Caller,
+    runner: &'a impl Runner,
 ) -> Box<dyn Scheduler + 'a> {
     let user = platform::user();
     if cfg!(target_os = "macos") {
-        Box::new(Launchd { agents: home.join("Library/LaunchAgents"), user, caller })
+        Box::new(Launchd { agents: home.join("Library/LaunchAgents"), user, runner })
     } else if cfg!(windows) {
-        Box::new(TaskScheduler { scratch: scratch.to_owned(), user, caller })
+        Box::new(TaskScheduler { scratch: scratch.to_owned(), user, runner })
     } else {
-        Box::new(Systemd { units: config_base.join("systemd/user"), user, caller })
+        Box::new(Systemd { units: config_base.join("systemd/user"), user, runner })
     }
 }
 
-/// Files that are being put in place. Unless they are kept, what was there before is put back.
+/// Files that are written together. Unless they are kept, dropping this restores the earlier files.
 struct Placed(Vec<(PathBuf, Option<Vec<u8>>)>);
 
 impl Placed {
@@ -114,7 +112,8 @@ impl Placed {
     }
 
     fn put(&mut self, path: &Path, text: &[u8]) -> Result<(), Refused> {
-        let failed = |error: &io::Error| Refused::because(format!("{}: {error}", shown(path)));
+        let failed =
+            |error: &io::Error| Refused::because(format!("{}: {}", shown(path), words(error)));
         let before = match fs::read(path) {
             Ok(before) => Some(before),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -129,7 +128,7 @@ impl Placed {
             .map_err(|error| failed(&error))
     }
 
-    /// Whether any of them was there before.
+    /// Whether any of them existed before.
     fn were_there(&self) -> bool {
         self.0.iter().any(|(_, before)| before.is_some())
     }
@@ -142,7 +141,7 @@ impl Placed {
 impl Drop for Placed {
     fn drop(&mut self) {
         for (path, before) in self.0.drain(..).rev() {
-            // If this fails too, the next `enable` or `disable` puts it right.
+            // If this fails too, the next `enable` or `disable` repairs it.
             let _ = match before {
                 Some(before) => fs::write(&path, before),
                 None => fs::remove_file(&path),
@@ -151,12 +150,12 @@ impl Drop for Placed {
     }
 }
 
-/// Removes a file. Whether there was one.
+/// Removes a file. Returns whether it existed.
 fn unlink(path: &Path) -> Result<bool, Refused> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Refused::because(format!("{}: {error}", shown(path)))),
+        Err(error) => Err(Refused::because(format!("{}: {}", shown(path), words(&error)))),
     }
 }
 
@@ -164,12 +163,12 @@ fn shown(path: &Path) -> String {
     twg_core::text::inert(&path.display().to_string())
 }
 
-/// A value in an XML document.
+/// Text in an XML document.
 fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// No format has a place for control characters, and nobody means them in a path.
+/// No format can hold control characters, and no sensible path contains them.
 fn writable(job: &Job) -> Result<(), Refused> {
     let values = job.environment.iter().map(|(_, value)| value);
     for text in values.chain(&job.arguments).chain([&job.program]) {

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use super::{DESCRIPTION, Job, MINUTES, Placed, Refused, Schedule, Scheduler, unlink, writable};
-use crate::system::program::{Call, Caller, Ended, trouble};
+use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
 pub(super) struct Systemd<'a, C> {
     /// `~/.config/systemd/user`
     pub(super) units: PathBuf,
     /// The user's number.
     pub(super) user: String,
-    pub(super) caller: &'a C,
+    pub(super) runner: &'a C,
 }
 
-impl<C: Caller> Scheduler for Systemd<'_, C> {
+impl<C: Runner> Scheduler for Systemd<'_, C> {
     fn name(&self) -> &'static str {
         "systemd user timer"
     }
@@ -22,7 +22,7 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
         writable(job)?;
         let timer = format!("{}.timer", job.name);
         let guided = |refused: Refused| Refused { guidance: Some(guidance(job)), ..refused };
-        // Nothing is touched where nobody would read it.
+        // Write no file that systemd would not read.
         self.systemctl(&["show", "--property=Version"]).map_err(guided)?;
         let mut placed = Placed::nothing();
         placed.put(&self.units.join(format!("{}.service", job.name)), service(job).as_bytes())?;
@@ -30,7 +30,7 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
         let done = self
             .systemctl(&["daemon-reload"])
             .and_then(|_| self.systemctl(&["enable", &timer]))
-            // A timer that runs already goes on by what it was told before.
+            // A running timer would keep its old definition.
             .and_then(|_| self.systemctl(&["restart", &timer]));
         if let Err(refused) = done {
             let were_there = placed.were_there();
@@ -50,14 +50,15 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
         let timer = format!("{name}.timer");
         let before = self.look(name);
         let stopped = match before {
-            // Also one whose files are gone may still run.
+            // It may run even if its files are gone.
             Ok(Schedule::Active | Schedule::Broken(_)) => {
                 self.systemctl(&["stop", &timer]).map(drop)
             }
             Ok(Schedule::Absent) => Ok(()),
             Err(ref refused) => Err(refused.clone()),
         };
-        // What `systemctl disable` would remove; it refuses where the timer's own file is missing.
+        // What `systemctl disable` would remove. `disable` itself refuses if the timer's file is
+        // missing.
         let mut there = unlink(&self.units.join("timers.target.wants").join(&timer))?;
         there |= unlink(&self.units.join(&timer))?;
         there |= unlink(&self.units.join(format!("{name}.service")))?;
@@ -66,10 +67,10 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
         }
         match stopped {
             Ok(()) => Ok(there || before != Ok(Schedule::Absent)),
-            // Without a user instance nothing runs that could be stopped.
+            // Without a user instance, nothing runs.
             Err(refused) if there => Err(Refused {
                 trouble: format!(
-                    "its files are removed, but it may go on until you log out: {}",
+                    "its files are removed, but it may run until you log out: {}",
                     refused.trouble
                 ),
                 guidance: None,
@@ -90,7 +91,9 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
         let program = service.ok().as_deref().and_then(program_of);
         if let Some(program) = program.filter(|program| !program.is_file()) {
             let shown = twg_core::text::inert(&program.display().to_string());
-            return Ok(Schedule::Broken(format!("the program that it starts, {shown}, is gone")));
+            return Ok(Schedule::Broken(format!(
+                "the program that it starts, {shown}, is missing"
+            )));
         }
         Ok(match (is("ActiveState=active"), enabled, files) {
             (true, true, [true, true]) => Schedule::Active,
@@ -104,8 +107,9 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
     }
 
     fn outlives_login(&self) -> Option<bool> {
-        let call = Call::new("loginctl", &["show-user", &self.user, "--property=Linger"]);
-        match self.caller.call(&call).ok()?.stdout.trim() {
+        let invocation =
+            Invocation::new("loginctl", &["show-user", &self.user, "--property=Linger"]);
+        match self.runner.run(&invocation).ok()?.stdout.trim() {
             "Linger=yes" => Some(true),
             "Linger=no" => Some(false),
             _ => None,
@@ -113,23 +117,26 @@ impl<C: Caller> Scheduler for Systemd<'_, C> {
     }
 }
 
-impl<C: Caller> Systemd<'_, C> {
+impl<C: Runner> Systemd<'_, C> {
     fn systemctl(&self, words: &[&str]) -> Result<Ended, Refused> {
-        let call =
-            words.iter().fold(Call::new("systemctl", &["--user"]), |call, word| call.arg(word));
-        let result = self.caller.call(&call);
+        let invocation =
+            words.iter().fold(Invocation::new("systemctl", &["--user"]), |invocation, word| {
+                invocation.arg(word)
+            });
+        let result = self.runner.run(&invocation);
         match result {
             Ok(ended) if ended.well() => Ok(ended),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 }
 
-/// 75: try again later. A machine without a network has no failed service.
+/// 75: try again later. On a machine without a network, the service then does not count as failed.
 ///
-/// A run that was killed between a request and its answer is repaired by the next, if that comes within the server's
-/// leeway: ten minutes at Atlassian, so not by the schedule (tests/model shows it). And what a run leaves behind to come
-/// back to an interrupted refresh outlives it. (`simple`, because systemd before 244 does not restart `oneshot`.)
+/// If a run is killed between a request and its response, the next run can repair it only within
+/// the server's leeway. At Atlassian that is ten minutes, shorter than the schedule (tests/model
+/// shows it). So the process that repairs an interrupted refresh must outlive the run. (`simple`,
+/// because systemd before 244 does not restart `oneshot`.)
 fn service(job: &Job) -> String {
     let mut text = format!(
         "[Unit]\nDescription={DESCRIPTION}\n\n[Service]\nType=simple\nSuccessExitStatus=75\nRuntimeMaxSec=5min\n\
@@ -140,18 +147,18 @@ fn service(job: &Job) -> String {
     }
     text.push_str(&format!("ExecStart={}", quoted(&job.program)));
     for argument in &job.arguments {
-        // Only here a variable would be expanded: not in the program, not in the environment.
+        // systemd expands variables only here: not in the program, and not in the environment.
         text.push_str(&format!(" {}", quoted(argument).replace('$', "$$")));
     }
     text.push('\n');
     text
 }
 
-/// By the calendar, because only such a timer notices that it was missed while the machine slept; soon after login
-/// too. Every 12 minutes, at a second of its own for each machine.
+/// A calendar timer, because only such a timer notices a run that was missed while the machine
+/// slept. It also runs soon after login. Each machine adds its own random delay.
 const TIMER: &str = "\
 [Unit]
-Description=Keeps the logins of twg alive, every 12 minutes
+Description=Keeps the connections of twg alive, every 12 minutes
 
 [Timer]
 OnCalendar=*:0/12
@@ -164,7 +171,7 @@ AccuracySec=10s
 WantedBy=timers.target
 ";
 
-const _: () = assert!(MINUTES == 12, "the timer says so in words of its own");
+const _: () = assert!(MINUTES == 12, "the timer has the same interval");
 
 /// The program that a service of ours starts.
 fn program_of(service: &str) -> Option<PathBuf> {
@@ -173,7 +180,7 @@ fn program_of(service: &str) -> Option<PathBuf> {
     loop {
         match letters.next()? {
             '"' => return Some(program.into()),
-            // Each was doubled, or stands before what it takes the meaning of.
+            // The letter after it was doubled or escaped.
             '\\' | '%' => program.push(letters.next()?),
             letter => program.push(letter),
         }
@@ -188,10 +195,10 @@ fn quoted(text: &str) -> String {
 
 fn guidance(job: &Job) -> String {
     format!(
-        "The schedule needs a systemd user instance and its D-Bus session. They are there in a login at a desktop,\n\
-         at a console or over ssh; not in a container, and not behind `su` or `sudo`.\n\
-         On a machine where nobody stays logged in: `loginctl enable-linger`, then log in again.\n\
-         Without systemd, cron can do it. Add this line with `crontab -e`:\n{}",
+        "The schedule needs a systemd user instance and its D-Bus session. A login at a desktop, at a console\n\
+         or over ssh has them; a container, `su` and `sudo` do not.\n\
+         On a machine without a permanent login: run `loginctl enable-linger`, then log in again.\n\
+         Without systemd, use cron. Add this line with `crontab -e`:\n{}",
         cron_line(job)
     )
 }
@@ -202,7 +209,8 @@ fn cron_line(job: &Job) -> String {
         if text.chars().all(plain) {
             text.to_owned()
         } else {
-            // crontab(5): a percent sign is a line break unless it has a backslash, also between quotes.
+            // crontab(5): a percent sign is a line break unless a backslash is before it, even
+            // between quotes.
             format!("'{}'", text.replace('\'', "'\\''").replace('%', "\\%"))
         }
     };
@@ -225,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_value_means_anything_to_systemd() {
+    fn systemd_expands_nothing_in_a_value() {
         let text = service(&job());
         let lines: Vec<_> = text.lines().filter(|line| line.contains('"')).collect();
         assert_eq!(

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::{DESCRIPTION, Job, MINUTES, Placed, Refused, Schedule, Scheduler, writable, xml};
 use crate::environment::{self, SYSTEM_ROOT};
-use crate::system::program::{Call, Caller, Ended, trouble};
+use crate::system::tool::{Ended, Invocation, Runner, trouble};
 
 pub(super) struct TaskScheduler<'a, C> {
-    /// A directory of this user where a file can lie for a moment.
+    /// A directory of this user for a temporary file.
     pub(super) scratch: PathBuf,
     /// `DOMAIN\name`
     pub(super) user: String,
-    pub(super) caller: &'a C,
+    pub(super) runner: &'a C,
 }
 
-impl<C: Caller> Scheduler for TaskScheduler<'_, C> {
+impl<C: Runner> Scheduler for TaskScheduler<'_, C> {
     fn name(&self) -> &'static str {
         "Scheduled Task"
     }
@@ -30,17 +30,17 @@ impl<C: Caller> Scheduler for TaskScheduler<'_, C> {
         }
         let mut placed = Placed::nothing();
         let file = self.scratch.join(format!("{}.xml", job.name));
-        // schtasks reads UTF-16 with its mark.
+        // schtasks reads UTF-16 with a byte order mark.
         let text = document(job, &self.user);
         let text = std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes);
         placed.put(&file, &text.collect::<Vec<_>>())?;
-        // The file is only read; it goes with `placed`, whatever happens. The task itself is created as a whole
-        // or not at all.
-        let call = self.call(&["/Create", "/F", "/TN", &job.name, "/XML"]).arg(&file);
-        let result = self.caller.call(&call);
+        // The file is only read, and dropping `placed` removes it. The task itself is created as a
+        // whole or not at all.
+        let invocation = self.invocation(&["/Create", "/F", "/TN", &job.name, "/XML"]).arg(&file);
+        let result = self.runner.run(&invocation);
         match &result {
             Ok(ended) if ended.well() => Ok(()),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 
@@ -48,42 +48,42 @@ impl<C: Caller> Scheduler for TaskScheduler<'_, C> {
         if self.look(name)? == Schedule::Absent {
             return Ok(false);
         }
-        let call = self.call(&["/Delete", "/F", "/TN", name]);
-        let result = self.caller.call(&call);
+        let invocation = self.invocation(&["/Delete", "/F", "/TN", name]);
+        let result = self.runner.run(&invocation);
         match &result {
             Ok(ended) if ended.well() => Ok(true),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 
     fn look(&self, name: &str) -> Result<Schedule, Refused> {
-        let call = self.call(&["/Query", "/TN", name]);
-        let result = self.caller.call(&call);
+        let invocation = self.invocation(&["/Query", "/TN", name]);
+        let result = self.runner.run(&invocation);
         match &result {
             Ok(ended) if ended.well() => Ok(Schedule::Active),
-            // What it says then is in the user's language.
+            // Its message is in the user's language, so only the code counts.
             Ok(Ended { code: Some(1), .. }) => Ok(Schedule::Absent),
-            _ => Err(Refused::because(trouble(&call, &result))),
+            _ => Err(Refused::because(trouble(&invocation, &result))),
         }
     }
 }
 
-impl<C: Caller> TaskScheduler<'_, C> {
-    fn call(&self, words: &[&str]) -> Call {
-        Call::new(system_program("schtasks.exe"), words)
+impl<C: Runner> TaskScheduler<'_, C> {
+    fn invocation(&self, words: &[&str]) -> Invocation {
+        Invocation::new(system_program("schtasks.exe"), words)
     }
 }
 
-/// A program of Windows itself, by its whole path, so that none of the same name is started.
+/// A program of Windows, by its full path, so that no other program of that name is started.
 fn system_program(name: &str) -> PathBuf {
     let system = environment::env(SYSTEM_ROOT).unwrap_or_else(|| "C:\\Windows".into());
     Path::new(&system).join("System32").join(name)
 }
 
-/// A task in the words and in the order of its schema.
+/// A task, in the words and the order of its schema.
 ///
-/// `conhost.exe --headless` gives the program a console that nobody sees: a program of the console would flash one.
-/// A task has no environment of its own, so that what it must have are arguments.
+/// `conhost.exe --headless` gives the program a console without a window: otherwise a window would
+/// flash. A task has no environment of its own, so its variables are arguments.
 fn document(job: &Job, user: &str) -> String {
     let mut words = vec!["--headless".to_owned(), quoted(&job.program)];
     words.extend(job.arguments.iter().map(|word| quoted(word)));
@@ -140,7 +140,8 @@ fn document(job: &Job, user: &str) -> String {
     )
 }
 
-/// A word as `CommandLineToArgvW` reads it. There is no quote in it; backslashes mean something only before one.
+/// A word as `CommandLineToArgvW` reads it. It contains no quote; backslashes are special only
+/// before one.
 fn quoted(word: &str) -> String {
     let backslashes = word.len() - word.trim_end_matches('\\').len();
     format!("\"{word}{}\"", "\\".repeat(backslashes))
@@ -156,7 +157,7 @@ mod tests {
     use super::super::job;
     use super::*;
     use crate::effects::file_store::tests::scratch_dir;
-    use crate::system::program::tests::{Played, badly, well};
+    use crate::system::tool::tests::{FakeRunner, badly, well};
 
     fn windows_job() -> Job {
         Job {
@@ -166,7 +167,8 @@ mod tests {
         }
     }
 
-    /// The Task Scheduler Schema: the namespace, and in a trigger the order. (Everything else may stand in any.)
+    /// The Task Scheduler Schema: the namespace, and the order inside a trigger. (Other elements
+    /// may be in any order.)
     #[test]
     fn the_task_is_one_of_its_schema() {
         let script = r#"
@@ -201,8 +203,8 @@ print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))
     fn the_calls() {
         let dir = scratch_dir();
         let read = RefCell::new(Vec::new());
-        let caller = Played::new(|call| {
-            if let Some((_, file)) = call.split_once("/XML ") {
+        let runner = FakeRunner::new(|invocation| {
+            if let Some((_, file)) = invocation.split_once("/XML ") {
                 *read.borrow_mut() = fs::read(file).unwrap();
             }
             well()
@@ -210,15 +212,17 @@ print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))
         let tasks = TaskScheduler {
             scratch: dir.path().to_owned(),
             user: "mia".to_owned(),
-            caller: &caller,
+            runner: &runner,
         };
         tasks.enable(&windows_job()).unwrap();
         assert_eq!(read.borrow()[..4], [0xFF, 0xFE, b'<', 0]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "the file is gone");
         assert_eq!(tasks.disable("twg-upkeep"), Ok(true));
-        let calls = caller.calls.borrow();
-        let words: Vec<_> =
-            calls.iter().map(|call| call.split_once("schtasks.exe ").unwrap().1).collect();
+        let invocations = runner.invocations.borrow();
+        let words: Vec<_> = invocations
+            .iter()
+            .map(|invocation| invocation.split_once("schtasks.exe ").unwrap().1)
+            .collect();
         let create =
             format!("/Create /F /TN twg-upkeep /XML {}/twg-upkeep.xml", dir.path().display());
         assert_eq!(words, [&create, "/Query /TN twg-upkeep", "/Delete /F /TN twg-upkeep"]);
@@ -227,17 +231,17 @@ print(json.dumps(plain(tree.fromstring(sys.stdin.buffer.read()))))
     #[test]
     fn what_the_task_scheduler_would_expand_is_refused() {
         let dir = scratch_dir();
-        let caller = Played::new(|_| badly(1, "no"));
+        let runner = FakeRunner::new(|_| badly(1, "no"));
         let tasks = TaskScheduler {
             scratch: dir.path().to_owned(),
             user: "mia".to_owned(),
-            caller: &caller,
+            runner: &runner,
         };
         for evil in ["C:\\%USERNAME%\\twg.exe", "C:\\$(Arg0)\\twg.exe", "C:\\\" & calc\\twg.exe"] {
             let job = Job { program: evil.to_owned(), ..windows_job() };
             tasks.enable(&job).unwrap_err();
         }
-        assert!(caller.calls.borrow().is_empty());
+        assert!(runner.invocations.borrow().is_empty());
         tasks.enable(&windows_job()).unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         assert_eq!(tasks.look("twg-upkeep"), Ok(Schedule::Absent));
