@@ -248,7 +248,7 @@ async fn site(
             // The user did not type it.
             if chosen.is_some() {
                 let by = if environment::text(SITE).is_some() { SITE } else { "the .twg file" };
-                failure.message = format!("{}, which {by} names", failure.message);
+                failure.message = format!("{} (named by {by})", failure.message);
             }
             failure
         }),

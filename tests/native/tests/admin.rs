@@ -22,8 +22,7 @@ fn the_key_is_entered_checked_kept_apart_and_forgotten() {
     screen.wait_for("Admin API key (not shown):");
     screen.wait_for_no_echo();
     screen.send_line(KEY);
-    screen
-        .wait_for("The day it expires, for a warning before (YYYY-MM-DD; press Enter if unknown):");
+    screen.wait_for("Day it expires, so that twg can warn you (YYYY-MM-DD; Enter if unknown):");
     screen.send_line("soon");
     screen.wait_for("'soon' is not a day such as 2027-01-31");
     screen.send_line("2999-12-31");

@@ -23,10 +23,12 @@ fn a_site_s_jira() {
     assert_eq!((&json["status"], &json["ok"]), (&200.into(), &true.into()));
     assert_eq!(json["body"]["name"], Sandbox::USER);
     let nowhere = sandbox.twg(["api", "/rest/api/3/myself", "--site", "nowhere"]).run();
-    nowhere.expect_code(2).expect_stderr("no site 'nowhere'").expect_stderr("krystof-design");
+    nowhere.expect_code(2).expect_stderr("No site 'nowhere'").expect_stderr("krystof-design");
     assert!(!nowhere.stderr.contains("TWG_SITE"), "{nowhere}");
     let untyped = sandbox.twg(["api", "/rest/api/3/myself"]).env("TWG_SITE", "nowhere").run();
-    untyped.expect_code(2).expect_stderr("no site 'nowhere', which TWG_SITE names");
+    untyped
+        .expect_code(2)
+        .expect_stderr("No site 'nowhere' in this connection (named by TWG_SITE)");
     // A25: a response about missing scopes is printed, explained, and not tried again.
     sandbox.clear_log();
     let spaces = sandbox.twg(["api", "/wiki/api/v2/spaces"]).run();
@@ -127,7 +129,7 @@ fn redirects_do_not_carry_the_token_away() {
     assert_eq!(request.header("authorization"), None);
     assert!(!format!("{request:?}").contains("old-access"));
     let posted = home.twg(["api", "--provider", "scripted", "POST", &things]).run();
-    posted.expect_code(1).expect_stderr("a redirect, which is followed only for GET and HEAD");
+    posted.expect_code(1).expect_stderr("a redirect; twg follows those of GET and HEAD only");
     assert_eq!(stranger.requests().len(), 1);
 }
 

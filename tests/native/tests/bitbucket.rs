@@ -43,11 +43,11 @@ fn a_person_enters_the_token() {
     let (forge, home) = at_a_forge();
     let mut screen = home.twg(["setup", "bitbucket"]).in_terminal();
     type_token(&mut screen, "two words");
-    screen.wait_for("A token is a single word");
+    screen.wait_for("A token is one word");
     type_token(&mut screen, "canary-mistyped");
-    screen.wait_for("E-mail address of your Atlassian account:");
+    screen.wait_for("Email address of your Atlassian account:");
     screen.send_line("no-address");
-    screen.wait_for("That is no e-mail address.");
+    screen.wait_for("That is not an email address.");
     screen.send_line(Forge::EMAIL);
     screen.wait_for(
         "Bitbucket does not accept this token for mia@example.com. It must be a token with scopes",
@@ -55,14 +55,14 @@ fn a_person_enters_the_token() {
     assert!(!file(&home).exists());
     screen.wait_for_no_echo();
     screen.send_line(Forge::TOKEN);
-    screen.wait_for("E-mail address of your Atlassian account [mia@example.com]:");
+    screen.wait_for("Email address of your Atlassian account [mia@example.com]:");
     screen.send_line("");
     screen.wait_for("Let git use this token for 127.0.0.1:");
     screen.send_line("");
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
     let shown = screen.screen();
     assert!(shown.starts_with(
-        "Bitbucket needs a token of its own: an API token with scopes.\n  \
+        "Bitbucket needs its own token: an API token with scopes.\n  \
          Create one at  https://id.atlassian.com/manage-profile/security/api-tokens\n  \
          with scopes    read:user:bitbucket, read:repository:bitbucket, write:repository:bitbucket\n"
     ));
@@ -141,7 +141,7 @@ fn the_stored_token_is_preserved() {
     wrong.expect_code(77).expect_stderr("does not accept").expect_stderr("is unchanged");
     assert!(!wrong.stderr.contains("canary"), "{wrong}");
     forge.revoke_everything();
-    home.twg(["setup", "bitbucket"]).run().expect_code(77).expect_stderr("It is kept.");
+    home.twg(["setup", "bitbucket"]).run().expect_code(77).expect_stderr("The token is unchanged.");
     assert_eq!(stored(&home), before);
     drop(forge);
     let offline = home.twg(["setup", "bitbucket", "--json"]).run();
@@ -165,7 +165,7 @@ fn the_stored_token_is_preserved() {
 fn a_proxy_s_response_is_not_bitbucket_s() {
     let (_forge, home) = at_a_forge();
     let narrow = with_token(&home).stdin("canary-narrow-token").run();
-    narrow.expect_success().expect_stderr("Its scopes do not show whose it is");
+    narrow.expect_success().expect_stderr("With the scope read:user:bitbucket");
     for (status, code) in
         [("403 Forbidden", 1), ("200 OK", 75), ("502 Bad Gateway", 75), ("429 Slow", 75)]
     {
@@ -204,7 +204,7 @@ fn the_doctor_asks_bitbucket() {
     assert!(verdict == "bad" && text.contains("twg setup bitbucket --force"), "{verdict} {text}");
     drop(forge);
     let (verdict, text) = says();
-    assert!(verdict == "note" && text.contains("; not known whether"), "{verdict} {text}");
+    assert!(verdict == "note" && text.contains("; unknown whether"), "{verdict} {text}");
     // The user runs the doctor because of such problems.
     home.write_config("providers/bitbucket.json", "damaged");
     let (verdict, text) = says();
@@ -219,7 +219,7 @@ fn a_stored_token_is_not_denied() {
     let alone = home.twg(["setup", "bitbucket", "--force", "--no-input"]).run();
     alone
         .expect_code(2)
-        .expect_stderr("Nobody is here")
+        .expect_stderr("there is no terminal")
         .expect_stderr("The stored one is unchanged");
 }
 
@@ -400,7 +400,7 @@ fn no_command_shows_a_token_or_a_key() {
     };
     let mut screen = twg(&["setup", "bitbucket"]).in_terminal();
     type_token(&mut screen, Forge::TOKEN);
-    screen.wait_for("E-mail address");
+    screen.wait_for("Email address");
     screen.send_line(Forge::EMAIL);
     screen.wait_for("Let git use this token");
     screen.send_line("y");

@@ -28,6 +28,7 @@ const COMMANDS: &[(&str, &[&[&str]])] = &[
     ("sites-use", &[&["sites", "use", "krystof-design"], &["sites", "use", "nonsense"]]),
     ("api", &[&["api", "/me"], &["api", "/rest/api/3/myself"], &["api", "/rest/api/3/nothing"]]),
     ("doctor", &[&["doctor"], &["doctor", "--fix"], &["doctor", "--bundle", "BUNDLE"]]),
+    ("help", &[&["help"], &["help", "environment"]]),
     ("auth-status", &[&["auth", "status"]]),
     ("auth-token", &[&["auth", "token"], &["auth", "token", "nonsense"]]),
     ("auth-refresh", &[&["auth", "refresh"], &["auth", "refresh", "--force"]]),

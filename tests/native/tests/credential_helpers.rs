@@ -45,7 +45,7 @@ fn git_clones_and_pushes_through_the_helper() {
     let setup = setup.stdin(format!("{}\n", Forge::TOKEN));
     let done = setup.run();
     done.expect_success().expect_stderr("accepts the token of Mia Krystof");
-    done.expect_stderr(&format!("git asks twg for the credentials of {}", forge.host()));
+    done.expect_stderr(&format!("git now gets its {} credentials from twg", forge.host()));
     let configured = std::fs::read_to_string(home.path().join(".gitconfig")).unwrap();
     assert!(configured.contains(" auth git-credential"), "{configured}");
 
@@ -181,9 +181,9 @@ fn git_forgets_the_program() {
     locked.expect_stderr("git may still ask twg");
     std::fs::remove_file(lock).unwrap();
     let again = home.twg(["setup", "bitbucket", "--remove"]).run();
-    again.expect_success().expect_stderr("git does not ask twg any more");
+    again.expect_success().expect_stderr("git no longer asks twg");
     let uninstall = home.twg(["uninstall", "--yes"]).run();
-    uninstall.expect_success().expect_stderr("git does not ask twg any more");
+    uninstall.expect_success().expect_stderr("git no longer asks twg");
     assert_eq!(settings(), format!("{foreign} store\n{elsewhere} {away}\n"));
 }
 
@@ -264,7 +264,7 @@ fn erase_deletes_nothing() {
     let output = clone.args(["clone", "-q", &forge.repository(""), "clone"]).output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("It is kept; `twg setup bitbucket` checks it"), "{said}");
+    assert!(said.contains("The token is unchanged: `twg setup bitbucket` checks it"), "{said}");
     assert_eq!(std::fs::read(home.config_dir().join("bitbucket.conf")).unwrap(), stored);
     home.twg(["setup", "bitbucket"]).run().expect_code(77).expect_stderr("does not accept");
     assert_eq!(std::fs::read(home.config_dir().join("bitbucket.conf")).unwrap(), stored);

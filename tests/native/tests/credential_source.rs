@@ -194,7 +194,7 @@ fn a_directory_is_bound() {
     // A site.
     std::fs::write(project.join(".twg"), r#"{"connection":"work","site":"nowhere"}"#).unwrap();
     let nowhere = twg(&["api", "/rest/api/3/myself"]).run();
-    nowhere.expect_code(2).expect_stderr("no site 'nowhere'");
+    nowhere.expect_code(2).expect_stderr("No site 'nowhere'");
     let named = twg(&["api", "/rest/api/3/myself"]).env("TWG_SITE", "krystof-design").run();
     named.expect_success();
     twg(&["api", "/rest/api/3/myself", "--site", "krystof-design"]).run().expect_success();

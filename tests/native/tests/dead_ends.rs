@@ -32,7 +32,7 @@ fn wishes_count_also_when_signed_in() {
     let sandbox = Sandbox::start();
     sandbox.sign_in(&[]).expect_success();
     let nowhere = sandbox.twg(["login", "--site", "nowhere"]).run();
-    nowhere.expect_code(2).expect_stderr("no site 'nowhere'");
+    nowhere.expect_code(2).expect_stderr("No site 'nowhere'");
     let chosen = sandbox.twg(["login", "--site", "krystof-design"]).run();
     chosen.expect_success().expect_stderr("by default").expect_stderr("Already signed in");
     let other = sandbox.twg(["login", "--client-id", "another-client", "--device"]).run();

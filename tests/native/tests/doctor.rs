@@ -32,7 +32,7 @@ fn everything_is_proven_where_all_is_well() {
     for name in ["login", "store", "lock", "privacy", "clock", "server", "token"] {
         assert_eq!(check(&doctor, name).0, "good", "{name}: {doctor}");
     }
-    assert!(check(&doctor, "lock").1.contains("a second process was kept out"), "{doctor}");
+    assert!(check(&doctor, "lock").1.contains("a second process could not take it"), "{doctor}");
     assert!(check(&doctor, "store").1.contains("replaced atomically and durably"), "{doctor}");
     assert_eq!(sandbox.record(), before);
     let names: Vec<_> = std::fs::read_dir(sandbox.config_dir())
@@ -135,10 +135,10 @@ fn pending_intents_and_tombstones_are_named() {
     let (verdict, found) = check(&doctor, "refresh");
     assert_eq!(verdict, "note");
     assert!(
-        found.contains("the next refresh repairs it, for certain in the next 9 min"),
+        found.contains("the next refresh repairs it; guaranteed for the next 9 min"),
         "{found}"
     );
-    assert!(found.contains("its answer is in the stage"), "{found}");
+    assert!(found.contains("its response is in the stage"), "{found}");
 
     sandbox.change_record(|record| {
         record.as_object_mut().unwrap().remove("pending");

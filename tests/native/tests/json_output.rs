@@ -169,7 +169,7 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
     for args in commands {
         let shell = ["sh", "-c", "exec \"$@\" >/dev/full", "sh"];
         let output = sandbox.twg(args).behind(shell).run();
-        output.expect_code(1).expect_stderr("cannot write to standard output");
+        output.expect_code(1).expect_stderr("Cannot write to standard output");
         // A closed pipe is not an error, except for a token, because a program needs it.
         if args == ["auth", "token"] {
             continue;
@@ -189,5 +189,5 @@ fn a_usage_error_names_what_is_missing() {
     };
     let missing = says(&["--json", "admin", "auth", "login"]);
     assert!(missing.contains("--email <EMAIL>") && missing.contains("--org <ID>"), "{missing}");
-    assert_eq!(says(&["--json", "upkeep"]), "a subcommand is missing");
+    assert_eq!(says(&["--json", "upkeep"]), "A subcommand is missing");
 }

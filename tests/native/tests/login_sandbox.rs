@@ -93,7 +93,7 @@ fn a_user_declines_or_is_late() {
         .wait()
         .expect_code(1)
         .expect_stderr("you declined, or the request expired")
-        .expect_stderr("No login was stored.")
+        .expect_stderr("Nothing was stored.")
         .expect_stderr("`twg login`");
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 1);
 
@@ -110,7 +110,7 @@ fn a_user_declines_or_is_late() {
         .wait()
         .expect_code(1)
         .expect_stderr("you declined, or the request expired")
-        .expect_stderr("No login was stored.");
+        .expect_stderr("Nothing was stored.");
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
 
@@ -264,10 +264,10 @@ fn narrowed_scopes_and_a_missing_refresh_token_are_reported() {
 #[test]
 fn a_login_that_reaches_no_site_says_so() {
     let sandbox = Sandbox::start_with(&["sites=none"]);
-    sandbox.sign_in(&[]).expect_stderr("reaches no site");
+    sandbox.sign_in(&[]).expect_stderr("has no site");
     let sites = sandbox.twg(["sites"]).run();
     assert_eq!(sites.expect_success().stdout, "");
-    sites.expect_stderr("`twg login --force`").expect_stderr("reaches no site");
+    sites.expect_stderr("`twg login --force`").expect_stderr("has no site");
     sandbox.twg(["sites", "use", "krystof-design"]).run().expect_code(2).expect_stderr("no site");
 }
 

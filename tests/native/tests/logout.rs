@@ -211,6 +211,6 @@ fn an_unreadable_record_is_set_aside_and_reported() {
     let sandbox = Sandbox::start();
     std::fs::write(sandbox.config_dir().join("auth.conf"), "torn {").unwrap();
     let output = sandbox.twg(["logout"]).run();
-    output.expect_success().expect_stderr("auth.conf.damaged-").expect_stderr("delete that file");
+    output.expect_success().expect_stderr("auth.conf.damaged-").expect_stderr("delete it");
     sandbox.twg(["logout"]).run().expect_success().expect_stderr("nothing to do");
 }

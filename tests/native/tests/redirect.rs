@@ -221,7 +221,7 @@ fn a_repeated_parameter_ends_the_login() {
         .wait()
         .expect_code(1)
         .expect_stderr("more than once")
-        .expect_stderr("No login was stored.");
+        .expect_stderr("Nothing was stored.");
     assert_eq!(sandbox.requests_to("/oauth/token").len(), 0);
 }
 
@@ -236,7 +236,7 @@ fn a_wrong_or_missing_issuer_ends_the_login() {
         let sandbox = Sandbox::start_with(&[&format!("iss={switch}")]);
         sandbox.change_provider(discovered);
         let output = sandbox.finish(sandbox.twg(["login", "--loopback"]).start());
-        output.expect_code(1).expect_stderr(said).expect_stderr("No login was stored.");
+        output.expect_code(1).expect_stderr(said).expect_stderr("Nothing was stored.");
         output.expect_stderr("`twg login`");
         assert_eq!(sandbox.requests_to("/oauth/token").len(), 0, "the code goes nowhere");
         sandbox.switch("iss", "on");

@@ -114,7 +114,7 @@ fn every_step_can_be_done_again() {
     let changed = skill.replace("Never", "Never ever");
     fs::write(machine.home(".claude/skills/twg/SKILL.md"), &changed).unwrap();
     let left = machine.twg(&["setup"]).run();
-    left.expect_success().expect_stderr("was changed by somebody, and is left as it is");
+    left.expect_success().expect_stderr("was changed since twg wrote it, and stays as it is");
     assert_eq!(fs::read_to_string(machine.home(".claude/skills/twg/SKILL.md")).unwrap(), changed);
 }
 
@@ -298,14 +298,14 @@ fn uninstall_removes_everything_that_setup_made() {
     machine.played.timer_is("active", "enabled");
     let _ = machine.played.calls();
     let mut screen = machine.twg(&["uninstall"]).in_terminal();
-    screen.wait_for("Go on? [y/N]");
+    screen.wait_for("Continue? [y/N]");
     screen.send_line("");
     assert_eq!(screen.wait().code(), Some(0));
     screen.wait_for("Nothing was removed.");
     assert!(machine.sandbox.accepts(record.access_token()));
 
     let mut screen = machine.twg(&["uninstall"]).in_terminal();
-    screen.wait_for("Go on? [y/N]");
+    screen.wait_for("Continue? [y/N]");
     screen.send_line("y");
     assert_eq!(screen.wait().code(), Some(0), "{}", screen.screen());
     assert!(screen.screen().contains("✔ twg is uninstalled"), "{}", screen.screen());
@@ -379,7 +379,7 @@ fn nothing_is_forgotten_that_may_still_work() {
     std::os::unix::fs::symlink(&elsewhere, dir.join("bitbucket.conf")).unwrap();
     fs::write(dir.join("admin.confluence-notes.md"), "mine").unwrap();
     let mut screen = machine.twg(&["uninstall"]).in_terminal();
-    screen.wait_for("Go on? [y/N]");
+    screen.wait_for("Continue? [y/N]");
     machine.sandbox.sign_in(&[]);
     let record = machine.sandbox.record();
     screen.send_line("y");

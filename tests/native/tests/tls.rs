@@ -105,7 +105,7 @@ fn an_unknown_authority_is_refused_until_it_is_made_known() {
     let login = server.login(&home);
     let refused = login.run();
     refused.expect_code(75).expect_stderr("certificate").expect_stderr("SSL_CERT_FILE");
-    refused.expect_stderr("No login was stored.").expect_stderr("`twg doctor`");
+    refused.expect_stderr("Nothing was stored.").expect_stderr("`twg doctor`");
     server.wait_for_alert("alert unknown ca");
     let json = login.clone().arg("--json").run();
     assert_eq!(json.expect_code(75).json()["error"]["code"], "NETWORK");
@@ -135,7 +135,7 @@ fn a_certificate_for_another_host_is_refused() {
     let home = TempHome::new();
     let server = TlsServer::start(home.path(), "DNS:example.com");
     let login = server.login(&home).env("SSL_CERT_FILE", home.path().join("ca.pem"));
-    login.run().expect_code(75).expect_stderr("certificate").expect_stderr("No login was stored.");
+    login.run().expect_code(75).expect_stderr("certificate").expect_stderr("Nothing was stored.");
     server.wait_for_alert("alert bad certificate");
 }
 

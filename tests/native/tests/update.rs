@@ -336,7 +336,7 @@ fn without_releases_or_an_installation_the_error_says_how_to_update() {
     let output = installed.home.twg(["update"]).by_program(installed.launcher()).run();
     output
         .expect_code(78)
-        .expect_stderr("follows no releases")
+        .expect_stderr("Built from source: no release to update to")
         .expect_stderr("`cargo install --locked");
     let home = TempHome::new();
     let output = releases.followed_by(home.twg(["update"])).run();

@@ -108,7 +108,7 @@ fn a_refusing_scheduler_is_reported_before_other_failures() {
     );
     let disable = played.before(home.twg(["upkeep", "disable"])).run();
     disable.expect_code(1).expect_stderr("stop twg-upkeep");
-    assert!(!disable.stderr.contains("not scheduled any more"), "{disable}");
+    assert!(!disable.stderr.contains("no longer scheduled"), "{disable}");
 }
 
 /// Two runs at once would do everything twice, so without a lock there is no run.
@@ -117,7 +117,7 @@ fn a_run_needs_its_lock() {
     let home = TempHome::new();
     home.write_config("upkeep.json.lock/in-the-way", "");
     let run = home.twg(["upkeep", "run"]).run();
-    run.expect_code(73).expect_stderr("Could not note what the upkeep did");
+    run.expect_code(73).expect_stderr("Could not store the state of the upkeep");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_password_of_the_proxy_is_not_written_down() {
     let enable =
         home.twg(["upkeep", "enable"]).env("HTTPS_PROXY", "http://mia:canary@proxy.example");
     let enabled = played.before(enable).run();
-    enabled.expect_success().expect_stderr("HTTPS_PROXY").expect_stderr("not written down");
+    enabled.expect_success().expect_stderr("HTTPS_PROXY").expect_stderr("does not store it");
     for file in files_in(&units(&home)) {
         assert!(!fs::read_to_string(units(&home).join(file)).unwrap().contains("canary"));
     }

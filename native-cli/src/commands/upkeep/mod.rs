@@ -30,7 +30,7 @@ use crate::system::tool::{Runner, System};
 /// `twg upkeep ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum Upkeep {
-    /// Schedule the upkeep, every 12 minutes
+    /// Schedule the upkeep
     Enable,
     /// Show the schedule and the last run
     Status,
