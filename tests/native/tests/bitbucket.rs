@@ -71,7 +71,7 @@ fn a_person_enters_the_token() {
         shown.contains("✔ Bitbucket accepts the token of Mia Krystof; it is saved to "),
         "{shown}"
     );
-    assert!(shown.contains("✔ git asks twg for the credentials of 127.0.0.1:"), "{shown}");
+    assert!(shown.contains("✔ git now gets its 127.0.0.1:"), "{shown}");
     assert!(!screen.transcript().contains("canary"), "{shown}");
     assert_eq!(std::fs::metadata(saved).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(
@@ -312,7 +312,7 @@ fn a_login_offers_to_take_the_token() {
     let bitbucket = sandbox.config_dir().join("bitbucket.conf");
     for (typed, code) in [("\r", 0), ("\x03", 0)] {
         let mut screen = login(&["--force"]);
-        screen.wait_for("press Enter to go without):");
+        screen.wait_for("press Enter to skip this):");
         screen.wait_for_no_echo();
         screen.send(typed);
         assert_eq!(screen.wait().code(), Some(code), "{}", screen.screen());

@@ -28,7 +28,7 @@ fn address_on(screen: &Pty) -> String {
 
 /// Declines to enter the Bitbucket token at the end of a login.
 fn go_without_bitbucket(screen: &mut Pty) {
-    screen.wait_for("Bitbucket token (not shown; press Enter to go without):");
+    screen.wait_for("Bitbucket token (not shown; press Enter to skip this):");
     screen.wait_for_no_echo();
     screen.send_line("");
 }
@@ -179,7 +179,7 @@ fn control_c_ends_the_waiting_and_stores_nothing() {
         let login = sandbox.twg(args).start();
         let _shown = login.wait_for_address();
         login.interrupt();
-        login.wait().expect_code(130).expect_stderr("No login was stored.");
+        login.wait().expect_code(130).expect_stderr("Nothing was stored.");
     }
     assert!(!sandbox.config_dir().join("auth.conf").exists());
 }
