@@ -30,7 +30,8 @@ impl ConfigDir {
     /// `TWG_CONFIG_DIR`, else `$XDG_CONFIG_HOME/twg`, else `~/.config/twg`; on Windows
     /// `%APPDATA%\twg` stands for the latter two.
     ///
-    /// # Errors [`NoConfigDir`] if `TWG_CONFIG_DIR` is relative, or if no variable names the home
+    /// # Errors
+    /// [`NoConfigDir`] if `TWG_CONFIG_DIR` is relative, or if no variable names the home
     /// directory.
     pub(crate) fn resolve(env: &impl Fn(&str) -> Option<OsString>) -> Result<Self, NoConfigDir> {
         let path = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -63,7 +64,8 @@ impl ConfigDir {
     /// The directory of what is installed for this user: `$XDG_DATA_HOME/twg`, else
     /// `~/.local/share/twg`; on Windows `%LOCALAPPDATA%\twg`. And the user's home directory.
     ///
-    /// # Errors [`NoConfigDir::NoHome`]
+    /// # Errors
+    /// [`NoConfigDir::NoHome`]
     pub(crate) fn data(
         env: &impl Fn(&str) -> Option<OsString>,
     ) -> Result<(Self, PathBuf), NoConfigDir> {

@@ -51,7 +51,8 @@ impl FromJson for Bound {
 
 /// The binding of a directory: its own, or that of the nearest directory above.
 ///
-/// # Errors The nearest file cannot be read or parsed.
+/// # Errors
+/// The nearest file cannot be read or parsed.
 pub(crate) fn of(directory: &Path) -> Result<Option<Binding>, Failure> {
     for directory in directory.ancestors() {
         let file = directory.join(FILE_NAME);
@@ -67,7 +68,8 @@ pub(crate) fn of(directory: &Path) -> Result<Option<Binding>, Failure> {
 
 /// The binding for a command. The sandbox has its own connections, so there it is `None`.
 ///
-/// # Errors Those of [`of`].
+/// # Errors
+/// Those of [`of`].
 pub(crate) fn of_command(context: &Context) -> Result<Option<Binding>, Failure> {
     if context.in_sandbox { Ok(None) } else { here() }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Chosen {
 impl Connection {
     /// The connection that the command line chooses.
     ///
-    /// # Errors The name is invalid, or the binding of this directory cannot be used.
+    /// # Errors
+    /// The name is invalid, or the binding of this directory cannot be used.
     pub(crate) fn chosen(&self, context: &Context) -> Result<Chosen, Failure> {
         self.name.chosen(context, &self.provider)
     }
@@ -47,7 +48,8 @@ impl Connection {
 impl ConnectionName {
     /// The connection that the command line chooses at a provider.
     ///
-    /// # Errors Those of [`Connection::chosen`].
+    /// # Errors
+    /// Those of [`Connection::chosen`].
     pub(crate) fn chosen(&self, context: &Context, provider: &str) -> Result<Chosen, Failure> {
         let bound = match &self.connection {
             None if provider == providers::DEFAULT => binding::of_command(context)?,

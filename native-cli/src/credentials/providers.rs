@@ -35,7 +35,7 @@ pub(crate) fn load(context: &Context, name: &str) -> Result<ProviderProfile, Fai
     let Some((_, json)) = BUNDLED.iter().find(|(bundled, _)| *bundled == name) else {
         let known: Vec<_> = BUNDLED.iter().map(|(name, _)| *name).collect();
         return Err(Failure::usage(format!("There is no provider '{name}'")).or_hint(format!(
-            "Bundled providers: {}. Define your own in {shown} (see docs/providers.md).",
+            "Bundled providers: {}. To add one, write {shown}; `twg help files` says more.",
             known.join(" and ")
         )));
     };

@@ -25,7 +25,8 @@ pub struct Shell {
 impl Shell {
     /// The shell of the directory `config` below `home`.
     ///
-    /// # Errors A description of the problem.
+    /// # Errors
+    /// A description of the problem.
     pub fn below(home: &Path) -> Result<Self, String> {
         let env = |name: &str| match name {
             HOME => Some(OsString::from(home)),
@@ -42,7 +43,8 @@ impl Shell {
 
     /// Runs a flow to its end, as every command does.
     ///
-    /// # Errors A description of the problem.
+    /// # Errors
+    /// A description of the problem.
     pub fn drive<F: Flow>(&mut self, flow: F) -> Result<F::Output, String> {
         let done = self.runtime.block_on(drive(&mut self.context, flow));
         done.map_err(|failure| failure.message)

@@ -12,8 +12,9 @@ mod user;
 
 use std::time::Instant;
 
-use twg_core::flow::{Flow, Step};
+use twg_core::flow::{Effect, Flow, Misuse, Outcome, Step, StepId};
 use twg_core::http::{HttpRequest, HttpResponse, TransportError};
+use twg_core::time::Now;
 
 use self::performer::Performer;
 use crate::context::Context;
@@ -49,25 +50,29 @@ impl Shell<'_> {
     /// successor is not saved, the signal waits until the next effect that may be interrupted, or
     /// until the end.
     ///
-    /// # Errors The signal, or a defect of this program.
+    /// # Errors
+    /// The signal, or a defect of this program.
     pub(crate) async fn drive<F: Flow>(
         self,
         user: &mut impl User,
-        mut flow: F,
+        flow: F,
     ) -> Result<Driven<F::Output>, Failure> {
+        let mut flow = Steps { flow, output: None };
+        let was_interrupted = self.perform_all(user, &mut flow).await?;
+        let output = flow.output.ok_or_else(|| Failure::internal("A flow ended without output"))?;
+        Ok(Driven { output, was_interrupted })
+    }
+
+    /// Performs every effect of a flow. Returns whether a signal came that had to wait.
+    async fn perform_all(
+        self,
+        user: &mut impl User,
+        flow: &mut dyn Effects,
+    ) -> Result<bool, Failure> {
         let mut interrupts = watch_for_signals()?;
         let mut performer = Performer::new(self, user);
-        let misuse = |misuse| Failure::internal(format!("A defect of twg: {misuse}"));
-        let mut step = flow.begin(clock::read()).map_err(misuse)?;
-        loop {
-            let (id, effect) = match step {
-                Step::Done(output) => {
-                    performer.done();
-                    let was_interrupted = interrupts.came().await;
-                    return Ok(Driven { output, was_interrupted });
-                }
-                Step::Perform(id, effect) => (id, effect),
-            };
+        let mut next = flow.first(clock::read())?;
+        while let Some((id, effect)) = next {
             let outcome = if effect.is_interruptible() {
                 match interrupts.or(performer.perform(effect)).await {
                     Ok(outcome) => outcome,
@@ -76,14 +81,67 @@ impl Shell<'_> {
             } else {
                 performer.perform(effect).await
             };
-            step = flow.resume(id, outcome, clock::read()).map_err(misuse)?;
+            next = flow.next(id, outcome, clock::read())?;
         }
+        performer.done();
+        Ok(interrupts.came().await)
+    }
+}
+
+/// The effects of a flow of any type. The loop that performs them is compiled once, not once for each type of flow.
+trait Effects {
+    fn first(&mut self, now: Now) -> Result<Option<(StepId, Effect)>, Failure>;
+    fn next(
+        &mut self,
+        id: StepId,
+        outcome: Outcome,
+        now: Now,
+    ) -> Result<Option<(StepId, Effect)>, Failure>;
+}
+
+/// A flow, and its result at the end.
+struct Steps<F: Flow> {
+    flow: F,
+    output: Option<F::Output>,
+}
+
+impl<F: Flow> Steps<F> {
+    fn effect_of(
+        &mut self,
+        step: Result<Step<F::Output>, Misuse>,
+    ) -> Result<Option<(StepId, Effect)>, Failure> {
+        match step {
+            Ok(Step::Perform(id, effect)) => Ok(Some((id, effect))),
+            Ok(Step::Done(output)) => {
+                self.output = Some(output);
+                Ok(None)
+            }
+            Err(misuse) => Err(Failure::internal(format!("A defect of twg: {misuse}"))),
+        }
+    }
+}
+
+impl<F: Flow> Effects for Steps<F> {
+    fn first(&mut self, now: Now) -> Result<Option<(StepId, Effect)>, Failure> {
+        let step = self.flow.begin(now);
+        self.effect_of(step)
+    }
+
+    fn next(
+        &mut self,
+        id: StepId,
+        outcome: Outcome,
+        now: Now,
+    ) -> Result<Option<(StepId, Effect)>, Failure> {
+        let step = self.flow.resume(id, outcome, now);
+        self.effect_of(step)
     }
 }
 
 /// Runs a flow to its end in the context of a command.
 ///
-/// # Errors Those of [`Shell::drive`]; also if an earlier flow of this command was interrupted.
+/// # Errors
+/// Those of [`Shell::drive`]; also if an earlier flow of this command was interrupted.
 pub(crate) async fn drive<F: Flow>(context: &mut Context, flow: F) -> Result<F::Output, Failure> {
     if context.interrupted {
         return Err(Failure::interrupted());
@@ -97,7 +155,8 @@ pub(crate) async fn drive<F: Flow>(context: &mut Context, flow: F) -> Result<F::
 
 /// Waits for a person outside of any flow. Ctrl-C ends it, as it ends a flow.
 ///
-/// # Errors Interrupted.
+/// # Errors
+/// Interrupted.
 pub(crate) async fn interruptible<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     watch_for_signals()?.or(work).await.map_err(|_signal| Failure::interrupted())
 }
@@ -109,7 +168,8 @@ fn watch_for_signals() -> Result<Interrupts, Failure> {
 
 /// Sends one request outside of any flow, with the same narration. Ctrl-C ends it.
 ///
-/// # Errors Interrupted; inside, those of [`HttpClient::send`].
+/// # Errors
+/// Interrupted; inside, those of [`HttpClient::send`].
 pub(crate) async fn send(
     context: &mut Context,
     request: HttpRequest,
@@ -119,7 +179,8 @@ pub(crate) async fn send(
 
 /// As [`send`]. `watch` gets the number of bytes of the body after each chunk.
 ///
-/// # Errors As there.
+/// # Errors
+/// As there.
 pub(crate) async fn send_watched(
     context: &mut Context,
     request: HttpRequest,

@@ -54,7 +54,8 @@ impl std::error::Error for NoBrowser {}
 /// Opens the URL in the user's browser. Returns when a launcher has succeeded, or is still running
 /// after a moment.
 ///
-/// # Errors [`NoBrowser`].
+/// # Errors
+/// [`NoBrowser`].
 pub(crate) async fn open(
     url: &str,
     env: &impl Fn(&str) -> Option<OsString>,

@@ -45,7 +45,8 @@ pub(crate) struct ClientForm<'a> {
 /// Shows the form until it is filled in. `open` gets its URL, which contains a random token and
 /// works only once.
 ///
-/// # Errors [`UserAgentError::TimedOut`], or [`UserAgentError::Unavailable`] if nothing can be
+/// # Errors
+/// [`UserAgentError::TimedOut`], or [`UserAgentError::Unavailable`] if nothing can be
 /// shown.
 pub(crate) async fn collect(
     form: ClientForm<'_>,

@@ -55,7 +55,8 @@ impl FileStore {
     /// Bytes that are not UTF-8 become U+FFFD. Such a file is not a record of twg, which writes
     /// ASCII-compatible JSON. So the parser finds it damaged, and it is set aside unchanged.
     ///
-    /// # Errors [`StoreErrorKind::CannotRead`] if it is not a regular file, larger than 4 MiB, or
+    /// # Errors
+    /// [`StoreErrorKind::CannotRead`] if it is not a regular file, larger than 4 MiB, or
     /// unreadable.
     pub(crate) fn load(&self, path: &Path) -> Result<Option<Secret>, StoreError> {
         let file = match platform::open_to_read(path) {
@@ -96,7 +97,8 @@ impl FileStore {
     /// Replaces a file atomically. Returns once the new bytes and their name are on disk. At every
     /// moment there is a whole file under that name, the old one or the new one.
     ///
-    /// # Errors Any [`StoreError`]. The old file is unchanged, unless only making the name durable
+    /// # Errors
+    /// Any [`StoreError`]. The old file is unchanged, unless only making the name durable
     /// failed.
     pub(crate) fn replace(
         &self,
@@ -121,7 +123,8 @@ impl FileStore {
     /// Checks that a record of 64 KiB could be stored: reserves the space, makes it durable, moves
     /// it and removes it, with the same calls as [`FileStore::replace`].
     ///
-    /// # Errors Any [`StoreError`]. Nothing is left behind.
+    /// # Errors
+    /// Any [`StoreError`]. Nothing is left behind.
     pub(crate) fn preflight(&self, path: &Path) -> Result<(), StoreError> {
         let place = self.prepare(path)?;
         if platform::is_mount_point(&place) {
@@ -142,7 +145,8 @@ impl FileStore {
     /// Removes a record and the files that belong to it: a stage, or an unfinished replacement of a
     /// process that died. Returns once that is durable. Succeeds if the file does not exist.
     ///
-    /// # Errors Any [`StoreError`]. The file still exists.
+    /// # Errors
+    /// Any [`StoreError`]. The file still exists.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), StoreError> {
         let is_link = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata.is_symlink(),
@@ -182,7 +186,8 @@ impl FileStore {
     /// Moves an unreadable file out of the way, unchanged, to a name with the time. Returns the new
     /// path, for people. Nothing is overwritten. If the path is a symlink, the link is moved.
     ///
-    /// # Errors Any [`StoreError`]. The file was not moved.
+    /// # Errors
+    /// Any [`StoreError`]. The file was not moved.
     pub(crate) fn set_aside(&self, path: &Path) -> Result<String, StoreError> {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let stem = suffixed(path, &format!("{DAMAGED}{}", now.replace(['-', ':'], "")));
@@ -206,7 +211,8 @@ impl FileStore {
 
     /// Creates the directory of this file if it does not exist. It is private.
     ///
-    /// # Errors [`StoreErrorKind::CannotCreate`], also if another user owns the directory.
+    /// # Errors
+    /// [`StoreErrorKind::CannotCreate`], also if another user owns the directory.
     pub(crate) fn prepare_dir(&self, path: &Path) -> Result<(), StoreError> {
         let root = self.config.path();
         let parent = path.parent().unwrap_or(root);
@@ -252,7 +258,8 @@ impl FileStore {
     /// Locks this file, and creates it if it does not exist. Dropping the result releases the lock.
     /// `None` if another process holds it.
     ///
-    /// # Errors [`StoreError`] if the file cannot be used.
+    /// # Errors
+    /// [`StoreError`] if the file cannot be used.
     pub(crate) fn claim_alone(&self, path: &Path) -> Result<Option<File>, StoreError> {
         let file = platform::open_lock(path).map_err(|error| self.failed(path, &error))?;
         match file.try_lock() {

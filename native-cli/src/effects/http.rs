@@ -58,7 +58,8 @@ impl HttpClient {
 
     /// Sends a request once, and reads the response.
     ///
-    /// # Errors [`TransportError::NotSent`] only if the server cannot have seen any of the request:
+    /// # Errors
+    /// [`TransportError::NotSent`] only if the server cannot have seen any of the request:
     /// the URL is not allowed, or no connection was ready for it.
     pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         self.send_watched(request, &mut |_| {}).await
@@ -66,7 +67,8 @@ impl HttpClient {
 
     /// As [`HttpClient::send`]. `watch` gets the size of the body so far, after each chunk.
     ///
-    /// # Errors As there.
+    /// # Errors
+    /// As there.
     pub(crate) async fn send_watched(
         &self,
         request: HttpRequest,
@@ -122,7 +124,8 @@ impl HttpClient {
 
     /// The client for requests to this URL, for what [`HttpClient::send`] cannot do.
     ///
-    /// # Errors [`TransportFailure`] if the certificates or proxies are configured wrongly.
+    /// # Errors
+    /// [`TransportFailure`] if the certificates or proxies are configured wrongly.
     pub(crate) fn client_for(&self, url: &Url) -> Result<&Client, TransportFailure> {
         let route = match (url.scheme(), is_loopback(url)) {
             ("http", _) => Route::LocalPlain,

@@ -137,7 +137,8 @@ impl LocalServer {
     /// Binds a loopback IP address: 127.0.0.1, or [::1] where there is no IPv4. `port` is the
     /// registered one; without it, any free port.
     ///
-    /// # Errors [`UserAgentError::PortBusy`] if another program has that port. No other port is
+    /// # Errors
+    /// [`UserAgentError::PortBusy`] if another program has that port. No other port is
     /// tried, because the server would refuse it. [`UserAgentError::Unavailable`] if nothing can be
     /// bound at all.
     pub(super) fn bind(port: Option<u16>) -> Result<Self, UserAgentError> {
@@ -172,7 +173,8 @@ impl LocalServer {
     /// Serves requests until one has a result and its response was sent, or until the deadline. It
     /// can be called again; in between, browsers wait.
     ///
-    /// # Errors [`UserAgentError::TimedOut`].
+    /// # Errors
+    /// [`UserAgentError::TimedOut`].
     pub(super) async fn serve<T: Send + 'static>(
         &mut self,
         deadline: UnixTime,

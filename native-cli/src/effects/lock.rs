@@ -34,7 +34,8 @@ pub(crate) struct Lock {
 /// Takes the lock in this file, and waits for it until the deadline. `name` is the holder that
 /// other processes report.
 ///
-/// # Errors [`LockError`]. Dropping the future stops the waiting.
+/// # Errors
+/// [`LockError`]. Dropping the future stops the waiting.
 pub(crate) async fn acquire(
     store: &FileStore,
     path: &Path,

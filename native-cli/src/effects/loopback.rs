@@ -42,7 +42,8 @@ impl RedirectListener {
     /// Waits for the redirect, and returns its whole URL. Every other request gets an empty
     /// response. It can be called again for another redirect.
     ///
-    /// # Errors [`UserAgentError::TimedOut`].
+    /// # Errors
+    /// [`UserAgentError::TimedOut`].
     pub(crate) async fn receive(&mut self, deadline: UnixTime) -> Result<Secret, UserAgentError> {
         let (path, origin) = (self.path.clone(), self.server.origin());
         let page = Page::html(PAGE);

@@ -45,7 +45,8 @@ impl RecordStore {
 
     /// Checks that a record could be replaced.
     ///
-    /// # Errors Those of [`FileStore::preflight`].
+    /// # Errors
+    /// Those of [`FileStore::preflight`].
     pub(crate) fn preflight(&self, key: &ConnectionKey) -> Result<(), StoreError> {
         let files = self.files();
         files.preflight(&files.config().record_path(key))
@@ -53,7 +54,8 @@ impl RecordStore {
 
     /// Replaces a record whose generation was read before; `None` if there was no readable record.
     ///
-    /// # Errors Those of [`FileStore::replace`].
+    /// # Errors
+    /// Those of [`FileStore::replace`].
     pub(crate) fn replace(
         &self,
         key: &ConnectionKey,
@@ -66,7 +68,8 @@ impl RecordStore {
 
     /// Moves an unreadable record out of the way. Returns its new path, for people.
     ///
-    /// # Errors Those of [`FileStore::set_aside`].
+    /// # Errors
+    /// Those of [`FileStore::set_aside`].
     pub(crate) fn set_aside(&self, key: &ConnectionKey) -> Result<String, StoreError> {
         let files = self.files();
         files.set_aside(&files.config().record_path(key))
@@ -126,7 +129,8 @@ impl RecordStore {
 
     /// Moves an unreadable stage out of the way. Returns its new path, for people.
     ///
-    /// # Errors Those of [`Stage::set_aside`].
+    /// # Errors
+    /// Those of [`Stage::set_aside`].
     pub(crate) fn set_aside_stage(&self, key: &ConnectionKey) -> Result<String, StoreError> {
         let files = self.files();
         Stage::set_aside(files, &files.config().record_path(key))
@@ -134,7 +138,8 @@ impl RecordStore {
 
     /// Removes the stage of a connection, and the response of an attempt that was saved elsewhere.
     ///
-    /// # Errors Those of [`Stage::discard`].
+    /// # Errors
+    /// Those of [`Stage::discard`].
     pub(crate) fn discard_stage(
         &self,
         key: &ConnectionKey,
@@ -146,14 +151,16 @@ impl RecordStore {
 
     /// Saves a response in the first other directory that accepts it. Returns the path, for people.
     ///
-    /// # Errors Those of [`stage::rescue`].
+    /// # Errors
+    /// Those of [`stage::rescue`].
     pub(crate) fn rescue(&self, id: &AttemptId, response: &Secret) -> Result<String, StoreError> {
         stage::rescue(self.files(), id, response)
     }
 
     /// The response to an attempt that was saved elsewhere; `None` if there is none.
     ///
-    /// # Errors Those of [`stage::load_rescued`].
+    /// # Errors
+    /// Those of [`stage::load_rescued`].
     pub(crate) fn load_rescued(&self, id: &AttemptId) -> Result<Option<Secret>, StoreError> {
         stage::load_rescued(self.files(), id)
     }
@@ -166,7 +173,8 @@ impl RecordStore {
     /// The right to wait for the repair of a connection, for one process. `None` if another process
     /// has it.
     ///
-    /// # Errors Those of [`recovery::claim`].
+    /// # Errors
+    /// Those of [`recovery::claim`].
     pub(crate) fn claim_recovery(&self, key: &ConnectionKey) -> Result<Option<File>, StoreError> {
         let files = self.files();
         recovery::claim(files, &files.config().lock_path(key))

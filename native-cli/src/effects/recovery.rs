@@ -43,7 +43,8 @@ pub(crate) fn arm(store: &FileStore, key: &ConnectionKey, at: UnixTime) -> bool 
 /// The right to wait for the recovery of a connection. It keeps a second process from waiting for
 /// the same recovery. `None` if another process has it.
 ///
-/// # Errors [`StoreError`] if the file cannot be used.
+/// # Errors
+/// [`StoreError`] if the file cannot be used.
 pub(crate) fn claim(store: &FileStore, lock: &std::path::Path) -> Result<Option<File>, StoreError> {
     // If the directory is gone, there is nothing to recover, so the directory is not created.
     let path = super::file_store::beside(lock, "recovery");

@@ -25,7 +25,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// Makes the stage of a new attempt for this record. It replaces an earlier stage.
     ///
-    /// # Errors Any [`StoreError`]. Nothing is left behind.
+    /// # Errors
+    /// Any [`StoreError`]. Nothing is left behind.
     pub(crate) fn open(store: &FileStore, record: &Path) -> Result<Self, StoreError> {
         let place = store.prepare(record)?;
         let path = beside(&place, "stage");
@@ -43,7 +44,8 @@ impl Stage {
 
     /// Writes the response. Returns its path once it is on disk.
     ///
-    /// # Errors Any [`StoreError`]. The stage may then hold a part of it.
+    /// # Errors
+    /// Any [`StoreError`]. The stage may then hold a part of it.
     pub(crate) fn write(
         &mut self,
         store: &FileStore,
@@ -66,7 +68,8 @@ impl Stage {
 
     /// Moves an unreadable stage out of the way, unchanged. Returns its new path.
     ///
-    /// # Errors Any [`StoreError`].
+    /// # Errors
+    /// Any [`StoreError`].
     pub(crate) fn set_aside(store: &FileStore, record: &Path) -> Result<String, StoreError> {
         store.set_aside(&path_of(store, record)?)
     }
@@ -76,7 +79,8 @@ impl Stage {
     /// This is not durable, because that would cost as much as saving the tokens did. After a power
     /// failure a stage may be back; the next refresh replaces it.
     ///
-    /// # Errors Any [`StoreError`].
+    /// # Errors
+    /// Any [`StoreError`].
     pub(crate) fn discard(
         store: &FileStore,
         record: &Path,
@@ -93,7 +97,8 @@ impl Stage {
 
 /// Saves a response in the first other directory that accepts it. Returns the path.
 ///
-/// # Errors The [`StoreError`] of the last directory.
+/// # Errors
+/// The [`StoreError`] of the last directory.
 pub(crate) fn rescue(
     store: &FileStore,
     id: &AttemptId,
@@ -113,7 +118,8 @@ pub(crate) fn rescue(
 /// The response that was saved elsewhere; `None` if there is none. A directory that cannot be read
 /// could not be written either, and does not hide the next one.
 ///
-/// # Errors [`StoreErrorKind::CannotRead`] if there is no response and a directory could not be
+/// # Errors
+/// [`StoreErrorKind::CannotRead`] if there is no response and a directory could not be
 /// read.
 pub(crate) fn load_rescued(
     store: &FileStore,

@@ -19,7 +19,8 @@ pub(crate) use prompt::PromptError;
 
 /// Writes data to standard output. No other part of the program does.
 ///
-/// # Errors Those of the operating system; a closed pipe is one.
+/// # Errors
+/// Those of the operating system; a closed pipe is one.
 pub(crate) fn print_data(data: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(data)?;
@@ -139,7 +140,8 @@ impl Terminal {
 
     /// Asks for a line, which is shown while it is typed. Spaces around it are removed.
     ///
-    /// # Errors [`PromptError`]. Dropping the future removes the question.
+    /// # Errors
+    /// [`PromptError`]. Dropping the future removes the question.
     pub(crate) async fn ask(&mut self, question: &str) -> Result<String, PromptError> {
         self.done_waiting();
         let line = prompt::shown(&format!("{question} ")).await?;
@@ -148,7 +150,8 @@ impl Terminal {
 
     /// Asks for a secret, which is not shown while it is typed.
     ///
-    /// # Errors [`PromptError`]. Dropping the future restores the terminal.
+    /// # Errors
+    /// [`PromptError`]. Dropping the future restores the terminal.
     pub(crate) async fn ask_secret(&mut self, question: &str) -> Result<Secret, PromptError> {
         self.done_waiting();
         let line = prompt::hidden(&format!("{question} ")).await?;

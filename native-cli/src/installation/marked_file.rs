@@ -35,7 +35,8 @@ pub(crate) enum Written {
 
 /// Writes a file with this text, and the directories above it.
 ///
-/// # Errors Those of the operating system. The earlier file is unchanged.
+/// # Errors
+/// Those of the operating system. The earlier file is unchanged.
 pub(crate) fn write(path: &Path, text: &str, comment: Comment) -> io::Result<Written> {
     let whole = marked(text, comment);
     match std::fs::read_to_string(path) {
@@ -69,7 +70,8 @@ pub(crate) fn is_written_by_us(path: &Path) -> bool {
 
 /// Deletes a file, and its directory if that is named `twg` and is empty now.
 ///
-/// # Errors Those of the operating system.
+/// # Errors
+/// Those of the operating system.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)?;
     if let Some(directory) = path.parent().filter(|parent| parent.ends_with("twg")) {

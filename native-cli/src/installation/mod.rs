@@ -100,7 +100,8 @@ pub(crate) struct Managed {
 impl Managed {
     /// The installation of this user, which need not exist.
     ///
-    /// # Errors [`Cause::Configuration`] if no variable names the home directory.
+    /// # Errors
+    /// [`Cause::Configuration`] if no variable names the home directory.
     pub(crate) fn of_user(env: &impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
         let (data, home) = ConfigDir::data(env).map_err(|_| {
             Failure::configuration("There is no home directory to install to: HOME is not set")
@@ -345,7 +346,8 @@ impl Managed {
     /// Remembers a version that was announced, and refuses an older one, so that no server can
     /// present an older version as the newest later.
     ///
-    /// # Errors `DOWNGRADE_REFUSED`, and those of the store.
+    /// # Errors
+    /// `DOWNGRADE_REFUSED`, and those of the store.
     pub(crate) fn note(&self, version: Version) -> Result<(), Failure> {
         let seen = self.newest_seen()?;
         if let Some(seen) = seen.filter(|seen| version < *seen) {

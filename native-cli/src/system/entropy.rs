@@ -4,7 +4,8 @@ use std::fmt;
 
 /// 32 random octets.
 ///
-/// # Errors [`NoEntropy`] if the operating system provides none. There is no other source.
+/// # Errors
+/// [`NoEntropy`] if the operating system provides none. There is no other source.
 pub(crate) fn fresh() -> Result<[u8; 32], NoEntropy> {
     let mut octets = [0; 32];
     getrandom::fill(&mut octets).map_err(|error| NoEntropy(error.to_string()))?;

@@ -8,7 +8,8 @@ use super::tool::{Ended, Invocation, Runner, System, trouble};
 /// The settings `credential.URL.helper`, each with its helpers in order. An empty helper makes git
 /// ignore those before it. `None` if git is not installed.
 ///
-/// # Errors A description of the problem.
+/// # Errors
+/// A description of the problem.
 pub(crate) fn helpers() -> Result<Option<BTreeMap<String, Vec<String>>>, String> {
     let invocation = config(&["-z", "--get-regexp", r"^credential\..+\.helper$"]);
     let ended = match System.run(&invocation) {
@@ -32,7 +33,8 @@ pub(crate) fn helpers() -> Result<Option<BTreeMap<String, Vec<String>>>, String>
 /// git from asking any helper. So they are collected under a name that means nothing to git, which
 /// git then renames in one step.
 ///
-/// # Errors A description of the problem.
+/// # Errors
+/// A description of the problem.
 pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
     // This also removes an incomplete draft. Most often there is neither.
     let _ = unset_helpers(key);
@@ -45,7 +47,8 @@ pub(crate) fn set_helpers(key: &str, helpers: &[&str]) -> Result<(), String> {
 
 /// Removes all helpers under `key`.
 ///
-/// # Errors A description of the problem.
+/// # Errors
+/// A description of the problem.
 pub(crate) fn unset_helpers(key: &str) -> Result<(), String> {
     let _ = run(&["--remove-section", &draft(key)]);
     run(&["--unset-all", key])

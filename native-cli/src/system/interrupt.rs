@@ -33,7 +33,8 @@ pub(crate) struct Interrupts {
 impl Interrupts {
     /// Takes over. Must be called inside a runtime.
     ///
-    /// # Errors The operating system does not allow it.
+    /// # Errors
+    /// The operating system does not allow it.
     #[cfg(unix)]
     pub(crate) fn take_over() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -48,7 +49,8 @@ impl Interrupts {
 
     /// Takes over. Must be called inside a runtime.
     ///
-    /// # Errors The operating system does not allow it.
+    /// # Errors
+    /// The operating system does not allow it.
     #[cfg(windows)]
     pub(crate) fn take_over() -> io::Result<Self> {
         use tokio::signal::windows;

@@ -17,7 +17,8 @@ pub(crate) struct Notification {
 
 /// Shows it.
 ///
-/// # Errors A description of the problem. There may be no desktop, so the caller goes on.
+/// # Errors
+/// A description of the problem. There may be no desktop, so the caller goes on.
 pub(crate) fn show(notification: &Notification, runner: &impl Runner) -> Result<(), String> {
     let invocation = if cfg!(target_os = "macos") {
         notification.in_macos()

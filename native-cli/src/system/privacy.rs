@@ -13,14 +13,16 @@ pub(crate) fn exposure(path: &Path) -> Option<String> {
 
 /// Removes the access of all other users, if this is a file or directory of this user.
 ///
-/// # Errors Those of the operating system, or that it belongs to another user.
+/// # Errors
+/// Those of the operating system, or that it belongs to another user.
 pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
     platform::make_private(path)
 }
 
 /// Creates a new file that only its owner can read.
 ///
-/// # Errors Those of the operating system, also if the file exists.
+/// # Errors
+/// Those of the operating system, also if the file exists.
 pub(crate) fn create_private(path: &Path) -> std::io::Result<std::fs::File> {
     platform::create_private(path)
 }
@@ -44,21 +46,24 @@ pub(crate) fn is_own_file(metadata: &Metadata) -> bool {
 /// Makes a directory and its parents. No other user can write to them, even if the umask would
 /// allow it.
 ///
-/// # Errors Those of the operating system.
+/// # Errors
+/// Those of the operating system.
 pub(crate) fn make_dirs(path: &Path) -> std::io::Result<()> {
     platform::make_dirs(path)
 }
 
 /// For a file without a secret that only its owner may change, even if the umask would allow more.
 ///
-/// # Errors Those of the operating system.
+/// # Errors
+/// Those of the operating system.
 pub(crate) fn let_only_the_owner_write(path: &Path) -> std::io::Result<()> {
     platform::set_mode(path, 0o644)
 }
 
 /// Opens a file for reading. It does not follow a link, and does not wait for a pipe.
 ///
-/// # Errors Those of the operating system.
+/// # Errors
+/// Those of the operating system.
 pub(crate) fn open(path: &Path) -> std::io::Result<std::fs::File> {
     platform::open_to_read(path)
 }

@@ -90,7 +90,8 @@ impl Ended {
 pub(crate) trait Runner {
     /// Runs it and waits for its end.
     ///
-    /// # Errors It does not start, or does not end in time.
+    /// # Errors
+    /// It does not start, or does not end in time.
     fn run(&self, invocation: &Invocation) -> io::Result<Ended>;
 }
 

@@ -67,17 +67,20 @@ pub(crate) trait Scheduler {
 
     /// Schedules a job, or repairs its schedule.
     ///
-    /// # Errors The scheduler refused. Everything is as before.
+    /// # Errors
+    /// The scheduler refused. Everything is as before.
     fn enable(&self, job: &Job) -> Result<(), Refused>;
 
     /// Removes a schedule, even an incomplete one. Returns whether a part of it existed.
     ///
-    /// # Errors The part that still exists.
+    /// # Errors
+    /// The part that still exists.
     fn disable(&self, name: &str) -> Result<bool, Refused>;
 
     /// The state of a schedule.
     ///
-    /// # Errors The scheduler cannot be asked.
+    /// # Errors
+    /// The scheduler cannot be asked.
     fn look(&self, name: &str) -> Result<Schedule, Refused>;
 
     /// Whether it goes on after this user logs out. `None` if that is unknown or does not apply.
