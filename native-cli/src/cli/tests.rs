@@ -93,6 +93,8 @@ fn every_example_can_be_typed() {
     let mut count = 0;
     for (command, _) in every_help(80) {
         let notes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let long = notes.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(long, None, "an example that a terminal would fold");
         let examples = notes.split("Examples:\n").nth(1).unwrap_or_default();
         for line in examples.lines().take_while(|line| line.starts_with(' ')) {
             // The explanation follows several spaces, and the command may be inside one of a shell.

@@ -42,7 +42,7 @@ pub(crate) enum AdminAuth {
 #[command(after_help = "\
 Examples:
   twg admin auth login --email you@example.com --org ID
-  pass admin | twg admin auth login --email you@example.com --org ID --with-token")]
+  pass key | twg admin auth login --email you@example.com --org ID --with-token")]
 pub(crate) struct AdminLogin {
     /// Your email address
     #[arg(long)]
