@@ -16,6 +16,7 @@ use twg_core::time::{Span, UnixTime};
 
 use super::setup::bitbucket;
 use super::sites;
+use crate::advice::Advice;
 use crate::completion::candidates;
 use crate::context::{Context, arguments as named, entropy, login_command};
 use crate::credentials::clients::{self, Registration};
@@ -377,10 +378,9 @@ fn remarks(context: &mut Context, signed_in: &SignedIn) {
         Some(Err(error)) => {
             context.person.terminal.warning(&format!("Your sites are unknown: {error}"))
         }
-        Some(Ok(sites)) if sites.is_empty() => {
-            context.person.terminal.warning(
-                "This connection has no site. Run `twg login --force` and choose one in the browser.",
-            );
+        Some(Ok(found)) if found.is_empty() => {
+            let advice = Advice::from(sites::NO_SITE).as_called(context.person.program);
+            context.person.terminal.warning(&advice);
         }
         Some(Ok(sites)) => context.say(format!("  Sites: {}", site_names(sites))),
         None => {}

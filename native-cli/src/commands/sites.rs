@@ -8,6 +8,7 @@ use twg_core::atlassian::sites::{SitesRequest, UseSiteFlow};
 use twg_core::credential::ConnectionKey;
 use twg_core::credential::Site;
 
+use crate::advice::Advice;
 use crate::completion::candidates;
 use crate::context::{Context, login_command};
 use crate::credentials::connection::ConnectionName;
@@ -47,6 +48,10 @@ Examples:
         name: ConnectionName,
     },
 }
+
+/// What a connection without sites needs.
+pub(crate) const NO_SITE: &str =
+    "This connection has no site. Run `twg login --force` and choose one in the browser.";
 
 /// What failed, in messages.
 const DOING: &str = "Could not list the sites";
@@ -173,9 +178,8 @@ fn show(context: &mut Context, key: &ConnectionKey, sites: &[Site], default: Opt
         return;
     }
     if sites.is_empty() {
-        context.person.terminal.line(
-            "This connection has no site. Run `twg login --force` and choose one in the browser.",
-        );
+        let advice = Advice::from(NO_SITE).as_called(context.person.program);
+        context.person.terminal.line(&advice);
     }
     let width = sites.iter().map(|site| site.name.chars().count()).max().unwrap_or_default();
     let mut text = String::new();

@@ -32,7 +32,7 @@ pub(crate) struct Update {
 pub(crate) async fn run(context: &mut Context, arguments: &Update) -> Result<ExitCode, Failure> {
     context.unless_in_sandbox(
         "is not installed anywhere",
-        "Run `twg update` without `sandbox` to update the program.",
+        "To update the program itself, leave out the word `sandbox`.",
     )?;
     let wanted = arguments.version.as_deref().map(parse).transpose()?;
     let managed = Managed::of_user(&env)?;

@@ -158,7 +158,7 @@ fn without_a_person_there_is_no_login() {
     let document = machine.setup();
     assert_eq!(states(&document)[1], ("login", "skipped"));
     let shown = machine.twg(&["setup"]).run();
-    shown.expect_success().expect_stderr("No login: nobody is here to do it: run `twg login`");
+    shown.expect_success().expect_stderr("Skipped login: there is no terminal; run `twg login`");
 }
 
 /// As a new user sees it.
@@ -214,7 +214,7 @@ fn a_dry_run_touches_nothing() {
     let shown = machine.twg(&["uninstall", "--dry-run"]).run();
     for what in [
         "the scheduled upkeep",
-        "the login atlassian/default",
+        "the connection atlassian/default",
         "~/.local/share/bash-completion/completions/twg",
         "~/.claude/skills/twg/SKILL.md",
     ] {
@@ -360,7 +360,7 @@ fn a_possible_only_copy_stays() {
     schema::check("uninstall", &said);
     assert_eq!((&said["ok"], &said["revoked"]), (&json!(false), &json!(false)));
     assert!(said["left"][0].as_str().unwrap().contains("work.conf.damaged-"), "{said}");
-    done.expect_stderr("Replies with tokens are in ~/.local/state/twg/rescue");
+    done.expect_stderr("~/.local/state/twg/rescue stays: it holds responses with tokens");
     assert!(rescue.join("0123.reply").exists() && own.exists());
     let kept: Vec<_> = fs::read_dir(dir.join("connections/atlassian")).unwrap().collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
@@ -386,7 +386,7 @@ fn nothing_is_forgotten_that_may_still_work() {
     assert_eq!(screen.wait().code(), Some(1), "{}", screen.screen());
     assert!(!machine.sandbox.accepts(record.access_token()), "{}", screen.screen());
     let shown = screen.screen();
-    assert!(shown.contains("auth.conf.damaged-1 is still there"), "{shown}");
+    assert!(shown.contains("auth.conf.damaged-1 could not be removed"), "{shown}");
     assert!(shown.contains("The Bitbucket token works until you revoke it"), "{shown}");
     assert!(!elsewhere.exists(), "the target of the link is removed");
     assert!(dir.join("admin.confluence-notes.md").exists());

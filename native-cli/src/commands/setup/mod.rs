@@ -131,7 +131,7 @@ async fn sign_in(context: &mut Context) -> Result<Done, Failure> {
         return Ok(Done::Already);
     }
     if !context.person.may_ask || !context.person.terminal.can_ask() {
-        return Ok(Done::Not("there is no terminal: run `twg login` in one".to_owned()));
+        return Ok(Done::Not("there is no terminal; run `twg login` in one".to_owned()));
     }
     let arguments = Login::plain()?;
     // A second JSON document must not be printed.
@@ -186,7 +186,7 @@ fn write_all(context: &mut Context, what: &str, files: Vec<FileFor>) -> Result<D
 fn tell(context: &mut Context, step: &Step) {
     match &step.result {
         Ok(Done::Now | Done::Already) => {}
-        Ok(Done::Not(why)) => context.say(format!("  No {}: {why}", step.name)),
+        Ok(Done::Not(why)) => context.say(format!("  Skipped {}: {why}", step.name)),
         Err(failure) => context.report(failure),
     }
 }
