@@ -102,12 +102,13 @@ const fn scheduled(variable: Variable) -> Variable {
 }
 
 const API_TOKEN_MEANING: &str = "The email address and the API token of an account, for scripts, and the kind of \
-                                 token: classic (the default) or scoped. They win over a stored connection.";
+                                 token: classic (the default) or scoped. They replace the default Atlassian connection.";
 const CLIENT_MEANING: &str = "The OAuth client for Atlassian. For a provider named example the names are \
                               TWG_EXAMPLE_CLIENT_ID and TWG_EXAMPLE_CLIENT_SECRET.";
 const BROWSER_MEANING: &str = "The program that opens URLs; the first one wins.";
 const PROXY_MEANING: &str = "The proxy, and the hosts that need none. Lower case works too.";
-const CERTIFICATE_MEANING: &str = "Certificates to trust, instead of those of the system.";
+const CERTIFICATE_MEANING: &str =
+    "Certificates to trust: on Linux instead of those of the system, elsewhere beside them.";
 const COLOR_MEANING: &str = "Turn colors off or on, as in other programs.";
 const HOME_MEANING: &str = "The home directory.";
 const WINDOWS_MEANING: &str = "Where Windows keeps settings and programs of this user.";
@@ -117,7 +118,7 @@ const DISPLAY_MEANING: &str = "A desktop, so that a browser can open here.";
 const WSL_MEANING: &str = "Windows Subsystem for Linux: a browser opens in Windows.";
 const SSH_MEANING: &str = "A session over SSH: no browser opens here.";
 const CONTAINER_MEANING: &str = "A container: no browser opens here.";
-const AGENT_MEANING: &str = "A coding agent runs twg: errors show how to change its sandbox.";
+const AGENT_MEANING: &str = "A coding agent runs twg: errors show how to change its restrictions.";
 const LANGUAGE_MEANING: &str = "The language of other programs. twg speaks English.";
 
 /// Every variable, settings first.
@@ -131,7 +132,7 @@ pub(crate) const VARIABLES: [Variable; 63] = [
     row(
         ACCESS_TOKEN,
         Bundle::Name,
-        "An access token that another program keeps alive. It wins over everything else, and twg neither refreshes nor \
+        "An access token that another program keeps alive. It replaces the default Atlassian connection, and twg neither refreshes nor \
          stores it.",
     ),
     row(USER, Bundle::Name, API_TOKEN_MEANING),
