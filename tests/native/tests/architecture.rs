@@ -199,6 +199,25 @@ fn no_files_import_each_other_in_a_circle() {
     }
 }
 
+const ROOMS: [&str; 6] = ["core/", "native-cli/", "wasm/", "js-pkg/", "tests/", "docs/"];
+
+/// CONTRIBUTING.md names files. They exist, but for those that it tells people to make (`NAME`, `…`).
+#[test]
+fn the_files_that_contributors_read_about_exist() {
+    let text = fs::read_to_string(repository().join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_path = |word: &&str| {
+        let ends = [".rs", ".ts", ".mjs", ".json", ".toml", "/"];
+        ROOMS.iter().any(|room| word.starts_with(room))
+            && !word.contains([' ', '*', '…'])
+            && ends.iter().any(|end| word.ends_with(end))
+    };
+    let paths: Vec<_> = quoted.filter(is_path).filter(|path| !path.contains("NAME")).collect();
+    assert!(paths.len() > 30, "{paths:?}");
+    let missing: Vec<_> = paths.iter().filter(|path| !repository().join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// What the test reads is not taken for granted: it finds an import in every form.
 #[test]
 fn imports_are_found_in_every_form() {
