@@ -148,101 +148,110 @@ function stored(texts) {
 }
 
 /** Throws if something is wrong, and returns the parts of the scenario that cannot be driven. */
-async function goThrough(Flow, { request, entropy, now, steps, done }, { reserves = false, driver = drive }) {
+async function goThrough(Flow, scenario, { reserves = false, driver = drive }) {
+  const { request, entropy, now, steps, done } = scenario;
   if (typeof done === 'string') {
     expect(codeOf(() => new Flow(request, octetsOf(entropy))), done, 'the code');
     expect(steps.length, 0, 'the number of steps');
     return NO_FLOW.what;
   }
-  const play = { now, step: undefined, calls: [], texts: new Map(), placed: undefined };
+  const play = { now, step: undefined, number: 0, calls: [], texts: new Map(), placed: undefined };
   const ports = portsOf(play, reserves);
   const note = (...call) => void play.calls.push(call);
-  let number = 0;
-  for (let asked = request; ; number += 1) {
-    const flow = new Flow(asked, octetsOf(entropy));
+  for (let asked = request; ; play.number += 1) {
     const interrupt = new AbortController();
-    let wrong, suspended, redirectUri, expectedCalls, before;
-
-    /** Prepares the world for the step, before the driver performs it. */
-    const give = (step) => {
-      play.calls = [];
-      if ('done' in step) {
-        expect([number, step], [steps.length, { done }], 'the number of steps, and the end');
-        return step;
-      }
-      expect(step.perform, steps[number]?.perform, `step ${number}`);
-      const { effect, interruptible } = step.perform;
-      play.step = steps[number];
-      play.now = play.step.now;
-      play.placed = undefined;
-      expectedCalls = callsFor(effect, interruptible, flow.suspend());
-      redirectUri = effect.redirect_uri ?? redirectUri;
-      // Texts of other processes. The texts of this flow are there: `check` compares them.
-      const [name, text] = [LOADS[effect.type]?.(effect), play.step.outcome?.loaded?.ok];
-      const there = stored(play.texts)[name];
-      if (text === null) play.texts.delete(name);
-      else if (text !== undefined && text !== (there?.text ?? there)) {
-        play.texts.set(name, name.startsWith('stage/') ? text.padEnd(ROOM, reserves ? '\0' : ' ') : text);
-      }
-      if (effect.type === 'remove_record') play.texts.set(stage(effect), 'left over');
-      before = stored(play.texts);
-      return step;
-    };
-    const check = (effect, outcome) => {
-      expect(play.calls, expectedCalls, `what was called at step ${number}`);
-      const hasChanged = 'ok' in (outcome.store ?? outcome.kept ?? {});
-      const changes = hasChanged && CHANGES[effect.type]?.(effect, { before, aside: play.placed, reserves });
-      expect(stored(play.texts), { ...before, ...changes }, `what is stored after step ${number}`);
-      if (outcome.kept) expect(play.placed, Object.keys(changes).at(-1), `where it is kept after step ${number}`);
-      redirectUri = outcome.redirect_uri?.ok ?? redirectUri;
-    };
-    /** The driver turns an error into INTERNAL, so the original is kept. */
-    const keeping = (method) => (...args) => {
-      try {
-        return method(...args);
-      } catch (error) {
-        wrong ??= error;
-        throw error;
-      }
-    };
-    const watched = {
-      begin: keeping((at) => {
-        expect(at, play.now, 'the time of the beginning');
-        return give(flow.begin(at));
-      }),
-      resume: keeping((id, outcome, at) => {
-        const { perform, ...expected } = steps[number];
-        expect(inOctets(outcome), inOctets(expected.outcome), `the outcome of step ${number}`);
-        expect(at, expected.now, `the time after step ${number}`);
-        check(perform.effect, expected.outcome);
-        number += 1;
-        return give(flow.resume(id, outcome, at));
-      }),
-      suspend: () => flow.suspend(),
-      free: () => (note('flow.free'), flow.free()),
-    };
-    const end = await driver(watched, {
+    const run = { flow: new Flow(asked, octetsOf(entropy)) };
+    const end = await driver(watched(run, play, scenario, reserves), {
       ports,
       signal: interrupt.signal,
-      suspended: async (text) => (note('suspended', text), void (suspended = text)),
+      suspended: async (text) => (note('suspended', text), void (run.suspended = text)),
       arm: async (key, at) => note('arm', key, at),
       onProgress(progress) {
         note('told', progress);
         if (play.step.restart) interrupt.abort();
       },
     }).then((ok) => ({ ok }), (error) => ({ error: inWire(error) }));
-    if (wrong) throw wrong;
+    if (run.wrong) throw run.wrong;
 
-    const closing = [...(redirectUri === undefined ? [] : [['userAgent.close', redirectUri]]), ['flow.free']];
+    const { number } = play;
+    const closing = [...(run.redirectUri === undefined ? [] : [['userAgent.close', run.redirectUri]]), ['flow.free']];
     if (!steps[number]?.restart) {
       expect([number, end], [steps.length, done], 'the number of steps, and what the driver says of the end');
       expect(play.calls, closing, 'what was called at the end');
       return steps.flatMap(({ mistakes }, at) => (mistakes ? [`the mistakes at step ${at}`] : []));
     }
     expect(end.error?.code, 'CANCELLED', `how the driver ends at step ${number}`);
-    expect(play.calls, [...expectedCalls, ...closing], `what was called at step ${number}`);
-    asked = { restored_login: { suspended } };
+    expect(play.calls, [...run.expectedCalls, ...closing], `what was called at step ${number}`);
+    asked = { restored_login: { suspended: run.suspended } };
   }
+}
+
+/** The flow of a run as the driver sees it. Every step is compared with the scenario. */
+function watched(run, play, { steps, done }, reserves) {
+  const { flow } = run;
+  /** The driver turns an error into INTERNAL, so the original is kept. */
+  const keeping = (method) => (...args) => {
+    try {
+      return method(...args);
+    } catch (error) {
+      run.wrong ??= error;
+      throw error;
+    }
+  };
+  const give = (step) => prepare(run, play, { steps, done }, reserves, step);
+  return {
+    begin: keeping((at) => {
+      expect(at, play.now, 'the time of the beginning');
+      return give(flow.begin(at));
+    }),
+    resume: keeping((id, outcome, at) => {
+      const { perform, ...expected } = steps[play.number];
+      expect(inOctets(outcome), inOctets(expected.outcome), `the outcome of step ${play.number}`);
+      expect(at, expected.now, `the time after step ${play.number}`);
+      check(run, play, reserves, perform.effect, expected.outcome);
+      play.number += 1;
+      return give(flow.resume(id, outcome, at));
+    }),
+    suspend: () => flow.suspend(),
+    free: () => (play.calls.push(['flow.free']), flow.free()),
+  };
+}
+
+/** Prepares the world for the step, before the driver performs it. */
+function prepare(run, play, { steps, done }, reserves, step) {
+  play.calls = [];
+  if ('done' in step) {
+    expect([play.number, step], [steps.length, { done }], 'the number of steps, and the end');
+    return step;
+  }
+  expect(step.perform, steps[play.number]?.perform, `step ${play.number}`);
+  const { effect, interruptible } = step.perform;
+  play.step = steps[play.number];
+  play.now = play.step.now;
+  play.placed = undefined;
+  run.expectedCalls = callsFor(effect, interruptible, run.flow.suspend());
+  run.redirectUri = effect.redirect_uri ?? run.redirectUri;
+  // Texts of other processes. The texts of this flow are there: `check` compares them.
+  const [name, text] = [LOADS[effect.type]?.(effect), play.step.outcome?.loaded?.ok];
+  const there = stored(play.texts)[name];
+  if (text === null) play.texts.delete(name);
+  else if (text !== undefined && text !== (there?.text ?? there)) {
+    play.texts.set(name, name.startsWith('stage/') ? text.padEnd(ROOM, reserves ? '\0' : ' ') : text);
+  }
+  if (effect.type === 'remove_record') play.texts.set(stage(effect), 'left over');
+  run.before = stored(play.texts);
+  return step;
+}
+
+/** Compares what the driver called and stored at a step. */
+function check(run, play, reserves, effect, outcome) {
+  const { number } = play;
+  expect(play.calls, run.expectedCalls, `what was called at step ${number}`);
+  const hasChanged = 'ok' in (outcome.store ?? outcome.kept ?? {});
+  const changes = hasChanged && CHANGES[effect.type]?.(effect, { before: run.before, aside: play.placed, reserves });
+  expect(stored(play.texts), { ...run.before, ...changes }, `what is stored after step ${number}`);
+  if (outcome.kept) expect(play.placed, Object.keys(changes).at(-1), `where it is kept after step ${number}`);
+  run.redirectUri = outcome.redirect_uri?.ok ?? run.redirectUri;
 }
 
 /** Ports that do what happens at `play.step`. They record every call, and check none. */
