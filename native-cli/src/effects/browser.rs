@@ -17,7 +17,9 @@ use url::Url;
 use super::http::is_loopback;
 #[cfg(windows)]
 use crate::environment::SYSTEM_ROOT;
-use crate::environment::{BROWSER, DISPLAYS, TWG_BROWSER, WSL};
+use crate::environment::{BROWSER, TWG_BROWSER};
+#[cfg(all(unix, not(target_os = "macos")))]
+use crate::environment::{DISPLAYS, WSL};
 use crate::system::{platform, subprocess};
 
 /// A launcher that fails does so at once. One that is still running after this time is a browser in
