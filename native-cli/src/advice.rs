@@ -54,18 +54,21 @@ impl Advice {
 
 impl From<&str> for Advice {
     fn from(text: &str) -> Self {
-        let mut parts = Vec::new();
-        for (number, piece) in text.split('`').enumerate() {
-            // Every second piece is between backquotes.
-            let quoted = number % 2 == 1;
-            let command =
-                piece.strip_prefix(Program::Twg.name()).and_then(|rest| rest.strip_prefix(' '));
-            match command.filter(|_| quoted) {
-                Some(command) => parts.push(Part::Command(command.to_owned())),
-                None if quoted => parts.push(Part::Words(format!("`{piece}`"))),
-                None => parts.push(Part::Words(piece.to_owned())),
-            }
+        let words = |text: &str| Part::Words(text.to_owned());
+        let (mut parts, mut rest) = (Vec::new(), text);
+        // A backquote without a second one is a character like any other: it may come from a name or a path.
+        while let Some((before, (quoted, after))) =
+            rest.split_once('`').and_then(|(before, rest)| Some((before, rest.split_once('`')?)))
+        {
+            parts.push(words(before));
+            let command = quoted.strip_prefix(Program::Twg.name());
+            parts.push(match command.and_then(|rest| rest.strip_prefix(' ')) {
+                Some(command) => Part::Command(command.to_owned()),
+                None => words(&format!("`{quoted}`")),
+            });
+            rest = after;
         }
+        parts.push(words(rest));
         Self(parts)
     }
 }
@@ -104,7 +107,7 @@ mod tests {
         assert_eq!(advice.to_string(), "Run `twg login --force`, or `git push`, with twg 2.");
         let called = advice.as_called(Program::TwgSandbox);
         assert_eq!(called, "Run `twg sandbox login --force`, or `git push`, with twg 2.");
-        for plain in ["", "no command", "`twgs login`", "`twg`"] {
+        for plain in ["", "no command", "`twgs login`", "`twg`", "a`b", "`", "`a` b`twg c"] {
             assert_eq!(Advice::from(plain).as_called(Program::TwgSandbox), plain);
         }
     }

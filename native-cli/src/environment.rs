@@ -122,7 +122,7 @@ const AGENT_MEANING: &str = "A coding agent runs twg: errors show how to change 
 const LANGUAGE_MEANING: &str = "The language of other programs. twg speaks English.";
 
 /// Every variable, settings first.
-pub(crate) const VARIABLES: [Variable; 63] = [
+pub(crate) const VARIABLES: &[Variable] = &[
     row(
         CONFIG_DIR,
         Bundle::Name,
@@ -137,7 +137,7 @@ pub(crate) const VARIABLES: [Variable; 63] = [
     ),
     row(USER, Bundle::Name, API_TOKEN_MEANING),
     row(API_TOKEN, Bundle::Name, API_TOKEN_MEANING),
-    row(TOKEN_MODE, Bundle::Value, API_TOKEN_MEANING),
+    row(TOKEN_MODE, Bundle::Name, API_TOKEN_MEANING),
     row(SITE, Bundle::Name, "The default site: acme for acme.atlassian.net."),
     row(
         BITBUCKET_TOKEN,
@@ -323,6 +323,14 @@ mod tests {
         let before = names.len();
         names.dedup();
         assert_eq!(names.len(), before);
+    }
+
+    /// A token could stand in any of ours by mistake.
+    #[test]
+    fn the_bundle_shows_no_value_of_ours() {
+        let shown = |variable: &&Variable| variable.bundle == Bundle::Value;
+        let mut ours = VARIABLES.iter().filter(|variable| variable.name.starts_with("TWG_"));
+        assert_eq!(ours.find(shown), None);
     }
 
     /// No other file reads the environment, or has a name of a variable in quotes.

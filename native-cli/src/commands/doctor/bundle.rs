@@ -151,10 +151,8 @@ impl Redactor {
         for name in PERSONAL {
             hide(&shown(name), "<user or machine>");
         }
-        for name in VARIABLES
-            .map(|variable| variable.name)
-            .into_iter()
-            .filter(|name| name.starts_with("TWG_"))
+        for name in
+            VARIABLES.iter().map(|variable| variable.name).filter(|name| name.starts_with("TWG_"))
         {
             hide(&shown(name), "<from the environment>");
         }
